@@ -1,0 +1,104 @@
+// What Swift cannot import by itself: headers without a module of their own, macros that are casts or
+// expressions, variadic calls, and calls glibc 2.31 has no wrapper for. Each entry says why it exists.
+//
+// _GNU_SOURCE is not set for Swift's importer, and must not be: it turns the address argument of bind(2) and
+// connect(2) into a transparent union that Swift sees as another type. What would need it is declared here.
+#ifndef CLINUX_H
+#define CLINUX_H
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <linux/bpf.h>
+#include <linux/filter.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
+#include <linux/unix_diag.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/types.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+// errno is a macro that dereferences a function's result.
+static inline int clinux_errno(void) { return errno; }
+static inline void clinux_set_errno(int value) { errno = value; }
+
+// environ is declared by unistd.h under _GNU_SOURCE only.
+extern char **environ;
+static inline char **clinux_environ(void) { return environ; }
+
+// open(2), openat(2), fcntl(2), ioctl(2), prctl(2) and syscall(2) are variadic, which Swift does not call.
+static inline int clinux_open(const char *path, int flags, mode_t mode) { return open(path, flags, mode); }
+static inline int clinux_openat(int directory, const char *path, int flags, mode_t mode) {
+    return openat(directory, path, flags, mode);
+}
+static inline int clinux_fcntl(int fd, int command, long argument) { return fcntl(fd, command, argument); }
+static inline int clinux_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d) {
+    return prctl(option, a, b, c, d);
+}
+static inline long clinux_syscall(long number, long a, long b, long c, long d, long e, long f) {
+    return syscall(number, a, b, c, d, e, f);
+}
+
+// Declared under _GNU_SOURCE only.
+int accept4(int, struct sockaddr *, socklen_t *, int);
+int chroot(const char *);
+int dup3(int, int, int);
+int pipe2(int[2], int);
+int setgroups(size_t, const gid_t *);
+int getgrouplist(const char *, gid_t, gid_t *, int *);
+int setresuid(uid_t, uid_t, uid_t);
+int setresgid(gid_t, gid_t, gid_t);
+int getresuid(uid_t *, uid_t *, uid_t *);
+int getresgid(gid_t *, gid_t *, gid_t *);
+#define CLINUX_O_PATH 010000000
+#define CLINUX_AT_EMPTY_PATH 0x1000
+
+// The kernel's headers that have these constants clash with glibc's on some distributions, or are younger than
+// the oldest we build on.
+#define CLINUX_SYS_close_range 436
+#define CLINUX_SYS_openat2 437
+#define CLINUX_SYS_pidfd_open 434
+#define CLINUX_SYS_pidfd_getfd 438
+#define CLINUX_SYS_pidfd_send_signal 424
+#define CLINUX_SO_ATTACH_REUSEPORT_CBPF 51
+#define CLINUX_SO_ATTACH_REUSEPORT_EBPF 52
+#define CLINUX_SO_DETACH_REUSEPORT_BPF 68
+#define CLINUX_SO_COOKIE 57
+
+// struct ucred, statically known here because sys/socket.h has it under _GNU_SOURCE only.
+struct clinux_ucred { pid_t pid; uid_t uid; gid_t gid; };
+
+// SIG_IGN and SIG_DFL are casts, which the importer leaves out.
+static inline void clinux_ignore_signal(int number) { signal(number, SIG_IGN); }
+static inline void clinux_default_signal(int number) { signal(number, SIG_DFL); }
+
+// S_ISREG and its kin are function-like macros.
+static inline int clinux_file_type(mode_t mode) { return mode & S_IFMT; }
+
+#endif

@@ -1,0 +1,260 @@
+import CLinux
+
+/// A run of bytes that is usually, but not always, text: an argument, a path, a name, a message.
+///
+/// Arguments and environments are bytes to the kernel, and pass through us whatever their encoding; `String` would
+/// mend what is not UTF-8. Literals and interpolations read like those of `String`.
+public struct ByteString: Hashable, Sendable {
+    public var bytes: [UInt8]
+
+    public init() { bytes = [] }
+    public init(_ bytes: [UInt8]) { self.bytes = bytes }
+    public init(_ bytes: ArraySlice<UInt8>) { self.bytes = Array(bytes) }
+    public init(_ string: String) { bytes = Array(string.utf8) }
+
+    /// Copies a C string, without its final zero byte.
+    public init(cString: UnsafePointer<CChar>) {
+        let count = strlen(cString)
+        bytes = unsafe cString.withMemoryRebound(to: UInt8.self, capacity: count) { start in
+            Array(UnsafeBufferPointer(start: start, count: count))
+        }
+    }
+
+    /// A number in decimal.
+    public init<Number: FixedWidthInteger>(decimal number: Number) {
+        bytes = []
+        append(decimal: number)
+    }
+
+    /// A number in octal, as file modes are written.
+    public init(octal number: UInt32) {
+        var digits: [UInt8] = []
+        var rest = number
+        repeat {
+            digits.append(UInt8(ascii: "0") + UInt8(rest & 7))
+            rest >>= 3
+        } while rest > 0
+        bytes = digits.reversed()
+    }
+
+    public var count: Int { bytes.count }
+    public var isEmpty: Bool { bytes.isEmpty }
+
+    public mutating func append(_ other: ByteString) { bytes.append(contentsOf: other.bytes) }
+    public mutating func append(_ byte: UInt8) { bytes.append(byte) }
+
+    public mutating func append<Number: FixedWidthInteger>(decimal number: Number) {
+        var digits: [UInt8] = []
+        var rest = number.magnitude
+        repeat {
+            digits.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10))
+            rest /= 10
+        } while rest > 0
+        if number < 0 { bytes.append(UInt8(ascii: "-")) }
+        bytes.append(contentsOf: digits.reversed())
+    }
+
+    /// Calls `body` with the bytes and a zero byte behind them.
+    @inline(__always)
+    public func withCString<Result, Problem: Error>(
+        _ body: (UnsafePointer<CChar>) throws(Problem) -> Result
+    ) throws(Problem) -> Result {
+        var terminated = bytes
+        terminated.append(0)
+        return try unsafe terminated.withUnsafeBufferPointer { buffer throws(Problem) in
+            let start = UnsafeRawPointer(buffer.baseAddress!).assumingMemoryBound(to: CChar.self)
+            return try body(start)
+        }
+    }
+}
+
+// MARK: - Taking apart
+
+extension ByteString {
+    /// The place of the first `byte` from `start` on.
+    public func firstIndex(of byte: UInt8, from start: Int = 0) -> Int? {
+        var index = start
+        while index < bytes.count {
+            if bytes[index] == byte { return index }
+            index += 1
+        }
+        return nil
+    }
+
+    public func lastIndex(of byte: UInt8) -> Int? { bytes.lastIndex(of: byte) }
+
+    public func contains(_ byte: UInt8) -> Bool { firstIndex(of: byte) != nil }
+
+    public func hasPrefix(_ prefix: ByteString) -> Bool { hasBytes(prefix, at: 0) }
+
+    public func hasSuffix(_ suffix: ByteString) -> Bool {
+        suffix.count <= count && hasBytes(suffix, at: count - suffix.count)
+    }
+
+    /// Whether `part` stands at `offset`.
+    public func hasBytes(_ part: ByteString, at offset: Int) -> Bool {
+        guard offset >= 0, offset + part.count <= count else { return false }
+        var index = 0
+        while index < part.count {
+            if bytes[offset + index] != part.bytes[index] { return false }
+            index += 1
+        }
+        return true
+    }
+
+    public func prefix(_ length: Int) -> ByteString { ByteString(bytes.prefix(length)) }
+    public func dropFirst(_ length: Int) -> ByteString { ByteString(bytes.dropFirst(length)) }
+    public subscript(range: Range<Int>) -> ByteString { ByteString(bytes[range]) }
+
+    /// The parts between `separator`s, empty ones included: one more than there are separators.
+    public func split(on separator: UInt8) -> [ByteString] {
+        var parts: [ByteString] = []
+        var start = 0
+        var index = 0
+        while index < bytes.count {
+            if bytes[index] == separator {
+                parts.append(self[start..<index])
+                start = index + 1
+            }
+            index += 1
+        }
+        parts.append(self[start..<bytes.count])
+        return parts
+    }
+
+    /// What stands before and behind the first `separator`.
+    public func cut(at separator: UInt8) -> (head: ByteString, tail: ByteString)? {
+        guard let index = firstIndex(of: separator) else { return nil }
+        return (prefix(index), dropFirst(index + 1))
+    }
+
+    /// Without blanks and tabs at both ends.
+    public var trimmed: ByteString {
+        var start = 0
+        var end = bytes.count
+        while start < end, isBlank(bytes[start]) { start += 1 }
+        while end > start, isBlank(bytes[end - 1]) { end -= 1 }
+        return self[start..<end]
+    }
+
+    /// The number these bytes spell in decimal digits, nothing else; nil when they do not, or it does not fit.
+    public var decimal: UInt64? { number(radix: 10) }
+
+    /// The number these bytes spell in octal digits.
+    public var octal: UInt64? { number(radix: 8) }
+
+    private func number(radix: UInt64) -> UInt64? {
+        guard !bytes.isEmpty else { return nil }
+        var result: UInt64 = 0
+        for byte in bytes {
+            guard byte >= UInt8(ascii: "0"), UInt64(byte) < UInt64(UInt8(ascii: "0")) + radix else { return nil }
+            let (product, tooLarge) = result.multipliedReportingOverflow(by: radix)
+            let (sum, overflow) = product.addingReportingOverflow(UInt64(byte - UInt8(ascii: "0")))
+            guard !tooLarge, !overflow else { return nil }
+            result = sum
+        }
+        return result
+    }
+}
+
+@inline(__always)
+func isBlank(_ byte: UInt8) -> Bool { byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") }
+
+/// `parts` with `separator` between them.
+func joined(_ parts: [ByteString], by separator: ByteString) -> ByteString {
+    var result = ByteString()
+    var first = true
+    for part in parts {
+        if !first { result.append(separator) }
+        result.append(part)
+        first = false
+    }
+    return result
+}
+
+// MARK: - Literals
+
+extension ByteString: ExpressibleByStringInterpolation {
+    public init(stringLiteral literal: StaticString) {
+        bytes = literal.withUTF8Buffer { Array($0) }
+    }
+
+    public init(stringInterpolation interpolation: Interpolation) { bytes = interpolation.result.bytes }
+
+    public struct Interpolation: StringInterpolationProtocol {
+        var result = ByteString()
+
+        public init(literalCapacity: Int, interpolationCount: Int) {
+            result.bytes.reserveCapacity(literalCapacity + 16 * interpolationCount)
+        }
+
+        public mutating func appendLiteral(_ literal: StaticString) {
+            literal.withUTF8Buffer { result.bytes.append(contentsOf: $0) }
+        }
+
+        public mutating func appendInterpolation(_ value: ByteString) { result.append(value) }
+
+        public mutating func appendInterpolation<Number: FixedWidthInteger>(_ value: Number) {
+            result.append(decimal: value)
+        }
+    }
+}
+
+// MARK: - Showing
+
+extension ByteString {
+    /// Fit for one line on a terminal: control bytes, and what is not UTF-8, are written as escapes.
+    public var printable: ByteString {
+        let isText = isUTF8
+        var result = ByteString()
+        for byte in bytes {
+            switch byte {
+            case UInt8(ascii: "\n"): result.append("\\n")
+            case UInt8(ascii: "\t"): result.append("\\t")
+            case UInt8(ascii: "\r"): result.append("\\r")
+            case 0..<0x20, 0x7F: result.append(hexEscape(byte))
+            case 0x80...: if isText { result.append(byte) } else { result.append(hexEscape(byte)) }
+            default: result.append(byte)
+            }
+        }
+        return result
+    }
+
+    /// Whether the bytes are well-formed UTF-8 without C1 control characters.
+    public var isUTF8: Bool {
+        var index = 0
+        while index < bytes.count {
+            let lead = bytes[index]
+            let length: Int
+            switch lead {
+            case 0..<0x80: length = 1
+            case 0xC2..<0xE0: length = 2
+            case 0xE0..<0xF0: length = 3
+            case 0xF0..<0xF5: length = 4
+            default: return false
+            }
+            guard index + length <= bytes.count else { return false }
+            var offset = 1
+            while offset < length {
+                if bytes[index + offset] & 0xC0 != 0x80 { return false }
+                offset += 1
+            }
+            if length > 1 {
+                let second = bytes[index + 1]
+                // Overlong forms, surrogates, what lies beyond U+10FFFF, and the C1 controls U+0080…U+009F.
+                if lead == 0xE0 && second < 0xA0 || lead == 0xED && second >= 0xA0 { return false }
+                if lead == 0xF0 && second < 0x90 || lead == 0xF4 && second >= 0x90 { return false }
+                if lead == 0xC2 && second < 0xA0 { return false }
+            }
+            index += length
+        }
+        return true
+    }
+
+    private func hexEscape(_ byte: UInt8) -> ByteString {
+        ByteString([UInt8(ascii: "\\"), UInt8(ascii: "x"), hexDigit(byte >> 4), hexDigit(byte & 15)])
+    }
+}
+
+/// The lower-case hexadecimal digit of a number below 16.
+func hexDigit(_ value: UInt8) -> UInt8 { value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10 }

@@ -1,0 +1,65 @@
+import CLinux
+
+/// The reason a system call gave for failing: the lower of the two error layers.
+public struct Errno: Error, Equatable, Sendable {
+    public let rawValue: Int32
+
+    public init(rawValue: Int32) { self.rawValue = rawValue }
+
+    /// What the call that has just failed left behind.
+    static var current: Errno { Errno(rawValue: clinux_errno()) }
+
+    public static let accessDenied = Errno(rawValue: EACCES)
+    public static let addressInUse = Errno(rawValue: EADDRINUSE)
+    public static let addressNotAvailable = Errno(rawValue: EADDRNOTAVAIL)
+    public static let again = Errno(rawValue: EAGAIN)
+    public static let argumentListTooLong = Errno(rawValue: E2BIG)
+    public static let connectionRefused = Errno(rawValue: ECONNREFUSED)
+    public static let exists = Errno(rawValue: EEXIST)
+    public static let interrupted = Errno(rawValue: EINTR)
+    public static let invalid = Errno(rawValue: EINVAL)
+    public static let isDirectory = Errno(rawValue: EISDIR)
+    public static let loop = Errno(rawValue: ELOOP)
+    public static let noEntry = Errno(rawValue: ENOENT)
+    public static let noExec = Errno(rawValue: ENOEXEC)
+    public static let noProcess = Errno(rawValue: ESRCH)
+    public static let noSystemCall = Errno(rawValue: ENOSYS)
+    public static let notDirectory = Errno(rawValue: ENOTDIR)
+    public static let notPermitted = Errno(rawValue: EPERM)
+    public static let processLimit = Errno(rawValue: EMFILE)
+    public static let systemLimit = Errno(rawValue: ENFILE)
+    public static let familyNotSupported = Errno(rawValue: EAFNOSUPPORT)
+    public static let badDescriptor = Errno(rawValue: EBADF)
+    public static let busy = Errno(rawValue: EBUSY)
+    public static let timedOut = Errno(rawValue: ETIMEDOUT)
+
+    /// The C library's words for it, in lower case, as strerror(3) has them.
+    public var description: ByteString {
+        guard let text = strerror(rawValue) else { return "error \(rawValue)" }
+        var words = ByteString(cString: text)
+        if let first = words.bytes.first, first >= UInt8(ascii: "A"), first <= UInt8(ascii: "Z"),
+            words.count > 1, words.bytes[1] >= UInt8(ascii: "a")
+        {
+            words.bytes[0] = first + 32
+        }
+        return words
+    }
+}
+
+/// The result of a call that answers -1 when it fails.
+@inline(__always) @discardableResult
+func checked<Number: SignedInteger>(_ result: Number) throws(Errno) -> Number {
+    if result == -1 { throw .current }
+    return result
+}
+
+/// The same for calls that a signal may interrupt: they are made again.
+@inline(__always) @discardableResult
+func uninterrupted<Number: SignedInteger>(_ call: () -> Number) throws(Errno) -> Number {
+    while true {
+        let result = call()
+        if result != -1 { return result }
+        let reason = Errno.current
+        if reason != .interrupted { throw reason }
+    }
+}

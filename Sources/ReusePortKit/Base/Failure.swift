@@ -1,0 +1,69 @@
+/// What the program says when it cannot go on: step, object and reason, with the way out where there is one.
+///
+/// The upper of the two error layers; `Errno` is the lower.
+public struct Failure: Error, Sendable {
+    /// Exit codes, as s6 and execline have them.
+    public enum Code: Int32, Sendable {
+        /// A question was answered with no: not ready, handoff failed, unknown app.
+        case negative = 1
+        /// The command line or the configuration file is wrong.
+        case usage = 100
+        /// A system call failed.
+        case system = 111
+        /// The target was found but cannot be executed.
+        case notExecutable = 126
+        /// The target was not found.
+        case notFound = 127
+    }
+
+    public var code: Code
+    /// The step that failed, as a verb: `bind`.
+    public var step: ByteString
+    /// What it failed on: `socket http to 0.0.0.0:80`.
+    public var object: ByteString
+    public var reason: ByteString
+    /// What the user can do about it.
+    public var remedy: ByteString?
+
+    public init(
+        _ code: Code, _ step: ByteString, _ object: ByteString, _ reason: ByteString, remedy: ByteString? = nil
+    ) {
+        self.code = code
+        self.step = step
+        self.object = object
+        self.reason = reason
+        self.remedy = remedy
+    }
+
+    public init(_ step: ByteString, _ object: ByteString, _ errno: Errno, remedy: ByteString? = nil) {
+        self.init(.system, step, object, errno.description, remedy: remedy)
+    }
+
+    static func usage(
+        _ step: ByteString, _ object: ByteString, _ reason: ByteString, remedy: ByteString? = nil
+    ) -> Failure {
+        Failure(.usage, step, object, reason, remedy: remedy)
+    }
+
+    /// One line without its end, fit for a terminal whatever the names in it are made of.
+    public var message: ByteString {
+        var line: ByteString = "unable to \(step)"
+        if !object.isEmpty { line.append(" \(object)") }
+        line.append(": \(reason)")
+        if let remedy { line.append("; \(remedy)") }
+        return line.printable
+    }
+}
+
+/// Runs a step whose system call may fail, and says what was being done when it does.
+@inline(__always)
+func step<Result: ~Copyable>(
+    _ verb: @autoclosure () -> ByteString, _ object: @autoclosure () -> ByteString,
+    remedy: (Errno) -> ByteString? = { _ in nil }, _ body: () throws(Errno) -> Result
+) throws(Failure) -> Result {
+    do throws(Errno) {
+        return try body()
+    } catch {
+        throw Failure(verb(), object(), error, remedy: remedy(error))
+    }
+}

@@ -1,0 +1,41 @@
+/// A growing array of values that have one owner each; `Array` holds copyable ones only.
+public struct OwnedArray<Element: ~Copyable>: ~Copyable {
+    private var storage: UnsafeMutableBufferPointer<Element>
+    public private(set) var count = 0
+
+    public init() { storage = .allocate(capacity: 0) }
+
+    deinit {
+        storage.extracting(0..<count).deinitialize()
+        storage.deallocate()
+    }
+
+    public mutating func append(_ element: consuming Element) {
+        if count == storage.count {
+            let grown = UnsafeMutableBufferPointer<Element>.allocate(capacity: max(4, count * 2))
+            _ = grown.moveInitialize(fromContentsOf: storage.extracting(0..<count))
+            storage.deallocate()
+            storage = grown
+        }
+        storage.initializeElement(at: count, to: element)
+        count += 1
+    }
+
+    /// Takes the last one out.
+    public mutating func popLast() -> Element? {
+        guard count > 0 else { return nil }
+        count -= 1
+        return storage.moveElement(from: count)
+    }
+
+    public subscript(index: Int) -> Element {
+        _read {
+            precondition(index >= 0 && index < count)
+            yield storage[index]
+        }
+        _modify {
+            precondition(index >= 0 && index < count)
+            yield &storage[index]
+        }
+    }
+}

@@ -1,0 +1,4 @@
+import CLinux
+
+@c(load_generator_main)
+public func entry(argc: Int32, argv: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) -> Int32 { 0 }
