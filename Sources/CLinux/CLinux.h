@@ -101,4 +101,20 @@ static inline void clinux_default_signal(int number) { signal(number, SIG_DFL); 
 // S_ISREG and its kin are function-like macros.
 static inline int clinux_file_type(mode_t mode) { return mode & S_IFMT; }
 
+// MARK: Inspection of sockets and processes
+
+// For opendir(3): reading /proc. Arrays in structs are imported as tuples, so the entry's name is read here.
+#include <dirent.h>
+static inline const char *clinux_entry_name(const struct dirent *entry) { return entry->d_name; }
+
+// The first parameter is an enum in C++ or under _GNU_SOURCE, and an int else; the constants are enums always.
+static inline int clinux_set_thread_priority(pid_t thread, int nice) {
+    return setpriority(PRIO_PROCESS, (id_t)thread, nice);
+}
+// getpriority(2) may answer -1 without having failed.
+static inline int clinux_thread_priority(pid_t thread) {
+    errno = 0;
+    return getpriority(PRIO_PROCESS, (id_t)thread);
+}
+
 #endif
