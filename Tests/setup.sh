@@ -35,7 +35,7 @@ missing() {
 install_packages() {
     local policy=/usr/sbin/policy-rc.d has_policy=no
     # Two at once would take each other's policy away.
-    exec 9>/run/lock/reuseport-exec-setup
+    exec 9>/run/reuseport-exec-setup.lock
     flock 9
     mapfile -t packages < <(missing)
     [ ${#packages[@]} -gt 0 ] || return 0
