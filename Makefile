@@ -23,7 +23,7 @@ SAMPLE_SERVER := $(EMBEDDED)/release/sample-server
 LOAD_GENERATOR := $(EMBEDDED)/release/load-generator
 
 # The same sources as the ordinary build, as Embedded Swift: small, and in need of libc only.
-EMBEDDED_FLAGS := -c release --scratch-path $(EMBEDDED) --disable-local-rpath \
+EMBEDDED_FLAGS := -c release --disable-local-rpath \
 	-Xswiftc -enable-experimental-feature -Xswiftc Embedded -Xswiftc -wmo -Xswiftc -Osize \
 	-Xlinker -s -Xlinker --gc-sections -Xlinker --as-needed -Xlinker -z -Xlinker relro -Xlinker -z -Xlinker now
 

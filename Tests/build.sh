@@ -29,4 +29,4 @@ if [ "$product" = reuseport-exec ]; then
     fi
     [ ! -e "$stamp" ] || set -- "$@" -Xlinker "$stamp"
 fi
-exec "$swift" build --product "$product" "$@"
+exec "$swift" build --scratch-path "$folder" --product "$product" "$@"

@@ -44,10 +44,12 @@ shell_files() {
     done
 }
 
-# No absolute path of one machine, no line beyond 120 columns where the formatter does not look.
+# Lines beyond 120 columns, where no formatter looks.
+# shellcheck disable=SC2317 # It is called by its name.
 long_lines() {
-    ! find Makefile .ci Tests Sources completions \( -name '*.sh' -o -name '*.c' -o -name '*.h' -o -name Makefile \
-        -o -name run -o -name '*.swift' \) -type f -exec grep -nE '^.{121,}$' {} + 2>/dev/null
+    local files
+    mapfile -t files < <(find Sources Tests -name '*.[ch]')
+    ! grep -nE '^.{121,}$' Makefile "${shell_files[@]}" "${files[@]}"
 }
 
 mapfile -t shell_files < <(shell_files)
@@ -62,6 +64,6 @@ fi
 [ ! -e completions/reuseport-exec.fish ] || with fish 'fish completion' fish -n completions/reuseport-exec.fish
 # In folders of their own: what was built without this flag before would not be compiled, and not warn, again.
 run 'release build (Embedded Swift)' env SWIFT="$swift" Tests/build.sh .build/check-embedded reuseport-exec \
-    "$@" --scratch-path .build/check-embedded -Xswiftc -warnings-as-errors
+    "$@" -Xswiftc -warnings-as-errors
 run 'ordinary build, with tests' "$swift" build --build-tests --scratch-path .build/check -Xswiftc -warnings-as-errors
 exit $failed

@@ -60,7 +60,8 @@ add s6-setuidgid s6-setuidgid "$user"
 "$work/interleave" "$rounds" "${commands[@]}" >"$work/times"
 
 size=$(stat -c %s "$binary")
-foreign=$(ldd "$binary" | awk '{print $1}' | grep -vE '^(linux-vdso|libc\.so|libm\.so|/lib.*/ld-linux|ld-linux)' || true)
+allowed='^(linux-vdso|libc\.so|libm\.so|/lib.*/ld-linux|ld-linux)'
+foreign=$(ldd "$binary" | awk '{print $1}' | grep -vE "$allowed" || true)
 
 awk -F '\t' -v rounds="$rounds" -v size="$size" -v largest="$largest" -v foreign="${foreign//$'\n'/ }" '
     function judge(name, passed, detail) {
@@ -82,7 +83,8 @@ awk -F '\t' -v rounds="$rounds" -v size="$size" -v largest="$largest" -v foreign
         printf "%-14s %9s %9s %9s %9s %14s\n", "", "median", "mean", "minimum", "std dev", "over nothing"
         for (i = 1; i <= NR; i++) {
             n = names[i]
-            printf "%-14s %9.1f %9.1f %9.1f %9.1f %14.1f\n", n, median[n], mean[n], least[n], deviation[n], median[n] - base
+            printf "%-14s %9.1f %9.1f %9.1f %9.1f %14.1f\n", n, median[n], mean[n], least[n], deviation[n], \
+                median[n] - base
         }
         print ""
         ratio = (median["ours"] - base) / (median["C"] - base)

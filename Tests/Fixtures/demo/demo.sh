@@ -55,12 +55,14 @@ say 'The process: the pid is the one that was started, for exec keeps it'
 echo "  started as pid $pid, listens on $address"
 while read -r name value; do
     case $name in
-        Name: | Pid: | Uid: | Gid: | Groups: | CapEff: | NoNewPrivs:) printf '  %-12s %s\n' "$name" "$value" ;;
+        Name: | Pid: | Uid: | Gid: | Groups: | CapEff: | NoNewPrivs:)
+            printf '  %-12s %s\n' "$name" "${value//$'\t'/ }"
+            ;;
     esac
 done <"/proc/$pid/status"
 
 say 'Its descriptors: 3 is the listener; those behind it are its own'
-for link in "/proc/$pid/fd"/*; do printf '  %-3s %s\n' "${link##*/}" "$(readlink "$link")"; done
+for link in "/proc/$pid/fd"/*; do printf '  %-3s %s\n' "${link##*/}" "$(readlink "$link")"; done | sort -n
 
 say "GET http://$address/"
 answer=$("$work/load-generator" --get "$address") || fail 'no answer'
