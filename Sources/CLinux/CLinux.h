@@ -52,6 +52,10 @@ static inline void clinux_set_errno(int value) { errno = value; }
 extern char **environ;
 static inline char **clinux_environ(void) { return environ; }
 
+// The commit of the release binary, in an object that its build links in; null in other builds.
+extern const char reuseport_exec_commit[] __attribute__((weak));
+static inline const char *clinux_commit(void) { return reuseport_exec_commit; }
+
 // open(2), openat(2), fcntl(2), ioctl(2), prctl(2) and syscall(2) are variadic, which Swift does not call.
 static inline int clinux_open(const char *path, int flags, mode_t mode) { return open(path, flags, mode); }
 static inline int clinux_openat(int directory, const char *path, int flags, mode_t mode) {
