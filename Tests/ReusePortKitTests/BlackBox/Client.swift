@@ -130,11 +130,29 @@ final class Endpoint {
     }
 }
 
-/// The whole answer to a GET request. The listener exists before its server does, so this waits for the server.
-func get(_ place: Place, path: String = "/") throws -> String {
-    let endpoint = try Endpoint.connect(place)
-    try endpoint.send("GET \(path) HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-    return try endpoint.receiveAll()
+extension Running {
+    /// Connects as soon as somebody listens there; fails when the process ends instead.
+    func connect(_ place: Place) throws -> Endpoint {
+        var connected: Endpoint?
+        try waitUntil("a listener at \(place)") {
+            let endpoint = try Endpoint(place.family, streamSocket)
+            if place.withAddress({ Glibc.connect(endpoint.fd, $0, $1) }) == 0 {
+                connected = endpoint
+                return true
+            }
+            guard errno == ECONNREFUSED || errno == ENOENT else { throw SocketProblem("connect \(place)") }
+            if state(of: pid) == "Z" { throw Unavailable(description: "the server ended: \(try end().errors)") }
+            return false
+        }
+        return connected!
+    }
+
+    /// The whole answer to a GET request. Connections wait in the listener's queue until the server takes them.
+    func get(_ place: Place, path: String = "/") throws -> String {
+        let endpoint = try connect(place)
+        try endpoint.send("GET \(path) HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        return try endpoint.receiveAll()
+    }
 }
 
 /// A port number that is ours for the length of the test: bound, sharing and not listening, so that sockets of
