@@ -55,7 +55,7 @@ public struct ByteString: Hashable, Sendable {
     }
 
     /// Calls `body` with the bytes and a zero byte behind them.
-    @inline(__always)
+    @inline(__always) @discardableResult
     public func withCString<Result, Problem: Error>(
         _ body: (UnsafePointer<CChar>) throws(Problem) -> Result
     ) throws(Problem) -> Result {

@@ -56,7 +56,7 @@ public struct Failure: Error, Sendable {
 }
 
 /// Runs a step whose system call may fail, and says what was being done when it does.
-@inline(__always)
+@inline(__always) @discardableResult
 func step<Result: ~Copyable>(
     _ verb: @autoclosure () -> ByteString, _ object: @autoclosure () -> ByteString,
     remedy: (Errno) -> ByteString? = { _ in nil }, _ body: () throws(Errno) -> Result

@@ -1,0 +1,1 @@
+func explainLiveUnixSocket(_ s: borrowing Descriptor) -> ByteString { "live" }

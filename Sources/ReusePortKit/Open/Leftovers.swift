@@ -1,0 +1,33 @@
+import CLinux
+
+/// A name in the file system that did not exist before us, and that goes again if we do not get to the exec.
+struct Leftover: ~Copyable {
+    let directory: Descriptor
+    let name: ByteString
+    let file: FileStatus
+}
+
+/// All names made so far.
+struct Leftovers: ~Copyable {
+    private var entries = OwnedArray<Leftover>()
+
+    init() {}
+
+    var isEmpty: Bool { entries.count == 0 }
+
+    mutating func append(_ entry: consuming Leftover) { entries.append(entry) }
+
+    /// Removes what is still what we made; a name that somebody has put something else under is left alone.
+    borrowing func remove() {
+        for index in 0..<entries.count {
+            let name = entries[index].name
+            let file = entries[index].file
+            do throws(Errno) {
+                guard try status(of: name, in: entries[index].directory).isSameFile(as: file) else { continue }
+                try unlink(name, in: entries[index].directory)
+            } catch {
+                // Gone already, or not ours to remove any more: there is nobody left to tell.
+            }
+        }
+    }
+}
