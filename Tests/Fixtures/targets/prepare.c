@@ -4,9 +4,10 @@
 //
 //   argv0 NAME            the program's argv[0]
 //   block N, ignore N     signal N
-//   capabilities none     drops every capability, effective and permitted
+//   capabilities none     drops every capability, and root's claim to get them back
 //   chdir PATH            working directory
 //   close N               closes descriptor N
+//   fill BYTES            adds variables until the environment has BYTES, as execve(2) counts them
 //   groups A,B uid N gid N
 //   namespace net         own network namespace, loopback up
 //   namespace mount       own mount namespace, nothing propagates out of it
@@ -21,6 +22,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <linux/securebits.h>
 #include <net/if.h>
 #include <sched.h>
 #include <signal.h>
@@ -29,6 +31,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -78,6 +81,24 @@ static void set_groups(char *list) {
     if (setgroups(count, groups)) fail("setgroups");
 }
 
+static void fill(size_t size) {
+    size_t used = 0;
+    for (char **entry = environ; *entry; entry++) used += strlen(*entry) + 1 + sizeof *entry;
+    for (int number = 0; used < size; number++) {
+        char name[32];
+        int name_length = snprintf(name, sizeof name, "FILL%d", number);
+        // NAME=VALUE, its end and the pointer to it. Well below the kernel's 128 KiB for one.
+        size_t around = name_length + 2 + sizeof(char *), rest = size - used;
+        size_t length = rest > around ? rest - around : 0;
+        if (length > 100000) length = 100000;
+        char *value = malloc(length + 1);
+        memset(value, 'x', length);
+        value[length] = 0;
+        setenv(name, value, 1);
+        used += length + around;
+    }
+}
+
 int main(int argc, char **argv) {
     char *empty[] = {0};
     char *first = 0;
@@ -102,9 +123,11 @@ int main(int argc, char **argv) {
             struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
             struct __user_cap_data_struct data[2];
             memset(data, 0, sizeof data);
+            if (prctl(PR_SET_SECUREBITS, SECBIT_NOROOT | SECBIT_NOROOT_LOCKED)) fail("securebits");
             if (syscall(SYS_capset, &header, data)) fail("capset");
         } else if (!strcmp(step, "chdir")) { if (chdir(value)) fail(value); }
         else if (!strcmp(step, "close")) close(number);
+        else if (!strcmp(step, "fill")) fill(strtoul(value, 0, 10));
         else if (!strcmp(step, "groups")) set_groups(value);
         else if (!strcmp(step, "uid")) { if (setresuid(number, number, number)) fail("setresuid"); }
         else if (!strcmp(step, "gid")) { if (setresgid(number, number, number)) fail("setresgid"); }

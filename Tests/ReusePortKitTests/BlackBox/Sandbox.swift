@@ -56,6 +56,7 @@ enum Step {
     case changeDirectory(String)
     case close(Int32)
     case open(Int32, String)
+    case fillEnvironment(Int)
     case user(uid_t, gid_t)
     case networkNamespace
     case sysctl(String)
@@ -74,6 +75,7 @@ enum Step {
         case .changeDirectory(let path): ["chdir", ByteString(path)]
         case .close(let number): ["close", ByteString(decimal: number)]
         case .open(let number, let path): ["open", ByteString(decimal: number), ByteString(path)]
+        case .fillEnvironment(let bytes): ["fill", ByteString(decimal: bytes)]
         case .user(let uid, let gid):
             ["groups", ByteString(decimal: gid), "gid", ByteString(decimal: gid), "uid", ByteString(decimal: uid)]
         case .networkNamespace: ["namespace", "net"]
@@ -116,6 +118,10 @@ final class Sandbox {
     }
 
     func write(_ path: String, _ content: [UInt8], mode: mode_t) {
+        // A process forked meanwhile by another test would hold the file open for writing for a moment, and executing
+        // it would fail with ETXTBSY.
+        spawnLock.lock()
+        defer { spawnLock.unlock() }
         let fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)
         guard fd >= 0 else { fatalError("open \(path)") }
         var at = 0
@@ -208,6 +214,9 @@ final class Sandbox {
     }
 }
 
+/// Held while a process is made, which takes until its exec, and while a program is written.
+let spawnLock = NSLock()
+
 /// A process of ours, the leader of a group of its own, so that its children go with it.
 final class Running {
     let pid: pid_t
@@ -249,6 +258,8 @@ final class Running {
             close(pipes[3])
         }
         var child: pid_t = 0
+        spawnLock.lock()
+        defer { spawnLock.unlock() }
         let result = withCArray(words) { argv in
             withCArray(environment) { envp in posix_spawn(&child, file, &actions, &attributes, argv, envp) }
         }

@@ -261,7 +261,7 @@ import Testing
         let port = view.port(3)
         #expect(
             view.arguments.dropFirst().map(\.text) == [
-                "fd@3", "127.0.0.1:\(port)", "\(port)\(port)", "[::1]:\(view.port(4))", path, box["data"], "{fd:http}",
+                "fd@3", "127.0.0.1", "\(port)\(port)", "::1", path, box["data"], "{fd:http}",
                 "{fd:http", "a{b}c",
             ])
         #expect(view.variable("FD") == "5,6")
