@@ -52,6 +52,10 @@ static inline void clinux_set_errno(int value) { errno = value; }
 extern char **environ;
 static inline char **clinux_environ(void) { return environ; }
 
+// The commit of the release binary, in an object that its build links in; null in other builds.
+extern const char reuseport_exec_commit[] __attribute__((weak));
+static inline const char *clinux_commit(void) { return reuseport_exec_commit; }
+
 // open(2), openat(2), fcntl(2), ioctl(2), prctl(2) and syscall(2) are variadic, which Swift does not call.
 static inline int clinux_open(const char *path, int flags, mode_t mode) { return open(path, flags, mode); }
 static inline int clinux_openat(int directory, const char *path, int flags, mode_t mode) {
@@ -100,5 +104,21 @@ static inline void clinux_default_signal(int number) { signal(number, SIG_DFL); 
 
 // S_ISREG and its kin are function-like macros.
 static inline int clinux_file_type(mode_t mode) { return mode & S_IFMT; }
+
+// MARK: Inspection of sockets and processes
+
+// For opendir(3): reading /proc. Arrays in structs are imported as tuples, so the entry's name is read here.
+#include <dirent.h>
+static inline const char *clinux_entry_name(const struct dirent *entry) { return entry->d_name; }
+
+// The first parameter is an enum in C++ or under _GNU_SOURCE, and an int else; the constants are enums always.
+static inline int clinux_set_thread_priority(pid_t thread, int nice) {
+    return setpriority(PRIO_PROCESS, (id_t)thread, nice);
+}
+// getpriority(2) may answer -1 without having failed.
+static inline int clinux_thread_priority(pid_t thread) {
+    errno = 0;
+    return getpriority(PRIO_PROCESS, (id_t)thread);
+}
 
 #endif

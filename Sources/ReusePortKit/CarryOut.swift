@@ -9,6 +9,7 @@ public func carryOut(_ plan: Plan) -> Failure {
     do throws(Failure) {
         try openStandardDescriptors()
         let opened = try openAll(plan, &leftovers)
+        try leftovers.stepAside(from: opened.highestTarget + 1)
         return finish(plan, opened, leftovers)
     } catch {
         leftovers.remove()
@@ -20,6 +21,12 @@ public func carryOut(_ plan: Plan) -> Failure {
 private struct Opened: ~Copyable {
     var placements = OwnedArray<Placement>()
     var addresses: [SocketAddress] = []
+
+    var highestTarget: Int32 {
+        var highest: Int32 = 2
+        for index in 0..<placements.count { highest = max(highest, placements[index].target) }
+        return highest
+    }
 
     mutating func append(_ source: consuming Descriptor, at target: Int32) {
         placements.append(Placement(source: source, target: target))

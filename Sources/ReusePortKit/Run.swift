@@ -1,6 +1,7 @@
 import CLinux
 
 /// The whole program: reads its arguments, and does what they say. Returns when there is nothing to exec.
+@export(interface)
 public func run(_ arguments: [ByteString]) throws(Failure) {
     switch try parseArguments(arguments) {
     case .help(let topic):

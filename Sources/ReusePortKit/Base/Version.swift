@@ -1,11 +1,15 @@
-/// The release that these sources are.
-public let version: ByteString = "0.1.0"
+import CLinux
 
-/// Which of the two builds this is.
+/// The version of reuseport-exec and of this library.
+public var version: ByteString { "0.1.0" }
+
+/// How this was built: `embedded` or `ordinary`, and the commit where the build knew it.
 public var build: ByteString {
     #if hasFeature(Embedded)
-        "embedded"
+        let kind: ByteString = "embedded"
     #else
-        "ordinary"
+        let kind: ByteString = "ordinary"
     #endif
+    guard let commit = clinux_commit() else { return kind }
+    return "\(kind), \(ByteString(cString: commit))"
 }

@@ -2,7 +2,7 @@ import CLinux
 
 /// A name in the file system that did not exist before us, and that goes again if we do not get to the exec.
 struct Leftover: ~Copyable {
-    let directory: Descriptor
+    var directory: Descriptor
     let name: ByteString
     let file: FileStatus
 }
@@ -16,6 +16,15 @@ struct Leftovers: ~Copyable {
     var isEmpty: Bool { entries.count == 0 }
 
     mutating func append(_ entry: consuming Leftover) { entries.append(entry) }
+
+    /// Takes the directories' descriptors out of the way of what the target will find below `number`.
+    mutating func stepAside(from number: Int32) throws(Failure) {
+        for index in 0..<entries.count {
+            entries[index].directory = try step("move", "descriptor of a directory", remedy: descriptorRemedy) {
+                () throws(Errno) in try entries[index].directory.duplicate(from: number)
+            }
+        }
+    }
 
     /// Removes what is still what we made; a name that somebody has put something else under is left alone.
     borrowing func remove() {
