@@ -17,6 +17,9 @@ struct Leftovers: ~Copyable {
 
     mutating func append(_ entry: consuming Leftover) { entries.append(entry) }
 
+    /// flock(2): lets other launchers, and our own next socket, into the directory of the name made last.
+    borrowing func unlockLast() { _ = flock(entries[entries.count - 1].directory.number, LOCK_UN) }
+
     /// Takes the directories' descriptors out of the way of what the target will find below `number`.
     mutating func stepAside(from number: Int32) throws(Failure) {
         for index in 0..<entries.count {
