@@ -22,8 +22,12 @@ struct Leftovers: ~Copyable {
 
     /// Takes the directories' descriptors out of the way of what the target will find below `number`.
     mutating func stepAside(from number: Int32) throws(Failure) {
+        func remedy(_ errno: Errno) -> ByteString? {
+            // fcntl(2) has EINVAL for a number beyond RLIMIT_NOFILE.
+            errno == .invalid ? "numbers up to \(number) are needed; raise ulimit -n" : descriptorRemedy(errno)
+        }
         for index in 0..<entries.count {
-            entries[index].directory = try step("move", "descriptor of a directory", remedy: descriptorRemedy) {
+            entries[index].directory = try step("move", "descriptor of a directory", remedy: remedy) {
                 () throws(Errno) in try entries[index].directory.duplicate(from: number)
             }
         }

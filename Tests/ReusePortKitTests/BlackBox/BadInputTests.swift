@@ -310,7 +310,10 @@ func expectFailure(
         var options: [ByteString] = []
         for number in 0..<40 { options += ["--socket", "s\(number):127.0.0.1:0"] }
         try fail(options, 111, "…too many open files; …raise ulimit -n", [.descriptorLimit(24)])
-        try fail(["--socket", "a:127.0.0.1:0,fd=500", "--pass", "nginx"], 111, "…500…ulimit -n", [.descriptorLimit(256)])
+        let far: [ByteString] = ["--socket", "a:127.0.0.1:0,fd=500", "--pass", "nginx"]
+        try fail(far, 111, "…ulimit -n", [.descriptorLimit(256)])
+        expectFailure(
+            try box.run(far + ["/bin/true"], [.descriptorLimit(256)]), 111, "move a descriptor to 500: …; the number is beyond ulimit -n")
     }
 
     @Test func keptDescriptorThatIsNotOpen() throws {
@@ -592,7 +595,7 @@ func expectFailure(
         let path = box[String(repeating: "p", count: 70)]
         let long = ByteString(String(repeating: "{path:u}", count: 1000))
         let outcome = try box.run(
-            ["--socket", "u:unix:\(path)", "/bin/true", long], full)
+            ["--socket", "u:unix:\(path)", "/bin/true", long], [.stackLimit(8 << 20), .fillEnvironment(2 << 20 - 16384)])
         expectFailure(outcome, 111, "execute /bin/true: argument list too long; …")
         #expect(!box.exists(path))
     }
