@@ -94,9 +94,8 @@ private func refuseIfLive(_ path: ByteString, _ plan: SocketPlan) throws(Failure
     case .connectionRefused?, .noEntry?:
         return
     case nil:
-        throw Failure(
-            .system, "bind", plan.object, "address already in use: \(explainLiveUnixSocket(probe))",
-            remedy: "stop it first or choose another path")
+        let explanation = explainLiveUnixSocket(probe)
+        throw Failure(.system, "bind", plan.object, explanation.reason, remedy: explanation.remedy)
     // A full accept queue, or a socket of another type: somebody is there.
     case .again?, Errno(rawValue: EPROTOTYPE)?:
         throw Failure(

@@ -29,8 +29,9 @@ func explainListen(_ errno: Errno, _ plan: SocketPlan) -> Failure {
 }
 
 private func explainInUse(_ plan: SocketPlan) -> Failure {
-    Failure("bind", plan.object, .addressInUse)
+    let attempt = BindAttempt(
+        plan.transport == .udp ? .udp : .tcp, plan.address, isIPv6Only: !plan.isDualStack,
+        interface: plan.device.map { $0.withCString { if_nametoindex($0) } } ?? 0, uid: geteuid())
+    let explanation = explainAddressInUse(attempt)
+    return Failure(.system, "bind", plan.object, explanation.reason, remedy: explanation.remedy)
 }
-
-/// The lowest port that every user may bind; nil without /proc.
-private func unprivilegedPortStart() -> UInt16? { nil }

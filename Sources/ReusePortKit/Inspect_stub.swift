@@ -1,1 +1,0 @@
-func explainLiveUnixSocket(_ s: borrowing Descriptor) -> ByteString { "live" }
