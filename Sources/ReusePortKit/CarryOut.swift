@@ -8,6 +8,7 @@ public func carryOut(_ plan: Plan) -> Failure {
     var leftovers = Leftovers()
     do throws(Failure) {
         try openStandardDescriptors()
+        try checkKept(plan.keptDescriptors)
         let opened = try openAll(plan, &leftovers)
         try leftovers.stepAside(from: opened.highestTarget + 1)
         return finish(plan, opened, leftovers)

@@ -28,6 +28,8 @@ func bindUnixSocket(
         }
     }
     try listenIfWanted(socket, plan)
+    // The directory stays open for cleaning up, and the next socket may be in it too.
+    leftovers.unlockLast()
     return BoundSocket(descriptor: socket, address: plan.address)
 }
 
@@ -45,7 +47,7 @@ private func openTrustedDirectory(_ path: ByteString, _ plan: SocketPlan) throws
     return folder
 }
 
-/// flock(2) on the directory; the lock ends with the descriptor, at the exec at the latest.
+/// flock(2) on the directory, until the socket listens; on the way out of a failure, until the process ends.
 private func lock(_ folder: borrowing Descriptor, _ plan: SocketPlan) throws(Failure) {
     // Others hold it for less than a millisecond; whoever holds it for longer does not mean well, or is stopped.
     var patience = 500

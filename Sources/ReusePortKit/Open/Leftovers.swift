@@ -17,10 +17,17 @@ struct Leftovers: ~Copyable {
 
     mutating func append(_ entry: consuming Leftover) { entries.append(entry) }
 
+    /// flock(2): lets other launchers, and our own next socket, into the directory of the name made last.
+    borrowing func unlockLast() { _ = flock(entries[entries.count - 1].directory.number, LOCK_UN) }
+
     /// Takes the directories' descriptors out of the way of what the target will find below `number`.
     mutating func stepAside(from number: Int32) throws(Failure) {
+        func remedy(_ errno: Errno) -> ByteString? {
+            // fcntl(2) has EINVAL for a number beyond RLIMIT_NOFILE.
+            errno == .invalid ? "numbers up to \(number) are needed; raise ulimit -n" : descriptorRemedy(errno)
+        }
         for index in 0..<entries.count {
-            entries[index].directory = try step("move", "descriptor of a directory", remedy: descriptorRemedy) {
+            entries[index].directory = try step("move", "descriptor of a directory", remedy: remedy) {
                 () throws(Errno) in try entries[index].directory.duplicate(from: number)
             }
         }

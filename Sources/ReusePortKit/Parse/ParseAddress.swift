@@ -44,7 +44,8 @@ func parseAddress(_ text: ByteString) throws(Malformed) -> RequestedAddress {
     return try parseInternetAddress(text)
 }
 
-private func parseUnixPath(_ path: ByteString) throws(Malformed) -> RequestedAddress {
+/// Reads what follows `unix:`.
+func parseUnixPath(_ path: ByteString) throws(Malformed) -> RequestedAddress {
     if path.isEmpty { throw Malformed("the path is missing", remedy: "write unix:/run/NAME.sock") }
     if path.bytes[0] == UInt8(ascii: "@") {
         throw Malformed("abstract names cannot be handed from one generation to the next", remedy: "give a path")

@@ -19,9 +19,11 @@ private func words(_ text: ByteString) -> [Word] {
     return result
 }
 
-/// Reads niagra's `NAME FAMILY HOST PORT [BACKLOG]`, FAMILY being 4 or 6; nil if the line is in our own form.
+/// Reads niagra's `NAME FAMILY HOST PORT [BACKLOG]`, FAMILY being 4, 6 or unix, whose HOST is a path and whose PORT
+/// says nothing; nil if the line is in our own form.
 func parseNiagraSocket(_ text: ByteString) throws(Malformed) -> SocketRequest? {
     let words = words(text)
+    if words.count >= 2, words[1].text == "unix" { return try parseNiagraUnixSocket(words) }
     guard words.count >= 2, words[1].text == "4" || words[1].text == "6" else { return nil }
     guard words.count == 4 || words.count == 5 else {
         throw Malformed("this is not NAME 4|6 HOST PORT [BACKLOG]")
@@ -37,6 +39,16 @@ func parseNiagraSocket(_ text: ByteString) throws(Malformed) -> SocketRequest? {
             throw Malformed(error.reason, remedy: error.remedy)
         }
     }
+    var socket = SocketRequest(name: words[0].text, address: address)
+    if words.count == 5 {
+        socket.backlog = try part(at: words[4].offset) { () throws(Malformed) in try parseBacklog(words[4].text) }
+    }
+    return socket
+}
+
+private func parseNiagraUnixSocket(_ words: [Word]) throws(Malformed) -> SocketRequest {
+    guard (3...5).contains(words.count) else { throw Malformed("this is not NAME unix PATH [PORT [BACKLOG]]") }
+    let address = try part(at: words[2].offset) { () throws(Malformed) in try parseUnixPath(words[2].text) }
     var socket = SocketRequest(name: words[0].text, address: address)
     if words.count == 5 {
         socket.backlog = try part(at: words[4].offset) { () throws(Malformed) in try parseBacklog(words[4].text) }

@@ -6,13 +6,21 @@ struct Placement: ~Copyable {
     var target: Int32
 }
 
+/// Refuses to keep what the caller has not opened. Asked before we open anything ourselves: a descriptor of ours might
+/// get the number, and reach the target in its place.
+func checkKept(_ kept: [Int32]) throws(Failure) {
+    for number in kept {
+        try step("keep", "descriptor \(number)", remedy: { $0 == .badDescriptor ? "the caller has not opened it" : nil }) {
+            () throws(Errno) in try checked(clinux_fcntl(number, F_GETFD, 0))
+        }
+    }
+}
+
 /// The one step in which anything becomes inheritable: moves descriptors to their numbers, and shuts all others out.
 func placeDescriptors(_ placements: inout OwnedArray<Placement>, keeping kept: [Int32]) throws(Failure) {
     try shutAll()
     for number in kept {
-        try step("keep", "descriptor \(number)", remedy: { $0 == .badDescriptor ? "the caller has not opened it" : nil }) {
-            () throws(Errno) in try checked(clinux_fcntl(number, F_SETFD, 0))
-        }
+        try step("keep", "descriptor \(number)") { () throws(Errno) in try checked(clinux_fcntl(number, F_SETFD, 0)) }
     }
     var above: Int32 = 3
     for index in 0..<placements.count { above = max(above, placements[index].target + 1) }
