@@ -1,0 +1,89 @@
+import CLinux
+
+/// A netlink socket for sock_diag(7), by which the kernel tells of all sockets in our network namespace. It needs no
+/// privilege. ENOENT for a family whose module (`inet_diag`, `tcp_diag`, `udp_diag`, `unix_diag`) is not there.
+struct DiagnosticSocket: ~Copyable {
+    private let descriptor: Descriptor
+
+    init() throws(Errno) {
+        let type = Int32(SOCK_RAW.rawValue | SOCK_CLOEXEC.rawValue)
+        let descriptor = Descriptor(owning: try checked(CLinux.socket(AF_NETLINK, type, NETLINK_SOCK_DIAG)))
+        // Connected to port 0, the kernel: messages of anybody else are refused.
+        var kernel = sockaddr_nl()
+        kernel.nl_family = sa_family_t(AF_NETLINK)
+        try withUnsafeBytes(of: &kernel) { raw throws(Errno) in
+            let address = raw.baseAddress!.assumingMemoryBound(to: sockaddr.self)
+            try checked(CLinux.connect(descriptor.number, address, socklen_t(raw.count)))
+        }
+        self.descriptor = descriptor
+    }
+
+    /// Asks for all sockets that match, and calls `body` with each answer behind its netlink header.
+    ///
+    /// The kernel answers in pieces, and sockets come and go in between: an answer is no snapshot.
+    borrowing func dump<Request: BitwiseCopyable>(
+        _ request: Request, _ body: (UnsafeRawBufferPointer) -> Void
+    ) throws(Errno) {
+        let number = descriptor.number
+        let headerSize = MemoryLayout<nlmsghdr>.size
+        var header = nlmsghdr()
+        header.nlmsg_len = UInt32(headerSize + MemoryLayout<Request>.size)
+        header.nlmsg_type = UInt16(SOCK_DIAG_BY_FAMILY)
+        header.nlmsg_flags = UInt16(NLM_F_REQUEST | NLM_F_ROOT | NLM_F_MATCH)
+        header.nlmsg_seq = 1
+        var message: [UInt8] = []
+        withUnsafeBytes(of: &header) { message.append(contentsOf: $0) }
+        withUnsafeBytes(of: request) { message.append(contentsOf: $0) }
+        _ = try message.withUnsafeBufferPointer { bytes throws(Errno) in
+            try uninterrupted { CLinux.send(number, bytes.baseAddress, bytes.count, 0) }
+        }
+
+        // The kernel fills messages of at most 32 KiB.
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 32768, alignment: 8)
+        defer { buffer.deallocate() }
+        while true {
+            let flags = Int32(MSG_TRUNC)
+            let count = try uninterrupted { CLinux.recv(number, buffer.baseAddress, buffer.count, flags) }
+            guard count >= headerSize, count <= buffer.count else { throw Errno(rawValue: EBADMSG) }
+            var offset = 0
+            while offset + headerSize <= count {
+                let header = buffer.loadUnaligned(fromByteOffset: offset, as: nlmsghdr.self)
+                let length = Int(header.nlmsg_len)
+                guard length >= headerSize, offset + length <= count else { throw Errno(rawValue: EBADMSG) }
+                let content = UnsafeRawBufferPointer(rebasing: buffer[offset + headerSize..<offset + length])
+                switch Int32(header.nlmsg_type) {
+                case NLMSG_DONE, NLMSG_ERROR:
+                    // Both begin with an error number, negative; 0 is success.
+                    guard content.count >= MemoryLayout<Int32>.size else { return }
+                    let code = content.loadUnaligned(as: Int32.self)
+                    if code < 0 { throw Errno(rawValue: -code) }
+                    return
+                case SOCK_DIAG_BY_FAMILY:
+                    body(content)
+                default:
+                    break
+                }
+                offset += aligned(length)
+            }
+        }
+    }
+}
+
+/// Calls `body` with type and content of each netlink attribute from `start` on.
+func forEachAttribute(
+    in message: UnsafeRawBufferPointer, from start: Int, _ body: (Int32, UnsafeRawBufferPointer) -> Void
+) {
+    let headerSize = MemoryLayout<nlattr>.size
+    var offset = aligned(start)
+    while offset + headerSize <= message.count {
+        let header = message.loadUnaligned(fromByteOffset: offset, as: nlattr.self)
+        let length = Int(header.nla_len)
+        guard length >= headerSize, offset + length <= message.count else { return }
+        body(
+            Int32(header.nla_type), UnsafeRawBufferPointer(rebasing: message[offset + headerSize..<offset + length]))
+        offset += aligned(length)
+    }
+}
+
+/// NLMSG_ALIGN and NLA_ALIGN: everything in netlink begins at a multiple of four.
+private func aligned(_ length: Int) -> Int { (length + 3) & ~3 }

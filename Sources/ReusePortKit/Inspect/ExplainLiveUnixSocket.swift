@@ -1,0 +1,55 @@
+import CLinux
+
+/// Who serves the Unix socket that `connected` is connected to.
+///
+/// SO_PEERCRED tells who called listen(2). That process may have gone and left the socket to others, or its number may
+/// be another's by now: then those that hold a listener of that name are looked for.
+public func explainLiveUnixSocket(
+    _ connected: borrowing Descriptor, in proc: ProcFileSystem = ProcFileSystem()
+) -> Explanation {
+    let remedy: ByteString = "stop it first"
+    var peer = clinux_ucred()
+    var size = socklen_t(MemoryLayout<clinux_ucred>.size)
+    guard getsockopt(connected.number, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 else {
+        return Explanation("a process listens on it", remedy: remedy)
+    }
+    let owner = userDescription(peer.uid)
+    let listeners = listenerInodes(servedTo: connected)
+    if peer.pid > 0, let process = try? ProcessStatus(of: peer.pid, in: proc), !process.hasEnded {
+        // It has it unless it can be seen not to have it.
+        let inodes = try? socketInodes(of: process.identity, in: proc)
+        if listeners.isEmpty || inodes.map({ set in listeners.contains { set.contains($0) } }) ?? true {
+            return Explanation("\(named(process)) of \(owner) listens on it", remedy: remedy)
+        }
+    }
+    if let process = (try? holders(ofSocketInodes: listeners, in: proc))?.found.first?.process {
+        return Explanation("\(named(process)) listens on it, opened by \(owner)", remedy: remedy)
+    }
+    // 0 is a process in a pid namespace that we are not in.
+    if peer.pid == 0 {
+        return Explanation("a process of \(owner) in another pid namespace listens on it", remedy: remedy)
+    }
+    return Explanation("pid \(peer.pid) of \(owner) listens on it", remedy: remedy)
+}
+
+/// The listening sockets that have the name of the other end.
+private func listenerInodes(servedTo connected: borrowing Descriptor) -> [UInt64] {
+    var result: [UInt64] = []
+    guard let path = peerPath(of: connected), let records = try? listeningUnixSockets() else { return result }
+    for record in records where record.path == path { result.append(record.inode) }
+    return result
+}
+
+/// getpeername(2): the name as it was given to bind(2).
+private func peerPath(of connected: borrowing Descriptor) -> ByteString? {
+    var storage = sockaddr_storage()
+    var count = socklen_t(MemoryLayout<sockaddr_storage>.size)
+    let number = connected.number
+    let address = withUnsafeMutableBytes(of: &storage) { raw -> SocketAddress? in
+        let start = raw.baseAddress!
+        guard getpeername(number, start.assumingMemoryBound(to: sockaddr.self), &count) == 0 else { return nil }
+        return SocketAddress(storage: start, count: Int(count))
+    }
+    guard let path = address?.path, !path.isEmpty else { return nil }
+    return path
+}

@@ -1,0 +1,24 @@
+import CLinux
+
+/// SO_COOKIE: a number that is this socket's alone until the next boot.
+public func socketCookie(of socket: borrowing Descriptor) throws(Errno) -> UInt64 {
+    var cookie: UInt64 = 0
+    var size = socklen_t(MemoryLayout<UInt64>.size)
+    try checked(getsockopt(socket.number, SOL_SOCKET, CLINUX_SO_COOKIE, &cookie, &size))
+    return cookie
+}
+
+/// fstat(2): the number in `socket:[N]`.
+public func socketInode(of socket: borrowing Descriptor) throws(Errno) -> UInt64 {
+    var status = stat()
+    try checked(fstat(socket.number, &status))
+    return UInt64(status.st_ino)
+}
+
+/// getsockopt(2) at SOL_SOCKET of an option that is on or off.
+func isOn(_ option: Int32, of socket: borrowing Descriptor) throws(Errno) -> Bool {
+    var value: Int32 = 0
+    var size = socklen_t(MemoryLayout<Int32>.size)
+    try checked(getsockopt(socket.number, SOL_SOCKET, option, &value, &size))
+    return value != 0
+}

@@ -1,0 +1,92 @@
+import CLinux
+
+/// What the kernel tells of one listening Unix socket.
+public struct UnixSocketRecord: Hashable, Sendable {
+    /// The name as it was given to bind(2): possibly relative, possibly of a file that has since been removed or
+    /// renamed. Abstract names begin with `@`.
+    public let path: ByteString
+    /// The file it is bound to, wherever it is now; nil for abstract names.
+    public let file: UnixSocketFile?
+    /// SOCK_STREAM, SOCK_SEQPACKET.
+    public let type: Int32
+    /// The socket's own inode.
+    public let inode: UInt64
+    /// As for `SocketRecord`.
+    public let cookie: UInt64
+    /// Connections that wait to be accepted.
+    public let acceptQueue: UInt32
+    /// How many may wait.
+    public let acceptLimit: UInt32
+}
+
+/// Which file a Unix socket is bound to: st_dev of stat(2), and the lower 32 bits of st_ino, for the kernel does not
+/// tell more.
+public struct UnixSocketFile: Hashable, Sendable {
+    public let device: UInt64
+    public let inode: UInt32
+
+    public init(device: UInt64, inode: UInt64) {
+        self.device = device
+        self.inode = UInt32(truncatingIfNeeded: inode)
+    }
+}
+
+/// The listening Unix sockets of our network namespace. It needs no privilege.
+public func listeningUnixSockets() throws(Errno) -> [UnixSocketRecord] {
+    var request = unix_diag_req()
+    request.sdiag_family = UInt8(AF_UNIX)
+    request.udiag_states = SocketStates.listening.rawValue
+    request.udiag_show = UInt32(UDIAG_SHOW_NAME | UDIAG_SHOW_VFS | UDIAG_SHOW_RQLEN)
+    request.udiag_cookie = (UInt32.max, UInt32.max)
+    var result: [UnixSocketRecord] = []
+    try DiagnosticSocket().dump(request) { message in
+        if let record = UnixSocketRecord(message: message) { result.append(record) }
+    }
+    return result
+}
+
+extension UnixSocketRecord {
+    /// Reads a `unix_diag_msg` and the attributes behind it.
+    fileprivate init?(message: UnsafeRawBufferPointer) {
+        let size = MemoryLayout<unix_diag_msg>.size
+        guard message.count >= size else { return nil }
+        let raw = message.loadUnaligned(as: unix_diag_msg.self)
+        type = Int32(raw.udiag_type)
+        inode = UInt64(raw.udiag_ino)
+        cookie = cookieNumber(raw.udiag_cookie)
+        var path = ByteString()
+        var file: UnixSocketFile?
+        var queue = unix_diag_rqlen()
+        forEachAttribute(in: message, from: size) { attribute, content in
+            switch attribute {
+            case Int32(UNIX_DIAG_NAME):
+                path = unixName(Array(content))
+            case Int32(UNIX_DIAG_VFS) where content.count >= MemoryLayout<unix_diag_vfs>.size:
+                let vfs = content.loadUnaligned(as: unix_diag_vfs.self)
+                file = UnixSocketFile(device: userDevice(vfs.udiag_vfs_dev), inode: UInt64(vfs.udiag_vfs_ino))
+            case Int32(UNIX_DIAG_RQLEN) where content.count >= MemoryLayout<unix_diag_rqlen>.size:
+                queue = content.loadUnaligned(as: unix_diag_rqlen.self)
+            default:
+                break
+            }
+        }
+        self.path = path
+        self.file = file
+        acceptQueue = queue.udiag_rqueue
+        acceptLimit = queue.udiag_wqueue
+    }
+}
+
+/// A path comes with its final zero byte, an abstract name with the zero byte that it begins with.
+private func unixName(_ bytes: [UInt8]) -> ByteString {
+    if bytes.first == 0 { return "@\(ByteString(bytes[1...]))" }
+    return ByteString(bytes.last == 0 ? bytes[..<(bytes.count - 1)] : bytes[...])
+}
+
+/// Inside the kernel a device is 12 bits of major and 20 of minor number; to programs, it is spread as makedev(3) has
+/// it.
+private func userDevice(_ device: UInt32) -> UInt64 {
+    let major = UInt64(device >> 20)
+    let minor = UInt64(device & 0xF_FFFF)
+    return minor & 0xFF | (major & 0xFFF) << 8 | (minor & ~0xFF) << 12
+}

@@ -1,0 +1,113 @@
+import CLinux
+
+/// proc(5), which is not mounted everywhere. The place can be another one so that its absence can be tested.
+public struct ProcFileSystem: Sendable {
+    let root: ByteString
+
+    public init(root: ByteString = "/proc") { self.root = root }
+
+    /// Whether there is anything in it: an empty directory can stand in its place.
+    public var isMounted: Bool {
+        let probe: ByteString = "\(root)/self/stat"
+        return probe.withCString { access($0, F_OK) == 0 }
+    }
+
+    /// A process's directory. What is read through it afterwards is of this very process, and fails with ESRCH once
+    /// it has gone, even if its number is used again.
+    func open(process pid: Int32) throws(Errno) -> Descriptor {
+        let path: ByteString = "\(root)/\(pid)"
+        return Descriptor(
+            owning: try path.withCString { path throws(Errno) in
+                try uninterrupted { clinux_open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0) }
+            })
+    }
+
+    /// The directory of this very process; ESRCH if its number is another's by now.
+    func open(_ process: ProcessIdentity) throws(Errno) -> Descriptor {
+        let directory = try open(process: process.pid)
+        guard let status = ProcessStatus(parsing: try readEntry("stat", in: directory)), status.identity == process
+        else { throw .noProcess }
+        return directory
+    }
+
+    /// All of a file below the root.
+    func read(_ name: ByteString) throws(Errno) -> ByteString {
+        let path: ByteString = "\(root)/\(name)"
+        let file = Descriptor(
+            owning: try path.withCString { path throws(Errno) in
+                try uninterrupted { clinux_open(path, O_RDONLY | O_CLOEXEC, 0) }
+            })
+        return try readWhole(file)
+    }
+
+    /// The numbers of all processes that may be seen.
+    func processes() throws(Errno) -> [Int32] {
+        let directory = Descriptor(
+            owning: try root.withCString { path throws(Errno) in
+                try uninterrupted { clinux_open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0) }
+            })
+        return try numbers(in: directory)
+    }
+}
+
+/// A file in a directory of /proc.
+func openEntry(_ name: ByteString, in directory: borrowing Descriptor, _ flags: Int32) throws(Errno) -> Descriptor {
+    let number = directory.number
+    return Descriptor(
+        owning: try name.withCString { name throws(Errno) in
+            try uninterrupted { clinux_openat(number, name, flags | O_CLOEXEC, 0) }
+        })
+}
+
+/// All of a file in a directory of /proc. These files have no size to ask for: they are read to their end.
+func readEntry(_ name: ByteString, in directory: borrowing Descriptor) throws(Errno) -> ByteString {
+    try readWhole(try openEntry(name, in: directory, O_RDONLY))
+}
+
+private func readWhole(_ file: borrowing Descriptor) throws(Errno) -> ByteString {
+    let number = file.number
+    var result: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 4096)
+    while true {
+        let count = try uninterrupted { CLinux.read(number, &chunk, 4096) }
+        if count == 0 { return ByteString(result) }
+        result.append(contentsOf: chunk[0..<count])
+    }
+}
+
+/// The entries of a directory that are numbers, and each as readlinkat(2) wants it.
+func forEachNumber(
+    in directory: borrowing Descriptor, _ body: (Int32, UnsafePointer<CChar>) -> Bool
+) throws(Errno) {
+    // fdopendir(3) takes the descriptor over, and shares the reading position with the one it comes from.
+    let copy = try openEntry(".", in: directory, O_RDONLY | O_DIRECTORY)
+    guard let stream = fdopendir(copy.number) else { throw .current }
+    _ = copy.release()
+    defer { closedir(stream) }
+    // What readdir(3) fails with is what an ending process leaves: the end.
+    while let entry = readdir(stream) {
+        guard let name = clinux_entry_name(entry), let number = processNumber(name) else { continue }
+        if !body(number, name) { return }
+    }
+}
+
+func numbers(in directory: borrowing Descriptor) throws(Errno) -> [Int32] {
+    var result: [Int32] = []
+    try forEachNumber(in: directory) { number, _ in
+        result.append(number)
+        return true
+    }
+    return result
+}
+
+private func processNumber(_ name: UnsafePointer<CChar>) -> Int32? {
+    var result: Int32 = 0
+    var index = 0
+    while name[index] != 0 {
+        let digit = Int32(name[index]) - 48
+        guard digit >= 0, digit <= 9, result <= 200_000_000 else { return nil }
+        result = result * 10 + digit
+        index += 1
+    }
+    return index == 0 ? nil : result
+}

@@ -1,0 +1,107 @@
+import CLinux
+
+/// A process that has a socket among its descriptors.
+public struct SocketHolder: Hashable, Sendable {
+    /// The socket's inode.
+    public let inode: UInt64
+    public let process: ProcessStatus
+    /// The first descriptor of the process that is this socket.
+    public let descriptor: Int32
+}
+
+/// What a search through the descriptors of all processes has brought.
+public struct SocketHolders: Sendable {
+    /// Those that started first come first; one entry for each process and socket.
+    public internal(set) var found: [SocketHolder] = []
+    /// How many processes did not let us see their descriptors (those of other users, unless we are root).
+    public internal(set) var hidden = 0
+    /// False if the search was given up because there were too many descriptors.
+    public internal(set) var isComplete = true
+
+    public func holders(of inode: UInt64) -> [SocketHolder] { found.filter { $0.inode == inode } }
+}
+
+/// Searches /proc/PID/fd of all processes for sockets with these inodes. ENOENT if /proc is not mounted.
+///
+/// A socket may have no holder that can be seen: in another pid namespace, hidden by permission, on its way in a
+/// message (SCM_RIGHTS), or the kernel's own. `limit` bounds how many descriptors are looked at (each costs about a
+/// microsecond).
+public func holders(
+    ofSocketInodes inodes: [UInt64], atMost limit: Int = 1_000_000, in proc: ProcFileSystem = ProcFileSystem()
+) throws(Errno) -> SocketHolders {
+    var result = SocketHolders()
+    guard proc.isMounted else { throw .noEntry }
+    let wanted = InodeSet(inodes)
+    if wanted.isEmpty { return result }
+    var left = limit
+    for pid in try proc.processes() {
+        var seen: [(inode: UInt64, descriptor: Int32)] = []
+        do throws(Errno) {
+            try forEachSocket(of: try proc.open(process: pid), atMost: &left) { inode, descriptor in
+                if wanted.contains(inode), !seen.contains(where: { $0.inode == inode }) {
+                    seen.append((inode, descriptor))
+                }
+            }
+        } catch {
+            if error == .accessDenied || error == .notPermitted { result.hidden += 1 }
+            continue
+        }
+        if !seen.isEmpty, let process = try? ProcessStatus(of: pid, in: proc) {
+            for one in seen {
+                result.found.append(SocketHolder(inode: one.inode, process: process, descriptor: one.descriptor))
+            }
+        }
+        if left <= 0 {
+            result.isComplete = false
+            break
+        }
+    }
+    result.found.sort { $0.process.identity.startTime < $1.process.identity.startTime }
+    return result
+}
+
+/// The same for one socket.
+public func holders(
+    ofSocketInode inode: UInt64, in proc: ProcFileSystem = ProcFileSystem()
+) throws(Errno) -> SocketHolders {
+    try holders(ofSocketInodes: [inode], in: proc)
+}
+
+/// The inodes of all sockets a process has open; a socket that it holds twice counts once. EACCES if we may not see
+/// its descriptors, ESRCH or ENOENT if it has gone.
+public func socketInodes(
+    of process: ProcessIdentity, in proc: ProcFileSystem = ProcFileSystem()
+) throws(Errno) -> InodeSet {
+    var result: [UInt64] = []
+    var limit = Int.max
+    try forEachSocket(of: try proc.open(process), atMost: &limit) { inode, _ in result.append(inode) }
+    return InodeSet(result)
+}
+
+/// Calls `body` with inode and number of each descriptor that is a socket; `limit` is lowered by all that it sees.
+private func forEachSocket(
+    of process: borrowing Descriptor, atMost limit: inout Int, _ body: (UInt64, Int32) -> Void
+) throws(Errno) {
+    let directory = try openEntry("fd", in: process, O_RDONLY | O_DIRECTORY)
+    let number = directory.number
+    try forEachNumber(in: directory) { descriptor, name in
+        limit -= 1
+        withUnsafeTemporaryAllocation(of: CChar.self, capacity: 32) { target in
+            let count = readlinkat(number, name, target.baseAddress!, target.count)
+            if let inode = socketInode(inLink: target, count: count) { body(inode, descriptor) }
+        }
+        return limit > 0
+    }
+}
+
+/// The number in `socket:[12345]`.
+private func socketInode(inLink link: UnsafeMutableBufferPointer<CChar>, count: Int) -> UInt64? {
+    let prefix: StaticString = "socket:["
+    let start = prefix.utf8CodeUnitCount
+    guard count > start + 1, memcmp(link.baseAddress!, prefix.utf8Start, start) == 0 else { return nil }
+    var result: UInt64 = 0
+    for index in start..<count - 1 {
+        result = result &* 10 &+ UInt64(UInt8(bitPattern: link[index]) &- 48)
+    }
+    return result
+}
