@@ -2,6 +2,7 @@
 # make demo       see it work
 # make test       everything that can be tested here; ARGS='--filter Name' goes to swift test
 # make check      formatting, shell, manual page, both builds without warnings
+# make format     puts the sources into the form that check wants
 # make bench-exec what the launcher costs, beside others (as root)
 # make install    to $(DESTDIR)$(PREFIX); uninstall removes it again
 # make setup      installs what tests and benchmarks need (Debian)
@@ -27,7 +28,7 @@ EMBEDDED_FLAGS := -c release --disable-local-rpath \
 	-Xswiftc -enable-experimental-feature -Xswiftc Embedded -Xswiftc -wmo -Xswiftc -Osize \
 	-Xlinker -s -Xlinker --gc-sections -Xlinker --as-needed -Xlinker -z -Xlinker relro -Xlinker -z -Xlinker now
 
-.PHONY: all fixtures demo test check bench-exec install uninstall setup clean
+.PHONY: all fixtures demo test check format bench-exec install uninstall setup clean
 
 all:
 	@SWIFT='$(SWIFT)' Tests/build.sh $(EMBEDDED) reuseport-exec $(EMBEDDED_FLAGS)
@@ -45,6 +46,9 @@ test: setup all fixtures
 
 check: setup
 	@SWIFT='$(SWIFT)' Tests/check.sh $(EMBEDDED_FLAGS)
+
+format:
+	$(SWIFT) format --in-place --recursive Package.swift Sources Tests
 
 bench-exec: setup all
 	@Tests/Fixtures/bench/bench-exec.sh $(BINARY)

@@ -16,8 +16,8 @@ needs=(
 )
 oldest_node=18
 
-# What is not in PATH of an ordinary user, but where Debian puts it.
-PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+# Where the tests look: not in one user's own folders, for targets run as another.
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 missing() {
     local need version

@@ -18,7 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -106,9 +105,10 @@ int main(int argc, char **argv) {
     uid_t user = account->pw_uid, r, e, s;
     gid_t group = account->pw_gid, gr, ge, gs;
     check(!syscall(SYS_setgroups, (long)group_count, groups), "setgroups");
+    check(!getresgid(&gr, &ge, &gs), "getresgid");
     check(!syscall(SYS_setresgid, (long)group, (long)group, (long)group), "setresgid");
+    check(!getresuid(&r, &e, &s), "getresuid");
     check(!syscall(SYS_setresuid, (long)user, (long)user, (long)user), "setresuid");
-    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
     struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
     struct __user_cap_data_struct none[2] = {{0}};
     check(!syscall(SYS_capset, &header, none), "capset");

@@ -14,7 +14,10 @@ say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 
 pid='' work=''
 clean_up() {
-    [ -z "$pid" ] || kill -KILL "$pid" 2>/dev/null || true
+    if [ -n "$pid" ]; then
+        kill -KILL "$pid" 2>/dev/null || true
+        wait "$pid" 2>/dev/null || true
+    fi
     [ -z "$work" ] || rm -rf "$work"
 }
 trap clean_up EXIT

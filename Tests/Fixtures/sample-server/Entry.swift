@@ -10,7 +10,13 @@ public func entry(argc: Int32, argv: UnsafeMutablePointer<UnsafeMutablePointer<C
     clinux_ignore_signal(SIGPIPE)
     let first = argc > 1 ? argv[1].map { ByteString(cString: $0) } : nil
     let settings = Settings(firstArgument: first)
-    let listeners = inheritedListeners()
+    let listeners: [Listener]
+    do throws(Failure) {
+        listeners = try inheritedListeners()
+    } catch {
+        say(error.message)
+        return error.code.rawValue
+    }
     if listeners.isEmpty {
         say("no listener inherited: LISTEN_FDS and LISTEN_PID do not name one")
         return 111

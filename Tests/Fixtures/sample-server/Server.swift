@@ -98,11 +98,9 @@ final class Server {
         var places = ByteString()
         for listener in listeners {
             // `listen=no` leaves this to the program.
-            if !listener.isDatagram, option(SO_ACCEPTCONN, of: listener.socket) == 0 {
-                _ = listen(listener.socket, 4096)
-            }
+            if listener.kind == .bound { _ = listen(listener.socket, 4096) }
             if !watch(listener.socket) { say("unable to watch \(listener.name.printable)") }
-            places.append("listening \(listener.name.printable) \(listener.address.printable)\n")
+            places.append("listening \(listener.name.printable) \(listener.address.description.printable)\n")
         }
         put("\(places)ready \(settings.label.printable) \(getpid())\n", on: 1)
         if case .afterReady(let delay)? = settings.crash { crashAt = time + delay }
@@ -117,7 +115,7 @@ final class Server {
         } else if Int(descriptor) < connections.count, let connection = connections[Int(descriptor)] {
             take(connection, events)
         } else if let listener = listeners.first(where: { $0.socket == descriptor }), phase == .serving {
-            if listener.isDatagram { echo(listener) } else { accept(listener) }
+            if listener.kind == .datagram { echo(listener) } else { accept(listener) }
         }
     }
 
