@@ -193,4 +193,25 @@ static inline uint64_t clinux_load_u64(const void *address) {
     return __atomic_load_n((const uint64_t *)address, __ATOMIC_ACQUIRE);
 }
 
+// --- Handing over -----------------------------------------------------------------------------------------
+// For inotify(7): helpers of one generation wait for each other's changes of the registry.
+#include <sys/inotify.h>
+#include <stddef.h>
+
+// The first byte of the arguments, which ps(1) shows as the process's title; declared under _GNU_SOURCE only.
+extern char *program_invocation_name;
+static inline char *clinux_title_start(void) { return program_invocation_name; }
+
+// An autobound or abstract Unix address has a length that is not that of a path.
+static inline int clinux_send_to_unix(int fd, const char *path, size_t length, const void *data, size_t size) {
+    struct sockaddr_un address;
+    memset(&address, 0, sizeof address);
+    address.sun_family = AF_UNIX;
+    if (length > sizeof address.sun_path) { errno = ENAMETOOLONG; return -1; }
+    memcpy(address.sun_path, path, length);
+    if (address.sun_path[0] == '@') address.sun_path[0] = 0;
+    return sendto(fd, data, size, MSG_NOSIGNAL, (struct sockaddr *)&address,
+                  (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length));
+}
+
 #endif
