@@ -98,15 +98,8 @@ struct Registry: ~Copyable {
 /// Where apps are registered unless `--run-dir` says otherwise.
 func defaultRunDirectory() throws(Failure) -> ByteString {
     if geteuid() == 0 { return "/run/reuseport-exec" }
-    if let runtime = "XDG_RUNTIME_DIR".withEnvironment(), runtime.hasPrefix("/") { return "\(runtime)/reuseport-exec" }
+    if let runtime = environmentVariable("XDG_RUNTIME_DIR"), runtime.hasPrefix("/") { return "\(runtime)/reuseport-exec" }
     throw .usage("find", "the run directory", "XDG_RUNTIME_DIR is not set", remedy: "set it, or give --run-dir DIR")
-}
-
-extension ByteString {
-    /// getenv(3).
-    fileprivate func withEnvironment() -> ByteString? {
-        withCString { getenv($0) }.map { ByteString(cString: $0) }
-    }
 }
 
 /// Opens the run directory, and makes its last part if need be; nil if it is not there.

@@ -49,6 +49,11 @@ func buildEnvironment(
     return result + added
 }
 
+/// getenv(3).
+func environmentVariable(_ name: ByteString) -> ByteString? {
+    name.withCString { getenv($0) }.map { ByteString(cString: $0) }
+}
+
 /// The caller's environment.
 func callersEnvironment() -> [ByteString] {
     var entries: [ByteString] = []

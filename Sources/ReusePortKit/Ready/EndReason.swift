@@ -64,12 +64,8 @@ private func endInProc(of copy: borrowing ProcessHandle) -> ProcEnd {
     return .known(ProcessEnd(waitStatus: Int32(code)))
 }
 
-/// ` (KILL)`; nothing for a number without a name. sigabbrev_np(3) is younger than the C libraries we run on.
-private func signalName(_ number: Int32) -> ByteString {
-    let names: ByteString = """
-        HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU \
-        URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS
-        """
-    let list = names.split(on: UInt8(ascii: " "))
-    return number >= 1 && number <= list.count ? " (\(list[Int(number) - 1]))" : ""
+/// ` (KILL)`; nothing for a number without a name.
+private func signalInBrackets(_ number: Int32) -> ByteString {
+    let name = signalName(number)
+    return name == ByteString(decimal: number) ? "" : " (\(name))"
 }
