@@ -218,6 +218,19 @@ func eventually(_ question: () throws -> Bool) rethrows -> Bool {
     return false
 }
 
+/// Asks until the answer is the expected one, and gives back the last answer.
+///
+/// For everything about who has a socket: a child that another test is starting has copies of all our descriptors
+/// until it executes its program.
+func settled<Answer: Equatable>(_ expected: Answer, _ ask: () throws -> Answer) rethrows -> Answer {
+    var answer = try ask()
+    _ = try eventually {
+        if answer != expected { answer = try ask() }
+        return answer == expected
+    }
+    return answer
+}
+
 /// A directory of its own, removed with its content.
 final class TemporaryDirectory {
     let path: String
