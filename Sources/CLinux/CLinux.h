@@ -52,6 +52,10 @@ static inline void clinux_set_errno(int value) { errno = value; }
 extern char **environ;
 static inline char **clinux_environ(void) { return environ; }
 
+// The commit of the release binary, in an object that its build links in; null in other builds.
+extern const char reuseport_exec_commit[] __attribute__((weak));
+static inline const char *clinux_commit(void) { return reuseport_exec_commit; }
+
 // open(2), openat(2), fcntl(2), ioctl(2), prctl(2) and syscall(2) are variadic, which Swift does not call.
 static inline int clinux_open(const char *path, int flags, mode_t mode) { return open(path, flags, mode); }
 static inline int clinux_openat(int directory, const char *path, int flags, mode_t mode) {
@@ -115,6 +119,78 @@ static inline int clinux_set_thread_priority(pid_t thread, int nice) {
 static inline int clinux_thread_priority(pid_t thread) {
     errno = 0;
     return getpriority(PRIO_PROCESS, (id_t)thread);
+}
+
+// --- Steering ---------------------------------------------------------------------------------------------
+// bpf(2) has no wrapper in glibc, and takes a union of anonymous structures, which Swift cannot fill in. What is
+// used of it is older than any kernel with two banks, so old headers have it as well.
+static inline int clinux_bpf(int command, union bpf_attr *attributes) {
+    return syscall(SYS_bpf, command, attributes, sizeof *attributes);
+}
+// BPF_MAP_CREATE. The descriptor is close-on-exec, as all those of bpf(2) are.
+static inline int clinux_bpf_create_map(
+    uint32_t type, uint32_t key_size, uint32_t value_size, uint32_t entries, uint32_t flags, const char *name) {
+    union bpf_attr attributes;
+    memset(&attributes, 0, sizeof attributes);
+    attributes.map_type = type;
+    attributes.key_size = key_size;
+    attributes.value_size = value_size;
+    attributes.max_entries = entries;
+    attributes.map_flags = flags;
+    strncpy(attributes.map_name, name, sizeof attributes.map_name - 1);
+    return clinux_bpf(BPF_MAP_CREATE, &attributes);
+}
+// BPF_MAP_UPDATE_ELEM, BPF_MAP_LOOKUP_ELEM and BPF_MAP_DELETE_ELEM: 4-byte keys, 8-byte values.
+static inline int clinux_bpf_element(int command, int map, uint32_t key, uint64_t *value) {
+    union bpf_attr attributes;
+    memset(&attributes, 0, sizeof attributes);
+    attributes.map_fd = map;
+    attributes.key = (uintptr_t)&key;
+    attributes.value = (uintptr_t)value;
+    return clinux_bpf(command, &attributes);
+}
+// BPF_MAP_GET_FD_BY_ID.
+static inline int clinux_bpf_open_map(uint32_t id) {
+    union bpf_attr attributes;
+    memset(&attributes, 0, sizeof attributes);
+    attributes.map_id = id;
+    return clinux_bpf(BPF_MAP_GET_FD_BY_ID, &attributes);
+}
+// BPF_OBJ_GET_INFO_BY_FD, of a map (struct bpf_map_info) or a program (struct bpf_prog_info).
+static inline int clinux_bpf_info(int fd, void *info, uint32_t size) {
+    union bpf_attr attributes;
+    memset(info, 0, size);
+    memset(&attributes, 0, sizeof attributes);
+    attributes.info.bpf_fd = fd;
+    attributes.info.info_len = size;
+    attributes.info.info = (uintptr_t)info;
+    return clinux_bpf(BPF_OBJ_GET_INFO_BY_FD, &attributes);
+}
+// BPF_PROG_LOAD. No log is written if log_size is 0.
+static inline int clinux_bpf_load_program(
+    uint32_t type, uint32_t expected_attach_type, const uint64_t *instructions, uint32_t count, const char *license,
+    const char *name, char *log, uint32_t log_size) {
+    union bpf_attr attributes;
+    memset(&attributes, 0, sizeof attributes);
+    attributes.prog_type = type;
+    attributes.expected_attach_type = expected_attach_type;
+    attributes.insns = (uintptr_t)instructions;
+    attributes.insn_cnt = count;
+    attributes.license = (uintptr_t)license;
+    strncpy(attributes.prog_name, name, sizeof attributes.prog_name - 1);
+    if (log_size > 0) {
+        attributes.log_level = 1;
+        attributes.log_size = log_size;
+        attributes.log_buf = (uintptr_t)log;
+    }
+    return clinux_bpf(BPF_PROG_LOAD, &attributes);
+}
+// The compiler's atomics have no counterpart in Embedded Swift's C importer.
+static inline void clinux_store_u64(void *address, uint64_t value) {
+    __atomic_store_n((uint64_t *)address, value, __ATOMIC_RELEASE);
+}
+static inline uint64_t clinux_load_u64(const void *address) {
+    return __atomic_load_n((const uint64_t *)address, __ATOMIC_ACQUIRE);
 }
 
 #endif

@@ -16,7 +16,7 @@ import Testing
     }
 
     @Test func heldBySeveralProcesses() throws {
-        let socket = try TestSocket(backlog: 1)
+        let socket = try InspectedSocket(backlog: 1)
         let (address, port) = (socket.address, socket.port)
         let first = try Child(socket: socket.number)
         let second = try Child(socket: socket.number)
@@ -76,7 +76,7 @@ import Testing
 
     /// Two obstacles: the one that shares and has our owner is not to blame.
     @Test func theOneToBlameIsNamed() throws {
-        let innocent = try TestSocket(.tcp, ipv4Loopback, shares: true, reusesAddress: true, backlog: 1)
+        let innocent = try InspectedSocket(.tcp, ipv4Loopback, shares: true, reusesAddress: true, backlog: 1)
         let port = innocent.port
         let (holder, _) = try holder(.tcp, .ipv4(0x7F00_0002, port: port))
         try expect(
@@ -119,8 +119,8 @@ import Testing
 
     /// A client's socket has its port to itself although nobody listens there.
     @Test func heldByAConnection() throws {
-        let listener = try TestSocket(backlog: 1)
-        let client = try TestSocket(connectedTo: listener.address)
+        let listener = try InspectedSocket(backlog: 1)
+        let client = try InspectedSocket(connectedTo: listener.address)
         let (holder, taken, remote) = (try Child(socket: client.number), client.address, listener.address)
         _ = consume client
         try expect(
@@ -132,7 +132,7 @@ import Testing
     }
 
     @Test func goneMeanwhile() throws {
-        let socket = try TestSocket(backlog: 1)
+        let socket = try InspectedSocket(backlog: 1)
         let address = socket.address
         _ = consume socket
         let attempt = BindAttempt(.tcp, address, isIPv6Only: false, uid: geteuid())
@@ -154,7 +154,7 @@ import Testing
                 // A port may be taken at one of the addresses by a stranger: then another one must agree.
                 var agrees = false
                 for _ in 0..<5 where !agrees {
-                    let holder = try TestSocket(
+                    let holder = try InspectedSocket(
                         kind, held, isIPv6Only: heldOnly, backlog: kind == .tcp ? 1 : nil)
                     let inode = holder.inode
                     let states: SocketStates = kind == .tcp ? .listening : .bound
@@ -175,15 +175,15 @@ import Testing
         _ kind: InternetProtocol, _ address: SocketAddress, shares: Bool = false, backlog: Int32? = 1,
         owner: UInt32? = nil
     ) throws -> (Child, SocketAddress) {
-        let socket: TestSocket
+        let socket: InspectedSocket
         if let owner {
             // The owner of a socket is that of its inode.
-            let made = try TestSocket(kind, address, shares: shares, backlog: nil)
+            let made = try InspectedSocket(kind, address, shares: shares, backlog: nil)
             try checked(fchown(made.number, owner, owner))
             if kind == .tcp { try made.listenNow() }
             socket = made
         } else {
-            socket = try TestSocket(kind, address, shares: shares, backlog: kind == .tcp ? backlog : nil)
+            socket = try InspectedSocket(kind, address, shares: shares, backlog: kind == .tcp ? backlog : nil)
         }
         return (try Child(socket: socket.number), socket.address)
     }
@@ -205,7 +205,7 @@ import Testing
     /// Binds as the launcher does.
     private func isInUse(_ kind: InternetProtocol, _ address: SocketAddress, isIPv6Only: Bool) -> Bool {
         do throws(Errno) {
-            _ = try TestSocket(kind, address, shares: true, reusesAddress: kind == .tcp, isIPv6Only: isIPv6Only)
+            _ = try InspectedSocket(kind, address, shares: true, reusesAddress: kind == .tcp, isIPv6Only: isIPv6Only)
             return false
         } catch {
             #expect(error == .addressInUse)

@@ -9,10 +9,10 @@ import Testing
     @Test(
         arguments: [InternetProtocol.tcp, .udp], [ipv4Loopback, ipv6Loopback])
     func dumpAndGroup(kind: InternetProtocol, base: SocketAddress) throws {
-        var members = OwnedArray<TestSocket>()
+        var members = OwnedArray<InspectedSocket>()
         var created: [UInt64] = []
         func add(at address: SocketAddress) throws {
-            let socket = try TestSocket(kind, address, shares: true, backlog: kind == .tcp ? 16 : nil)
+            let socket = try InspectedSocket(kind, address, shares: true, backlog: kind == .tcp ? 16 : nil)
             created.append(socket.inode)
             members.append(socket)
         }
@@ -37,7 +37,7 @@ import Testing
 
         // The second leaves: the group fills the gap with its last, the list closes up. It has not left before a child
         // that another test is starting has given up its copy.
-        var kept = OwnedArray<TestSocket>()
+        var kept = OwnedArray<InspectedSocket>()
         while let socket = members.popLast() {
             if socket.inode != created[1] { kept.append(socket) }
         }
@@ -52,9 +52,9 @@ import Testing
     /// TCP sockets take their place when they begin to listen, not when they are bound, and keep it when listen(2) is
     /// called again.
     @Test func listeningCountsAndBindingDoesNot() throws {
-        let first = try TestSocket(.tcp, ipv4Loopback, shares: true)
-        let second = try TestSocket(.tcp, first.address, shares: true)
-        let third = try TestSocket(.tcp, first.address, shares: true)
+        let first = try InspectedSocket(.tcp, ipv4Loopback, shares: true)
+        let second = try InspectedSocket(.tcp, first.address, shares: true)
+        let third = try InspectedSocket(.tcp, first.address, shares: true)
         try second.listenNow()
         try third.listenNow()
         try first.listenNow()
@@ -65,7 +65,7 @@ import Testing
     }
 
     /// The inodes of the members by index: what a connection or packet arrives at when the program names that index.
-    private func group(_ members: inout OwnedArray<TestSocket>, _ kind: InternetProtocol) throws -> [UInt64] {
+    private func group(_ members: inout OwnedArray<InspectedSocket>, _ kind: InternetProtocol) throws -> [UInt64] {
         var result: [UInt64] = []
         for index in 0..<members.count {
             var instruction = sock_filter(code: UInt16(BPF_RET | BPF_K), jt: 0, jf: 0, k: UInt32(index))

@@ -6,7 +6,7 @@ import Testing
 @Suite struct InspectSocketsTests {
     @Test(arguments: [ipv4Loopback, ipv6Loopback])
     func listener(address: SocketAddress) throws {
-        let socket = try TestSocket(.tcp, address, backlog: 9)
+        let socket = try InspectedSocket(.tcp, address, backlog: 9)
         let found = try internetSockets(.tcp, states: .listening, localPort: socket.port)
             .filter { $0.address == socket.address }
         let record = try #require(found.first)
@@ -25,9 +25,9 @@ import Testing
     }
 
     @Test func acceptQueueIsCounted() throws {
-        let socket = try TestSocket(backlog: 9)
-        let first = try TestSocket(connectedTo: socket.address)
-        let second = try TestSocket(connectedTo: socket.address)
+        let socket = try InspectedSocket(backlog: 9)
+        let first = try InspectedSocket(connectedTo: socket.address)
+        let second = try InspectedSocket(connectedTo: socket.address)
         let (port, inode) = (socket.port, socket.inode)
         func queue() throws -> UInt32? {
             try internetSockets(.tcp, states: .listening, localPort: port).first { $0.inode == inode }?.acceptQueue
@@ -39,9 +39,9 @@ import Testing
     }
 
     @Test func dualStackAndIPv6Only() throws {
-        let dual = try TestSocket(.tcp, ipv6Wildcard, backlog: 1)
-        let only = try TestSocket(.tcp, ipv6Wildcard, isIPv6Only: true, backlog: 1)
-        let ipv4 = try TestSocket(.tcp, ipv4Wildcard, backlog: 1)
+        let dual = try InspectedSocket(.tcp, ipv6Wildcard, backlog: 1)
+        let only = try InspectedSocket(.tcp, ipv6Wildcard, isIPv6Only: true, backlog: 1)
+        let ipv4 = try InspectedSocket(.tcp, ipv4Wildcard, backlog: 1)
         let (dualInode, onlyInode, ipv4Inode) = (dual.inode, only.inode, ipv4.inode)
         let all = try internetSockets(.tcp, states: .listening)
         func isIPv6Only(_ inode: UInt64) throws -> Bool? { try #require(all.first { $0.inode == inode }).isIPv6Only }
@@ -55,16 +55,16 @@ import Testing
 
     /// The kernel itself leaves out other ports, so that a busy host is not read through.
     @Test func thePortIsComparedByTheKernel() throws {
-        let one = try TestSocket(.tcp, ipv4Loopback, shares: true, backlog: 1)
-        let other = try TestSocket(.tcp, ipv4Loopback, shares: true, backlog: 1)
+        let one = try InspectedSocket(.tcp, ipv4Loopback, shares: true, backlog: 1)
+        let other = try InspectedSocket(.tcp, ipv4Loopback, shares: true, backlog: 1)
         for kind in [SocketState.listening, .established] {
             var request = inet_diag_req_v2()
             request.sdiag_family = UInt8(AF_INET)
             request.sdiag_protocol = UInt8(IPPROTO_TCP)
             request.idiag_states = SocketStates(kind).rawValue
             request.id.idiag_sport = one.port.bigEndian
-            let client = try TestSocket(connectedTo: one.address)
-            let another = try TestSocket(connectedTo: other.address)
+            let client = try InspectedSocket(connectedTo: one.address)
+            let another = try InspectedSocket(connectedTo: other.address)
             var ports: [UInt16] = []
             try DiagnosticSocket().dump(request) { message in
                 if let record = SocketRecord(message: message) { ports.append(record.address.port ?? 0) }
@@ -77,7 +77,7 @@ import Testing
 
     @Test(.enabled(if: kernelIsAtLeast(6, 8), "the kernel tells of bound TCP sockets since 6.8"))
     func boundButNotListening() throws {
-        let socket = try TestSocket(.tcp, ipv4Loopback, shares: true)
+        let socket = try InspectedSocket(.tcp, ipv4Loopback, shares: true)
         let inode = socket.inode
         let record = try #require(
             try internetSockets(.tcp, states: .bound, localPort: socket.port).first { $0.inode == inode })
@@ -90,8 +90,8 @@ import Testing
     }
 
     @Test func connectionsAndWhoHasThem() throws {
-        let listener = try TestSocket(backlog: 9)
-        let client = try TestSocket(connectedTo: listener.address)
+        let listener = try InspectedSocket(backlog: 9)
+        let client = try InspectedSocket(connectedTo: listener.address)
         let port = listener.port
         #expect(try eventually { try establishedConnections(toLocalPort: port).count == 1 })
         let waiting = try #require(try establishedConnections(toLocalPort: port).first)
@@ -110,7 +110,7 @@ import Testing
     }
 
     @Test func udpSockets() throws {
-        let socket = try TestSocket(.udp, ipv6Loopback)
+        let socket = try InspectedSocket(.udp, ipv6Loopback)
         let inode = socket.inode
         let record = try #require(
             try internetSockets(.udp, states: [.bound, .established], localPort: socket.port)
@@ -122,10 +122,10 @@ import Testing
 
     /// More than fits into one message of the kernel's.
     @Test func manySockets() throws {
-        var sockets = OwnedArray<TestSocket>()
-        sockets.append(try TestSocket(.tcp, ipv4Loopback, shares: true, backlog: 1))
+        var sockets = OwnedArray<InspectedSocket>()
+        sockets.append(try InspectedSocket(.tcp, ipv4Loopback, shares: true, backlog: 1))
         let address = sockets[0].address
-        for _ in 1..<600 { sockets.append(try TestSocket(.tcp, address, shares: true, backlog: 1)) }
+        for _ in 1..<600 { sockets.append(try InspectedSocket(.tcp, address, shares: true, backlog: 1)) }
         var expected: [UInt64] = []
         for index in 0..<sockets.count { expected.append(sockets[index].inode) }
         let found = try internetSockets(.tcp, states: .listening, localPort: address.port)

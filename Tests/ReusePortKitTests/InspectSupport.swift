@@ -13,7 +13,7 @@ let ipv4Wildcard = SocketAddress.ipv4(0, port: 0)
 let ipv6Wildcard = SocketAddress.ipv6(high: 0, low: 0, port: 0, scope: 0)
 
 /// A socket for a test, with the options that matter here.
-struct TestSocket: ~Copyable {
+struct InspectedSocket: ~Copyable {
     let descriptor: Descriptor
     let address: SocketAddress
 
@@ -56,8 +56,9 @@ struct TestSocket: ~Copyable {
         self.descriptor = descriptor
     }
 
-    borrowing func accepted() throws(Errno) -> TestSocket {
-        try TestSocket(owning: Descriptor(owning: try checked(accept4(number, nil, nil, Int32(SOCK_CLOEXEC.rawValue)))))
+    borrowing func accepted() throws(Errno) -> InspectedSocket {
+        let accepted = try checked(accept4(number, nil, nil, Int32(SOCK_CLOEXEC.rawValue)))
+        return try InspectedSocket(owning: Descriptor(owning: accepted))
     }
 
     borrowing func listenNow(_ backlog: Int32 = 8) throws(Errno) { try checked(CLinux.listen(number, backlog)) }
@@ -242,8 +243,4 @@ final class TemporaryDirectory {
     }
 
     deinit { try? FileManager.default.removeItem(atPath: path) }
-}
-
-extension ByteString {
-    var text: String { String(decoding: bytes, as: UTF8.self) }
 }

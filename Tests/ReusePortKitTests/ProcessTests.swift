@@ -107,7 +107,7 @@ import Testing
     }
 
     @Test func borrowedDescriptor() throws {
-        let socket = try TestSocket(backlog: 1)
+        let socket = try InspectedSocket(backlog: 1)
         let child = try Child(socket: socket.number)
         let handle = try ProcessHandle(to: child.pid)
         let borrowed = try handle.borrowDescriptor(3)
@@ -117,8 +117,8 @@ import Testing
     }
 
     @Test func holdersOfASocket() throws {
-        let socket = try TestSocket(backlog: 1)
-        let other = try TestSocket(backlog: 1)
+        let socket = try InspectedSocket(backlog: 1)
+        let other = try InspectedSocket(backlog: 1)
         let inode = socket.inode
         let child = try Child(socket: socket.number)
         let otherInode = other.inode
@@ -149,7 +149,7 @@ import Testing
 
     @Test(.enabled(if: isRoot, "only root can become another user"))
     func hiddenProcessesAreCounted() throws {
-        let socket = try TestSocket(backlog: 1)
+        let socket = try InspectedSocket(backlog: 1)
         let inode = socket.inode
         let child = try Child(socket: socket.number)
         _ = consume socket

@@ -13,6 +13,7 @@ public struct ByteString: Hashable, Sendable {
     public init(_ string: String) { bytes = Array(string.utf8) }
 
     /// Copies a C string, without its final zero byte.
+    @inline(never)
     public init(cString: UnsafePointer<CChar>) {
         let count = strlen(cString)
         bytes = unsafe cString.withMemoryRebound(to: UInt8.self, capacity: count) { start in
@@ -40,6 +41,7 @@ public struct ByteString: Hashable, Sendable {
     public var count: Int { bytes.count }
     public var isEmpty: Bool { bytes.isEmpty }
 
+    @inline(never)
     public mutating func append(_ other: ByteString) { bytes.append(contentsOf: other.bytes) }
     public mutating func append(_ byte: UInt8) { bytes.append(byte) }
 
@@ -55,7 +57,7 @@ public struct ByteString: Hashable, Sendable {
     }
 
     /// Calls `body` with the bytes and a zero byte behind them.
-    @inline(__always)
+    @inline(__always) @discardableResult
     public func withCString<Result, Problem: Error>(
         _ body: (UnsafePointer<CChar>) throws(Problem) -> Result
     ) throws(Problem) -> Result {
@@ -72,6 +74,7 @@ public struct ByteString: Hashable, Sendable {
 
 extension ByteString {
     /// The place of the first `byte` from `start` on.
+    @inline(never)
     public func firstIndex(of byte: UInt8, from start: Int = 0) -> Int? {
         var index = start
         while index < bytes.count {
@@ -92,6 +95,7 @@ extension ByteString {
     }
 
     /// Whether `part` stands at `offset`.
+    @inline(never)
     public func hasBytes(_ part: ByteString, at offset: Int) -> Bool {
         guard offset >= 0, offset + part.count <= count else { return false }
         var index = 0
@@ -102,11 +106,15 @@ extension ByteString {
         return true
     }
 
+    @inline(never)
     public func prefix(_ length: Int) -> ByteString { ByteString(bytes.prefix(length)) }
+    @inline(never)
     public func dropFirst(_ length: Int) -> ByteString { ByteString(bytes.dropFirst(length)) }
+    @inline(never)
     public subscript(range: Range<Int>) -> ByteString { ByteString(bytes[range]) }
 
     /// The parts between `separator`s, empty ones included: one more than there are separators.
+    @inline(never)
     public func split(on separator: UInt8) -> [ByteString] {
         var parts: [ByteString] = []
         var start = 0
@@ -175,6 +183,7 @@ func joined(_ parts: [ByteString], by separator: ByteString) -> ByteString {
 // MARK: - Literals
 
 extension ByteString: ExpressibleByStringInterpolation {
+    @inline(never)
     public init(stringLiteral literal: StaticString) {
         bytes = literal.withUTF8Buffer { Array($0) }
     }
@@ -184,14 +193,17 @@ extension ByteString: ExpressibleByStringInterpolation {
     public struct Interpolation: StringInterpolationProtocol {
         var result = ByteString()
 
+        @inline(never)
         public init(literalCapacity: Int, interpolationCount: Int) {
             result.bytes.reserveCapacity(literalCapacity + 16 * interpolationCount)
         }
 
+        @inline(never)
         public mutating func appendLiteral(_ literal: StaticString) {
             literal.withUTF8Buffer { result.bytes.append(contentsOf: $0) }
         }
 
+        @inline(never)
         public mutating func appendInterpolation(_ value: ByteString) { result.append(value) }
 
         public mutating func appendInterpolation<Number: FixedWidthInteger>(_ value: Number) {

@@ -63,3 +63,14 @@ func uninterrupted<Number: SignedInteger>(_ call: () -> Number) throws(Errno) ->
         if reason != .interrupted { throw reason }
     }
 }
+
+/// Why a call failed, where failing is an answer; nil if it did not.
+@inline(__always)
+func reason(_ call: () throws(Errno) -> Void) -> Errno? {
+    do throws(Errno) {
+        try call()
+        return nil
+    } catch {
+        return error
+    }
+}

@@ -25,6 +25,7 @@ public struct Failure: Error, Sendable {
     /// What the user can do about it.
     public var remedy: ByteString?
 
+    @inline(never)
     public init(
         _ code: Code, _ step: ByteString, _ object: ByteString, _ reason: ByteString, remedy: ByteString? = nil
     ) {
@@ -35,10 +36,12 @@ public struct Failure: Error, Sendable {
         self.remedy = remedy
     }
 
+    @inline(never)
     public init(_ step: ByteString, _ object: ByteString, _ errno: Errno, remedy: ByteString? = nil) {
         self.init(.system, step, object, errno.description, remedy: remedy)
     }
 
+    @inline(never)
     static func usage(
         _ step: ByteString, _ object: ByteString, _ reason: ByteString, remedy: ByteString? = nil
     ) -> Failure {
@@ -46,6 +49,7 @@ public struct Failure: Error, Sendable {
     }
 
     /// One line without its end, fit for a terminal whatever the names in it are made of.
+    @export(interface)
     public var message: ByteString {
         var line: ByteString = "unable to \(step)"
         if !object.isEmpty { line.append(" \(object)") }
@@ -56,7 +60,7 @@ public struct Failure: Error, Sendable {
 }
 
 /// Runs a step whose system call may fail, and says what was being done when it does.
-@inline(__always)
+@discardableResult
 func step<Result: ~Copyable>(
     _ verb: @autoclosure () -> ByteString, _ object: @autoclosure () -> ByteString,
     remedy: (Errno) -> ByteString? = { _ in nil }, _ body: () throws(Errno) -> Result

@@ -21,6 +21,16 @@ public struct OwnedArray<Element: ~Copyable>: ~Copyable {
         count += 1
     }
 
+    /// Takes one out; those behind it move up.
+    public mutating func remove(at index: Int) -> Element {
+        precondition(index >= 0 && index < count)
+        let element = storage.moveElement(from: index)
+        _ = storage.extracting(index..<(count - 1)).moveInitialize(
+            fromContentsOf: storage.extracting((index + 1)..<count))
+        count -= 1
+        return element
+    }
+
     /// Takes the last one out.
     public mutating func popLast() -> Element? {
         guard count > 0 else { return nil }

@@ -79,6 +79,7 @@ private func ipv6Text(high: UInt64, low: UInt64) -> ByteString {
 
 extension SocketAddress {
     /// Calls `body` with the address as the socket calls take it.
+    @discardableResult
     func withSockaddr<Result: ~Copyable, Problem: Error>(
         _ body: (UnsafePointer<sockaddr>, socklen_t) throws(Problem) -> Result
     ) throws(Problem) -> Result {
@@ -105,7 +106,7 @@ extension SocketAddress {
             withUnsafeMutableBytes(of: &raw.sun_path) { bytes in
                 for (index, byte) in path.bytes.prefix(bytes.count - 1).enumerated() { bytes[index] = byte }
             }
-            let count = MemoryLayout<sockaddr_un>.offset(of: \.sun_path)! + min(path.count, Self.longestPath) + 1
+            let count = MemoryLayout<sa_family_t>.size + min(path.count, Self.longestPath) + 1
             return try pointing(&raw, count: count, body)
         }
     }

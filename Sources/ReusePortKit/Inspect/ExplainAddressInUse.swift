@@ -95,7 +95,9 @@ private func sharing(
             let socket = try process.borrowDescriptor(holder.descriptor)
             // The process may have closed it meanwhile and opened something else.
             guard try socketCookie(of: socket) == record.cookie else { continue }
-            return (try isOn(SO_REUSEPORT, of: socket), try isOn(SO_REUSEADDR, of: socket))
+            return (
+                try option(socket, SOL_SOCKET, SO_REUSEPORT) != 0, try option(socket, SOL_SOCKET, SO_REUSEADDR) != 0
+            )
         } catch {
             continue
         }

@@ -88,7 +88,7 @@ public func socketInodes(
 private func forEachSocket(
     of process: borrowing Descriptor, atMost limit: inout Int, _ body: (UInt64, Int32) -> Void
 ) throws(Errno) {
-    let directory = try openEntry("fd", in: process, O_RDONLY | O_DIRECTORY)
+    let directory = try open("fd", in: process, O_RDONLY | O_DIRECTORY)
     let number = directory.number
     try forEachNumber(in: directory) { descriptor, name in
         limit -= 1

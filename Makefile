@@ -1,0 +1,70 @@
+# make            the release binary: .build/embedded/release/reuseport-exec
+# make demo       see it work
+# make test       everything that can be tested here; ARGS='--filter Name' goes to swift test
+# make check      formatting, shell, manual page, both builds without warnings
+# make bench-exec what the launcher costs, beside others (as root)
+# make install    to $(DESTDIR)$(PREFIX); uninstall removes it again
+# make setup      installs what tests and benchmarks need (Debian)
+
+SWIFT ?= swift
+PREFIX ?= /usr/local
+DESTDIR ?=
+BINDIR ?= $(PREFIX)/bin
+MANDIR ?= $(PREFIX)/share/man
+BASHCOMPDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHCOMPDIR ?= $(PREFIX)/share/zsh/site-functions
+FISHCOMPDIR ?= $(PREFIX)/share/fish/vendor_completions.d
+INSTALL ?= install
+ARGS ?=
+
+EMBEDDED := .build/embedded
+BINARY := $(EMBEDDED)/release/reuseport-exec
+SAMPLE_SERVER := $(EMBEDDED)/release/sample-server
+LOAD_GENERATOR := $(EMBEDDED)/release/load-generator
+
+# The same sources as the ordinary build, as Embedded Swift: small, and in need of libc only.
+EMBEDDED_FLAGS := -c release --disable-local-rpath \
+	-Xswiftc -enable-experimental-feature -Xswiftc Embedded -Xswiftc -wmo -Xswiftc -Osize \
+	-Xlinker -s -Xlinker --gc-sections -Xlinker --as-needed -Xlinker -z -Xlinker relro -Xlinker -z -Xlinker now
+
+.PHONY: all fixtures demo test check bench-exec install uninstall setup clean
+
+all:
+	@SWIFT='$(SWIFT)' Tests/build.sh $(EMBEDDED) reuseport-exec $(EMBEDDED_FLAGS)
+
+fixtures:
+	@SWIFT='$(SWIFT)' Tests/build.sh $(EMBEDDED) sample-server $(EMBEDDED_FLAGS)
+	@SWIFT='$(SWIFT)' Tests/build.sh $(EMBEDDED) load-generator $(EMBEDDED_FLAGS)
+
+demo: all fixtures
+	@Tests/Fixtures/demo/demo.sh $(BINARY) $(SAMPLE_SERVER) $(LOAD_GENERATOR)
+
+test: setup all fixtures
+	REUSEPORT_EXEC='$(abspath $(BINARY))' SAMPLE_SERVER='$(abspath $(SAMPLE_SERVER))' \
+	LOAD_GENERATOR='$(abspath $(LOAD_GENERATOR))' $(SWIFT) test $(ARGS)
+
+check: setup
+	@SWIFT='$(SWIFT)' Tests/check.sh $(EMBEDDED_FLAGS)
+
+bench-exec: setup all
+	@Tests/Fixtures/bench/bench-exec.sh $(BINARY)
+
+# What is built already is not built again: root may have no Swift in its PATH.
+install:
+	@test -x $(BINARY) || $(MAKE) all
+	$(INSTALL) -D -m 755 $(BINARY) '$(DESTDIR)$(BINDIR)/reuseport-exec'
+	$(INSTALL) -D -m 644 man/reuseport-exec.1 '$(DESTDIR)$(MANDIR)/man1/reuseport-exec.1'
+	$(INSTALL) -D -m 644 completions/reuseport-exec.bash '$(DESTDIR)$(BASHCOMPDIR)/reuseport-exec'
+	$(INSTALL) -D -m 644 completions/_reuseport-exec '$(DESTDIR)$(ZSHCOMPDIR)/_reuseport-exec'
+	$(INSTALL) -D -m 644 completions/reuseport-exec.fish '$(DESTDIR)$(FISHCOMPDIR)/reuseport-exec.fish'
+
+uninstall:
+	rm -f '$(DESTDIR)$(BINDIR)/reuseport-exec' '$(DESTDIR)$(MANDIR)/man1/reuseport-exec.1' \
+		'$(DESTDIR)$(BASHCOMPDIR)/reuseport-exec' '$(DESTDIR)$(ZSHCOMPDIR)/_reuseport-exec' \
+		'$(DESTDIR)$(FISHCOMPDIR)/reuseport-exec.fish'
+
+setup:
+	@Tests/setup.sh
+
+clean:
+	rm -rf .build

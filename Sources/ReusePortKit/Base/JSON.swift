@@ -1,0 +1,20 @@
+/// A JSON string; bytes that are not UTF-8 become U+FFFD, for JSON has no other way.
+func json(_ text: ByteString) -> ByteString {
+    let isText = text.isUTF8
+    var result: ByteString = "\""
+    for byte in text.bytes {
+        switch byte {
+        case UInt8(ascii: "\""): result.append("\\\"")
+        case UInt8(ascii: "\\"): result.append("\\\\")
+        case UInt8(ascii: "\n"): result.append("\\n")
+        case 0..<0x20, 0x7F:
+            result.append("\\u00")
+            result.append(hexDigit(byte >> 4))
+            result.append(hexDigit(byte & 15))
+        case 0x80... where !isText: result.append("\\ufffd")
+        default: result.append(byte)
+        }
+    }
+    result.append("\"")
+    return result
+}

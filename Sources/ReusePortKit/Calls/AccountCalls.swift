@@ -1,0 +1,78 @@
+import CLinux
+
+/// An entry of the user database.
+public struct Account: Sendable, Equatable {
+    public var name: ByteString
+    public var user: UInt32
+    public var group: UInt32
+    public var home: ByteString
+    public var shell: ByteString
+}
+
+/// Calls a lookup of the name service with buffers that grow until its answer fits.
+private func lookUp<Result>(
+    _ call: (UnsafeMutablePointer<CChar>, Int) -> (code: Int32, result: Result?)
+) throws(Errno) -> Result? {
+    var size = 1024
+    while true {
+        let (code, result) = withUnsafeTemporaryAllocation(of: CChar.self, capacity: size) { buffer in
+            call(buffer.baseAddress!, size)
+        }
+        switch code {
+        case 0: return result
+        case ERANGE where size < 1 << 24: size *= 4
+        // What getpwnam(3) lists as ways to say that there is no such entry.
+        case ENOENT, ESRCH, EBADF, EPERM: return nil
+        case EINTR: continue
+        default: throw Errno(rawValue: code)
+        }
+    }
+}
+
+private func account(_ raw: passwd) -> Account {
+    func text(_ pointer: UnsafeMutablePointer<CChar>?) -> ByteString { pointer.map { ByteString(cString: $0) } ?? "" }
+    return Account(
+        name: text(raw.pw_name), user: raw.pw_uid, group: raw.pw_gid, home: text(raw.pw_dir), shell: text(raw.pw_shell))
+}
+
+/// getpwnam_r(3).
+func account(named name: ByteString) throws(Errno) -> Account? {
+    try lookUp { buffer, size in
+        var entry = passwd()
+        var found: UnsafeMutablePointer<passwd>?
+        let code = name.withCString { getpwnam_r($0, &entry, buffer, size, &found) }
+        return (code, found == nil ? nil : account(entry))
+    }
+}
+
+/// getpwuid_r(3).
+func account(id: UInt32) throws(Errno) -> Account? {
+    try lookUp { buffer, size in
+        var entry = passwd()
+        var found: UnsafeMutablePointer<passwd>?
+        let code = getpwuid_r(id, &entry, buffer, size, &found)
+        return (code, found == nil ? nil : account(entry))
+    }
+}
+
+/// getgrnam_r(3).
+func groupID(named name: ByteString) throws(Errno) -> UInt32? {
+    try lookUp { buffer, size in
+        var entry = CLinux.group()
+        var found: UnsafeMutablePointer<CLinux.group>?
+        let code = name.withCString { getgrnam_r($0, &entry, buffer, size, &found) }
+        return (code, found == nil ? nil : entry.gr_gid)
+    }
+}
+
+/// getgrouplist(3): the groups of a user, `group` first.
+func groups(of name: ByteString, with group: UInt32) -> [UInt32] {
+    var count: Int32 = 64
+    while true {
+        let capacity = count
+        var list = [gid_t](repeating: 0, count: Int(capacity))
+        if name.withCString({ getgrouplist($0, group, &list, &count) }) >= 0 { return Array(list.prefix(Int(count))) }
+        // It answers with the number needed; an old C library with the number it was given.
+        if count <= capacity { count = capacity * 2 }
+    }
+}

@@ -1,0 +1,105 @@
+import CLinux
+
+/// open(2), close-on-exec always.
+func open(_ path: ByteString, _ flags: Int32, mode: mode_t = 0) throws(Errno) -> Descriptor {
+    Descriptor(
+        owning: try path.withCString { path throws(Errno) in
+            try uninterrupted { clinux_open(path, flags | O_CLOEXEC, mode) }
+        })
+}
+
+/// openat(2), close-on-exec always.
+func open(
+    _ name: ByteString, in directory: borrowing Descriptor, _ flags: Int32, mode: mode_t = 0
+) throws(Errno) -> Descriptor {
+    let number = directory.number
+    return Descriptor(
+        owning: try name.withCString { name throws(Errno) in
+            try uninterrupted { clinux_openat(number, name, flags | O_CLOEXEC, mode) }
+        })
+}
+
+/// read(2) until the end, or until more than `limit` bytes have come.
+func readAll(_ file: borrowing Descriptor, atMost limit: Int) throws(Errno) -> ByteString {
+    var result: [UInt8] = []
+    let chunk = 16384
+    let number = file.number
+    while true {
+        var buffer = [UInt8](repeating: 0, count: chunk)
+        let count = try uninterrupted { read(number, &buffer, chunk) }
+        if count == 0 { return ByteString(result) }
+        result.append(contentsOf: buffer.prefix(count))
+        if result.count > limit { throw Errno(rawValue: EFBIG) }
+    }
+}
+
+/// What fstat(2) tells of a file.
+public struct FileStatus: Sendable {
+    var device: UInt64
+    var inode: UInt64
+    var rawMode: UInt32
+    var owner: UInt32
+    var group: UInt32
+    var links: UInt64
+
+    init(_ raw: stat) {
+        device = UInt64(raw.st_dev)
+        inode = UInt64(raw.st_ino)
+        rawMode = raw.st_mode
+        owner = raw.st_uid
+        group = raw.st_gid
+        links = UInt64(raw.st_nlink)
+    }
+
+    /// The permission bits.
+    var mode: UInt32 { rawMode & 0o7777 }
+    private var type: Int32 { clinux_file_type(rawMode) }
+    var isRegular: Bool { type == Int32(S_IFREG) }
+    var isDirectory: Bool { type == Int32(S_IFDIR) }
+    var isSymbolicLink: Bool { type == Int32(S_IFLNK) }
+    var isSocket: Bool { type == Int32(S_IFSOCK) }
+    var isFIFO: Bool { type == Int32(S_IFIFO) }
+    var isCharacterDevice: Bool { type == Int32(S_IFCHR) }
+
+    func isSameFile(as other: FileStatus) -> Bool { device == other.device && inode == other.inode }
+}
+
+/// fstat(2).
+func status(of file: borrowing Descriptor) throws(Errno) -> FileStatus {
+    var raw = stat()
+    try checked(fstat(file.number, &raw))
+    return FileStatus(raw)
+}
+
+/// fstatat(2) of an entry itself, not of what a link points to.
+func status(of name: ByteString, in directory: borrowing Descriptor) throws(Errno) -> FileStatus {
+    var raw = stat()
+    let number = directory.number
+    try name.withCString { name throws(Errno) in
+        try checked(fstatat(number, name, &raw, AT_SYMLINK_NOFOLLOW))
+    }
+    return FileStatus(raw)
+}
+
+/// unlinkat(2).
+func unlink(_ name: ByteString, in directory: borrowing Descriptor) throws(Errno) {
+    let number = directory.number
+    try name.withCString { name throws(Errno) in try checked(unlinkat(number, name, 0)) }
+}
+
+/// readlinkat(2).
+func readLink(_ name: ByteString, in directory: borrowing Descriptor) throws(Errno) -> ByteString {
+    let number = directory.number
+    var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
+    let count = try name.withCString { name throws(Errno) in
+        try checked(readlinkat(number, name, &buffer, buffer.count))
+    }
+    return ByteString(buffer.prefix(count).map { UInt8(bitPattern: $0) })
+}
+
+/// fchownat(2) of the very file that a descriptor, O_PATH ones included, stands for (AT_EMPTY_PATH).
+func changeOwner(of file: borrowing Descriptor, owner: UInt32?, group: UInt32?) throws(Errno) {
+    // An id of 2^32-1 means "as it is" to the kernel.
+    try checked(
+        fchownat(file.number, "", owner ?? UInt32.max, group ?? UInt32.max, CLINUX_AT_EMPTY_PATH))
+}

@@ -1,0 +1,96 @@
+import CLinux
+
+/// Does what the plan says, and ends in the target: returns only to say why it could not.
+///
+/// A failure at any step leaves nothing behind: what was bound or opened closes with this process, and names that were
+/// made in the file system are removed, even if the rights to do so have been given up meanwhile.
+public func carryOut(_ plan: Plan) -> Failure {
+    var leftovers = Leftovers()
+    do throws(Failure) {
+        try openStandardDescriptors()
+        try checkKept(plan.keptDescriptors)
+        let opened = try openAll(plan, &leftovers)
+        try leftovers.stepAside(from: opened.highestTarget + 1)
+        return finish(plan, opened, leftovers)
+    } catch {
+        leftovers.remove()
+        return error
+    }
+}
+
+/// What is open by the time the rights to open more are given up.
+private struct Opened: ~Copyable {
+    var placements = OwnedArray<Placement>()
+    var addresses: [SocketAddress] = []
+
+    var highestTarget: Int32 {
+        var highest: Int32 = 2
+        for index in 0..<placements.count { highest = max(highest, placements[index].target) }
+        return highest
+    }
+
+    mutating func append(_ source: consuming Descriptor, at target: Int32) {
+        placements.append(Placement(source: source, target: target))
+    }
+}
+
+/// Binds all sockets, then opens all files.
+private func openAll(_ plan: Plan, _ leftovers: inout Leftovers) throws(Failure) -> Opened {
+    var opened = Opened()
+    for socket in plan.sockets {
+        let bound = try bindSocket(socket, leftovers: &leftovers)
+        opened.addresses.append(bound.address)
+        opened.append(bound.descriptor, at: socket.descriptor)
+    }
+    if plan.dialects.contains(.inetd), opened.placements[0].target != 0 {
+        let copy = try step("copy", "descriptor for inetd", remedy: descriptorRemedy) { () throws(Errno) in
+            try opened.placements[0].source.duplicate()
+        }
+        opened.append(copy, at: 0)
+    }
+    for file in plan.files { opened.append(try openFile(file, leftovers: &leftovers), at: file.descriptor) }
+    if let channel = plan.channel {
+        let pair = try step("create", "the Node channel", remedy: descriptorRemedy) { () throws(Errno) in try socketPair() }
+        opened.append(Descriptor(owning: pair.0), at: channel.near)
+        opened.append(Descriptor(owning: pair.1), at: channel.far)
+    }
+    return opened
+}
+
+/// The steps after which there is no way back.
+private func finish(_ plan: Plan, _ opened: consuming Opened, _ leftovers: consuming Leftovers) -> Failure {
+    guard !leftovers.isEmpty, plan.identity.user != nil || plan.chroot != nil else {
+        let failure = dropAndExecute(plan, opened)
+        leftovers.remove()
+        return failure
+    }
+    do throws(Failure) {
+        let cleaner = try Cleaner(leftovers)
+        let failure = dropAndExecute(plan, opened)
+        cleaner.cleanUp()
+        return failure
+    } catch {
+        return error
+    }
+}
+
+private func dropAndExecute(_ plan: Plan, _ opened: consuming Opened) -> Failure {
+    do throws(Failure) {
+        if let path = plan.chroot { try changeRoot(path) }
+        try changeIdentity(plan.identity)
+        if let path = plan.chdir { try changeDirectory(path) }
+        if let mask = plan.umask { _ = umask(mask) }
+        if plan.noNewPrivileges { try forbidNewPrivileges() }
+        let announcement = announce(plan, opened.addresses)
+        let environment = buildEnvironment(
+            plan, caller: callersEnvironment(), addresses: opened.addresses, announcement: announcement)
+        let command = plan.command.map { $0.filled(opened.addresses) } + announcement.arguments
+        try placeDescriptors(&opened.placements, keeping: plan.keptDescriptors)
+        for file in plan.files where file.request.truncates {
+            try step("truncate", file.path) { () throws(Errno) in try uninterrupted { ftruncate(file.descriptor, 0) } }
+        }
+        return executeTarget(command, environment: environment)
+    } catch {
+        return error
+    }
+}

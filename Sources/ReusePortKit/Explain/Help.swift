@@ -1,0 +1,157 @@
+/// The text of `--help`, or of one of its topics: each fits a screen of 24 lines and 80 columns.
+public func help(_ topic: Option.Topic?) -> ByteString {
+    switch topic {
+    case nil: overview
+    case .sockets: options(of: .sockets) + socketHelp
+    case .files: options(of: .files) + fileHelp
+    case .privileges: options(of: .privileges) + privilegeHelp
+    case .environment: options(of: .environment) + environmentHelp
+    case .dialects: options(of: .dialects) + dialectHelp
+    case .config: options(of: .config) + configHelp
+    case .codes: codeHelp
+    }
+}
+
+private func + (one: ByteString, other: ByteString) -> ByteString { "\(one)\(other)" }
+
+/// The options of a topic from the table, one line each.
+private func options(of topic: Option.Topic) -> ByteString {
+    var text = ByteString()
+    for option in Option.all where option.topic == topic {
+        var line: ByteString = "  \(ByteString(stringLiteral: option.name))"
+        if let value = option.value { line.append(" \(ByteString(stringLiteral: value))") }
+        // The summary starts in one column, or on the next line if the option is too long for that.
+        if line.count > 31 {
+            text.append("\(line)\n")
+            line = ""
+        }
+        while line.count < 33 { line.append(UInt8(ascii: " ")) }
+        text.append("\(line)\(ByteString(stringLiteral: option.summary))\n")
+    }
+    return text
+}
+
+private let overview: ByteString = """
+    Usage: reuseport-exec [options] [--] command [arg...]
+    Bind sockets with SO_REUSEPORT, open files, drop privileges, run command.
+
+      --socket NAME:ADDRESS[,OPT...]  --file NAME:PATH[:FLAGS]    --keep-fd N
+      --user USER[:GROUP]   --groups GROUP,...   --no-groups   --no-new-privs
+      --chroot DIR          --chdir DIR          --umask MODE
+      --clear-env           --keep NAME          --env NAME=VALUE
+      --pass DIALECT,...    --config FILE        --dry-run [--json]
+      --help [TOPIC]        --version
+
+    ADDRESS is 0.0.0.0:80, [::]:443, *:80 (both), udp:0.0.0.0:53, 127.0.0.1:0
+    or unix:/run/web.sock. The command finds its descriptors from 3 on, as
+    LISTEN_FDS says (see --help dialects), or by {fd:NAME} in its arguments.
+
+      reuseport-exec --socket http:0.0.0.0:80 --user app -- node app.js
+      reuseport-exec --socket http:*:80 -- uvicorn app:app --fd {fd:http}
+
+    Topics of --help: sockets files privileges environment dialects config
+    codes. The manual: man reuseport-exec.
+
+    """
+
+private let socketHelp: ByteString = """
+
+    ADDRESS            0.0.0.0:80  [::]:443 (IPv6 only)  *:80 (IPv4 and IPv6)
+                       127.0.0.1:0 (a free port)  [fe80::1%eth0]:80
+                       udp:0.0.0.0:53  unix:/run/web/web.sock
+    OPTION, all sockets
+      fd=N             the descriptor's number (default: from 3, in order)
+    OPTION, tcp and udp
+      freebind         bind even if the address does not exist yet
+      bind-dev=IF      take traffic of interface IF only
+      nodelay          tcp: TCP_NODELAY on accepted connections
+    OPTION, tcp and unix
+      backlog=N        connections waiting (default: net.core.somaxconn)
+      listen=no        bind only
+    OPTION, unix
+      mode=OCTAL owner=USER group=GROUP
+
+    """
+
+private let fileHelp: ByteString = """
+
+    FLAGS, with commas between; r if none are given
+      r w rw a         read, write, both, append
+      create           make the file if it is not there (0666 less the umask)
+      excl             with create: fail if it is there
+      trunc            empty it, as the last thing before the command runs
+
+    Files are opened with the caller's rights, before --user takes effect.
+    A path with a colon needs its flags written: key:/a:b:r
+    Symbolic links are followed only if root or the caller made them.
+    All other descriptors above 2 that the caller left open are closed.
+
+    """
+
+private let privilegeHelp: ByteString = """
+
+    USER and GROUP are names or numbers. A number without an entry in the user
+    database needs its group: --user 4711:4711. Groups come from the database.
+    HOME, USER, LOGNAME and SHELL follow --user. Capabilities are given up,
+    and the way back to root is tried and must fail.
+
+    Order: bind, open files, chroot, groups, group, user, check, chdir, umask,
+    no_new_privs, descriptors, environment, exec.
+
+    """
+
+private let environmentHelp: ByteString = """
+
+    {fd:NAME} {addr:NAME} {port:NAME} {path:NAME} stand for what the socket or
+    file NAME has, in VALUE and in the command's arguments. {{ is a brace.
+
+    Always removed: LISTEN_PID LISTEN_FDS LISTEN_FDNAMES LISTEN_PIDFDID
+    LISTEN_ON NGINX EINHORN_* SERVER_STARTER_PORT SERVER_STARTER_GENERATION
+    UNICORN_FD FPM_SOCKETS LACTOSERV_FDS NODESOCKD_* NODE_CHANNEL_FD
+    NODE_CHANNEL_SERIALIZATION_MODE
+
+    """
+
+private let dialectHelp: ByteString = """
+
+    systemd (default)  LISTEN_FDS LISTEN_PID LISTEN_FDNAMES, from 3 on
+    nginx              NGINX=3;4;
+    server-starter     SERVER_STARTER_PORT=0.0.0.0:80=3;/run/x.sock=4
+    einhorn            EINHORN_FD_COUNT EINHORN_FD_0 ...
+    unicorn            UNICORN_FD=3,4
+    php-fpm            FPM_SOCKETS=127.0.0.1:9000=3,...
+    inetd              the one socket at descriptor 0
+    niagra             arguments --fd NAME,FD and --file NAME,FD
+    niagra2            arguments --fd NAME,insecure,FD and --file NAME,FD
+    lactoserv          LACTOSERV_FDS={"http":"/dev/fd/3",...}
+    nodesockd          LISTEN_ON=/run/x.sock NODESOCKD_WORKER_ID
+                       NODESOCKD_SUSPENDED NODE_CHANNEL_FD
+    Others             {fd:NAME} in the command: --fd {fd:http}
+
+    """
+
+private let configHelp: ByteString = """
+
+    FILE has lines KEY: VALUE, KEY being a long option without its hyphens, or
+    command (once; quoted as in a shell). Lines that start with # are comments.
+    Relative paths are relative to FILE. The command line wins.
+
+      socket: http:0.0.0.0:80
+      user: app
+      no-new-privs:
+      command: node app.js
+
+    niagra's lines are read as well: socket: http 4 0.0.0.0 80 511
+
+    """
+
+private let codeHelp: ByteString = """
+      0    done
+      1    a negative answer
+      100  the command line or the configuration file is wrong
+      111  a system call failed
+      126  the command cannot be executed
+      127  the command was not found
+    Once the command runs, the exit code is its own.
+
+    """

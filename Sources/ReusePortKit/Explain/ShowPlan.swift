@@ -1,0 +1,111 @@
+/// The text of `--dry-run`: what would be done, step by step.
+public func show(_ plan: Plan) -> ByteString {
+    var text = ByteString()
+    func line(_ verb: ByteString, _ what: ByteString) {
+        var head = verb
+        while head.count < 12 { head.append(UInt8(ascii: " ")) }
+        text.append("\(head)\(what.printable)\n")
+    }
+    for socket in plan.sockets { line("bind", "\(socket.name) to \(socket.written)\(details(socket)), as descriptor \(socket.descriptor)") }
+    for file in plan.files { line("open", "\(file.name) at \(file.path) (\(file.request.flags)), as descriptor \(file.descriptor)") }
+    if let channel = plan.channel { line("open", "a Node channel, as descriptors \(channel.near) and \(channel.far)") }
+    if let path = plan.chroot { line("chroot", path) }
+    if let groups = plan.identity.groups {
+        line("groups", groups.isEmpty ? "none" : joined(groups.map { ByteString(decimal: $0) }, by: ","))
+    }
+    if let group = plan.identity.group { line("group", ByteString(decimal: group)) }
+    if let user = plan.identity.user {
+        line("user", plan.identity.account.map { "\(user) (\($0.name))" } ?? ByteString(decimal: user))
+        line("give up", "capabilities; root must be out of reach")
+    }
+    if let path = plan.chdir { line("chdir", path) }
+    if let mask = plan.umask { line("umask", "0\(ByteString(octal: mask))") }
+    if plan.noNewPrivileges { line("set", "no_new_privs") }
+    for number in plan.keptDescriptors { line("keep", "descriptor \(number)") }
+    if !plan.dialects.isEmpty { line("pass", joined(plan.dialects.map { $0.name }, by: ",")) }
+    if plan.clearsEnvironment { line("clear", "environment\(plan.keptVariables.isEmpty ? "" : ", but keep \(joined(plan.keptVariables, by: " "))")") }
+    for (name, value) in plan.variables { line("env", "\(name)=\(value.shown(plan.sockets))") }
+    line("execute", joined(shownCommand(plan).map(quoted), by: " "))
+    return text
+}
+
+private func details(_ socket: SocketPlan) -> ByteString {
+    var text = ByteString()
+    if !socket.isListening { text.append(", not listening") }
+    if let backlog = socket.backlog { text.append(", backlog \(backlog)") }
+    if let mode = socket.mode { text.append(", mode 0\(ByteString(octal: mode))") }
+    if let owner = socket.owner { text.append(", owner \(owner)") }
+    if let group = socket.group { text.append(", group \(group)") }
+    if socket.isFreebind { text.append(", freebind") }
+    if let device = socket.device { text.append(", on interface \(device)") }
+    if socket.isNodelay { text.append(", nodelay") }
+    return text
+}
+
+/// The command with what dialects append to it; ports that are not known yet stay templates.
+private func shownCommand(_ plan: Plan) -> [ByteString] {
+    let addresses = plan.sockets.map { $0.address }
+    return plan.command.map { $0.shown(plan.sockets) } + announce(plan, addresses).arguments
+}
+
+/// A word as a shell would need it written.
+private func quoted(_ word: ByteString) -> ByteString {
+    let isPlain =
+        !word.isEmpty
+        && word.bytes.allSatisfy { byte in
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"), 0x80...:
+                true
+            default: ByteString("_-./:=,+@%{}").contains(byte)
+            }
+        }
+    if isPlain { return word }
+    var result: ByteString = "'"
+    for byte in word.bytes {
+        if byte == UInt8(ascii: "'") { result.append("'\\''") } else { result.append(byte) }
+    }
+    result.append("'")
+    return result
+}
+
+/// The text of `--dry-run --json`: one object, with null for what is left as the caller has it.
+public func showAsJSON(_ plan: Plan) -> ByteString {
+    func number<Number: FixedWidthInteger>(_ value: Number?) -> ByteString { value.map { ByteString(decimal: $0) } ?? "null" }
+    func text(_ value: ByteString?) -> ByteString { value.map(json) ?? "null" }
+    func mode(_ value: UInt32?) -> ByteString { value.map { json("0\(ByteString(octal: $0))") } ?? "null" }
+    func flag(_ value: Bool) -> ByteString { value ? "true" : "false" }
+    func list(_ values: [ByteString]) -> ByteString { "[\(joined(values, by: ","))]" }
+    func object(_ members: [(ByteString, ByteString)]) -> ByteString {
+        "{\(joined(members.map { "\(json($0.0)):\($0.1)" }, by: ","))}"
+    }
+    let sockets = plan.sockets.map { socket in
+        object([
+            ("name", json(socket.name)), ("address", json(socket.written)), ("transport", json(socket.transport.name)),
+            ("descriptor", number(socket.descriptor)), ("listening", flag(socket.isListening && socket.transport != .udp)),
+            ("backlog", number(socket.backlog)), ("mode", mode(socket.mode)), ("owner", number(socket.owner)),
+            ("group", number(socket.group)), ("freebind", flag(socket.isFreebind)), ("device", text(socket.device)),
+            ("nodelay", flag(socket.isNodelay)),
+        ])
+    }
+    let files = plan.files.map { file in
+        object([
+            ("name", json(file.name)), ("path", json(file.path)), ("flags", json(file.request.flags)),
+            ("descriptor", number(file.descriptor)),
+        ])
+    }
+    let variables = plan.variables.map { (json($0.name), json($0.value.shown(plan.sockets))) }
+    let plan = object([
+        ("sockets", list(sockets)), ("files", list(files)),
+        ("channel", plan.channel.map { list([number($0.near), number($0.far)]) } ?? "null"),
+        ("keep_descriptors", list(plan.keptDescriptors.map { number($0) })), ("chroot", text(plan.chroot)),
+        ("user", number(plan.identity.user)), ("group", number(plan.identity.group)),
+        ("groups", plan.identity.groups.map { list($0.map { number($0) }) } ?? "null"), ("chdir", text(plan.chdir)),
+        ("umask", mode(plan.umask)), ("no_new_privs", flag(plan.noNewPrivileges)),
+        ("pass", list(plan.dialects.map { json($0.name) })), ("clear_environment", flag(plan.clearsEnvironment)),
+        ("keep_variables", list(plan.keptVariables.map(json))),
+        ("environment", "{\(joined(variables.map { "\($0.0):\($0.1)" }, by: ","))}"),
+        ("command", list(shownCommand(plan).map(json))),
+    ])
+    return "\(plan)\n"
+}

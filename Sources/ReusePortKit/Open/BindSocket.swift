@@ -1,0 +1,90 @@
+import CLinux
+
+/// A socket that has been bound.
+struct BoundSocket: ~Copyable {
+    let descriptor: Descriptor
+    /// Where it is bound, with the port that the kernel chose.
+    let address: SocketAddress
+}
+
+/// Creates, binds and, unless told otherwise, listens.
+func bindSocket(_ plan: SocketPlan, leftovers: inout Leftovers) throws(Failure) -> BoundSocket {
+    if let path = plan.address.path { return try bindUnixSocket(plan, path: path, leftovers: &leftovers) }
+    let socket = try step("create", "socket \(plan.name)", remedy: descriptorRemedy) { () throws(Errno) in
+        try ReusePortKit.socket(
+            family: plan.address.family,
+            type: Int32(plan.transport == .udp ? SOCK_DGRAM.rawValue : SOCK_STREAM.rawValue))
+    }
+    try setOptions(of: socket, plan)
+    do throws(Errno) {
+        try bind(socket, to: plan.address)
+    } catch {
+        throw explainBind(error, plan)
+    }
+    try listenIfWanted(socket, plan)
+    let address = try chosenAddress(of: socket, plan)
+    return BoundSocket(descriptor: socket, address: address)
+}
+
+private func setOptions(of socket: borrowing Descriptor, _ plan: SocketPlan) throws(Failure) {
+    func set(
+        _ what: ByteString, remedy: ByteString? = nil, _ call: () throws(Errno) -> Void
+    ) throws(Failure) {
+        try step("set \(what) of", "socket \(plan.name)", remedy: { _ in remedy }, call)
+    }
+    if plan.transport == .tcp {
+        // Connections of a server before us that linger in TIME_WAIT, and did not share the port, must not keep us
+        // from it. For UDP this option would mean something else: sharing with sockets of any uid.
+        try set("SO_REUSEADDR") { () throws(Errno) in try setOption(socket, SOL_SOCKET, SO_REUSEADDR, 1) }
+    }
+    try set("SO_REUSEPORT") { () throws(Errno) in try setOption(socket, SOL_SOCKET, SO_REUSEPORT, 1) }
+    if plan.address.family == AF_INET6 {
+        // Said either way, for net.ipv6.bindv6only decides otherwise.
+        try set("IPV6_V6ONLY") { () throws(Errno) in
+            try setOption(socket, Int32(IPPROTO_IPV6), IPV6_V6ONLY, plan.isDualStack ? 0 : 1)
+        }
+    }
+    if plan.isFreebind {
+        try set("IP_FREEBIND") { () throws(Errno) in try setOption(socket, Int32(IPPROTO_IP), IP_FREEBIND, 1) }
+    }
+    if let device = plan.device {
+        try set("SO_BINDTODEVICE", remedy: "see ip link for the interfaces of this host") { () throws(Errno) in
+            try setOption(socket, SOL_SOCKET, SO_BINDTODEVICE, device)
+        }
+    }
+    if plan.isNodelay {
+        try set("TCP_NODELAY") { () throws(Errno) in try setOption(socket, Int32(IPPROTO_TCP), TCP_NODELAY, 1) }
+    }
+}
+
+/// listen(2), unless the socket is for datagrams or is to be left bound only.
+func listenIfWanted(_ socket: borrowing Descriptor, _ plan: SocketPlan) throws(Failure) {
+    guard plan.isListening, plan.transport != .udp else { return }
+    do throws(Errno) {
+        // The kernel cuts what is more than net.core.somaxconn down to it.
+        try listen(socket, backlog: plan.backlog ?? Int32.max)
+    } catch {
+        throw explainListen(error, plan)
+    }
+}
+
+private func chosenAddress(of socket: borrowing Descriptor, _ plan: SocketPlan) throws(Failure) -> SocketAddress {
+    guard plan.address.port == 0 else { return plan.address }
+    let address = try step("find the address of", "socket \(plan.name)") { () throws(Errno) in
+        try localAddress(of: socket)
+    }
+    return address ?? plan.address
+}
+
+/// What to do when there are no descriptors left.
+func descriptorRemedy(_ errno: Errno) -> ByteString? {
+    switch errno {
+    case .processLimit:
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return "raise ulimit -n" }
+        return "this process may have \(limit.rlim_cur); raise ulimit -n"
+    case .systemLimit: return "the whole system is out of them; see fs.file-max"
+    case .familyNotSupported: return "this kernel has no such protocol"
+    default: return nil
+    }
+}

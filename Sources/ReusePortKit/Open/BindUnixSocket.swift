@@ -1,0 +1,140 @@
+import CLinux
+
+/// Binds a Unix socket to a path, with its mode, owner and group right from the first moment.
+///
+/// The directory is held open meanwhile, so that what is checked is what is used. It is locked against other
+/// launchers, so that of two that find the same stale path only one takes it.
+func bindUnixSocket(
+    _ plan: SocketPlan, path: ByteString, leftovers: inout Leftovers
+) throws(Failure) -> BoundSocket {
+    let folder = try openTrustedDirectory(directory(of: path), plan)
+    let name = lastComponent(of: path)
+    try lock(folder, plan)
+    try clearStalePath(name, in: folder, path: path, plan)
+
+    let socket = try step("create", "socket \(plan.name)", remedy: descriptorRemedy) { () throws(Errno) in
+        try ReusePortKit.socket(family: AF_UNIX, type: Int32(SOCK_STREAM.rawValue))
+    }
+    try step("bind", plan.object, remedy: bindRemedy) { () throws(Errno) in
+        try bindWithMode(socket, to: plan.address, mode: plan.mode)
+    }
+    let entry = try openOwnEntry(name, in: folder, plan)
+    let file = try step("examine", plan.object) { () throws(Errno) in try status(of: entry) }
+    leftovers.append(Leftover(directory: folder, name: name, file: file))
+    if plan.owner != nil || plan.group != nil {
+        try step("change the owner of", plan.object, remedy: { $0 == .notPermitted ? "only root gives files away" : nil }) {
+            () throws(Errno) in
+            try changeOwner(of: entry, owner: plan.owner, group: plan.group)
+        }
+    }
+    try listenIfWanted(socket, plan)
+    // The directory stays open for cleaning up, and the next socket may be in it too.
+    leftovers.unlockLast()
+    return BoundSocket(descriptor: socket, address: plan.address)
+}
+
+/// A directory in which strangers may replace what we make is none to bind in.
+private func openTrustedDirectory(_ path: ByteString, _ plan: SocketPlan) throws(Failure) -> Descriptor {
+    let folder = try step("open", "directory \(path) of socket \(plan.name)") { () throws(Errno) in
+        try open(path, O_RDONLY | O_DIRECTORY)
+    }
+    let facts = try step("examine", "directory \(path)") { () throws(Errno) in try status(of: folder) }
+    let isSticky = facts.mode & 0o1000 != 0
+    if facts.mode & 0o002 != 0 && !isSticky {
+        throw Failure(
+            .system, "bind", plan.object, "everybody may replace files in \(path)", remedy: "chmod o-w or +t it")
+    }
+    return folder
+}
+
+/// flock(2) on the directory, until the socket listens; on the way out of a failure, until the process ends.
+private func lock(_ folder: borrowing Descriptor, _ plan: SocketPlan) throws(Failure) {
+    // Others hold it for less than a millisecond; whoever holds it for longer does not mean well, or is stopped.
+    var patience = 500
+    let number = folder.number
+    while flock(number, LOCK_EX | LOCK_NB) != 0 {
+        let reason = Errno.current
+        guard reason.rawValue == EWOULDBLOCK || reason == .interrupted, patience > 0 else {
+            throw Failure("lock", "the directory of \(plan.object)", reason)
+        }
+        patience -= 1
+        _ = poll(nil, 0, 10)
+    }
+}
+
+/// Removes a path whose listener is gone; everything else that is there is refused.
+private func clearStalePath(
+    _ name: ByteString, in folder: borrowing Descriptor, path: ByteString, _ plan: SocketPlan
+) throws(Failure) {
+    let present: FileStatus
+    do throws(Errno) {
+        present = try status(of: name, in: folder)
+    } catch {
+        if error == .noEntry { return }
+        throw Failure("examine", plan.object, error)
+    }
+    guard present.isSocket else {
+        let what: ByteString =
+            present.isSymbolicLink ? "a symbolic link" : present.isDirectory ? "a directory" : "a file that is no socket"
+        throw Failure(.system, "bind", plan.object, "\(what) is there", remedy: "remove it or choose another path")
+    }
+    try refuseIfLive(path, plan)
+    try step("remove the stale", "\(path)") { () throws(Errno) in
+        // Somebody else may have been as quick; what counts is that it is gone.
+        if let reason = reason({ () throws(Errno) in try unlink(name, in: folder) }), reason != .noEntry { throw reason }
+    }
+}
+
+/// Asks the kernel whether anything listens there, in the only way that holds across network namespaces: connect(2).
+private func refuseIfLive(_ path: ByteString, _ plan: SocketPlan) throws(Failure) {
+    let probe = try step("create", "a socket to probe \(path)", remedy: descriptorRemedy) { () throws(Errno) in
+        try socket(family: AF_UNIX, type: Int32(SOCK_STREAM.rawValue), flags: Int32(SOCK_NONBLOCK.rawValue))
+    }
+    switch reason({ () throws(Errno) in try connect(probe, to: .unix(path)) }) {
+    case .connectionRefused?, .noEntry?:
+        return
+    case nil:
+        let explanation = explainLiveUnixSocket(probe)
+        throw Failure(.system, "bind", plan.object, explanation.reason, remedy: explanation.remedy)
+    // A full accept queue, or a socket of another type: somebody is there.
+    case .again?, Errno(rawValue: EPROTOTYPE)?:
+        throw Failure(
+            .system, "bind", plan.object, "address already in use: a live socket is there",
+            remedy: "stop its server first or choose another path")
+    case let other?:
+        throw Failure("find out whether anything listens on", path, other)
+    }
+}
+
+private func bindWithMode(_ socket: borrowing Descriptor, to address: SocketAddress, mode: UInt32?) throws(Errno) {
+    guard let mode else { return try bind(socket, to: address) }
+    // bind(2) makes the path with the mode of the socket's own inode, less the umask (unix_bind_bsd, any Linux): so
+    // there is no moment at which the path has another mode, as there would be with chmod(2) afterwards.
+    try checked(fchmod(socket.number, mode))
+    let callers = umask(0)
+    defer { _ = umask(callers) }
+    try bind(socket, to: address)
+}
+
+/// Opens the path that bind(2) has just made, and makes sure that it is that: in a directory that the target may
+/// write, it can have been swapped.
+private func openOwnEntry(
+    _ name: ByteString, in folder: borrowing Descriptor, _ plan: SocketPlan
+) throws(Failure) -> Descriptor {
+    let entry = try step("open", plan.object) { () throws(Errno) in
+        try open(name, in: folder, CLINUX_O_PATH | O_NOFOLLOW)
+    }
+    let facts = try step("examine", plan.object) { () throws(Errno) in try status(of: entry) }
+    guard facts.isSocket, facts.owner == geteuid(), facts.links == 1 else {
+        throw Failure(.system, "bind", plan.object, "something else was put in its place")
+    }
+    return entry
+}
+
+private func bindRemedy(_ errno: Errno) -> ByteString? {
+    switch errno {
+    case .accessDenied: "the directory must be writable"
+    case .addressInUse: "something was put there at this very moment"
+    default: nil
+    }
+}

@@ -1,0 +1,64 @@
+import CLinux
+
+/// Opens a file for the target with the caller's rights.
+///
+/// It is not truncated yet: a later step may fail, and then nothing must have been lost.
+func openFile(_ plan: FilePlan, leftovers: inout Leftovers) throws(Failure) -> Descriptor {
+    let request = plan.request
+    let object: ByteString = "file \(plan.name) at \(plan.path)"
+    let place = try followPath(plan.path, object: object)
+    var flags = O_NOCTTY | O_NOFOLLOW
+    switch request.access {
+    case .read: flags |= O_RDONLY
+    case .write: flags |= O_WRONLY
+    case .both: flags |= O_RDWR
+    case .append: flags |= O_WRONLY | O_APPEND
+    }
+    if request.creates, let made = try create(place, flags, object, request) {
+        let file = try step("examine", object) { () throws(Errno) in try status(of: made) }
+        let directory = try step("open", object) { () throws(Errno) in try place.directory.duplicate() }
+        leftovers.append(Leftover(directory: directory, name: place.name, file: file))
+        return made
+    }
+    let file = try step("open", object, remedy: { fileRemedy($0, request) }) { () throws(Errno) in
+        try open(place.name, in: place.directory, flags)
+    }
+    try refuseStrangeFile(file, in: place.directory, object)
+    return file
+}
+
+/// Makes the file; nil if it is there already and that is allowed.
+private func create(
+    _ place: borrowing FollowedPath, _ flags: Int32, _ object: ByteString, _ request: FileRequest
+) throws(Failure) -> Descriptor? {
+    do throws(Errno) {
+        return try open(place.name, in: place.directory, flags | O_CREAT | O_EXCL, mode: 0o666)
+    } catch {
+        if error == .exists && !request.isExclusive { return nil }
+        throw Failure("create", object, error, remedy: fileRemedy(error, request))
+    }
+}
+
+/// Refuses directories, whose descriptors lead out of a chroot, and what somebody may have planted.
+private func refuseStrangeFile(
+    _ file: borrowing Descriptor, in directory: borrowing Descriptor, _ object: ByteString
+) throws(Failure) {
+    let facts = try step("examine", object) { () throws(Errno) in try status(of: file) }
+    let folder = try step("examine", "the directory of \(object)") { () throws(Errno) in try status(of: directory) }
+    if facts.isDirectory { throw Failure(.system, "open", object, "it is a directory") }
+    // Whoever owns the directory could have linked any file of the file system into it.
+    if facts.isRegular, facts.links > 1, folder.owner != 0, folder.owner != geteuid(), facts.owner != folder.owner {
+        throw Failure(
+            .system, "trust", object, "uid \(folder.owner) owns the directory, and the file has other names elsewhere")
+    }
+}
+
+private func fileRemedy(_ errno: Errno, _ request: FileRequest) -> ByteString? {
+    switch errno {
+    case .noEntry where !request.creates && request.access != .read: "to make it add the flag create"
+    case .isDirectory: "name a file in it"
+    case .processLimit, .systemLimit: descriptorRemedy(errno)
+    case .loop: "its last part is a symbolic link that is not followed"
+    default: nil
+    }
+}

@@ -1,0 +1,43 @@
+/// A way in which servers learn of the descriptors that they inherit.
+public enum Dialect: UInt8, CaseIterable, Sendable {
+    case systemd, niagra, niagra2, lactoserv, nodesockd, nginx, serverStarter, einhorn, unicorn, phpFPM, inetd
+
+    /// As `--pass` takes it.
+    public var name: ByteString {
+        switch self {
+        case .systemd: "systemd"
+        case .niagra: "niagra"
+        case .niagra2: "niagra2"
+        case .lactoserv: "lactoserv"
+        case .nodesockd: "nodesockd"
+        case .nginx: "nginx"
+        case .serverStarter: "server-starter"
+        case .einhorn: "einhorn"
+        case .unicorn: "unicorn"
+        case .phpFPM: "php-fpm"
+        case .inetd: "inetd"
+        }
+    }
+}
+
+/// Reads the value of `--pass`.
+func parseDialects(_ value: ByteString) throws(Malformed) -> [Dialect] {
+    var dialects: [Dialect] = []
+    var offset = 0
+    for word in value.split(on: UInt8(ascii: ",")) {
+        guard let dialect = Dialect.allCases.first(where: { $0.name == word }) else {
+            let names = Dialect.allCases.map { $0.name }
+            let remedy: ByteString =
+                if let nearest = nearest(to: word, among: names) {
+                    "did you mean \(nearest)?"
+                } else {
+                    "the dialects are \(joined(names, by: ", "))"
+                }
+            throw Malformed("there is no dialect '\(word)'", at: offset, remedy: remedy)
+        }
+        if dialects.contains(dialect) { throw Malformed("dialect '\(word)' is named twice", at: offset) }
+        dialects.append(dialect)
+        offset += word.count + 1
+    }
+    return dialects
+}

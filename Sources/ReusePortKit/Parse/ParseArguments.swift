@@ -1,0 +1,72 @@
+/// What a command line asks for.
+public enum Invocation: Sendable {
+    case help(Option.Topic?)
+    case version
+    case exec(Options)
+}
+
+/// Reads the command line, without the program's own name, and the configuration file that it names.
+///
+/// Parsing stops at the first word that is not an option; what follows is the target's and is not looked at.
+public func parseArguments(_ arguments: [ByteString]) throws(Failure) -> Invocation {
+    var settings: [Setting] = []
+    var index = 0
+    while index < arguments.count {
+        let word = arguments[index]
+        if word == "--" {
+            index += 1
+            break
+        }
+        guard word.count > 1, word.bytes[0] == UInt8(ascii: "-") else { break }
+        index += 1
+        let (option, attached) = try recognise(word)
+        if option.key == .help { return .help(try topic(attached ?? (index < arguments.count ? arguments[index] : nil))) }
+        if option.key == .version { return .version }
+        let value: ByteString
+        if option.value == nil {
+            if attached != nil { throw .usage("parse", word, "this option takes no value") }
+            value = ""
+        } else if let attached {
+            value = attached
+        } else {
+            guard index < arguments.count else {
+                throw .usage(
+                    "parse", word, "the value is missing", remedy: "write \(word) \(ByteString(stringLiteral: option.value!))")
+            }
+            value = arguments[index]
+            index += 1
+        }
+        let setting = Setting(option: option, value: value, origin: .commandLine)
+        if !option.isRepeatable, settings.contains(where: { $0.option.key == option.key }) {
+            throw setting.failure(Malformed("this option was given before, and takes one value"))
+        }
+        settings.append(setting)
+    }
+    return .exec(try Options(settings, command: Array(arguments[index...])))
+}
+
+/// Splits `--option=value` and finds the option.
+private func recognise(_ word: ByteString) throws(Failure) -> (Option, ByteString?) {
+    if word == "-h" { return (.of(.help), nil) }
+    if word == "-V" { return (.of(.version), nil) }
+    if let option = Option.named(word) { return (option, nil) }
+    if let (name, value) = word.cut(at: UInt8(ascii: "=")), let option = Option.named(name) { return (option, value) }
+    let name = word.cut(at: UInt8(ascii: "="))?.head ?? word
+    throw .usage(
+        "parse", "option \(name)", "there is no such option", remedy: suggestion(for: name) ?? "see reuseport-exec --help")
+}
+
+/// The help page that is asked for; a word that names none is left to be whatever it is.
+private func topic(_ word: ByteString?) throws(Failure) -> Option.Topic? {
+    guard let word, word.bytes.first != UInt8(ascii: "-") else { return nil }
+    if let topic = Option.Topic.allCases.first(where: { $0.name == word }) { return topic }
+    throw .usage(
+        "show", "help on \(word)", "there is no such topic",
+        remedy: "the topics are \(joined(Option.Topic.allCases.map { $0.name }, by: ", "))")
+}
+
+/// `did you mean --socket?`, if an option is near enough to what was written.
+private func suggestion(for word: ByteString) -> ByteString? {
+    guard let nearest = nearest(to: word, among: Option.all.map { ByteString(stringLiteral: $0.name) }) else { return nil }
+    return "did you mean \(nearest)?"
+}

@@ -1,0 +1,80 @@
+/// A file as it was asked for.
+public struct FileRequest: Sendable, Equatable {
+    public enum Access: UInt8, Sendable { case read, write, both, append }
+
+    public var name: ByteString
+    public var path: ByteString
+    public var access = Access.read
+    /// Make it if it is not there.
+    public var creates = false
+    /// Refuse it if it is there.
+    public var isExclusive = false
+    /// Empty it.
+    public var truncates = false
+
+    public init(name: ByteString, path: ByteString) {
+        self.name = name
+        self.path = path
+    }
+
+    /// The flags as they are written.
+    public var flags: ByteString {
+        var words: [ByteString] = []
+        switch access {
+        case .read: words.append("r")
+        case .write: words.append("w")
+        case .both: words.append("rw")
+        case .append: words.append("a")
+        }
+        if creates { words.append("create") }
+        if isExclusive { words.append("excl") }
+        if truncates { words.append("trunc") }
+        return joined(words, by: ",")
+    }
+}
+
+/// Reads `NAME:PATH[:FLAGS]`.
+///
+/// What stands behind the last colon, if it has no slash, is always FLAGS: guessing would open the wrong file.
+func parseFile(_ text: ByteString) throws(Malformed) -> FileRequest {
+    guard let (name, rest) = text.cut(at: UInt8(ascii: ":")), !name.isEmpty else {
+        throw Malformed("the name is missing", remedy: "write NAME:PATH")
+    }
+    var file = FileRequest(name: name, path: rest)
+    if let colon = rest.lastIndex(of: UInt8(ascii: ":")), !rest.dropFirst(colon).contains(UInt8(ascii: "/")) {
+        file.path = rest.prefix(colon)
+        try part(at: name.count + 1 + colon + 1) { () throws(Malformed) in
+            try file.apply(flags: rest.dropFirst(colon + 1), remedy: "a path with a colon needs its flags written: PATH:r")
+        }
+    }
+    if file.path.isEmpty { throw Malformed("the path is missing", at: name.count + 1) }
+    return file
+}
+
+extension FileRequest {
+    /// Takes comma-separated flags.
+    mutating func apply(flags: ByteString, remedy: ByteString? = nil) throws(Malformed) {
+        var accessGiven = false
+        for flag in flags.split(on: UInt8(ascii: ",")) {
+            let access: Access?
+            switch flag {
+            case "r": access = .read
+            case "w": access = .write
+            case "rw": access = .both
+            case "a": access = .append
+            case "create": (creates, access) = (true, nil)
+            case "excl": (isExclusive, access) = (true, nil)
+            case "trunc": (truncates, access) = (true, nil)
+            default:
+                throw Malformed(
+                    "'\(flag)' is no flag; the flags are r, w, rw, a, create, excl, trunc", remedy: remedy)
+            }
+            if let access {
+                if accessGiven { throw Malformed("more than one of r, w, rw, a in '\(flags)'") }
+                (self.access, accessGiven) = (access, true)
+            }
+        }
+        if isExclusive && !creates { throw Malformed("'excl' goes with 'create'") }
+        if truncates && self.access == .read { throw Malformed("'trunc' needs w, rw or a") }
+    }
+}

@@ -1,0 +1,133 @@
+/// A socket as it was asked for.
+public struct SocketRequest: Sendable, Equatable {
+    public var name: ByteString
+    public var address: RequestedAddress
+    /// Connections that may wait to be accepted; the system's `somaxconn` if nil.
+    public var backlog: Int32?
+    /// Permission bits of a Unix socket; by the umask if nil.
+    public var mode: UInt32?
+    public var owner: ByteString?
+    public var group: ByteString?
+    /// The number that the target is to see.
+    public var descriptor: Int32?
+    /// Whether the address need not exist yet (IP_FREEBIND).
+    public var isFreebind = false
+    /// The interface that the socket is tied to (SO_BINDTODEVICE).
+    public var device: ByteString?
+    /// TCP_NODELAY on the listener, which accepted connections inherit.
+    public var isNodelay = false
+    /// Whether listen(2) is called.
+    public var isListening = true
+
+    public init(name: ByteString, address: RequestedAddress) {
+        self.name = name
+        self.address = address
+    }
+}
+
+/// Reads `NAME:ADDRESS[,option...]`.
+func parseSocket(_ text: ByteString) throws(Malformed) -> SocketRequest {
+    guard let (name, rest) = text.cut(at: UInt8(ascii: ":")), !name.isEmpty else {
+        throw Malformed("the name is missing", remedy: "write NAME:ADDRESS, as in http:0.0.0.0:80")
+    }
+    var offset = name.count + 1
+    let words = rest.split(on: UInt8(ascii: ","))
+    let address = try part(at: offset) { () throws(Malformed) in try parseAddress(words[0]) }
+    var socket = SocketRequest(name: name, address: address)
+    offset += words[0].count + 1
+    var seen: [ByteString] = []
+    for word in words.dropFirst() {
+        try part(at: offset) { () throws(Malformed) in
+            let key = word.cut(at: UInt8(ascii: "="))?.head ?? word
+            if seen.contains(key) { throw Malformed("'\(key)' is given twice") }
+            seen.append(key)
+            try socket.apply(word)
+        }
+        offset += word.count + 1
+    }
+    return socket
+}
+
+private let socketOptions: [ByteString] = [
+    "backlog", "mode", "owner", "group", "fd", "freebind", "bind-dev", "nodelay", "listen",
+]
+
+extension SocketRequest {
+    /// Takes one of the comma-separated options.
+    fileprivate mutating func apply(_ word: ByteString) throws(Malformed) {
+        let pair = word.cut(at: UInt8(ascii: "="))
+        let key = pair?.head ?? word
+        let isUnix = address.transport == .unix
+        func value() throws(Malformed) -> ByteString {
+            guard let value = pair?.tail, !value.isEmpty else { throw Malformed("'\(key)' needs a value") }
+            return value
+        }
+        func only(_ applies: Bool, _ kind: ByteString) throws(Malformed) {
+            if !applies { throw Malformed("'\(key)' is for \(kind) sockets") }
+        }
+        switch key {
+        case "backlog":
+            try only(address.transport != .udp, "tcp and unix")
+            backlog = try parseBacklog(value())
+        case "mode":
+            try only(isUnix, "unix")
+            mode = try parseMode(value())
+        case "owner":
+            try only(isUnix, "unix")
+            owner = try value()
+        case "group":
+            try only(isUnix, "unix")
+            group = try value()
+        case "fd":
+            descriptor = try parseDescriptor(value())
+        case "bind-dev":
+            try only(!isUnix, "tcp and udp")
+            let name = try value()
+            if name.count > 15 { throw Malformed("'\(name)' is too long for an interface", remedy: "at most 15 bytes") }
+            device = name
+        case "freebind" where pair == nil:
+            try only(!isUnix, "tcp and udp")
+            isFreebind = true
+        case "nodelay" where pair == nil:
+            try only(address.transport == .tcp, "tcp")
+            isNodelay = true
+        case "listen":
+            try only(address.transport != .udp, "tcp and unix")
+            guard try value() == "no" else { throw Malformed("'\(word)' is not understood", remedy: "write listen=no") }
+            isListening = false
+        case "freebind", "nodelay":
+            throw Malformed("'\(key)' takes no value")
+        default:
+            let remedy: ByteString =
+                if let nearest = nearest(to: key, among: socketOptions) {
+                    "did you mean \(nearest)?"
+                } else {
+                    "the options are \(joined(socketOptions, by: ", "))"
+                }
+            throw Malformed("there is no socket option '\(key)'", remedy: remedy)
+        }
+    }
+}
+
+/// A backlog of at least 1; the kernel caps it at `net.core.somaxconn`.
+func parseBacklog(_ text: ByteString) throws(Malformed) -> Int32 {
+    guard let number = text.decimal, number >= 1, number <= UInt64(Int32.max) else {
+        throw Malformed("'\(text)' is no backlog", remedy: "write a number from 1 to 2147483647")
+    }
+    return Int32(number)
+}
+
+/// Permission bits in octal.
+func parseMode(_ text: ByteString) throws(Malformed) -> UInt32 {
+    guard let mode = text.octal, mode <= 0o777 else {
+        throw Malformed("'\(text)' is no mode", remedy: "write it in octal, 0 to 777")
+    }
+    return UInt32(mode)
+}
+
+/// A descriptor's number.
+func parseDescriptor(_ text: ByteString) throws(Malformed) -> Int32 {
+    // The kernel's own bound on fs.nr_open, and so on any descriptor, is a little below 2^30.
+    guard let number = text.decimal, number < 1 << 30 else { throw Malformed("'\(text)' is no descriptor number") }
+    return Int32(number)
+}

@@ -1,0 +1,89 @@
+import CLinux
+
+/// What a configuration file says.
+struct Configuration {
+    var settings: [Setting] = []
+    var command: [ByteString] = []
+}
+
+/// Reads a configuration file: `key: value` lines, keys being the long options' names.
+func readConfiguration(_ path: ByteString) throws(Failure) -> Configuration {
+    let text = try readTrusted(path)
+    var configuration = Configuration()
+    var lineNumber = 0
+    for var line in text.split(on: UInt8(ascii: "\n")) {
+        lineNumber += 1
+        if line.bytes.last == UInt8(ascii: "\r") { line.bytes.removeLast() }
+        let content = line.trimmed
+        if content.isEmpty || content.bytes[0] == UInt8(ascii: "#") { continue }
+        try configuration.take(line, path: path, number: lineNumber)
+    }
+    return configuration
+}
+
+extension Configuration {
+    fileprivate mutating func take(_ line: ByteString, path: ByteString, number: Int) throws(Failure) {
+        func failure(_ malformed: Malformed) -> Failure {
+            .usage("parse", "\(path):\(number):\(malformed.offset + 1)", malformed.reason, remedy: malformed.remedy)
+        }
+        let indent = line.bytes.prefix { isBlank($0) }.count
+        guard let colon = line.firstIndex(of: UInt8(ascii: ":")) else {
+            throw failure(Malformed("the colon is missing", at: indent, remedy: "write KEY: VALUE"))
+        }
+        let key = line[indent..<colon].trimmed
+        let value = line.dropFirst(colon + 1).trimmed
+        let start = colon + 1 + line.bytes.dropFirst(colon + 1).prefix { isBlank($0) }.count
+        if key == "command" {
+            if !command.isEmpty { throw failure(Malformed("there is a command already", at: indent)) }
+            do throws(Malformed) {
+                command = try splitWords(value)
+            } catch {
+                throw failure(error.moved(by: start))
+            }
+            if command.isEmpty { throw failure(Malformed("the command is missing", at: start)) }
+            return
+        }
+        if key == "copies" {
+            // niagra starts copies by itself; here each copy is a process of its own, started by a supervisor.
+            guard value == "1" else {
+                throw failure(Malformed("one process is one copy", at: start, remedy: "start the command once per copy"))
+            }
+            return
+        }
+        guard let option = Option.all.first(where: { $0.bareName == key && $0.isForFiles }) else {
+            throw failure(Malformed("there is no key '\(key)'", at: indent, remedy: suggestion(for: key)))
+        }
+        let setting = Setting(
+            option: option, value: value, origin: .file(path: path, line: number, column: start + 1))
+        if option.value == nil && !value.isEmpty { throw setting.failure(Malformed("this key takes no value")) }
+        if !option.isRepeatable, settings.contains(where: { $0.option.key == option.key }) {
+            throw failure(Malformed("'\(key)' was given before, and takes one value", at: indent))
+        }
+        settings.append(setting)
+    }
+
+    private func suggestion(for key: ByteString) -> ByteString? {
+        let keys = Option.all.filter { $0.isForFiles }.map { $0.bareName } + ["command"]
+        guard let nearest = nearest(to: key, among: keys) else { return "the keys are \(joined(keys, by: ", "))" }
+        return "did you mean \(nearest)?"
+    }
+}
+
+/// Reads a file that decides what a privileged process does: only its owner may be able to write it.
+private func readTrusted(_ path: ByteString) throws(Failure) -> ByteString {
+    let file = try step("open", path) { () throws(Errno) in try open(path, O_RDONLY | O_NOCTTY) }
+    let facts = try step("examine", path) { () throws(Errno) in try status(of: file) }
+    guard facts.isRegular || facts.isCharacterDevice || facts.isFIFO else {
+        throw Failure(.system, "read", path, "it is a directory or another special file")
+    }
+    if facts.isRegular {
+        guard facts.owner == 0 || facts.owner == geteuid() else {
+            throw Failure(
+                .system, "trust", path, "it belongs to uid \(facts.owner)", remedy: "it must belong to root or to the caller")
+        }
+        if facts.mode & 0o002 != 0 || facts.mode & 0o020 != 0 && facts.group != 0 && facts.group != getegid() {
+            throw Failure(.system, "trust", path, "others may write it", remedy: "chmod go-w it")
+        }
+    }
+    return try step("read", path) { () throws(Errno) in try readAll(file, atMost: 1 << 20) }
+}

@@ -1,0 +1,61 @@
+import CLinux
+
+/// Variables that speak of descriptors somebody else passed on: true for a process before us, a trap for the target.
+private func isStale(_ name: ByteString) -> Bool {
+    switch name {
+    case "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID", "LISTEN_ON", "NGINX", "UNICORN_FD",
+        "FPM_SOCKETS", "LACTOSERV_FDS", "SERVER_STARTER_PORT", "SERVER_STARTER_GENERATION", "NODE_CHANNEL_FD",
+        "NODE_CHANNEL_SERIALIZATION_MODE":
+        true
+    default:
+        name.hasPrefix("EINHORN_") || name.hasPrefix("NODESOCKD_")
+    }
+}
+
+/// The target's environment as `NAME=VALUE` entries.
+///
+/// The caller's comes first, then what follows from `--user`, then `--env`, then the dialects' own.
+func buildEnvironment(
+    _ plan: Plan, caller: [ByteString], addresses: [SocketAddress], announcement: Announcement
+) -> [ByteString] {
+    var replaced: [ByteString] = []
+    var added: [ByteString] = []
+    func set(_ name: ByteString, _ value: ByteString?) {
+        if replaced.contains(name) { return }
+        replaced.append(name)
+        if let value { added.append("\(name)=\(value)") }
+    }
+    // The first to set a name wins here: strongest first.
+    for (name, value) in announcement.variables { set(name, value) }
+    for (name, value) in plan.variables { set(name, value.filled(addresses)) }
+    if plan.identity.user != nil {
+        let account = plan.identity.account
+        set("HOME", account?.home ?? "/")
+        set("USER", account?.name)
+        set("LOGNAME", account?.name)
+        set("SHELL", account?.shell)
+    }
+    var result: [ByteString] = []
+    for entry in caller {
+        // An entry without '=' has no name; it passes, as all that we do not understand.
+        guard let name = entry.cut(at: UInt8(ascii: "="))?.head else {
+            if !plan.clearsEnvironment { result.append(entry) }
+            continue
+        }
+        if plan.clearsEnvironment && !plan.keptVariables.contains(name) { continue }
+        if isStale(name) || replaced.contains(name) { continue }
+        result.append(entry)
+    }
+    return result + added
+}
+
+/// The caller's environment.
+func callersEnvironment() -> [ByteString] {
+    var entries: [ByteString] = []
+    guard var next = clinux_environ() else { return [] }
+    while let entry = next.pointee {
+        entries.append(ByteString(cString: entry))
+        next += 1
+    }
+    return entries
+}

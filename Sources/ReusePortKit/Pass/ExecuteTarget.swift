@@ -1,0 +1,91 @@
+import CLinux
+
+/// execve(2) of the command, looked up in the target's own PATH; returns only to say why it could not be done.
+func executeTarget(_ command: [ByteString], environment: [ByteString]) -> Failure {
+    let program = command[0]
+    let arguments = CStrings(command)
+    let variables = CStrings(environment)
+    if program.contains(UInt8(ascii: "/")) {
+        return explain(execute(program, arguments, variables), program, command, environment)
+    }
+    var found: (path: ByteString, reason: Errno)?
+    for folder in searchPath(environment) {
+        // An empty part is the working directory, by POSIX.
+        let path: ByteString = folder.isEmpty ? "./\(program)" : "\(folder)/\(program)"
+        let reason = execute(path, arguments, variables)
+        switch reason {
+        case .noEntry, .notDirectory, .accessDenied:
+            // A script whose interpreter is missing is ENOENT too, and so found.
+            if found == nil, reason == .accessDenied || exists(path) { found = (path, reason) }
+        default:
+            return explain(reason, path, command, environment)
+        }
+    }
+    if let found, exists(found.path) { return explain(found.reason, found.path, command, environment) }
+    return Failure(.notFound, "execute", program, "it is not in PATH", remedy: "give its full path, or set PATH with --env")
+}
+
+private func execute(_ path: ByteString, _ arguments: borrowing CStrings, _ variables: borrowing CStrings) -> Errno {
+    path.withCString { _ = execve($0, arguments.pointer, variables.pointer) }
+    return .current
+}
+
+/// access(2): whether there is anything at all.
+private func exists(_ path: ByteString) -> Bool { path.withCString { access($0, F_OK) } == 0 }
+
+private func searchPath(_ environment: [ByteString]) -> [ByteString] {
+    for entry in environment where entry.hasPrefix("PATH=") {
+        return entry.dropFirst(5).split(on: UInt8(ascii: ":"))
+    }
+    // What execvp(3) takes when there is no PATH.
+    return ["/bin", "/usr/bin"]
+}
+
+private func explain(
+    _ reason: Errno, _ path: ByteString, _ command: [ByteString], _ environment: [ByteString]
+) -> Failure {
+    switch reason {
+    case .noEntry where exists(path):
+        return Failure(.notExecutable, "execute", path, "its interpreter or loader is missing", remedy: "see its first line")
+    case .noEntry, .notDirectory:
+        return Failure(.notFound, "execute", path, reason.description)
+    case .accessDenied:
+        return Failure(
+            .notExecutable, "execute", path, reason.description,
+            remedy: "it and its directories must be executable for the target's user")
+    case .noExec:
+        return Failure(
+            .notExecutable, "execute", path, reason.description, remedy: "a script needs a first line like #!/bin/sh")
+    case .isDirectory, .loop, Errno(rawValue: ETXTBSY), Errno(rawValue: ELIBBAD):
+        return Failure(.notExecutable, "execute", path, reason.description)
+    case .argumentListTooLong:
+        let size = (command + environment).reduce(0) { $0 + $1.count + 1 }
+        let longest = (command + environment).reduce(0) { max($0, $1.count + 1) }
+        return Failure(
+            .system, "execute", path, reason.description,
+            remedy: """
+                arguments and environment have \(size) bytes, the longest entry \(longest); the kernel takes a quarter of \
+                ulimit -s in all, and 131072 for one
+                """)
+    default:
+        return Failure("execute", path, reason)
+    }
+}
+
+/// A NULL-terminated array of C strings.
+private struct CStrings: ~Copyable {
+    let pointer: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
+    private let count: Int
+
+    init(_ strings: [ByteString]) {
+        count = strings.count
+        pointer = .allocate(capacity: count + 1)
+        for (index, string) in strings.enumerated() { (pointer + index).initialize(to: string.withCString { strdup($0) }) }
+        (pointer + count).initialize(to: nil)
+    }
+
+    deinit {
+        for index in 0..<count { free(pointer[index]) }
+        pointer.deallocate()
+    }
+}

@@ -1,0 +1,39 @@
+/// The numbers under which the target will find what it inherits.
+struct DescriptorNumbers {
+    var sockets: [Int32] = []
+    var files: [Int32] = []
+    var channel: (near: Int32, far: Int32)?
+}
+
+/// Gives out the numbers: those asked for with `fd=`, and the lowest free ones from 3 for all others, sockets first.
+func assignDescriptors(_ options: Options) throws(Failure) -> DescriptorNumbers {
+    // An array, for it is nearly always empty, and a set would need libm.
+    var taken = options.keptDescriptors
+    for socket in options.sockets {
+        guard let number = socket.descriptor else { continue }
+        if options.keptDescriptors.contains(number) {
+            throw .usage("place", "socket \(socket.name) at descriptor \(number)", "--keep-fd \(number) has it")
+        }
+        if taken.contains(number) {
+            throw .usage("place", "socket \(socket.name) at descriptor \(number)", "another socket has fd=\(number)")
+        }
+        taken.append(number)
+    }
+
+    var numbers = DescriptorNumbers()
+    var next: Int32 = 3
+    func lowestFree() -> Int32 {
+        while taken.contains(next) { next += 1 }
+        next += 1
+        return next - 1
+    }
+    let dialects = options.dialects ?? []
+    // Alone, the dialect of inetd means: at 0 and nowhere else.
+    let isOnlyInetd = dialects == [.inetd]
+    for socket in options.sockets {
+        numbers.sockets.append(socket.descriptor ?? (isOnlyInetd ? 0 : lowestFree()))
+    }
+    for _ in options.files { numbers.files.append(lowestFree()) }
+    if dialects.contains(.nodesockd) { numbers.channel = (lowestFree(), lowestFree()) }
+    return numbers
+}

@@ -1,0 +1,28 @@
+import CLinux
+
+/// The whole program: reads its arguments, and does what they say. Returns when there is nothing to exec.
+@export(interface)
+public func run(_ arguments: [ByteString]) throws(Failure) {
+    switch try parseArguments(arguments) {
+    case .help(let topic):
+        try write(help(topic))
+    case .version:
+        try write("reuseport-exec \(version) (\(build))\n")
+    case .exec(let options):
+        let plan = try Plan(options)
+        if options.isDryRun { return try write(options.isJSON ? showAsJSON(plan) : show(plan)) }
+        throw carryOut(plan)
+    }
+}
+
+/// write(2) to standard output, all of it.
+private func write(_ text: ByteString) throws(Failure) {
+    try step("write to", "standard output") { () throws(Errno) in
+        var written = 0
+        while written < text.count {
+            written += try uninterrupted {
+                text.bytes.withUnsafeBytes { CLinux.write(1, $0.baseAddress! + written, $0.count - written) }
+            }
+        }
+    }
+}

@@ -1,0 +1,65 @@
+import CLinux
+
+/// Why the kernel did not take a program.
+public struct LoadFailure: Error, Equatable, Sendable {
+    /// EPERM: CAP_BPF and CAP_NET_ADMIN are needed. EOPNOTSUPP: the kernel is older than 5.14, and cannot migrate
+    /// connections by a program. EACCES or EINVAL: the verifier refuses it, see `log`.
+    public let errno: Errno
+    /// What the kernel's verifier says, in many lines; empty if it was not reached.
+    public let log: ByteString
+}
+
+/// bpf(2) with BPF_PROG_LOAD: a program that selects listeners, also for connections whose listener has closed
+/// (BPF_PROG_TYPE_SK_REUSEPORT, to be attached as BPF_SK_REUSEPORT_SELECT_OR_MIGRATE, Linux 5.14).
+func loadProgram(_ instructions: [Instruction], name: ByteString) throws(LoadFailure) -> Descriptor {
+    var code: [UInt64] = []
+    code.reserveCapacity(instructions.count)
+    for instruction in instructions { code.append(instruction.encoded) }
+
+    do throws(Errno) {
+        var noLog: [CChar] = []
+        return try load(code, name, log: &noLog)
+    } catch {
+        // Again, with a log: to have one written always would cost time whenever all is well.
+        var log = [CChar](repeating: 0, count: 1 << 16)
+        do throws(Errno) { return try load(code, name, log: &log) } catch {}
+        log[log.count - 1] = 0
+        let words = log.withUnsafeBufferPointer { ByteString(cString: $0.baseAddress!) }
+        throw LoadFailure(errno: reason(error, words), log: words)
+    }
+}
+
+private func load(_ code: [UInt64], _ name: ByteString, log: inout [CChar]) throws(Errno) -> Descriptor {
+    // BPF_SK_REUSEPORT_SELECT_OR_MIGRATE is missing in older headers.
+    let selectOrMigrate: UInt32 = 40
+    let license: ByteString = "MIT"
+    let logSize = UInt32(log.count)
+    let number = license.withCString { license in
+        name.withCString { name in
+            log.withUnsafeMutableBufferPointer { log in
+                clinux_bpf_load_program(
+                    BPF_PROG_TYPE_SK_REUSEPORT.rawValue, selectOrMigrate, code, UInt32(code.count), license, name,
+                    log.baseAddress, logSize)
+            }
+        }
+    }
+    return Descriptor(owning: try checked(number))
+}
+
+/// Kernels before 5.14 do not look at the attach type, but do not know the context's field for migration either.
+private func reason(_ errno: Errno, _ log: ByteString) -> Errno {
+    let complaint: ByteString = "invalid bpf_context access"
+    var offset = 0
+    while offset + complaint.count <= log.count {
+        if log.hasBytes(complaint, at: offset) { return Errno(rawValue: EOPNOTSUPP) }
+        offset += 1
+    }
+    return errno
+}
+
+/// The number under which the kernel knows a program, from BPF_OBJ_GET_INFO_BY_FD.
+func programID(of program: borrowing Descriptor) throws(Errno) -> UInt32 {
+    var info = bpf_prog_info()
+    try checked(clinux_bpf_info(program.number, &info, UInt32(MemoryLayout<bpf_prog_info>.size)))
+    return info.id
+}

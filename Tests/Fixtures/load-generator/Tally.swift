@@ -1,0 +1,114 @@
+import CLinux
+import ReusePortKit
+
+/// The account of all requests.
+final class Tally {
+    private let startedAt = now()
+    private var counts = [Int](repeating: 0, count: Outcome.allCases.count)
+    /// Of the answers that are all right, in microseconds.
+    private var latencies: [UInt32] = []
+    private var labels: [(name: ByteString, count: Int)] = []
+    private var pids: [(name: ByteString, count: Int)] = []
+    var connections = 0
+    /// Attempts to connect that were made again because a unix listener's backlog was full.
+    var connectRetries = 0
+    /// The first thing that went wrong, in words.
+    var firstLoss: ByteString?
+
+    private let record: Int32?
+    private var lines = ByteString()
+
+    init(record: Int32?) { self.record = record }
+
+    var requests: Int { counts.reduce(0, +) - counts[Outcome.idleRace.rawValue] }
+    var lost: Int { requests - counts[Outcome.ok.rawValue] }
+
+    func count(_ outcome: Outcome, from start: Int64, to end: Int64, label: ByteString?, pid: ByteString?) {
+        counts[outcome.rawValue] += 1
+        if outcome == .ok { latencies.append(UInt32(clamping: end - start)) }
+        if outcome == .ok || outcome == .badStatus {
+            add(label ?? "-", to: &labels)
+            add(pid ?? "-", to: &pids)
+        }
+        guard record != nil else { return }
+        lines.append("\(start) \(end - start) \(outcome.word) \(pid ?? "-")\n")
+        if lines.count > 1 << 16 { flush() }
+    }
+
+    func flush() {
+        if let record { put(lines, on: record) }
+        lines = ByteString()
+    }
+
+    private func add(_ name: ByteString, to list: inout [(name: ByteString, count: Int)]) {
+        // The one counted last comes first: most answers are from the same.
+        for index in 0..<list.count where list[index].name == name {
+            list[index].count += 1
+            if index > 0 { list.swapAt(0, index) }
+            return
+        }
+        list.append((name, 1))
+    }
+
+    var summary: Summary {
+        let sorted = latencies.sorted()
+        func quantile(_ perMille: Int) -> UInt32 {
+            sorted.isEmpty ? 0 : sorted[min(sorted.count - 1, sorted.count * perMille / 1000)]
+        }
+        let time = max(1, now() - startedAt)
+        var json = Summary()
+        json.add("requests", requests)
+        json.add(Outcome.ok.key, counts[Outcome.ok.rawValue])
+        json.add("lost", lost)
+        for outcome in Outcome.allCases where outcome != .ok { json.add(outcome.key, counts[outcome.rawValue]) }
+        json.add("connections", connections)
+        json.add("connect_retries", connectRetries)
+        json.add("milliseconds", Int(time / 1000))
+        json.add("per_second", Int(Int64(requests) * 1_000_000 / time))
+        json.add("p50_us", Int(quantile(500)))
+        json.add("p99_us", Int(quantile(990)))
+        json.add("p999_us", Int(quantile(999)))
+        json.add("max_us", Int(sorted.last ?? 0))
+        json.add("by_label", labels)
+        json.add("by_pid", pids)
+        if let firstLoss { json.add("first_loss", firstLoss) }
+        return json
+    }
+}
+
+/// A JSON object in the making.
+struct Summary {
+    private var members = ByteString()
+
+    var json: ByteString { "{\(members)}" }
+
+    mutating func add(_ key: ByteString, _ value: Int) { addMember(key, ByteString(decimal: value)) }
+
+    mutating func add(_ key: ByteString, _ value: ByteString) { addMember(key, quoted(value)) }
+
+    mutating func add(_ key: ByteString, _ counts: [(name: ByteString, count: Int)]) {
+        var object = Summary()
+        for (name, count) in counts { object.add(name, count) }
+        addMember(key, object.json)
+    }
+
+    private mutating func addMember(_ key: ByteString, _ value: ByteString) {
+        if !members.isEmpty { members.append(", ") }
+        members.append("\(quoted(key)): \(value)")
+    }
+
+    private func quoted(_ text: ByteString) -> ByteString {
+        var result: ByteString = "\""
+        for byte in text.bytes {
+            switch byte {
+            case UInt8(ascii: "\""), UInt8(ascii: "\\"):
+                result.append(UInt8(ascii: "\\"))
+                result.append(byte)
+            case 0x20..<0x7F: result.append(byte)
+            default: result.append("?")
+            }
+        }
+        result.append("\"")
+        return result
+    }
+}

@@ -1,0 +1,281 @@
+import CLinux
+import ReusePortKit
+
+/// The loop: one thread, one epoll(7) set, everything non-blocking.
+final class Server {
+    private enum Phase {
+        case booting
+        case serving
+        /// Told to stop: the listeners are closed, what is in flight is finished.
+        case finishing
+    }
+
+    /// Time for clients that connected but have not sent their request when the server is told to stop.
+    private static let finishingTime: Int64 = 10_000_000
+
+    private let settings: Settings
+    private let portrait: Portrait
+    private let listeners: [Listener]
+    private let poll: Int32
+    private let signals: Int32
+    /// By descriptor.
+    private var connections: [Connection?] = []
+    private var connectionCount = 0
+    /// Those with an answer held back.
+    private var waiting: [Connection] = []
+    private var phase = Phase.booting
+    private var wasToldToStop = false
+    private var bootedAt: Int64
+    private var crashAt: Int64?
+    private var finishedAt: Int64?
+
+    init?(settings: Settings, listeners: [Listener], inherited: [Int32]) {
+        self.settings = settings
+        self.listeners = listeners
+        portrait = Portrait(label: settings.label, inherited: inherited)
+        bootedAt = now() + settings.bootTime
+        poll = epoll_create1(O_CLOEXEC)
+        signals = signalDescriptor([SIGTERM, SIGINT])
+        guard poll >= 0, signals >= 0, watch(signals) else {
+            say("unable to wait for events: \(Errno(rawValue: clinux_errno()).description)")
+            return nil
+        }
+    }
+
+    /// Serves until told to stop; the exit code.
+    func run() -> Int32 {
+        let capacity = 256
+        return withUnsafeTemporaryAllocation(of: epoll_event.self, capacity: capacity) { events in
+            while true {
+                if let code = passTime() { return code }
+                let count = epoll_wait(poll, events.baseAddress!, Int32(capacity), timeout())
+                for index in 0..<max(0, Int(count)) {
+                    take(events[index].data.fd, events[index].events)
+                }
+            }
+        }
+    }
+
+    // MARK: - Time
+
+    /// Does what is due; the exit code when all is done.
+    private func passTime() -> Int32? {
+        let time = now()
+        if phase == .booting, time >= bootedAt {
+            if case .atBoot? = settings.crash { return 3 }
+            startServing(time)
+        }
+        if let crashAt, time >= crashAt { return 3 }
+        if !waiting.isEmpty {
+            let due = waiting.filter { $0.dueAt! <= time }
+            waiting.removeAll { $0.dueAt! <= time }
+            for connection in due {
+                connection.dueAt = nil
+                finishAnswer(on: connection)
+                proceed(connection)
+            }
+        }
+        if phase == .finishing {
+            if connectionCount == 0 { return 0 }
+            if let finishedAt, time >= finishedAt { return 0 }
+        }
+        return nil
+    }
+
+    /// Milliseconds until something is due, -1 for never.
+    private func timeout() -> Int32 {
+        var next = Int64.max
+        if phase == .booting { next = bootedAt }
+        if let crashAt { next = min(next, crashAt) }
+        if let finishedAt { next = min(next, finishedAt) }
+        for connection in waiting { next = min(next, connection.dueAt!) }
+        if next == .max { return -1 }
+        return Int32(clamping: max(0, (next - now() + 999) / 1000))
+    }
+
+    private func startServing(_ time: Int64) {
+        phase = .serving
+        var places = ByteString()
+        for listener in listeners {
+            // `listen=no` leaves this to the program.
+            if !listener.isDatagram, option(SO_ACCEPTCONN, of: listener.socket) == 0 {
+                _ = listen(listener.socket, 4096)
+            }
+            if !watch(listener.socket) { say("unable to watch \(listener.name.printable)") }
+            places.append("listening \(listener.name.printable) \(listener.address.printable)\n")
+        }
+        put("\(places)ready \(settings.label.printable) \(getpid())\n", on: 1)
+        if case .afterReady(let delay)? = settings.crash { crashAt = time + delay }
+        announceReadiness(settings)
+    }
+
+    // MARK: - Events
+
+    private func take(_ descriptor: Int32, _ events: UInt32) {
+        if descriptor == signals {
+            while let signal = takeSignal(from: signals) { stop(signal) }
+        } else if Int(descriptor) < connections.count, let connection = connections[Int(descriptor)] {
+            take(connection, events)
+        } else if let listener = listeners.first(where: { $0.socket == descriptor }), phase == .serving {
+            if listener.isDatagram { echo(listener) } else { accept(listener) }
+        }
+    }
+
+    private func stop(_ signal: Int32) {
+        if signal == SIGTERM, settings.ignoresTerm { return }
+        wasToldToStop = true
+        if phase != .finishing, signal != SIGTERM || !settings.keepsListening {
+            if phase == .serving {
+                // Removed first: where another process holds the same listener, closing it here would not.
+                for listener in listeners { unwatch(listener.socket) }
+            }
+            for listener in listeners { _ = close(listener.socket) }
+            phase = .finishing
+            finishedAt = now() + Server.finishingTime
+        }
+        for connection in connections {
+            guard let connection, connection.isIdle else { continue }
+            // A request that has arrived already is answered, with the word that it is the last.
+            guard connection.receive() else {
+                drop(connection)
+                continue
+            }
+            if connection.input.isEmpty { drop(connection) } else { proceed(connection) }
+        }
+    }
+
+    private func accept(_ listener: Listener) {
+        for _ in 0..<64 {
+            let socket = accept4(
+                listener.socket, nil, nil, Int32(SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue))
+            guard socket >= 0 else { return }
+            guard watch(socket) else {
+                _ = close(socket)
+                continue
+            }
+            while connections.count <= Int(socket) { connections.append(nil) }
+            let connection = Connection(socket: socket, name: listener.name)
+            connections[Int(socket)] = connection
+            connectionCount += 1
+            // The request is often there already.
+            take(connection, EPOLLIN.rawValue)
+        }
+    }
+
+    private func echo(_ listener: Listener) {
+        withUnsafeTemporaryAllocation(byteCount: 65536, alignment: 1) { buffer in
+            for _ in 0..<64 {
+                guard echoOne(listener, buffer) else { return }
+            }
+        }
+    }
+
+    /// False when there is none to be answered.
+    private func echoOne(_ listener: Listener, _ buffer: UnsafeMutableRawBufferPointer) -> Bool {
+        var storage = sockaddr_storage()
+        var size = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        return withUnsafeMutablePointer(to: &storage) { storage in
+            storage.withMemoryRebound(to: sockaddr.self, capacity: 1) { sender in
+                let count = recvfrom(listener.socket, buffer.baseAddress!, buffer.count, 0, sender, &size)
+                guard count >= 0 else { return false }
+                let answer: ByteString = "\(settings.label): \(ByteString(Array(buffer[0..<count])))"
+                _ = answer.bytes.withUnsafeBytes {
+                    sendto(listener.socket, $0.baseAddress, $0.count, 0, sender, size)
+                }
+                return true
+            }
+        }
+    }
+
+    // MARK: - Connections
+
+    private func take(_ connection: Connection, _ events: UInt32) {
+        if connection.dueAt != nil {
+            // Nothing else is asked for while an answer is held back.
+            if events & (EPOLLERR.rawValue | EPOLLHUP.rawValue) != 0 { drop(connection) }
+            return
+        }
+        if events & EPOLLIN.rawValue != 0 {
+            guard connection.receive() else { return drop(connection) }
+        }
+        proceed(connection)
+    }
+
+    /// Sends, answers the next request, and so on until something has to be waited for.
+    private func proceed(_ connection: Connection) {
+        while true {
+            guard connection.send() else { return drop(connection) }
+            if !connection.output.isEmpty { return want(EPOLLOUT.rawValue, connection) }
+            if connection.isLast { return drop(connection) }
+            switch Request.parse(connection.input) {
+            case .complete(let request):
+                connection.input.removeFirst(request.length)
+                answer(request, on: connection)
+                if connection.dueAt != nil { return want(0, connection) }
+            case .malformed:
+                connection.isLast = true
+                connection.output = Answer(status: 400, body: "no request\n").encoded(isLast: true, isHead: false)
+            case .incomplete:
+                if connection.isHalfClosed { return drop(connection) }
+                return want(EPOLLIN.rawValue, connection)
+            }
+        }
+    }
+
+    private func answer(_ request: Request, on connection: Connection) {
+        connection.answering = request
+        guard request.path == "/slow" else { return finishAnswer(on: connection) }
+        connection.dueAt = now() + Int64(request.number("ms") ?? 1000) * 1000
+        waiting.append(connection)
+    }
+
+    /// Held-back answers are made when they are due, for the server may have been told to stop meanwhile.
+    private func finishAnswer(on connection: Connection) {
+        guard let request = connection.answering else { return }
+        connection.answering = nil
+        if request.wantsClose || wasToldToStop { connection.isLast = true }
+        let answer: Answer
+        let state: ByteString = wasToldToStop ? "told to stop" : "serving"
+        let brief = portrait.brief(listener: connection.name, state: state)
+        switch request.path {
+        case "/": answer = Answer(status: 200, body: portrait.full(listener: connection.name, state: state))
+        case "/brief", "/slow": answer = Answer(status: 200, body: brief)
+        case "/health": answer = Answer(status: settings.health, body: brief)
+        default: answer = Answer(status: 404, body: "nothing here\n")
+        }
+        connection.served += 1
+        connection.output = answer.encoded(isLast: connection.isLast, isHead: request.isHead)
+    }
+
+    private func drop(_ connection: Connection) {
+        guard !connection.isClosed else { return }
+        connection.isClosed = true
+        if connection.dueAt != nil { waiting.removeAll { $0 === connection } }
+        connections[Int(connection.socket)] = nil
+        connectionCount -= 1
+        _ = close(connection.socket)
+    }
+
+    // MARK: - epoll(7)
+
+    private func watch(_ descriptor: Int32) -> Bool {
+        var event = epoll_event()
+        event.events = EPOLLIN.rawValue
+        event.data.fd = descriptor
+        return epoll_ctl(poll, EPOLL_CTL_ADD, descriptor, &event) == 0
+    }
+
+    private func unwatch(_ descriptor: Int32) {
+        var event = epoll_event()
+        _ = epoll_ctl(poll, EPOLL_CTL_DEL, descriptor, &event)
+    }
+
+    private func want(_ events: UInt32, _ connection: Connection) {
+        guard connection.interest != events else { return }
+        connection.interest = events
+        var event = epoll_event()
+        event.events = events
+        event.data.fd = connection.socket
+        _ = epoll_ctl(poll, EPOLL_CTL_MOD, connection.socket, &event)
+    }
+}

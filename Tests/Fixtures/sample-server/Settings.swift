@@ -1,0 +1,60 @@
+import CLinux
+import ReusePortKit
+
+/// What the environment asks of this process. All times are in milliseconds there, in microseconds here.
+struct Settings {
+    /// SAMPLE_LABEL, or else the first argument: the generation shown in every answer.
+    let label: ByteString
+    /// SAMPLE_BOOT_MS: wait that long before accepting.
+    let bootTime: Int64
+    /// SAMPLE_CRASH=boot (at the end of the boot, never ready) or after-ready-MS: end with exit code 3.
+    let crash: Crash?
+    /// SAMPLE_IGNORE_TERM=1: SIGTERM is taken, and everything goes on as before.
+    let ignoresTerm: Bool
+    /// SAMPLE_KEEP_LISTENING=1: SIGTERM ends idle connections and makes every answer the last on its
+    /// connection, but the listeners stay open and the process lives on.
+    let keepsListening: Bool
+    /// SAMPLE_NOTIFY=1: READY=1 to NOTIFY_SOCKET after the boot.
+    let notifies: Bool
+    /// SAMPLE_READY_FD: a newline is written there after the boot, and it is closed.
+    let readyDescriptor: Int32?
+    /// SAMPLE_HEALTH: the status that /health answers, 200 if unset.
+    let health: Int
+
+    enum Crash {
+        case atBoot
+        case afterReady(Int64)
+    }
+
+    init(firstArgument: ByteString?) {
+        var label = environment("SAMPLE_LABEL")
+        if label == nil, let firstArgument, !firstArgument.hasPrefix("-") { label = firstArgument }
+        self.label = label ?? "sample"
+        bootTime = Int64(environment("SAMPLE_BOOT_MS")?.decimal ?? 0) * 1000
+        crash = environment("SAMPLE_CRASH").flatMap(Settings.crash)
+        ignoresTerm = environment("SAMPLE_IGNORE_TERM") == "1"
+        keepsListening = environment("SAMPLE_KEEP_LISTENING") == "1"
+        notifies = environment("SAMPLE_NOTIFY") == "1"
+        readyDescriptor = environment("SAMPLE_READY_FD")?.decimal.map { Int32(truncatingIfNeeded: $0) }
+        health = Int(environment("SAMPLE_HEALTH")?.decimal ?? 200)
+    }
+
+    private static func crash(_ word: ByteString) -> Crash? {
+        if word == "boot" { return .atBoot }
+        let prefix: ByteString = "after-ready-"
+        guard word.hasPrefix(prefix), let time = word.dropFirst(prefix.count).decimal else {
+            say("SAMPLE_CRASH is neither boot nor after-ready-MS: \(word.printable)")
+            exit(100)
+        }
+        return .afterReady(Int64(time) * 1000)
+    }
+}
+
+/// The value of an environment variable, nil if it is unset or empty.
+func environment(_ name: StaticString) -> ByteString? {
+    let value = name.withUTF8Buffer { bytes in
+        bytes.withMemoryRebound(to: CChar.self) { getenv($0.baseAddress!) }
+    }
+    guard let value, value.pointee != 0 else { return nil }
+    return ByteString(cString: value)
+}

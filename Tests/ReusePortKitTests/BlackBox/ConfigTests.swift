@@ -1,0 +1,163 @@
+import Foundation
+import Testing
+
+@testable import ReusePortKit
+
+/// Configuration files: both forms, errors with file, line and column, and the command line's last word.
+@Suite struct ConfigTests {
+    let box = Sandbox()
+
+    private func view(_ text: String, _ options: [ByteString] = [], arguments: [ByteString] = []) throws -> View {
+        let file = box.write("config", text)
+        return try box.view(["--config", ByteString(file)] + options, arguments: arguments)
+    }
+
+    private func run(_ text: String, _ more: [ByteString] = []) throws -> Outcome {
+        try box.run(["--config", ByteString(box.write("config", text))] + more)
+    }
+
+    @Test func ownForm() throws {
+        box.write("data", "content")
+        let view = try view(
+            """
+            # A comment, and an empty line
+
+            socket: http:127.0.0.1:0
+            socket:b:[::1]:0,backlog=5
+              file :  data:data:rw  \r
+            env: GREETING=hello  world # not a comment
+            env: FD={fd:data}
+            umask: 027
+            no-new-privs:
+            pass: systemd,unicorn
+            """)
+        #expect(view.descriptors == [0, 1, 2, 3, 4, 5])
+        #expect(view.link(5) == box["data"])
+        #expect(view.variable("LISTEN_FDNAMES") == "http:b:data")
+        #expect(view.variable("UNICORN_FD") == "3,4")
+        #expect(view.variable("GREETING") == "hello  world # not a comment")
+        #expect(view.variable("FD") == "5")
+        #expect(view.umask == "027")
+        #expect(view.status("NoNewPrivs") == "1")
+    }
+
+    @Test func niagrasForm() throws {
+        box.write("key", "content")
+        box.write("it.sh", "", mode: 0o755)
+        box.write(box["it.sh"], Array("#!/bin/sh\necho \"$LISTEN_FDNAMES $LISTEN_FDS $1\"\n".utf8), mode: 0o755)
+        let outcome = try run(
+            """
+            socket: http 4 127.0.0.1 0 511
+            socket: six 6 ::1 0
+            socket: any 4 0.0.0.0 0
+            file: key key r
+            copies: 1
+            command: ./it.sh 'one word'
+            """)
+        #expect(outcome.errors == "")
+        #expect(outcome.output == "http:six:any:key 4 one word\n")
+    }
+
+    @Test func niagrasUnixLine() throws {
+        let view = try view("socket: app unix \(box["app.sock"]) 0\n")
+        #expect(view.socket(3, "domain") == Int(AF_UNIX))
+        #expect(box.exists("app.sock"))
+    }
+
+    @Test func relativeToTheFile() throws {
+        mkdir(box["etc"], 0o755)
+        box.write("etc/data", "content")
+        let file = box.write("etc/config", "file: data:data\nsocket: u:unix:u.sock\nchdir: .\n")
+        let view = try box.view(["--config", ByteString(file)])
+        #expect(view.link(4) == box["etc/data"])
+        #expect(box.exists("etc/u.sock"))
+        #expect(view.directory == box["etc"])
+    }
+
+    @Test func commandSplitting() throws {
+        let outcome = try run(#"command: /usr/bin/printf '[%s]' a\ b "c 'd" 'e "f' "" 'it'\''s' "q\"q" {{x"#)
+        #expect(outcome.output.text == #"[a b][c 'd][e "f][][it's][q"q][{x]"#)
+    }
+
+    @Test func commandLineWins() throws {
+        let text = """
+            socket: http:127.0.0.1:0,listen=no
+            socket: other:127.0.0.1:0
+            umask: 077
+            env: A=file
+            env: B=file
+            pass: nginx
+            command: /bin/echo from the file
+            """
+        let view = try view(
+            text, ["--umask", "022", "--env", "A=line", "--pass", "systemd", "--socket", "http:[::1]:0"])
+        #expect(view.umask == "022")
+        #expect(view.variable("A") == "line")
+        #expect(view.variable("B") == "file")
+        #expect(view.variable("NGINX") == nil)
+        #expect(Set(try #require(view.variable("LISTEN_FDNAMES")).split(separator: ":")) == ["http", "other"])
+        let http = view.variable("LISTEN_FDNAMES") == "http:other" ? 3 : 4
+        #expect(view.socket(http, "domain") == Int(AF_INET6))
+        #expect(try run(text).output == "from the file\n")
+        #expect(try run(text, ["/bin/echo", "from the line"]).output == "from the line\n")
+    }
+
+    struct Mistake: CustomTestStringConvertible, Sendable {
+        let text: String
+        let place: String
+        let reason: String
+        init(_ text: String, _ place: String, _ reason: String) { (self.text, self.place, self.reason) = (text, place, reason) }
+        var testDescription: String { text }
+    }
+
+    static let mistakes: [Mistake] = [
+        Mistake("sokcet: http:127.0.0.1:0", "1:1", "there is no key 'sokcet'; did you mean socket?"),
+        Mistake("# one\n\n  user nobody", "3:3", "the colon is missing; write KEY: VALUE"),
+        Mistake("umask: 022\numask: 022", "2:1", "'umask' was given before, and takes one value"),
+        Mistake("socket: http:127.0.0.1:99999", "1:24", "'99999' is no port; …"),
+        Mistake("socket:  http:127.0.0.1:0,backlgo=5", "1:27", "there is no socket option 'backlgo'; did you mean backlog?"),
+        Mistake("socket: http 4 127.0.0.1 x", "1:26", "'x' is no port; …"),
+        Mistake("socket: http 4 127.0.0 0", "1:16", "'127.0.0' is no IPv4 address…"),
+        Mistake("socket: http 4 127.0.0.1 0 many", "1:28", "'many' is no backlog; …"),
+        Mistake("file: key /etc/passwd q", "1:23", "'q' is no flag; …"),
+        Mistake("file: key:/etc/passwd:q", "1:23", "'q' is no flag; …"),
+        Mistake("no-groups: yes", "1:12", "this key takes no value"),
+        Mistake("dry-run:", "1:1", "there is no key 'dry-run'; …"),
+        Mistake("config: other", "1:1", "there is no key 'config'; …"),
+        Mistake("pass: nginx,systmd", "1:13", "there is no dialect 'systmd'; did you mean systemd?"),
+        Mistake("command:", "1:…", "the command is missing"),
+        Mistake("command: a\ncommand: b", "2:1", "there is a command already"),
+        Mistake("command: echo 'never closed", "1:15", "the quote is not closed"),
+        Mistake("user: nobody\nenv: A", "2:6", "this is not NAME=VALUE"),
+        Mistake("copies: 4", "1:9", "one process is one copy; …"),
+        Mistake("env: A=\0", "1:8", "there is a zero byte"),
+    ]
+
+    @Test(arguments: mistakes) func mistake(_ one: Mistake) throws {
+        let outcome = try run(one.text, ["/bin/echo", "reached"])
+        expectFailure(outcome, 100, "…\(box["config"]):\(one.place): \(one.reason)")
+    }
+
+    @Test func fileProblems() throws {
+        let missing = box["missing"]
+        expectFailure(try box.run(["--config", ByteString(missing), "/bin/true"]), 111, "…\(missing): no such file or directory…")
+        expectFailure(try box.run(["--config", ByteString(box.path), "/bin/true"]), 111, "…\(box.path): …")
+    }
+
+    /// What decides what root does must not be anybody's to write.
+    @Test func foreignFile() throws {
+        try Tool.requireRoot()
+        let file = box.write("config", "command: /bin/true\n")
+        chmod(file, 0o666)
+        expectFailure(try box.run(["--config", ByteString(file)]), 111, "trust \(file): …")
+        chmod(file, 0o644)
+        chown(file, 65534, 65534)
+        expectFailure(try box.run(["--config", ByteString(file)]), 111, "trust \(file): …")
+    }
+
+    @Test func fromAPipe() throws {
+        let script = "printf 'socket: http:127.0.0.1:0\\ncommand: /bin/echo piped\\n' | \"$0\" --config /dev/stdin"
+        let process = try box.start(program: "/bin/sh", ["-c", ByteString(script), ByteString(try box.launcher())])
+        #expect(try process.end().output == "piped\n")
+    }
+}

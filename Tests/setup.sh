@@ -1,0 +1,86 @@
+#!/bin/bash
+# Installs what tests, checks and benchmarks need from Debian's packages, if it is missing. As root, or with sudo
+# where that asks nothing; otherwise one line says what is missing, and the tests that need it are skipped.
+#
+# No service is started, and none will be at the next boot: the programs are wanted, not their daemons.
+set -euo pipefail
+
+# command:package
+needs=(
+    nginx:nginx-light haproxy:haproxy node:nodejs uvicorn:uvicorn gunicorn:gunicorn python3:python3
+    start_server:libserver-starter-perl
+    runsv:runit chpst:runit s6-svscan:s6 s6-setuidgid:s6 execlineb:execline
+    ip:iproute2 ss:iproute2 setpriv:util-linux unshare:util-linux capsh:libcap2-bin ps:procps curl:curl strace:strace
+    mandoc:mandoc shellcheck:shellcheck zsh:zsh fish:fish
+    cc:gcc
+)
+oldest_node=18
+
+# What is not in PATH of an ordinary user, but where Debian puts it.
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
+missing() {
+    local need version
+    for need in "${needs[@]}"; do
+        if ! command -v "${need%%:*}" >/dev/null; then
+            echo "${need##*:}"
+        elif [ "${need%%:*}" = node ]; then
+            version=$(node --version 2>/dev/null || true)
+            version=${version#v}
+            [ "${version%%.*}" -ge $oldest_node ] 2>/dev/null || echo nodejs
+        fi
+    done | sort -u
+}
+
+install_packages() {
+    local policy=/usr/sbin/policy-rc.d has_policy=no
+    # Two at once would take each other's policy away.
+    exec 9>/run/reuseport-exec-setup.lock
+    flock 9
+    mapfile -t packages < <(missing)
+    [ ${#packages[@]} -gt 0 ] || return 0
+    echo "setup: installing ${packages[*]}" >&2
+    if [ ! -e $policy ]; then
+        has_policy=yes
+        # shellcheck disable=SC2064
+        trap "rm -f $policy" EXIT
+        printf '#!/bin/sh\nexit 101\n' >$policy
+        chmod 755 $policy
+    fi
+    # invoke-rc.d looks at RUNLEVEL where a policy of somebody else lets everything pass.
+    export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
+    local apt=(apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=600)
+    compgen -G '/var/lib/apt/lists/*_Packages*' >/dev/null || "${apt[@]}" update >&2 || true
+    if ! "${apt[@]}" install -y --no-install-recommends "${packages[@]}" >&2; then
+        "${apt[@]}" update >&2 || true
+        # One by one, so that one that this release does not have keeps none of the others away.
+        local package
+        for package in "${packages[@]}"; do
+            "${apt[@]}" install -y --no-install-recommends "$package" >&2 || true
+        done
+    fi
+    if [ -d /run/systemd/system ]; then
+        local service
+        for service in nginx haproxy runit; do
+            case " ${packages[*]} " in
+                *" $service "* | *" $service-light "*) systemctl disable --quiet --now "$service" || true ;;
+            esac
+        done
+    fi
+    if [ $has_policy = yes ]; then
+        rm -f $policy
+        trap - EXIT
+    fi
+}
+
+mapfile -t packages < <(missing)
+[ ${#packages[@]} -gt 0 ] || exit 0
+if command -v apt-get >/dev/null; then
+    if [ "$(id -u)" = 0 ]; then
+        install_packages
+    elif [ "${1:-}" != --no-sudo ] && command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+        sudo -n "$0" --no-sudo
+    fi
+fi
+mapfile -t packages < <(missing)
+[ ${#packages[@]} -eq 0 ] || echo "setup: missing, what needs them is skipped: ${packages[*]}" >&2
