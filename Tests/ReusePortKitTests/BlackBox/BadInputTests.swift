@@ -235,7 +235,8 @@ func expectFailure(
         let holder = try Endpoint.bound(.v4(0))
         try fail(
             ["--socket", "http:127.0.0.1:\(holder.port)"], 111,
-            "bind socket http to 127.0.0.1:\(holder.port): address already in use…\(getpid())…\(ownName)…")
+            "bind socket http to 127.0.0.1:\(holder.port): port \(holder.port) is held by pid \(getpid()) (\(ownName)), "
+                + "which does not share it; stop it, choose another port, or have it set SO_REUSEPORT")
     }
 
     @Test func takenBySharingSocketOfAnother() throws {
@@ -246,7 +247,9 @@ func expectFailure(
         #expect(try holder.line() == "ready")
         try fail(
             ["--socket", "http:127.0.0.1:\(port)"], 111,
-            "bind socket http to 127.0.0.1:\(port): address already in use…uid 65534…")
+            "bind socket http to 127.0.0.1:\(port): port \(port) is held by sockets of uid 65534 (nobody), pid \(holder.pid) "
+                + "(sleep), that share it, but every generation must bind under the same uid; "
+                + "stop it, or start this as uid 65534 (nobody) instead of uid 0")
     }
 
     /// The one it would share with is of another user: the other way round, without the right to look into it.
@@ -254,7 +257,10 @@ func expectFailure(
         try Tool.requireRoot()
         let holder = try Endpoint.bound(.v4(0), share: true)
         let outcome = try box.run(["--socket", "http:127.0.0.1:\(holder.port)", "/bin/true"], [.user(65534, 65534)])
-        expectFailure(outcome, 111, "bind socket http to 127.0.0.1:\(holder.port): address already in use…uid 0…")
+        expectFailure(
+            outcome, 111,
+            "bind socket http to 127.0.0.1:\(holder.port): port \(holder.port) is held by a socket of uid 0 (root), …, and every "
+                + "generation must bind under the same uid; run as root to see which process that is")
     }
 
     @Test func takenWithoutProc() throws {
@@ -262,7 +268,8 @@ func expectFailure(
         let holder = try Endpoint.bound(.v4(0))
         try fail(
             ["--socket", "http:127.0.0.1:\(holder.port)"], 111,
-            "bind socket http to 127.0.0.1:\(holder.port): address already in use…", [.withoutProc])
+            "bind socket http to 127.0.0.1:\(holder.port): port \(holder.port) is held by a socket of uid 0 (root), …, "
+                + "which does not share it; mount /proc to see which process that is", [.withoutProc])
     }
 
     @Test func privilegedPort() throws {
@@ -415,7 +422,7 @@ func expectFailure(
         let path = box["live"]
         try fail(
             ["--socket", "u:unix:\(path)"], 111,
-            "bind socket u to unix:\(path): address already in use…\(getpid())…\(ownName)…")
+            "bind socket u to unix:\(path): pid \(getpid()) (\(ownName)) of uid \(geteuid()) (…) listens on it; stop it first")
         #expect(try Endpoint.connect(.unix(path)).fd != holder.fd)
     }
 
