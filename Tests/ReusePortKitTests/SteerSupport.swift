@@ -16,6 +16,8 @@ enum SteerPrivilege {
 }
 
 /// A thread of its own, whose capabilities, network or descriptors can differ from those of the other tests.
+///
+/// Expectations belong to the test's own thread: a failure elsewhere is nobody's. So these give back what they found.
 enum SteerThread {
     private final class Body: Sendable {
         let run: @Sendable () -> Void
@@ -134,8 +136,10 @@ enum TestHost: Equatable, Sendable {
     case v4(UInt16)
     /// ::1
     case v6
-    /// fd00::x:0:0:y, to be added to a network of the test's own
+    /// fd00:0:0:x::y, to be added to a network of the test's own
     case local6(UInt16, UInt16)
+    /// ::2, likewise
+    case nearLoopback6
     /// Every address of both families, to listen on.
     case dualStack
 
@@ -153,8 +157,9 @@ enum TestHost: Equatable, Sendable {
         case .v6: sixteen[15] = 1
         case .local6(let high, let low):
             sixteen[0] = 0xFD
-            sixteen.replaceSubrange(8..<10, with: [UInt8(high >> 8), UInt8(high & 0xFF)])
+            sixteen.replaceSubrange(6..<8, with: [UInt8(high >> 8), UInt8(high & 0xFF)])
             sixteen.replaceSubrange(14..<16, with: [UInt8(low >> 8), UInt8(low & 0xFF)])
+        case .nearLoopback6: sixteen[15] = 2
         case .dualStack: break
         }
         return sixteen

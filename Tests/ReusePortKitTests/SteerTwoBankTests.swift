@@ -66,22 +66,24 @@ final class SteerTwoBankTests {
     }
 
     @Test(arguments: [Balance.random, .clientIP])
-    func theCanaryGetsAboutItsShare(balance: Balance) throws {
-        let both = try members("blue", "green")
-        let steered = try Steered(both[0], by: selector, balance)
-        try steered.place([both[0]], in: .first)
-        try steered.place([both[1]], in: .second)
-        try selector.store(Selector(liveCount: 1, nextCount: 1, canaryShare: Selector.share(percent: 25)))
-        var green = 0
+    func theCanaryGetsAboutItsShareOnAllItsCopies(balance: Balance) throws {
+        let all = try members("blue", "green0", "green1")
+        let steered = try Steered(all[0], by: selector, balance)
+        try steered.place([all[0]], in: .first)
+        try steered.place(Array(all[1...]), in: .second)
+        try selector.store(Selector(liveCount: 1, nextCount: 2, canaryShare: Selector.share(percent: 25)))
+        var came: [String: Int] = [:]
         for round in 0..<16 {
             var held: [TestSocket] = []
             for client in 0..<50 {
                 held += try clients(1, to: steered.port, from: .v4(UInt16(2 + 50 * round + client)))
             }
-            green += try arrivals(held.count, at: both)["green", default: 0]
+            came.merge(try arrivals(held.count, at: all), uniquingKeysWith: +)
         }
-        // Of 800. Eight standard deviations to both sides of 200.
-        #expect((100...300).contains(green))
+        // Of 800. Eight standard deviations to both sides of 200 and 100.
+        let green = [came["green0", default: 0], came["green1", default: 0]]
+        #expect((100...300).contains(green[0] + green[1]))
+        for count in green { #expect((25...175).contains(count)) }
     }
 
     @Test func aClientStaysWithTheGenerationItHasMet() throws {
@@ -145,22 +147,22 @@ final class SteerTwoBankTests {
     }
 
     @Test func whoHasTheProbesPortButNotItsIPv6AddressIsAClient() throws {
-        let hosts: [TestHost] = [.local6(0, 1), .local6(1, 0)]
+        // One with the network of ::1, one with its interface.
+        let hosts: [TestHost] = [.nearLoopback6, .local6(0, 1)]
         let id = try selector.id()
-        try SteerThread.inOwnNetwork(addresses: hosts) {
+        let came = try SteerThread.inOwnNetwork(addresses: hosts) {
             let selector = try SelectorMap.open(id: id)
             let both = try members("blue", "green", on: .v6)
             let steered = try Steered(both[0], by: selector)
             try steered.place([both[0]], in: .first)
             try steered.place([both[1]], in: .second)
             try selector.store(Selector(liveCount: 1, nextCount: 1, probePort: 40001))
-            for host in hosts {
+            return try (hosts + [.v6]).map { host in
                 let held = try clients(1, to: steered.port, from: host, sourcePort: 40001)
-                #expect(try arrivals(held.count, at: both) == ["blue": 1])
+                return try arrivals(held.count, at: both)
             }
-            let held = try clients(1, to: steered.port, from: .v6, sourcePort: 40001)
-            #expect(try arrivals(held.count, at: both) == ["green": 1])
         }
+        #expect(came == [["blue": 1], ["blue": 1], ["green": 1]])
     }
 
     @Test(arguments: [UInt16(0), 1])
@@ -265,20 +267,21 @@ final class SteerTwoBankTests {
         // Such that differ in the network, in the interface, and in both by the same.
         let hosts = (UInt16(1)...12).flatMap { [TestHost.local6($0, 0), .local6(0, $0), .local6($0, $0)] }
         let id = try selector.id()
-        try SteerThread.inOwnNetwork(addresses: hosts) {
+        let came = try SteerThread.inOwnNetwork(addresses: hosts) {
             let selector = try SelectorMap.open(id: id)
             let copies = try members("a", "b", "c", "d", on: .dualStack)
             let steered = try Steered(copies[0], by: selector, .clientIP)
             try steered.place(copies, in: .first)
             try selector.store(Selector(liveCount: 4))
-            var used: [Set<String>] = [[], [], []]
-            for (index, host) in hosts.enumerated() {
+            return try hosts.map { host in
                 let held = try clients(5, to: steered.port, from: host)
-                let came = try arrivals(held.count, at: copies)
-                #expect(came.count == 1, "\(host)")
-                used[index % 3].formUnion(came.keys)
+                return try arrivals(held.count, at: copies)
             }
-            for kind in used { #expect(kind.count > 1) }
+        }
+        for (host, came) in zip(hosts, came) { #expect(came.count == 1, "\(host)") }
+        for kind in 0..<3 {
+            let used = stride(from: kind, to: hosts.count, by: 3).flatMap { came[$0].keys }
+            #expect(Set(used).count > 1)
         }
     }
 
