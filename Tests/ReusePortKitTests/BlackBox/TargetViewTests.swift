@@ -96,6 +96,21 @@ import Testing
         #expect(view.status("NoNewPrivs") == "0")
     }
 
+    /// Inheritable and ambient capabilities, and securebits that keep all of them across setuid(2): none reaches the
+    /// target, whether root hands them down or a user who has only those.
+    @Test(arguments: [[.keepCapabilities], [.keepCapabilities, .user(4711, 4711)]] as [[Step]])
+    func capabilitiesOfTheCaller(steps: [Step]) throws {
+        try Tool.requireRoot()
+        let program = try box.target("view")
+        let before = try View(box.start(program: program, [], steps).end().output)
+        #expect(before.status("CapAmb") == "00000000000004c0")
+        let view = try box.view(socket + ["--user", "nobody"], steps)
+        #expect(view.uid == "65534 65534 65534")
+        #expect(view.gid == "65534 65534 65534")
+        #expect(view.groups == "65534")
+        expectNoPrivilege(view)
+    }
+
     @Test func environmentOptionWinsOverUser() throws {
         try Tool.requireRoot()
         let view = try box.view(socket + ["--user", "nobody", "--env", "HOME=/somewhere"])
