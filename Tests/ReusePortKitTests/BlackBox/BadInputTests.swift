@@ -454,6 +454,28 @@ func expectFailure(
         _ = before
     }
 
+    /// Of several that find the same stale path, one takes it, and the others do not take it away again.
+    @Test func raceForAStalePath() throws {
+        let path = box["stale"]
+        do { _ = try Endpoint.bound(.unix(path)) }
+        let script = "echo ready; exec sleep 1000"
+        let all = try (0..<8).map { _ in try box.start(["--socket", "u:unix:\(path)", "/bin/sh", "-c", ByteString(script)]) }
+        var winners: [Running] = []
+        for one in all {
+            if try one.line() == "ready" {
+                winners.append(one)
+            } else {
+                let outcome = try one.end()
+                #expect(outcome.exit == 111)
+                expectOneLine(outcome)
+                #expect(outcome.errors.contains("unable to bind socket u to unix:\(path): "), "\(outcome.errors)")
+            }
+        }
+        #expect(winners.count == 1)
+        // The path is the winner's: nothing was put in its place.
+        _ = try Endpoint.connect(.unix(path))
+    }
+
     @Test func modeAndMask() throws {
         _ = try box.view(["--socket", "u:unix:\(box["a"])", "--umask", "000"], [.umask("027")])
         #expect(box.status("a")?.st_mode == S_IFSOCK | 0o750)

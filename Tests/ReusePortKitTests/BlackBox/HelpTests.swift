@@ -156,6 +156,7 @@ import Testing
     }
 
     @Test func zshLoads() throws {
+        let file = ByteString(try completion("_reuseport-exec"))
         let script = """
             fpath=("$1" $fpath); autoload -Uz compinit && compinit -D -u || exit 9
             [[ $_comps[reuseport-exec] == _reuseport-exec ]] || exit 8
@@ -165,7 +166,7 @@ import Testing
         let outcome = try shell("zsh", ["-f", "-c", ByteString(script), "zsh", ByteString("\(Tool.package)/completions")])
         #expect(outcome.errors == "")
         #expect(outcome.exit == 0)
-        let syntax = try shell("zsh", ["-f", "-n", ByteString(try completion("_reuseport-exec"))])
+        let syntax = try shell("zsh", ["-f", "-n", file])
         #expect(syntax.errors == "")
         #expect(syntax.exit == 0)
     }

@@ -390,6 +390,19 @@ import Testing
         #expect(view.socket(8, "listening") == 1)
         #expect(view.socket(9, "listening") == 1)
         #expect(view.socket(10, "listening") == 1)
+        #expect(view.device(10) == "lo")
+        #expect(view.device(3) == "")
+    }
+
+    @Test func backlogs() throws {
+        let limit = try String(contentsOfFile: "/proc/sys/net/core/somaxconn", encoding: .utf8)
+            .trimmingCharacters(in: .whitespacesAndNewlines)
+        let view = try box.view([
+            "--socket", "a:127.0.0.1:0", "--socket", "b:127.0.0.1:0,backlog=7", "--socket", "c:[::1]:0,backlog=2147483647",
+        ])
+        #expect(view.backlog(3) == limit)
+        #expect(view.backlog(4) == "7")
+        #expect(view.backlog(5) == limit)
     }
 
     @Test func filesAndTheirFlags() throws {
