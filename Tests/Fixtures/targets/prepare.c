@@ -4,7 +4,7 @@
 //
 //   argv0 NAME            the program's argv[0]
 //   block N, ignore N     signal N
-//   capabilities ambient  keeps those of a launcher in every way there is: inheritable, ambient, not cleared by setuid(2)
+//   capabilities ambient  keeps those of a launcher in every way: inheritable, ambient, not cleared by setuid(2)
 //   capabilities none     drops every capability, and root's claim to get them back
 //   chdir PATH            working directory
 //   close N               closes descriptor N

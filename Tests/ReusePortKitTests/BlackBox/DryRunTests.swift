@@ -10,7 +10,8 @@ import Testing
     private func options(_ port: UInt16) -> [ByteString] {
         [
             "--socket", "http:127.0.0.1:\(port),backlog=7,nodelay", "--socket", "u:unix:\(box["u.sock"]),mode=660",
-            "--file", "log:\(box["log"]):a,create", "--umask", "027", "--env", "A={fd:log} x", "--pass", "systemd,niagra",
+            "--file", "log:\(box["log"]):a,create", "--umask", "027", "--env", "A={fd:log} x", "--pass",
+            "systemd,niagra",
             "--no-new-privs", "--chdir", "/",
         ]
     }
@@ -22,7 +23,8 @@ import Testing
         #expect(outcome.exit == 0)
         let text = outcome.output.text
         for part in [
-            "http to 127.0.0.1:\(port)", "backlog 7", "nodelay", "u to unix:\(box["u.sock"])", "mode 0660", "descriptor 3",
+            "http to 127.0.0.1:\(port)", "backlog 7", "nodelay", "u to unix:\(box["u.sock"])", "mode 0660",
+            "descriptor 3",
             "descriptor 4", "descriptor 5", "log at \(box["log"])", "a,create", "027", "no_new_privs", "A=5 x",
             "systemd,niagra", "/no/such/program", "\(port)", "--fd http,3",
         ] {
@@ -36,7 +38,9 @@ import Testing
     @Test func json() throws {
         let port = try freePort()
         let outcome = try box.run(
-            ["--dry-run", "--json", "--keep-fd", "9"] + options(port) + ["/no/such/program", "it's \"ü\"\u{1}\n", "{port:http}"])
+            ["--dry-run", "--json", "--keep-fd", "9"] + options(port) + [
+                "/no/such/program", "it's \"ü\"\u{1}\n", "{port:http}",
+            ])
         #expect(outcome.errors == "")
         #expect(outcome.exit == 0)
         let plan = try #require(
@@ -59,7 +63,8 @@ import Testing
         #expect(
             plan["command"] as? [String]
                 == [
-                    "/no/such/program", "it's \"ü\"\u{1}\n", "\(port)", "--fd", "http,3", "--fd", "u,4", "--file", "log,5",
+                    "/no/such/program", "it's \"ü\"\u{1}\n", "\(port)", "--fd", "http,3", "--fd", "u,4", "--file",
+                    "log,5",
                 ])
     }
 
@@ -92,13 +97,18 @@ import Testing
         for json in [[], ["--json"]] as [[ByteString]] {
             let process = try box.start(
                 program: strace,
-                ["-f", "-o", ByteString(trace), ByteString(launcher), "--dry-run"] + json + options(port) + ["/bin/echo", "ran"])
+                ["-f", "-o", ByteString(trace), ByteString(launcher), "--dry-run"] + json + options(port) + [
+                    "/bin/echo", "ran",
+                ])
             let outcome = try process.end()
             #expect(outcome.exit == 0, "\(outcome.errors)")
             let calls = try String(contentsOfFile: trace, encoding: .utf8)
             #expect(calls.contains("execve("))
             // The name service may ask its daemon through a socket of its own, which is connected and never bound.
-            for call in ["bind(", "listen(", "setsockopt(", "O_CREAT", "ftruncate(", "setresuid(", "setgroups(", "chroot(", "chdir("] {
+            for call in [
+                "bind(", "listen(", "setsockopt(", "O_CREAT", "ftruncate(", "setresuid(", "setgroups(", "chroot(",
+                "chdir(",
+            ] {
                 #expect(!calls.contains(call), "\(call)")
             }
             #expect(calls.components(separatedBy: "execve(").count == 2)
@@ -110,15 +120,18 @@ import Testing
 
     /// A mistake is a mistake here too.
     @Test func mistakes() throws {
-        expectFailure(try box.run(["--dry-run", "--user", "no-such-user-here", "x"]), 100, "find user no-such-user-here: …")
         expectFailure(
-            try box.run(["--dry-run", "--socket", "a:127.0.0.1:0", "--socket", "b:127.0.0.1:0", "--pass", "inetd", "x"]), 100,
+            try box.run(["--dry-run", "--user", "no-such-user-here", "x"]), 100, "find user no-such-user-here: …")
+        expectFailure(
+            try box.run(["--dry-run", "--socket", "a:127.0.0.1:0", "--socket", "b:127.0.0.1:0", "--pass", "inetd", "x"]
+            ), 100,
             "…inetd…")
     }
 
     @Test func fullOutput() throws {
         for options in [["--dry-run", "x"], ["--help"], ["--version"]] as [[ByteString]] {
-            expectFailure(try box.run(options, [.open(1, "/dev/full")]), 111, "write to standard output: no space left on device")
+            expectFailure(
+                try box.run(options, [.open(1, "/dev/full")]), 111, "write to standard output: no space left on device")
         }
     }
 }

@@ -67,13 +67,17 @@ import Testing
     @Test func versionAndBuild() throws {
         for word in ["--version", "-V"] as [ByteString] {
             let text = try help([word])
-            #expect(text.range(of: #"^reuseport-exec [0-9]+\.[0-9]+\.[0-9]+[^ ]* \(.+\)\n$"#, options: .regularExpression) != nil, "\(text)")
+            #expect(
+                text.range(of: #"^reuseport-exec [0-9]+\.[0-9]+\.[0-9]+[^ ]* \(.+\)\n$"#, options: .regularExpression)
+                    != nil, "\(text)")
         }
     }
 
     // MARK: Manual
 
-    private func manual() throws -> String { try String(contentsOfFile: "\(Tool.package)/man/reuseport-exec.1", encoding: .utf8) }
+    private func manual() throws -> String {
+        try String(contentsOfFile: "\(Tool.package)/man/reuseport-exec.1", encoding: .utf8)
+    }
 
     /// The manual as a reader sees it.
     private func shownManual() throws -> String {
@@ -99,9 +103,11 @@ import Testing
         #expect(missing(Self.names + Self.dialects + ["100", "111", "126", "127"], in: text) == [])
         let words = [
             "backlog=", "mode=", "owner=", "group=", "fd=", "freebind", "bind-dev=", "nodelay", "listen=no", "create",
-            "excl", "trunc", "{fd:", "{addr:", "{port:", "{path:", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NGINX",
+            "excl", "trunc", "{fd:", "{addr:", "{port:", "{path:", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES",
+            "NGINX",
             "SERVER_STARTER_PORT", "SERVER_STARTER_GENERATION", "EINHORN_FD_COUNT", "UNICORN_FD", "FPM_SOCKETS",
-            "LACTOSERV_FDS", "LISTEN_ON", "NODE_CHANNEL_FD", "NODESOCKD_WORKER_ID", "NODESOCKD_SUSPENDED", "HOME", "LOGNAME",
+            "LACTOSERV_FDS", "LISTEN_ON", "NODE_CHANNEL_FD", "NODESOCKD_WORKER_ID", "NODESOCKD_SUSPENDED", "HOME",
+            "LOGNAME",
             "SHELL", "PATH", "EXAMPLES", "EXIT STATUS", "ENVIRONMENT",
         ]
         #expect(missing(words, in: text) == [])
@@ -128,7 +134,8 @@ import Testing
         let path = try Tool.require(program)
         let home = box.makeDirectory("home")
         return try box.start(
-            program: path, arguments, environment: Sandbox.environment + ["HOME=\(home)", "TERM=dumb", "XDG_CONFIG_HOME=\(home)"]
+            program: path, arguments,
+            environment: Sandbox.environment + ["HOME=\(home)", "TERM=dumb", "XDG_CONFIG_HOME=\(home)"]
         ).end()
     }
 
@@ -136,12 +143,14 @@ import Testing
         let script = """
             . "$1" || exit 9
             complete -p reuseport-exec > /dev/null || exit 8
-            COMP_WORDS=(\(words)); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); COMP_LINE="${COMP_WORDS[*]}"; COMP_POINT=${#COMP_LINE}
+            COMP_WORDS=(\(words)); COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+            COMP_LINE="${COMP_WORDS[*]}"; COMP_POINT=${#COMP_LINE}
             f=$(complete -p reuseport-exec | sed 's/.*-F \\([^ ]*\\).*/\\1/')
             "$f" reuseport-exec "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}"
             printf '%s\\n' "${COMPREPLY[@]}"
             """
-        let outcome = try shell("bash", ["--norc", "-c", ByteString(script), "bash", ByteString(try completion("reuseport-exec.bash"))])
+        let outcome = try shell(
+            "bash", ["--norc", "-c", ByteString(script), "bash", ByteString(try completion("reuseport-exec.bash"))])
         #expect(outcome.exit == 0)
         #expect(outcome.errors == "")
         return Set(outcome.output.text.split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) })
@@ -163,7 +172,8 @@ import Testing
             autoload +X -Uz _reuseport-exec || exit 7
             (( $+functions[_reuseport-exec] )) || exit 6
             """
-        let outcome = try shell("zsh", ["-f", "-c", ByteString(script), "zsh", ByteString("\(Tool.package)/completions")])
+        let outcome = try shell(
+            "zsh", ["-f", "-c", ByteString(script), "zsh", ByteString("\(Tool.package)/completions")])
         #expect(outcome.errors == "")
         #expect(outcome.exit == 0)
         let syntax = try shell("zsh", ["-f", "-n", file])
@@ -173,7 +183,8 @@ import Testing
 
     @Test func fishCompletes() throws {
         let script = "source $argv[1]; or exit 9; complete -C 'reuseport-exec --'; complete -C 'reuseport-exec --pass '"
-        let outcome = try shell("fish", ["--no-config", "-c", ByteString(script), ByteString(try completion("reuseport-exec.fish"))])
+        let outcome = try shell(
+            "fish", ["--no-config", "-c", ByteString(script), ByteString(try completion("reuseport-exec.fish"))])
         #expect(outcome.errors == "")
         #expect(outcome.exit == 0)
         let offered = Set(outcome.output.text.split(separator: "\n").map { String($0.split(separator: "\t")[0]) })

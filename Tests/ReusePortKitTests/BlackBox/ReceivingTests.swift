@@ -9,13 +9,15 @@ import Testing
 
     /// The fixture of that name, which the package manager puts beside the tests.
     private func receiver() throws -> String {
-        // The tests are a library or the program itself, by the version of the package manager: it is mapped in any case.
+        // The tests are a library or the program itself, by version of the package manager: mapped in any case.
         let maps = try String(contentsOfFile: "/proc/self/maps", encoding: .utf8)
         guard let line = maps.split(separator: "\n").first(where: { $0.hasSuffix(".xctest") }),
             let start = line.firstIndex(of: "/")
         else { throw Unavailable(description: "where the tests are is unknown") }
         let path = URL(fileURLWithPath: String(line[start...])).deletingLastPathComponent().path + "/receiver"
-        guard access(path, X_OK) == 0 else { throw Unavailable(description: "\(path) is missing: build it with swift build") }
+        guard access(path, X_OK) == 0 else {
+            throw Unavailable(description: "\(path) is missing: build it with swift build")
+        }
         return path
     }
 
@@ -64,10 +66,14 @@ import Testing
     /// What was meant for another process is left alone, open, and the children do not hear of it either.
     @Test func meantForAnother() throws {
         #expect(
-            try alone(["LISTEN_FDS=1", "LISTEN_PID=1", "LISTEN_FDNAMES=a"], [.open(3, "/dev/null")]) == ["count 0", "open 0"])
+            try alone(["LISTEN_FDS=1", "LISTEN_PID=1", "LISTEN_FDNAMES=a"], [.open(3, "/dev/null")]) == [
+                "count 0", "open 0",
+            ])
     }
 
-    @Test(arguments: ["LISTEN_PID=abc", "LISTEN_PID=", "LISTEN_PID=-1", "LISTEN_PID=1x"]) func oddProcess(entry: String) throws {
+    @Test(arguments: ["LISTEN_PID=abc", "LISTEN_PID=", "LISTEN_PID=-1", "LISTEN_PID=1x"]) func oddProcess(entry: String)
+        throws
+    {
         let lines = try alone(["LISTEN_FDS=1", ByteString(entry)])
         #expect(lines.first?.hasPrefix("error ") == true, "\(lines)")
     }
@@ -76,7 +82,8 @@ import Testing
         for value in ["x", "", "-1", "99999999999999999999", "1 "] {
             let script = "export LISTEN_PID=$$; exec \"$0\""
             let process = try box.start(
-                program: "/bin/sh", ["-c", ByteString(script), ByteString(try receiver())], environment: ["LISTEN_FDS=\(value)"])
+                program: "/bin/sh", ["-c", ByteString(script), ByteString(try receiver())],
+                environment: ["LISTEN_FDS=\(value)"])
             let lines = lines(try process.end())
             #expect(lines.first?.hasPrefix("error ") == true, "\(value): \(lines)")
         }
@@ -87,7 +94,9 @@ import Testing
         let process = try box.start(
             program: "/bin/sh", ["-c", ByteString(script), ByteString(try receiver())], environment: ["LISTEN_FDS=2"],
             [.open(3, "/dev/null")])
-        #expect(lines(try process.end()).first == "error unable to take over descriptor 4 of LISTEN_FDS: bad file descriptor")
+        #expect(
+            lines(try process.end()).first
+                == "error unable to take over descriptor 4 of LISTEN_FDS: bad file descriptor")
     }
 
     /// Fewer names than descriptors, and none at all.

@@ -50,11 +50,14 @@ import Testing
 
     @Test func bytesPassUntouched() throws {
         let raw = ByteString([0x80, 0xFF, 0xC3, 0x28, 0x0A, 0x20, 0x22, 0x27, 0x5C, 0x09])
-        let arguments: [ByteString] = ["", raw, "--socket", "--", "{", "}", "{}", "{{", "{fd}", "a {b:c", "ü{json: 1}", ""]
+        let arguments: [ByteString] = [
+            "", raw, "--socket", "--", "{", "}", "{}", "{{", "{fd}", "a {b:c", "ü{json: 1}", "",
+        ]
         var expected = arguments
         // The one thing that is not literal.
         expected[7] = "{"
-        let environment = Sandbox.environment + ["RAW=\(raw)", "EMPTY=", "\(raw)=x", "NO_SIGN", "=odd", "DOUBLE=1", "DOUBLE=2"]
+        let environment =
+            Sandbox.environment + ["RAW=\(raw)", "EMPTY=", "\(raw)=x", "NO_SIGN", "=odd", "DOUBLE=1", "DOUBLE=2"]
         let view = try box.view(socket, arguments: arguments, environment: environment)
         #expect(Array(view.arguments.dropFirst()) == expected)
         #expect(own(view) == environment)
@@ -82,7 +85,9 @@ import Testing
         let shell = String(cString: entry.pw_shell)
         let view = try box.view(
             socket + ["--user", "nobody"],
-            environment: Sandbox.environment + ["HOME=/root", "USER=root", "LOGNAME=root", "SHELL=/bin/sh", "MAIL=kept"])
+            environment: Sandbox.environment + [
+                "HOME=/root", "USER=root", "LOGNAME=root", "SHELL=/bin/sh", "MAIL=kept",
+            ])
         #expect(view.status("Uid") == "\(uid) \(uid) \(uid) \(uid)")
         #expect(view.status("Gid") == "\(gid) \(gid) \(gid) \(gid)")
         #expect(view.groups == "\(gid)")
@@ -311,7 +316,8 @@ import Testing
 
     @Test func keptDescriptors() throws {
         let view = try box.view(
-            socket + ["--keep-fd", "57", "--keep-fd=9"], [.open(9, "/dev/zero"), .open(10, "/dev/null"), .open(57, "/dev/full")])
+            socket + ["--keep-fd", "57", "--keep-fd=9"],
+            [.open(9, "/dev/zero"), .open(10, "/dev/null"), .open(57, "/dev/full")])
         #expect(view.descriptors == [0, 1, 2, 3, 9, 57])
         #expect(view.link(9) == "/dev/zero")
         #expect(view.link(57) == "/dev/full")
@@ -372,7 +378,8 @@ import Testing
         let unix = box["u.sock"]
         let view = try box.view([
             "--socket", "six:[::1]:0", "--socket", "dual:*:0", "--socket", "udp:udp:127.0.0.1:0",
-            "--socket", "bound:127.0.0.1:0,listen=no", "--socket", "quick:127.0.0.1:0,nodelay", "--socket", "u:unix:\(unix)",
+            "--socket", "bound:127.0.0.1:0,listen=no", "--socket", "quick:127.0.0.1:0,nodelay", "--socket",
+            "u:unix:\(unix)",
             "--socket", "away:192.0.2.77:0,freebind", "--socket", "lo:0.0.0.0:0,bind-dev=lo",
         ])
         #expect(view.descriptors == Array(0...10))
@@ -398,7 +405,8 @@ import Testing
         let limit = try String(contentsOfFile: "/proc/sys/net/core/somaxconn", encoding: .utf8)
             .trimmingCharacters(in: .whitespacesAndNewlines)
         let view = try box.view([
-            "--socket", "a:127.0.0.1:0", "--socket", "b:127.0.0.1:0,backlog=7", "--socket", "c:[::1]:0,backlog=2147483647",
+            "--socket", "a:127.0.0.1:0", "--socket", "b:127.0.0.1:0,backlog=7", "--socket",
+            "c:[::1]:0,backlog=2147483647",
         ])
         #expect(view.backlog(3) == limit)
         #expect(view.backlog(4) == "7")
@@ -408,11 +416,12 @@ import Testing
     @Test func filesAndTheirFlags() throws {
         box.write("old", "0123456789")
         box.write("emptied", "0123456789")
-        let view = try box.view([
-            "--file", "r:\(box["old"])", "--file", "w:\(box["w"]):w,create", "--file", "rw:\(box["old"]):rw",
-            "--file", "a:\(box["a"]):a,create,excl", "--file", "t:\(box["emptied"]):rw,trunc",
-            "--file", "colon:\(box["old"]):r",
-        ], [.umask("027")])
+        let view = try box.view(
+            [
+                "--file", "r:\(box["old"])", "--file", "w:\(box["w"]):w,create", "--file", "rw:\(box["old"]):rw",
+                "--file", "a:\(box["a"]):a,create,excl", "--file", "t:\(box["emptied"]):rw,trunc",
+                "--file", "colon:\(box["old"]):r",
+            ], [.umask("027")])
         #expect(view.descriptors == Array(0...8))
         func access(_ fd: Int) -> Int { (Int(view.flags(fd).split(separator: "=").last!, radix: 8) ?? -1) & 0o2003 }
         #expect(access(3) == 0)
@@ -433,7 +442,8 @@ import Testing
         try Tool.requireRoot()
         box.write("key", "secret", mode: 0o600)
         let outcome = try box.run([
-            "--file", "key:\(box["key"])", "--user", "nobody", "--", "/bin/sh", "-c", "cat <&3; cat \"$0\"", "\(box["key"])",
+            "--file", "key:\(box["key"])", "--user", "nobody", "--", "/bin/sh", "-c", "cat <&3; cat \"$0\"",
+            "\(box["key"])",
         ])
         #expect(outcome.output == "secret")
         #expect(outcome.exit == 1)
