@@ -86,6 +86,10 @@ private func dropAndExecute(_ plan: Plan, _ opened: consuming Opened) -> Failure
             plan, caller: callersEnvironment(), addresses: opened.addresses, announcement: announcement)
         let command = plan.command.map { $0.filled(opened.addresses) } + announcement.arguments
         try placeDescriptors(&opened.placements, keeping: plan.keptDescriptors)
+        if plan.files.contains(where: { $0.request.truncates }) {
+            // There is no way back from emptying a file: not for a mistake in the command's name.
+            if let failure = checkTarget(command, environment: environment) { return failure }
+        }
         for file in plan.files where file.request.truncates {
             try step("truncate", file.path) { () throws(Errno) in try uninterrupted { ftruncate(file.descriptor, 0) } }
         }
