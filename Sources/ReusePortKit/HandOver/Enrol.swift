@@ -30,7 +30,7 @@ func enrol(
         switch try state.choose(request) {
         case .wait(let label):
             try state.store(in: registry)
-            _ = lock.release(closing: ())
+            lock.release(closing: ())
             guard !deadline.hasPassed else {
                 throw Failure(
                     .negative, "start", "a generation of app \(request.name)", "generation \(label) is taking over",
@@ -44,7 +44,7 @@ func enrol(
             let log = Log(
                 descriptor: request.logDescriptor, verbosity: request.verbosity,
                 subject: "\(request.name) \(generation.label)")
-            _ = lock.release(closing: ())
+            lock.release(closing: ())
             return Enrolment(
                 registry: registry, request: request, generation: generation, record: record, channel: channel, log: log)
         }

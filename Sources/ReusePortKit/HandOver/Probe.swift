@@ -23,7 +23,6 @@ func connectProbe(
     }
     let port = try step("find", "the port of \(object)") { () throws(Errno) in try localAddress(of: probe)?.port ?? 0 }
     let lock = try registry.lock(until: Deadline(after: .seconds(10)))
-    defer { lock.release(closing: ()) }
     var state = AppState.mended(registry)
     switch state.app.steering {
     case .twoBanks(let id, let slots)?:
@@ -51,6 +50,7 @@ func connectProbe(
     case .off?, nil:
         connectAndWait(probe, to: probeAddress(of: identity))
     }
+    lock.release(closing: ())
     return probe
 }
 

@@ -3,26 +3,35 @@ import CLinux
 /// The maps of an app that is steered by two banks, open.
 struct AppMaps: ~Copyable {
     let selector: SelectorMap
-    private var slots = OwnedArray<SlotsMap>()
-    private(set) var names: [AppRecord.SocketSlots] = []
+    private var slots: OwnedArray<SlotsMap>
+    private(set) var names: [AppRecord.SocketSlots]
     let selectorID: UInt32
 
     /// Those that the registry names. ENOENT or ESTALE: they have gone.
     init(selector id: UInt32, slots recorded: [AppRecord.SocketSlots]) throws(Errno) {
-        selector = try SelectorMap.open(id: id)
-        selectorID = id
+        let selector = try SelectorMap.open(id: id)
+        var slots = OwnedArray<SlotsMap>()
+        var names: [AppRecord.SocketSlots] = []
         for one in recorded {
             // A socket that no generation has any more takes its map with it.
             guard let map = try SlotsMap.openIfThere(id: one.map) else { continue }
             slots.append(map)
             names.append(one)
         }
+        self.selector = selector
+        self.slots = slots
+        self.names = names
+        selectorID = id
     }
 
     /// New ones, with nobody in them.
     init() throws(Errno) {
-        selector = try SelectorMap.create()
-        selectorID = try selector.id()
+        let selector = try SelectorMap.create()
+        let id = try selector.id()
+        self.selector = selector
+        selectorID = id
+        slots = OwnedArray()
+        names = []
     }
 
     var steering: AppRecord.Steering { .twoBanks(selector: selectorID, slots: names) }

@@ -15,7 +15,7 @@ enum ProcessEnd: Equatable {
     var description: ByteString {
         switch self {
         case .exited(let code): "exited with \(code)"
-        case .killed(let number): "killed by signal \(number)\(signalName(number))"
+        case .killed(let number): "killed by signal \(number)\(signalInBrackets(number))"
         }
     }
 }

@@ -26,6 +26,14 @@ public struct ReadinessChannel: ~Copyable {
         }
     }
 
+    /// The reading side's number, for who closes all others.
+    func appendReader(to numbers: inout [Int32]) {
+        switch reader {
+        case .some(let reader): numbers.append(reader.number)
+        case .none: break
+        }
+    }
+
     /// Gives the pipe's write end away, which is to be the target's descriptor N; nil for other forms, and after the
     /// first time.
     public mutating func takeWriteEnd() -> Descriptor? { writer.take() }
