@@ -11,29 +11,22 @@ struct ControlCommand: ~Copyable {
     static func send(_ command: UInt8, to serviceDirectory: ByteString) throws(Failure) -> ControlCommand? {
         let path: ByteString = "\(serviceDirectory)/supervise/control"
         let place = try followPath(path, object: path)
-        let facts = try step("examine", path) { () throws(Errno) in try status(of: place.directory) }
-        guard isTrusted(facts), facts.mode & 0o022 == 0 else {
+        let (directory, facts) = try step("open", path) { () throws(Errno) in
+            (try status(of: place.directory), try status(of: place.name, in: place.directory))
+        }
+        guard isTrusted(directory), directory.mode & 0o022 == 0 else {
             throw Failure(.system, "trust", path, "others may write to its directory")
         }
+        // Nobody can change this any more.
+        guard facts.isFIFO, isTrusted(facts) else {
+            throw Failure(.system, "trust", path, "it is not a FIFO of root's or of the caller's")
+        }
         do throws(Errno) {
-            return try ControlCommand(command, through: place)
+            return ControlCommand(pipe: try write(command, to: place))
         } catch {
             if error.rawValue == ENXIO { return nil }
-            throw Failure(
-                "write to", path, error,
-                remedy: error == .accessDenied
-                    ? "start reuseport-exec as the user that runs the supervisor, and let it change with --user" : nil)
+            throw Failure("write to", path, error, remedy: error == .accessDenied ? accessRemedy : nil)
         }
-    }
-
-    private init(_ command: UInt8, through place: borrowing FollowedPath) throws(Errno) {
-        let pipe = try open(place.name, in: place.directory, O_WRONLY | O_NONBLOCK | O_NOFOLLOW)
-        let facts = try status(of: pipe)
-        guard facts.isFIFO, isTrusted(facts) else { throw .notPermitted }
-        var command = command
-        let number = pipe.number
-        try uninterrupted { write(number, &command, 1) }
-        self.pipe = pipe
     }
 
     /// Whether all of it has been read. Both supervisors act on a command before they look at the next event, so that
@@ -46,6 +39,17 @@ struct ControlCommand: ~Copyable {
         }
         return count == 0
     }
+}
+
+private let accessRemedy: ByteString =
+    "start reuseport-exec as the user that runs the supervisor, and let it change with --user"
+
+private func write(_ command: UInt8, to place: borrowing FollowedPath) throws(Errno) -> Descriptor {
+    let pipe = try open(place.name, in: place.directory, O_WRONLY | O_NONBLOCK | O_NOFOLLOW)
+    let number = pipe.number
+    var command = command
+    try uninterrupted { CLinux.write(number, &command, 1) }
+    return pipe
 }
 
 private func isTrusted(_ file: FileStatus) -> Bool { file.owner == 0 || file.owner == geteuid() }

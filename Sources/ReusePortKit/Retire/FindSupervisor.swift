@@ -4,7 +4,10 @@ extension Supervisor {
     /// Who supervises the calling process: who would start it again. To be asked before it changes its directory or
     /// its root. Only the direct parent counts: who starts a shell that starts us watches the shell.
     public static func current(in proc: ProcFileSystem = ProcFileSystem()) -> Supervisor? {
-        let parent = getppid()
+        current(parent: getppid(), in: proc)
+    }
+
+    static func current(parent: Int32, in proc: ProcFileSystem) -> Supervisor? {
         guard let name = try? commandName(of: parent, in: proc) else { return nil }
         switch name {
         case "runsv": return serviceDirectory(of: parent, in: proc).map { .runit($0) }

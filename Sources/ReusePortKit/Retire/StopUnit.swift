@@ -4,7 +4,9 @@ import CLinux
 ///
 /// It is not silent: systemd sends the unit's KillSignal by itself (to all processes of the unit, unless KillMode says
 /// otherwise), and KILL after TimeoutStopSec, also to a copy that finishes requests.
-func stopUnit(_ unit: ByteString, ofUser isUser: Bool, searchPath: ByteString) throws(Failure) {
+func stopUnit(
+    _ unit: ByteString, ofUser isUser: Bool, searchPath: ByteString, timeout: Milliseconds = .seconds(10)
+) throws(Failure) {
     let command: ByteString = isUser ? "systemctl --user stop" : "systemctl stop"
     guard let program = find("systemctl", in: searchPath) else {
         throw Failure(.system, "run", "systemctl", "it is not in \(searchPath)")
@@ -16,7 +18,7 @@ func stopUnit(_ unit: ByteString, ofUser isUser: Bool, searchPath: ByteString) t
         // Where systemctl finds the user's manager.
         environment.append("XDG_RUNTIME_DIR=/run/user/\(geteuid())")
     }
-    let deadline = Deadline(after: .seconds(10))
+    let deadline = Deadline(after: timeout)
     let pid = try step("run", program) { () throws(Errno) in try spawn(program, arguments, environment) }
     // ESRCH: SIGCHLD is ignored, and it has gone without leaving an exit code.
     if let process = try? ProcessHandle(to: pid), (try? process.waitForExit(until: deadline)) != true {
