@@ -21,13 +21,13 @@ func descendants(of process: ProcessIdentity, in proc: ProcFileSystem) -> [Proce
 /// (CONFIG_PROC_CHILDREN), everybody is asked for the parent.
 private func children(of process: ProcessIdentity, in proc: ProcFileSystem) -> [Int32] {
     guard let directory = try? proc.open(process),
-        let tasks = try? openEntry("task", in: directory, O_RDONLY | O_DIRECTORY),
+        let tasks = try? open("task", in: directory, O_RDONLY | O_DIRECTORY),
         let threads = try? numbers(in: tasks)
     else { return [] }
     var result: [Int32] = []
     for thread in threads {
         do throws(Errno) {
-            let line = try readEntry("\(thread)/children", in: tasks)
+            let line = try readAll(try open("\(thread)/children", in: tasks, O_RDONLY), atMost: 1 << 24)
             for word in line.split(on: UInt8(ascii: " ")) {
                 if let pid = word.decimal { result.append(Int32(truncatingIfNeeded: pid)) }
             }

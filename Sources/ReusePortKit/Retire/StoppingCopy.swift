@@ -25,7 +25,7 @@ struct StoppingCopy: ~Copyable {
 
     init(_ order: StopOrder, in proc: ProcFileSystem) {
         self.order = order
-        name = (try? ProcessStatus(of: order.process.pid, in: proc)).map { named($0) } ?? "pid \(order.process.pid)"
+        name = (try? ProcessStatus(of: order.process.pid, in: proc)).map { named($0.identity, $0.name) } ?? "pid \(order.process.pid)"
         do throws(Errno) {
             let handle = try ProcessHandle(to: order.process, in: proc)
             hasExited = handle.hasExited
@@ -135,17 +135,17 @@ struct StoppingCopy: ~Copyable {
         var strangers: [ByteString] = []
         var count = 0
         var seen: [ProcessIdentity] = []
-        for holder in holders?.found ?? [] where !seen.contains(holder.process.identity) {
-            seen.append(holder.process.identity)
-            let isHeir = descendants.contains(holder.process.identity)
-            if isHeir, let handle = try? ProcessHandle(to: holder.process.identity, in: proc),
+        for holder in holders?.found ?? [] where !seen.contains(holder.process) {
+            seen.append(holder.process)
+            let isHeir = descendants.contains(holder.process)
+            if isHeir, let handle = try? ProcessHandle(to: holder.process, in: proc),
                 (try? handle.signal(SIGKILL)) != nil
             {
                 log.warning(
-                    "killing \(named(holder.process)), started by \(name): it still listened on \(described(left))")
+                    "killing \(named(holder.process, holder.name)), started by \(name): it still listened on \(described(left))")
                 count += 1
             } else {
-                strangers.append(named(holder.process))
+                strangers.append(named(holder.process, holder.name))
             }
         }
         if count == 0 {
