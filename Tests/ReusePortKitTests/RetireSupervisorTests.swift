@@ -16,7 +16,9 @@ import Testing
             #expect(supervisor.description == text)
             #expect(Supervisor(parsing: text) == supervisor)
         }
-        for text in ["", "runit", "runit:", "runit:sv/web", "s6:", "upstart:web", "systemd:", "s6:/a\0b"] as [ByteString] {
+        for text in ["", "runit", "runit:", "runit:sv/web", "s6:", "upstart:web", "systemd:", "s6:/a\0b"]
+            as [ByteString]
+        {
             #expect(Supervisor(parsing: text) == nil, "\(text.text)")
         }
     }

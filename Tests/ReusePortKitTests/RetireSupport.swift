@@ -163,6 +163,17 @@ final class RetireService {
         supervisor = try sandbox.start(program: program, [ByteString(directory)])
     }
 
+    /// s6 starts its services in sessions of their own, which do not end with its process group.
+    deinit {
+        supervisor.kill()
+        for line in starts {
+            guard let pid = line.split(separator: " ").dropFirst().first.flatMap({ Int32($0) }),
+                let words = try? commandLine(of: pid), words.contains(ByteString("\(sandbox.path)/server.py"))
+            else { continue }
+            kill(pid, SIGKILL)
+        }
+    }
+
     var name: Supervisor { kind == .runit ? .runit(ByteString(directory)) : .s6(ByteString(directory)) }
 
     var lines: [String] {
@@ -199,7 +210,9 @@ final class RetireService {
         let file = clinux_open("\(directory)/supervise/control", O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0)
         defer { close(file) }
         var count: Int32 = 0
-        _ = clinux_syscall(Int(SYS_ioctl), Int(file), Int(FIONREAD), withUnsafeMutablePointer(to: &count) { Int(bitPattern: $0) }, 0, 0, 0)
+        withUnsafeMutablePointer(to: &count) {
+            _ = clinux_syscall(Int(SYS_ioctl), Int(file), Int(FIONREAD), Int(bitPattern: $0), 0, 0, 0)
+        }
         return count > 0
     }
 

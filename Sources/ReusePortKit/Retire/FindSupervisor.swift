@@ -26,7 +26,9 @@ extension Supervisor {
     init?(controlGroups: ByteString) {
         for line in controlGroups.split(on: UInt8(ascii: "\n")) {
             let fields = line.split(on: UInt8(ascii: ":"))
-            guard fields.count >= 3, fields[0] == "0" && fields[1].isEmpty || fields[1] == "name=systemd" else { continue }
+            guard fields.count >= 3, fields[0] == "0" && fields[1].isEmpty || fields[1] == "name=systemd" else {
+                continue
+            }
             var unit: ByteString?
             var isUser = false
             let path = line.dropFirst(fields[0].count + fields[1].count + 2)

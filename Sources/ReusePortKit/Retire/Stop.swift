@@ -16,56 +16,56 @@ public func stop(
     searchPath: ByteString = safeSearchPath
 ) throws(Failure) -> [StopOutcome] {
     guard proc.isMounted else { throw Failure("read", "/proc", .noEntry) }
-    var copies = OwnedArray<StoppingCopy>()
-    for order in orders { copies.append(StoppingCopy(order, in: proc)) }
-    try step("list", "listening sockets") { () throws(Errno) in try look(at: &copies) { _ in true } }
+    let copies = orders.map { StoppingCopy($0, in: proc) }
+    try step("list", "listening sockets") { () throws(Errno) in try look(at: copies) }
 
-    tellSupervisors(of: &copies, sparing: sparing, log, in: proc, searchPath: searchPath)
-    for index in 0..<copies.count where copies[index].isAwaited {
-        copies[index].lower(log, in: proc)
-        copies[index].noteDescendants(in: proc)
+    tellSupervisors(of: copies, sparing: sparing, log, in: proc, searchPath: searchPath)
+    for copy in copies where copy.isAwaited {
+        copy.lower(log, in: proc)
+        copy.noteDescendants(in: proc)
     }
-    for index in 0..<copies.count where copies[index].isAwaited { copies[index].ask(log, in: proc) }
+    for copy in copies where copy.isAwaited { copy.ask(log, in: proc) }
 
-    try finish(&copies, log, in: proc)
-    return (0..<copies.count).map { index in
-        let outcome = copies[index].outcome!
+    try finish(copies, log, in: proc)
+    var outcomes: [StopOutcome] = []
+    for copy in copies {
+        let outcome = copy.outcome!
         if case .refused(let why) = outcome { log.warning(why) }
-        return outcome
+        outcomes.append(outcome)
     }
+    return outcomes
 }
 
 /// Tells all of them, then waits until all know.
 private func tellSupervisors(
-    of copies: inout OwnedArray<StoppingCopy>, sparing: [Supervisor], _ log: Log, in proc: ProcFileSystem,
-    searchPath: ByteString
+    of copies: [StoppingCopy], sparing: [Supervisor], _ log: Log, in proc: ProcFileSystem, searchPath: ByteString
 ) {
-    for index in 0..<copies.count where copies[index].outcome == nil {
-        guard let supervisor = copies[index].order.supervisor, !sparing.contains(supervisor) else { continue }
+    for copy in copies where copy.outcome == nil {
+        guard let supervisor = copy.order.supervisor, !sparing.contains(supervisor) else { continue }
         do throws(Failure) {
-            copies[index].command = try supervisor.tell(copies[index].hasExited ? .down : .once, searchPath: searchPath)
+            copy.command = try supervisor.tell(copy.hasExited ? .down : .once, searchPath: searchPath)
         } catch {
-            leave(&copies[index], to: supervisor, error, log, in: proc)
+            leave(copy, to: supervisor, error, log, in: proc)
         }
     }
     let deadline = Deadline(after: controlPatience)
     var pause = Pause()
-    for index in 0..<copies.count {
-        guard let supervisor = copies[index].order.supervisor, copies[index].command != nil else { continue }
-        while !copies[index].commandIsRead(), !deadline.hasPassed { pause.wait(until: deadline) }
-        if !copies[index].commandIsRead() {
-            leave(&copies[index], to: supervisor, supervisor.unread, log, in: proc)
-        } else if !copies[index].hasExited, copies[index].seesExit() {
+    for copy in copies {
+        guard let supervisor = copy.order.supervisor, copy.command != nil else { continue }
+        while !copy.commandIsRead(), !deadline.hasPassed { pause.wait(until: deadline) }
+        if !copy.commandIsRead() {
+            leave(copy, to: supervisor, supervisor.unread, log, in: proc)
+        } else if !copy.hasExited, copy.seesExit() {
             // It has ended by itself meanwhile, and may have been started again before the word was read.
             _ = try? supervisor.tell(.down, searchPath: searchPath)
         }
-        copies[index].command = nil
+        copy.command = nil
     }
 }
 
 /// Its supervisor cannot be told, and would start it again. Unless it has no child of this name any more.
 private func leave(
-    _ copy: inout StoppingCopy, to supervisor: Supervisor, _ failure: Failure, _ log: Log, in proc: ProcFileSystem
+    _ copy: StoppingCopy, to supervisor: Supervisor, _ failure: Failure, _ log: Log, in proc: ProcFileSystem
 ) {
     if copy.hasExited { return log.warning(failure.message) }
     if let name = supervisor.processName, let status = try? ProcessStatus(of: copy.order.process.pid, in: proc),
@@ -77,25 +77,21 @@ private func leave(
 }
 
 /// Waits for all of them.
-private func finish(
-    _ copies: inout OwnedArray<StoppingCopy>, _ log: Log, in proc: ProcFileSystem
-) throws(Failure) {
+private func finish(_ copies: [StoppingCopy], _ log: Log, in proc: ProcFileSystem) throws(Failure) {
     var pause = Pause()
     while true {
-        for index in 0..<copies.count where copies[index].isAwaited {
-            copies[index].hasExited = copies[index].seesExit()
-        }
+        for copy in copies where copy.isAwaited { copy.hasExited = copy.seesExit() }
         // That the kernel does not answer for once is as if nothing had changed.
-        try? look(at: &copies) { $0.needsLook }
+        try? look(at: copies.filter { $0.needsLook })
         var next: Deadline?
         var needsLook = false
         var entries: [pollfd] = []
-        for index in 0..<copies.count {
-            copies[index].decide(log, in: proc)
-            guard copies[index].outcome == nil else { continue }
-            next = min(next ?? copies[index].deadline, copies[index].deadline)
-            if copies[index].needsLook { needsLook = true }
-            if copies[index].isAwaited, let number = copies[index].exitDescriptor() {
+        for copy in copies {
+            copy.decide(log, in: proc)
+            guard copy.outcome == nil else { continue }
+            next = min(next ?? copy.deadline, copy.deadline)
+            if copy.needsLook { needsLook = true }
+            if copy.isAwaited, let number = copy.exitDescriptor() {
                 entries.append(pollfd(fd: number, events: Int16(POLLIN), revents: 0))
             }
         }
@@ -112,16 +108,13 @@ private func finish(
     }
 }
 
-/// Looks at the listeners of some.
-private func look(
-    at copies: inout OwnedArray<StoppingCopy>, _ isWanted: (borrowing StoppingCopy) -> Bool
-) throws(Errno) {
+/// Looks at the listeners of these.
+private func look(at copies: [StoppingCopy]) throws(Errno) {
     var listeners: [ListenerIdentity] = []
-    for index in 0..<copies.count where isWanted(copies[index]) { listeners += copies[index].order.listeners }
+    for copy in copies { listeners += copy.order.listeners }
     if listeners.isEmpty { return }
     let left = try listenersLeft(listeners)
-    for index in 0..<copies.count where isWanted(copies[index]) {
-        let listeners = copies[index].order.listeners
-        copies[index].left = left.filter { one in listeners.contains { $0.cookie == one.identity.cookie } }
+    for copy in copies {
+        copy.left = left.filter { one in copy.order.listeners.contains { $0.cookie == one.identity.cookie } }
     }
 }

@@ -1,7 +1,7 @@
 import CLinux
 
-/// A copy on its way to its end.
-struct StoppingCopy: ~Copyable {
+/// A copy on its way to its end. A class, for that makes the smallest code of what is changed in many places.
+final class StoppingCopy {
     let order: StopOrder
     /// `pid 12 (node)`
     let name: ByteString
@@ -83,7 +83,7 @@ struct StoppingCopy: ~Copyable {
     }
 
     /// Sends the stop signal; the time for it begins.
-    mutating func ask(_ log: Log, in proc: ProcFileSystem) {
+    func ask(_ log: Log, in proc: ProcFileSystem) {
         do throws(Errno) {
             try signal(order.stopSignal)
             log.detail("\(signalName(order.stopSignal)) to \(name)")
@@ -98,7 +98,7 @@ struct StoppingCopy: ~Copyable {
     }
 
     /// What follows from what has been seen.
-    mutating func decide(_ log: Log, in proc: ProcFileSystem) {
+    func decide(_ log: Log, in proc: ProcFileSystem) {
         if outcome != nil { return }
         if hasExited && left.isEmpty {
             outcome = killed.map { .killed($0) } ?? (wasGone ? .alreadyGone : .exited)
@@ -112,7 +112,7 @@ struct StoppingCopy: ~Copyable {
     }
 
     /// It has had its time.
-    private mutating func kill(_ log: Log, in proc: ProcFileSystem) {
+    private func kill(_ log: Log, in proc: ProcFileSystem) {
         left = (try? listenersLeft(order.listeners)) ?? left
         let late: ByteString = "\(order.stopTimeout.description) after \(signalName(order.stopSignal))"
         let why: ByteString =
@@ -129,7 +129,7 @@ struct StoppingCopy: ~Copyable {
     }
 
     /// It has ended, and others have its listeners: those it has started go too, the others are not ours to end.
-    private mutating func killHeirs(_ log: Log, in proc: ProcFileSystem) {
+    private func killHeirs(_ log: Log, in proc: ProcFileSystem) {
         heirsAreKilled = true
         let holders = try? holders(ofSocketInodes: left.map { $0.inode }, in: proc)
         var strangers: [ByteString] = []
@@ -158,13 +158,13 @@ struct StoppingCopy: ~Copyable {
     }
 
     /// Killed, and still there: in a system call that cannot be interrupted, or somebody else has its listeners.
-    private mutating func giveUp() {
+    private func giveUp() {
         let what: ByteString =
             left.isEmpty || !hasExited ? "\(name) still runs" : "somebody still listens on \(described(left))"
         outcome = .refused("\(what) \(killPatience.description) after KILL")
     }
 
-    mutating func noteDescendants(in proc: ProcFileSystem) {
+    func noteDescendants(in proc: ProcFileSystem) {
         for one in ReusePortKit.descendants(of: order.process, in: proc) where !descendants.contains(one) {
             descendants.append(one)
         }

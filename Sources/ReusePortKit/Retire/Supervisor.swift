@@ -1,5 +1,5 @@
 /// Who starts a copy again when it ends.
-public enum Supervisor: Sendable, Hashable {
+public enum Supervisor: Sendable, Equatable {
     /// runit's runsv, by its service directory.
     case runit(ByteString)
     /// s6-supervise, by its service directory.
@@ -13,8 +13,10 @@ public enum Supervisor: Sendable, Hashable {
     public var description: ByteString { "\(kind):\(place)" }
 
     /// Reads what `description` wrote.
+    /// Reads what `description` wrote; nil for anything else.
     public init?(parsing text: ByteString) {
-        guard let (kind, place) = text.cut(at: UInt8(ascii: ":")), !place.isEmpty, !place.contains(0) else { return nil }
+        guard let (kind, place) = text.cut(at: UInt8(ascii: ":")), !place.isEmpty, !place.contains(0)
+        else { return nil }
         switch kind {
         case "runit" where place.hasPrefix("/"): self = .runit(place)
         case "s6" where place.hasPrefix("/"): self = .s6(place)
