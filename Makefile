@@ -26,6 +26,7 @@ LOAD_GENERATOR := $(EMBEDDED)/release/load-generator
 # The same sources as the ordinary build, as Embedded Swift: small, and in need of libc only.
 EMBEDDED_FLAGS := -c release --disable-local-rpath \
 	-Xswiftc -enable-experimental-feature -Xswiftc Embedded -Xswiftc -wmo -Xswiftc -Osize \
+	-Xswiftc -Xfrontend -Xswiftc -function-sections -Xswiftc -Xfrontend -Xswiftc -mergeable-traps \
 	-Xlinker -s -Xlinker --gc-sections -Xlinker --as-needed -Xlinker -z -Xlinker relro -Xlinker -z -Xlinker now
 
 .PHONY: all fixtures demo test check format bench-exec install uninstall setup clean
