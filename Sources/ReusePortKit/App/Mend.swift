@@ -4,6 +4,9 @@ import CLinux
 struct AppState {
     var app: AppRecord
     var copies: [CopyRecord]
+    /// As they are in the files.
+    private var writtenApp: AppRecord?
+    private var writtenCopies: [CopyRecord]
 
     func copies(of generation: UInt64) -> [CopyRecord] { copies.filter { $0.generation == generation } }
 
@@ -27,7 +30,8 @@ extension AppState {
     /// Any invocation may have been killed after any of its writes. The switch in the kernel comes first and the file
     /// after it, so where they differ the kernel is right.
     static func mended(_ registry: borrowing Registry) -> AppState {
-        var state = AppState(app: registry.loadApp(), copies: registry.loadCopies())
+        let (app, copies) = (registry.loadApp(), registry.loadCopies())
+        var state = AppState(app: app ?? AppRecord(), copies: copies, writtenApp: app, writtenCopies: copies)
         state.forgetTheDead()
         state.believeTheSelector()
         state.settleGenerations()
@@ -117,12 +121,16 @@ extension AppState {
         }
     }
 
-    /// Writes everything; copies of generations that are forgotten go.
-    func store(in registry: borrowing Registry) throws(Failure) {
-        for copy in copies {
-            if app.generation(copy.generation) == nil { registry.remove(copy) } else { try registry.store(copy) }
+    /// Writes what has changed; copies of generations that are forgotten go.
+    mutating func store(in registry: borrowing Registry) throws(Failure) {
+        copies.removeAll { copy in
+            if app.generation(copy.generation) != nil { return false }
+            registry.remove(copy)
+            return true
         }
-        try registry.store(app)
+        for copy in copies where !writtenCopies.contains(copy) { try registry.store(copy) }
+        if app != writtenApp { try registry.store(app) }
+        (writtenApp, writtenCopies) = (app, copies)
     }
 }
 

@@ -46,11 +46,8 @@ struct Registry: ~Copyable {
         return file
     }
 
-    /// What the app's file says; nothing if it is missing or not whole.
-    borrowing func loadApp() -> AppRecord {
-        guard let text = contents(of: "app") else { return AppRecord() }
-        return AppRecord(text: text) ?? AppRecord()
-    }
+    /// What the app's file says; nil if it is missing or not whole.
+    borrowing func loadApp() -> AppRecord? { contents(of: "app").flatMap { AppRecord(text: $0) } }
 
     borrowing func store(_ record: AppRecord) throws(Failure) { try replace("app", record.text) }
 

@@ -63,7 +63,9 @@ extension Handoff {
             }, log: log)
         say("pid \(process.identity.pid) is ready")
 
-        switch try enter(enrolment, process, sockets) {
+        let entry = try enter(enrolment, process, sockets)
+        letGo(enrolment, process, sockets)
+        switch entry {
         case .tookItsPlace:
             say("pid \(process.identity.pid) took its place")
             tellSupervisor(enrolment, process.identity.pid)
@@ -76,6 +78,17 @@ extension Handoff {
         }
         try note(enrolment) { (state: inout AppState, record: inout CopyRecord) in record.helper = nil }
         log.detail("the handoff is over")
+    }
+
+    /// A listener that somebody else holds stays open when its process has died, and swallows connections.
+    private func letGo(
+        _ enrolment: borrowing Enrolment, _ process: borrowing ProcessHandle, _ sockets: borrowing OwnedArray<Placement>
+    ) {
+        let listeners = (0..<enrolment.record.listeners.count).map { sockets[$0].source.number }
+        // This process ends without looking at them again.
+        guard case .index? = enrolment.registry.loadApp()?.steering else { return listeners.forEach { close($0) } }
+        // At level 2 they are needed to direct the group until the old copies have gone; not longer than the copy lives.
+        closeAtEnd(of: process.descriptor.number, listeners)
     }
 
     /// Changes this copy's record, and anything else, under the lock.
@@ -182,13 +195,13 @@ extension Handoff {
         let deadline = Deadline(after: enrolment.request.readyTimeout)
         let changes = try step("watch", enrolment.registry.path) { () throws(Errno) in try Changes(in: enrolment.registry) }
         while true {
-            let app = enrolment.registry.loadApp()
-            switch app.generation(order)?.state {
+            let generation = enrolment.registry.loadApp()?.generation(order)
+            switch generation?.state {
             case .live?, .retiring?, .retired?: return
             case .starting?: break
             default:
                 throw Failure(
-                    .negative, "take over", "generation \(label)", app.generation(order)?.reason ?? "the registry was removed")
+                    .negative, "take over", "generation \(label)", generation?.reason ?? "the registry was removed")
             }
             if process.hasExited {
                 throw Failure(.negative, "wait for", "pid \(process.identity.pid)", endReason(of: process))
