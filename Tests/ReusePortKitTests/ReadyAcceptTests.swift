@@ -121,8 +121,9 @@ struct ReadyAcceptTests {
     @Test func neverAccepted() throws {
         let listener = try ReadyListener(.v4)
         let copy = try ReadyCopy(shell: "exec sleep 600", descriptors: [3: listener.socket.number])
-        let problem = try readyProblem(
-            .accept, copy, listeners: [listener.identity], within: Milliseconds(300)) ?? ""
+        let problem =
+            try readyProblem(
+                .accept, copy, listeners: [listener.identity], within: Milliseconds(300)) ?? ""
         #expect(problem.contains("pid \(copy.pid) ("))
         #expect(problem.contains("not ready after 300 ms: the probe of web (127.0.0.1:"))
         #expect(problem.hasSuffix("was not accepted"))

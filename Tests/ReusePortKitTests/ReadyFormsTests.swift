@@ -9,9 +9,10 @@ struct ReadyFormsTests {
     // MARK: The copy's end
 
     /// Each form notices it at once; the deadline is much further away than the test runs.
-    @Test(arguments: [
-        .accept, .http(socket: "web", path: "/"), .notify, .descriptor(7), .command("exit 1"), .none,
-    ] as [Readiness])
+    @Test(
+        arguments: [
+            .accept, .http(socket: "web", path: "/"), .notify, .descriptor(7), .command("exit 1"), .none,
+        ] as [Readiness])
     func deathIsNoticed(readiness: Readiness) throws {
         let listener = try ReadyListener(.v4)
         var channel = try ReadinessChannel.make(readiness)
@@ -110,11 +111,12 @@ struct ReadyFormsTests {
         let result = try http("HTTP/1.1 204 No Content\r\n\r\n", kind)
         #expect(result.problem == nil)
         #expect(result.requests.count == 1)
-        let host = switch kind {
-        case .unix: "Host: localhost\r\n"
-        case .v6: "Host: [::1]:"
-        default: "Host: 127.0.0.1:"
-        }
+        let host =
+            switch kind {
+            case .unix: "Host: localhost\r\n"
+            case .v6: "Host: [::1]:"
+            default: "Host: 127.0.0.1:"
+            }
         let request = result.requests.first ?? ""
         #expect(request.hasPrefix("GET /health HTTP/1.1\r\n\(host)"))
         #expect(request.contains("\r\nUser-Agent: reuseport-exec\r\n") && request.hasSuffix("Connection: close"))

@@ -98,7 +98,7 @@ func connectToListener(_ listener: ListenerIdentity) throws(Failure) -> Descript
         let probe = try socket(family: address.family, type: type, flags: Int32(SOCK_NONBLOCK.rawValue))
         do throws(Errno) {
             try connect(probe, to: address)
-        } catch where error.rawValue == EINPROGRESS {
+        } catch  where error.rawValue == EINPROGRESS {
         }
         return probe
     } catch {

@@ -11,7 +11,9 @@ func awaitAcceptance(
     var pause: UInt64 = 1
     attempts: while true {
         // What the copy's server has set on its listener goes over to the connections.
-        guard let interface = try orGiveUp("look up listener", object, { () throws(Errno) in try interface(of: listener) })
+        guard
+            let interface = try orGiveUp(
+                "look up listener", object, { () throws(Errno) in try interface(of: listener) })
         else {
             watch.see("\(object) is not listened to")
             try rest(&pause, &watch)
