@@ -37,7 +37,9 @@ func peerInode(ofUnixSocket socket: borrowing Descriptor) throws(Errno) -> UInt3
     var result: UInt32 = 0
     try DiagnosticSocket().one(request) { message in
         forEachAttribute(in: message, from: MemoryLayout<unix_diag_msg>.size) { attribute, content in
-            if attribute == Int32(UNIX_DIAG_PEER), content.count >= 4 { result = content.loadUnaligned(as: UInt32.self) }
+            if attribute == Int32(UNIX_DIAG_PEER), content.count >= 4 {
+                result = content.loadUnaligned(as: UInt32.self)
+            }
         }
     }
     return result

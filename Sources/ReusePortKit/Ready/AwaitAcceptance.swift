@@ -11,7 +11,9 @@ func awaitAcceptance(
     var pause: UInt64 = 1
     attempts: while true {
         // What the copy's server has set on its listener goes over to the connections.
-        guard let interface = try orGiveUp("look up listener", object, { () throws(Errno) in try interface(of: listener) })
+        guard
+            let interface = try orGiveUp(
+                "look up listener", object, { () throws(Errno) in try interface(of: listener) })
         else {
             watch.see("\(object) is not listened to")
             try rest(&pause, &watch)
@@ -36,10 +38,10 @@ func awaitAcceptance(
                 watch.see("the probe of \(object) is not connected")
             case .held:
                 // TCP_DEFER_ACCEPT: the server wants to hear of connections that have sent something. An empty line is
-                // what HTTP servers read over, and the connection is closed before others can take offence.
+                // what HTTP servers read over. One byte, so that no server leaves any unread: closing would be a reset.
                 watch.see("the probe of \(object) is held back until it sends")
                 looks += 1
-                if looks == 2 { _ = send(probe.number, "\r\n", 2, Int32(MSG_NOSIGNAL)) }
+                if looks == 2 { _ = send(probe.number, "\n", 1, Int32(MSG_NOSIGNAL)) }
             case .waiting:
                 watch.see("the probe of \(object) was not accepted")
             }

@@ -7,7 +7,7 @@ import CLinux
 /// by its index in `listeners`. It may be called again for each attempt; what it throws is final.
 ///
 /// The caller need not be the copy's parent. For `fd:N` it must not hold the pipe's write end.
-public func awaitReadiness(
+func awaitReadiness(
     _ readiness: Readiness, channel: borrowing ReadinessChannel, of copy: borrowing ProcessHandle,
     listeners: [ListenerIdentity], until deadline: Deadline, connect: (Int) throws(Failure) -> Descriptor, log: Log
 ) throws(Failure) {
@@ -91,7 +91,9 @@ struct Watch {
 
     /// poll(2): true once one of `events` has come (or it is in error or hung up), false after `pause`.
     @inline(never)
-    func wait(for events: Int32 = 0, on descriptor: Int32 = -1, atMost pause: UInt64? = nil) throws(Interruption) -> Bool {
+    func wait(for events: Int32 = 0, on descriptor: Int32 = -1, atMost pause: UInt64? = nil) throws(Interruption)
+        -> Bool
+    {
         // A negative descriptor is passed over.
         let end = pause.map { Deadline(after: Milliseconds($0)) }
         var entries = (
@@ -121,7 +123,9 @@ struct Watch {
 @inline(never)
 private func copyName(_ copy: borrowing ProcessHandle, _ former: ByteString?) -> ByteString {
     let pid = copy.identity.pid
-    if let status = try? ProcessStatus(of: pid), status.identity == copy.identity { return "pid \(pid) (\(status.name))" }
+    if let status = try? ProcessStatus(of: pid), status.identity == copy.identity {
+        return "pid \(pid) (\(status.name))"
+    }
     return former ?? "pid \(pid)"
 }
 

@@ -21,7 +21,7 @@ enum ProcessEnd: Equatable {
 }
 
 /// Why a copy that has ended did so: `exited with 3`, `killed by signal 9 (KILL)`; `it has ended` if nobody can tell.
-public func endReason(of copy: borrowing ProcessHandle) -> ByteString { end(of: copy)?.description ?? "it has ended" }
+func endReason(of copy: borrowing ProcessHandle) -> ByteString { end(of: copy)?.description ?? "it has ended" }
 
 /// The status of a process that need not be our child, once it has ended. Nil where it cannot be had: the kernel keeps
 /// it in the pidfd (PIDFD_GET_INFO) from the moment the parent has been told, since Linux 6.15; before that moment it
@@ -46,7 +46,8 @@ private func endInPidfd(of copy: borrowing ProcessHandle) -> ProcessEnd? {
 }
 
 private enum ProcEnd {
-    case known(ProcessEnd), hidden, gone
+    case known(ProcessEnd)
+    case hidden, gone
 }
 
 /// Field 52 of proc_pid_stat(5), which is 0 for those who may not trace the process.

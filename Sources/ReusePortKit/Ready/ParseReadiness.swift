@@ -12,7 +12,8 @@ func parseReadiness(_ text: ByteString) throws(Malformed) -> Readiness {
     }
     if text.hasPrefix("fd:") {
         guard let number = text.dropFirst(3).decimal, number >= 3, number < 1 << 20 else {
-            throw Malformed("'\(text.dropFirst(3))' is no descriptor", at: 3, remedy: "descriptors are numbers from 3 on")
+            throw Malformed(
+                "'\(text.dropFirst(3))' is no descriptor", at: 3, remedy: "descriptors are numbers from 3 on")
         }
         return .descriptor(Int32(number))
     }

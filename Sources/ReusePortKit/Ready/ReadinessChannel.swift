@@ -6,14 +6,14 @@ import CLinux
 /// The launcher makes it, starts the process that waits, and then becomes the copy. A write end that stays open in the
 /// process that waits hides that the copy has closed its own: both call `takeWriteEnd()`, the one that waits to close
 /// it.
-public struct ReadinessChannel: ~Copyable {
+struct ReadinessChannel: ~Copyable {
     /// The reading side.
     let reader: Descriptor?
     private var writer: Descriptor?
     /// For NOTIFY_SOCKET: `@0001f`. Abstract names are found from within a chroot too.
-    public let notifySocketName: ByteString?
+    let notifySocketName: ByteString?
 
-    public static func make(_ readiness: Readiness) throws(Failure) -> ReadinessChannel {
+    static func make(_ readiness: Readiness) throws(Failure) -> ReadinessChannel {
         switch readiness {
         case .notify:
             return try step("make", "notification socket") { () throws(Errno) in try ReadinessChannel(notify: ()) }
@@ -36,7 +36,7 @@ public struct ReadinessChannel: ~Copyable {
 
     /// Gives the pipe's write end away, which is to be the target's descriptor N; nil for other forms, and after the
     /// first time.
-    public mutating func takeWriteEnd() -> Descriptor? { writer.take() }
+    mutating func takeWriteEnd() -> Descriptor? { writer.take() }
 
     private init() {
         reader = nil
