@@ -24,9 +24,12 @@ func enrol(
         throw Failure("open", runDirectory, .noEntry)
     }
     let deadline = Deadline(after: request.lockTimeout)
+    let listeners = try identify(plan, sockets, addresses)
+    var log = Log(descriptor: request.logDescriptor, verbosity: request.verbosity, subject: request.name)
     while true {
         let lock = try registry.lock(until: deadline)
         var state = AppState.mended(registry)
+        state.recover(listeners.map { $0.identity }, ours: listeners.map { $0.identity.cookie }, log: log)
         switch try state.choose(request) {
         case .wait(let label):
             try state.store(in: registry)
@@ -38,12 +41,10 @@ func enrol(
             }
             _ = poll(nil, 0, 20)
         case .enter(let order):
-            let record = try state.enter(order, request, plan, sockets, addresses)
+            let record = try state.enter(order, request, plan, sockets, listeners, log)
             try state.store(in: registry)
             guard let generation = state.app.generation(order) else { throw Failure("find", "generation", .noEntry) }
-            let log = Log(
-                descriptor: request.logDescriptor, verbosity: request.verbosity,
-                subject: "\(request.name) \(generation.label)")
+            log.subject = "\(request.name) \(generation.label)"
             lock.release(closing: ())
             return Enrolment(
                 registry: registry, request: request, generation: generation, record: record, channel: channel, log: log)
@@ -54,6 +55,23 @@ func enrol(
 extension Descriptor {
     /// Closes it now rather than at the end of its scope.
     consuming func release(closing: Void) {}
+}
+
+/// The sockets as the kernel and the registry know them.
+private func identify(
+    _ plan: Plan, _ sockets: borrowing OwnedArray<Placement>, _ addresses: [SocketAddress]
+) throws(Failure) -> [CopyRecord.Listener] {
+    var listeners: [CopyRecord.Listener] = []
+    for (index, socket) in plan.sockets.enumerated() {
+        let cookie = try step("identify", "socket \(socket.name)") { () throws(Errno) in
+            try socketCookie(of: sockets[index].source)
+        }
+        let identity = ListenerIdentity(
+            name: socket.name, transport: socket.transport, address: addresses[index], isDualStack: socket.isDualStack,
+            cookie: cookie)
+        listeners.append(CopyRecord.Listener(identity: identity, publicPath: socket.address.path))
+    }
+    return listeners
 }
 
 /// Which generation a copy is to enter.
@@ -107,20 +125,10 @@ extension AppState {
     /// Listens and registers.
     fileprivate mutating func enter(
         _ order: UInt64, _ request: AppRequest, _ plan: Plan, _ sockets: borrowing OwnedArray<Placement>,
-        _ addresses: [SocketAddress]
+        _ listeners: [CopyRecord.Listener], _ log: Log
     ) throws(Failure) -> CopyRecord {
         for (index, socket) in plan.sockets.enumerated() { try listenIfWanted(sockets[index].source, socket) }
-        var listeners: [CopyRecord.Listener] = []
-        for (index, socket) in plan.sockets.enumerated() {
-            let cookie = try step("identify", "socket \(socket.name)") { () throws(Errno) in
-                try socketCookie(of: sockets[index].source)
-            }
-            let identity = ListenerIdentity(
-                name: socket.name, transport: socket.transport, address: addresses[index], isDualStack: socket.isDualStack,
-                cookie: cookie)
-            listeners.append(CopyRecord.Listener(identity: identity, publicPath: socket.address.path))
-        }
-        try steer(request, plan, sockets, listeners.map { $0.identity })
+        try steer(request, sockets, listeners.map { $0.identity }, log)
         let process = try step("find", "this process in /proc", remedy: { _ in "--app needs /proc" }) { () throws(Errno) in
             try ProcessIdentity(of: getpid())
         }
@@ -134,7 +142,7 @@ extension AppState {
 
     /// Makes sure that the groups of these listeners are steered.
     private mutating func steer(
-        _ request: AppRequest, _ plan: Plan, _ sockets: borrowing OwnedArray<Placement>, _ listeners: [ListenerIdentity]
+        _ request: AppRequest, _ sockets: borrowing OwnedArray<Placement>, _ listeners: [ListenerIdentity], _ log: Log
     ) throws(Failure) {
         guard listeners.contains(where: { $0.transport != .unix }) else {
             // Unix sockets are handed over by rename(2) and need no steering.
@@ -159,7 +167,7 @@ extension AppState {
             }
             try attach(&maps, request, sockets, listeners)
         case nil:
-            try beginSteering(request, sockets, listeners)
+            try beginSteering(request, sockets, listeners, log)
         }
     }
 
@@ -170,7 +178,7 @@ extension AppState {
 
     /// Chooses the level.
     private mutating func beginSteering(
-        _ request: AppRequest, _ sockets: borrowing OwnedArray<Placement>, _ listeners: [ListenerIdentity]
+        _ request: AppRequest, _ sockets: borrowing OwnedArray<Placement>, _ listeners: [ListenerIdentity], _ log: Log
     ) throws(Failure) {
         switch request.steering {
         case .off:
@@ -182,16 +190,15 @@ extension AppState {
             var maps = try step("make", "the maps of app \(request.name)", remedy: { $0 == .notPermitted ? "it takes root, or --steering cbpf" : nil }) {
                 () throws(Errno) in try AppMaps()
             }
-            try attach(&maps, request, sockets, listeners)
+            try attach(&maps, request, sockets, listeners, adopting: log)
         case .automatic:
             do throws(Errno) {
                 var maps = try AppMaps()
                 do throws(Failure) {
-                    try attach(&maps, request, sockets, listeners)
+                    try attach(&maps, request, sockets, listeners, adopting: log)
                     return
                 } catch {
-                    Log(descriptor: request.logDescriptor, verbosity: request.verbosity, subject: request.name)
-                        .detail("\(error.message); level 2 then")
+                    log.detail("\(error.message); level 2 then")
                 }
             } catch {
                 // No privilege, or no such maps in this kernel: then level 2, which needs nothing.
@@ -203,10 +210,15 @@ extension AppState {
 
     private mutating func attach(
         _ maps: inout AppMaps, _ request: AppRequest, _ sockets: borrowing OwnedArray<Placement>,
-        _ listeners: [ListenerIdentity]
+        _ listeners: [ListenerIdentity], adopting log: Log? = nil
     ) throws(Failure) {
-        for (index, listener) in listeners.enumerated() where listener.transport != .unix {
+        for listener in listeners where listener.transport != .unix {
             try step("make", "the slots of socket \(listener.name)") { () throws(Errno) in try maps.add(listener.name) }
+        }
+        if let log, let bank = app.starting?.bank {
+            adopt(maps, listeners, ours: listeners.map { $0.cookie }, avoiding: bank, log: log)
+        }
+        for (index, listener) in listeners.enumerated() where listener.transport != .unix {
             do throws(LoadFailure) {
                 // Which program is attached cannot be asked; attaching ours again changes nothing.
                 try maps.attach(to: sockets[index].source, of: listener.name, request.balance.forTransport(listener.transport))
