@@ -3,6 +3,8 @@ import CLinux
 /// A copy that has its place in a generation, and whose listeners are open: what the helper needs to know.
 struct Enrolment: ~Copyable {
     let registry: Registry
+    /// The copy: this process, before its exec and after.
+    let process: ProcessHandle
     let request: AppRequest
     let generation: GenerationRecord
     var record: CopyRecord
@@ -24,6 +26,10 @@ func enrol(
         throw Failure("open", runDirectory, .noEntry)
     }
     let deadline = Deadline(after: request.lockTimeout)
+    // Held from now on: what the helper then watches is this process, even if it ends at once.
+    let process = try step("watch", "this process", remedy: { _ in "--app needs /proc, and Linux 5.3" }) { () throws(Errno) in
+        try ProcessHandle(to: getpid())
+    }
     let listeners = try identify(plan, sockets, addresses)
     var log = Log(descriptor: request.logDescriptor, verbosity: request.verbosity, subject: request.name)
     while true {
@@ -41,13 +47,13 @@ func enrol(
             }
             _ = poll(nil, 0, 20)
         case .enter(let order):
-            let record = try state.enter(order, request, plan, sockets, listeners, log)
+            let record = try state.enter(order, process.identity, request, plan, sockets, listeners, log)
             try state.store(in: registry)
             guard let generation = state.app.generation(order) else { throw Failure("find", "generation", .noEntry) }
             log.subject = "\(request.name) \(generation.label)"
             lock.release(closing: ())
             return Enrolment(
-                registry: registry, request: request, generation: generation, record: record, channel: channel, log: log)
+                registry: registry, process: process, request: request, generation: generation, record: record, channel: channel, log: log)
         }
     }
 }
@@ -124,14 +130,11 @@ extension AppState {
 
     /// Listens and registers.
     fileprivate mutating func enter(
-        _ order: UInt64, _ request: AppRequest, _ plan: Plan, _ sockets: borrowing OwnedArray<Placement>,
+        _ order: UInt64, _ process: ProcessIdentity, _ request: AppRequest, _ plan: Plan, _ sockets: borrowing OwnedArray<Placement>,
         _ listeners: [CopyRecord.Listener], _ log: Log
     ) throws(Failure) -> CopyRecord {
         for (index, socket) in plan.sockets.enumerated() { try listenIfWanted(sockets[index].source, socket) }
         try steer(request, sockets, listeners.map { $0.identity }, log)
-        let process = try step("find", "this process in /proc", remedy: { _ in "--app needs /proc" }) { () throws(Errno) in
-            try ProcessIdentity(of: getpid())
-        }
         let record = CopyRecord(
             generation: order, copy: request.copy, process: process, helper: nil, state: .starting,
             since: secondsSince1970(), listeners: listeners, supervisor: Supervisor.current(),

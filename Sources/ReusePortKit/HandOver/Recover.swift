@@ -62,20 +62,19 @@ extension AppState {
         return result
     }
 
-    /// Enters the generations whose listeners stand in these maps.
+    /// Enters the generation whose listeners stand in these maps.
     private mutating func recover(_ strangers: [Stranger], from found: SteeringMaps, _ log: Log) {
         guard let selector = try? SelectorMap.open(id: found.selector).load() else { return }
-        for bank in [selector.liveBank.other, selector.liveBank] {
-            var members: [(copy: Int, stranger: Stranger)] = []
-            for copy in 0..<Bank.copies {
-                guard let cookie = cookie(in: Slot(bank, copy: UInt8(copy)), of: found.slots),
-                    let stranger = strangers.first(where: { $0.record.cookie == cookie })
-                else { continue }
-                members.append((copy, stranger))
-            }
-            guard !members.isEmpty else { continue }
-            enter(members, bank, isLive: bank == selector.liveBank && selector.liveCount > 0, found, log)
+        // What stands in the other bank gets no connections, and can be a server that was never ours.
+        guard selector.liveCount > 0 else { return }
+        var members: [(copy: Int, stranger: Stranger)] = []
+        for copy in 0..<Bank.copies {
+            guard let cookie = cookie(in: Slot(selector.liveBank, copy: UInt8(copy)), of: found.slots),
+                let stranger = strangers.first(where: { $0.record.cookie == cookie })
+            else { continue }
+            members.append((copy, stranger))
         }
+        if !members.isEmpty { enter(members, selector.liveBank, found, log) }
     }
 
     private func cookie(in slot: Slot, of map: UInt32) -> UInt64? {
@@ -83,7 +82,7 @@ extension AppState {
     }
 
     private mutating func enter(
-        _ members: [(copy: Int, stranger: Stranger)], _ bank: Bank, isLive: Bool, _ found: SteeringMaps, _ log: Log
+        _ members: [(copy: Int, stranger: Stranger)], _ bank: Bank, _ found: SteeringMaps, _ log: Log
     ) {
         let known = app.generations.first { $0.bank == bank && $0.reason == "recovered" && $0.state != .ended }
         let order: UInt64
@@ -94,7 +93,7 @@ extension AppState {
             order = app.sequence
             app.generations.append(
                 GenerationRecord(
-                    order: order, label: "recovered-\(order)", copies: 1, bank: bank, state: isLive ? .live : .retiring,
+                    order: order, label: "recovered-\(order)", copies: 1, bank: bank, state: .live,
                     since: secondsSince1970(), reason: "recovered"))
             log.warning("the registry had lost a generation; it is recovered as recovered-\(order)")
         }
@@ -112,7 +111,7 @@ extension AppState {
                 copies.first { $0.generation == order && $0.copy == number }
                 ?? CopyRecord(
                     generation: order, copy: number, process: stranger.holder.process, helper: nil,
-                    state: isLive ? .live : .stopping, since: secondsSince1970(), listeners: [],
+                    state: .live, since: secondsSince1970(), listeners: [],
                     supervisor: nil, stopSignal: SIGTERM, stopTimeout: .seconds(30), nice: nil)
             copy.listeners.append(listener)
             replace(copy)

@@ -1,18 +1,12 @@
 import CLinux
 
 /// The helper's way through a handoff, from the start of its copy to the end of the old generation.
-func runHelper(_ enrolment: borrowing Enrolment, copy pid: Int32, _ sockets: borrowing OwnedArray<Placement>) {
-    let title = ProcessTitle()
-    let handoff = Handoff(enrolment, title: title)
+func runHelper(_ enrolment: borrowing Enrolment, _ sockets: borrowing OwnedArray<Placement>) {
+    let handoff = Handoff(enrolment, title: ProcessTitle())
     do throws(Failure) {
-        let process = try step("watch", "pid \(pid)") { () throws(Errno) in try ProcessHandle(to: pid) }
-        do throws(Failure) {
-            try handoff.takeOver(enrolment, process, sockets)
-        } catch {
-            handoff.giveUp(enrolment, process, error)
-        }
+        try handoff.takeOver(enrolment, enrolment.process, sockets)
     } catch {
-        enrolment.log.warning(error.message)
+        handoff.giveUp(enrolment, enrolment.process, error)
     }
 }
 

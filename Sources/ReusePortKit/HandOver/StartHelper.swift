@@ -4,7 +4,6 @@ import CLinux
 ///
 /// In the launcher it returns; in the helper it does not.
 func startHelper(_ enrolment: borrowing Enrolment, _ sockets: borrowing OwnedArray<Placement>) throws(Failure) {
-    let copy = getpid()
     let child = try step("start", "the helper") { () throws(Errno) in try checked(fork()) }
     if child != 0 {
         var status: Int32 = 0
@@ -19,7 +18,7 @@ func startHelper(_ enrolment: borrowing Enrolment, _ sockets: borrowing OwnedArr
     // A session of its own: a signal to the target's process group is not meant for it.
     _ = setsid()
     leave(enrolment, sockets)
-    runHelper(enrolment, copy: copy, sockets)
+    runHelper(enrolment, sockets)
     _exit(0)
 }
 
@@ -31,7 +30,7 @@ private func leave(_ enrolment: borrowing Enrolment, _ sockets: borrowing OwnedA
         if log != 1 { _ = dup2(null.number, 1) }
         if log != 2 { _ = dup2(null.number, 2) }
     }
-    var needed = [enrolment.registry.folder.number, log, enrolment.request.notifyDescriptor ?? 2]
+    var needed = [enrolment.registry.folder.number, enrolment.process.descriptor.number, log, enrolment.request.notifyDescriptor ?? 2]
     enrolment.channel.appendReader(to: &needed)
     for index in 0..<enrolment.record.listeners.count { needed.append(sockets[index].source.number) }
     closeAllAbove2(but: needed)
