@@ -46,9 +46,8 @@ final class Load {
     /// Starts, and waits until the first answers are there.
     init(_ stage: Stage, requestsPerConnection: Int = 1, connections: Int = Load.connections) throws {
         let program = try stage.program("load-generator").text
-        for (index, address) in stage.addresses.enumerated() {
-            let record = stage.box["record-\(index)"]
-            unlink(record)
+        for address in stage.addresses {
+            let record = stage.box["record-\(stage.nextNumber())"]
             let running = try stage.box.start(
                 program: program,
                 [
@@ -59,6 +58,14 @@ final class Load {
             processes.append((running, record))
         }
         for index in processes.indices { try waitUntil("the first answers") { try has(index, "ok") } }
+    }
+
+    /// How much is written of what became of requests.
+    var recorded: Int {
+        processes.reduce(0) { sum, process in
+            var status = stat()
+            return stat(process.record, &status) == 0 ? sum + Int(status.st_size) : sum
+        }
     }
 
     /// Whether some request of the load has had this outcome.

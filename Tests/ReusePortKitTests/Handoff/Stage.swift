@@ -46,7 +46,9 @@ final class Stage {
     let home: String
     private let reservation: Endpoint?
     private let network: Network?
-    private let port: UInt16
+    private var number = 0
+    /// 0 with a Unix socket.
+    let port: UInt16
 
     static let nobody: uid_t = 65534
 
@@ -114,6 +116,12 @@ final class Stage {
         case .dualStack: ["127.0.0.1:\(port)", "[::1]:\(port)"]
         case .unix: ["unix:\(socketPath)"]
         }
+    }
+
+    /// For names that are used once.
+    func nextNumber() -> Int {
+        number += 1
+        return number
     }
 
     // MARK: - Who
