@@ -42,6 +42,8 @@ final class Stage {
     let box = Sandbox()
     let level: Level
     let site: Site
+    /// Who runs the launcher; nil: whoever runs the test.
+    let deployer: uid_t?
     /// A folder of whoever runs the launcher.
     let home: String
     private let reservation: Endpoint?
@@ -50,22 +52,22 @@ final class Stage {
     /// 0 with a Unix socket.
     let port: UInt16
 
-    static let nobody: uid_t = 65534
+    private static let nobody: uid_t = 65534
 
     /// With `settings`, in a network of its own that has these sysctls.
     init(_ level: Level, _ site: Site = .v4, settings: [String]? = nil) throws {
         if level == .privileged { try Tool.requireRoot() }
         self.level = level
         self.site = site
-        home = box.makeDirectory("home", owner: level == .ordinary && Tool.isRoot ? Stage.nobody : nil)
+        deployer = level == .ordinary && Tool.isRoot ? Stage.nobody : nil
+        home = box.makeDirectory("home", owner: deployer)
         if let settings {
             network = try Network(box, settings)
             reservation = nil
             port = 8080
         } else {
             network = nil
-            let owner = level == .ordinary && Tool.isRoot ? Stage.nobody : geteuid()
-            reservation = site == .unix ? nil : try Stage.reserve(site, owner)
+            reservation = site == .unix ? nil : try Stage.reserve(site, deployer ?? geteuid())
             port = reservation?.port ?? 0
         }
     }
@@ -131,7 +133,7 @@ final class Stage {
 
     /// What makes a process that of whoever runs the launcher.
     var asDeployer: [Step] {
-        inNetwork + (level == .ordinary && Tool.isRoot ? [.user(Stage.nobody, Stage.nobody)] : [])
+        inNetwork + (deployer.map { [.user($0, $0)] } ?? [])
     }
 
     /// A fixture's program, where every user can reach it.
