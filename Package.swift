@@ -16,6 +16,8 @@ let package = Package(
             name: "sample-server", dependencies: ["ReusePortKit", "CLinux"], path: "Tests/Fixtures/sample-server"),
         .executableTarget(
             name: "load-generator", dependencies: ["ReusePortKit", "CLinux"], path: "Tests/Fixtures/load-generator"),
+        .executableTarget(
+            name: "receiver", dependencies: ["ReusePortKit", "CLinux"], path: "Tests/Fixtures/receiver"),
         .testTarget(name: "ReusePortKitTests", dependencies: ["ReusePortKit", "CLinux"]),
     ],
     swiftLanguageModes: [.v6]

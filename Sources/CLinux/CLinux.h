@@ -192,5 +192,64 @@ static inline void clinux_store_u64(void *address, uint64_t value) {
 static inline uint64_t clinux_load_u64(const void *address) {
     return __atomic_load_n((const uint64_t *)address, __ATOMIC_ACQUIRE);
 }
+// --- Readiness --------------------------------------------------------------------------------------------
+// PIDFD_GET_INFO of linux/pidfd.h, Linux 6.15 for what is asked here: the first 64 bytes of struct pidfd_info, as
+// old as the call. The exit status is there once the parent has been told.
+struct clinux_pidfd_info {
+    uint64_t mask, cgroup;
+    uint32_t pid, tgid, ppid, ruid, rgid, euid, egid, suid, sgid, fsuid, fsgid;
+    int32_t exit_status;
+};
+static inline int clinux_pidfd_exit_status(int pidfd, int *status) {
+    const uint64_t exited = 1 << 3;
+    struct clinux_pidfd_info info = {.mask = exited};
+    if (ioctl(pidfd, _IOWR(0xFF, 11, struct clinux_pidfd_info), &info) == -1) return -1;
+    if (!(info.mask & exited)) {
+        errno = EAGAIN;
+        return -1;
+    }
+    *status = info.exit_status;
+    return 0;
+}
+// recvmsg(2) of one message with its sender (SCM_CREDENTIALS), at once. There is room for nothing else that may
+// come along: the kernel closes descriptors for which there is none. -1 and EBADMSG without a sender.
+static inline ssize_t clinux_receive_credentials(int fd, void *buffer, size_t size, struct clinux_ucred *sender) {
+    struct {
+        struct cmsghdr header;
+        struct clinux_ucred sender;
+    } control = {0};
+    struct iovec part = {.iov_base = buffer, .iov_len = size};
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = CMSG_LEN(sizeof *sender)};
+    ssize_t count = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    if (count == -1) return -1;
+    if (control.header.cmsg_level != SOL_SOCKET || control.header.cmsg_type != 2 /* SCM_CREDENTIALS */) {
+        errno = EBADMSG;
+        return -1;
+    }
+    *sender = control.sender;
+    return count;
+}
+
+// --- Handing over -----------------------------------------------------------------------------------------
+// For inotify(7): helpers of one generation wait for each other's changes of the registry.
+#include <sys/inotify.h>
+#include <stddef.h>
+
+// The first byte of the arguments, which ps(1) shows as the process's title; declared under _GNU_SOURCE only.
+extern char *program_invocation_name;
+static inline char *clinux_title_start(void) { return program_invocation_name; }
+
+// An autobound or abstract Unix address has a length that is not that of a path.
+static inline int clinux_send_to_unix(int fd, const char *path, size_t length, const void *data, size_t size) {
+    struct sockaddr_un address;
+    memset(&address, 0, sizeof address);
+    address.sun_family = AF_UNIX;
+    if (length > sizeof address.sun_path) { errno = ENAMETOOLONG; return -1; }
+    memcpy(address.sun_path, path, length);
+    if (address.sun_path[0] == '@') address.sun_path[0] = 0;
+    return sendto(fd, data, size, MSG_NOSIGNAL, (struct sockaddr *)&address,
+                  (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length));
+}
 
 #endif

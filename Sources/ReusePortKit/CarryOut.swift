@@ -9,9 +9,10 @@ public func carryOut(_ plan: Plan) -> Failure {
     do throws(Failure) {
         try openStandardDescriptors()
         try checkKept(plan.keptDescriptors)
-        let opened = try openAll(plan, &leftovers)
+        var opened = try openAll(plan, &leftovers)
         try leftovers.stepAside(from: opened.highestTarget + 1)
-        return finish(plan, opened, leftovers)
+        let readiness = try handOver(plan, &opened)
+        return finish(plan, opened, leftovers, readiness)
     } catch {
         leftovers.remove()
         return error
@@ -38,7 +39,7 @@ private struct Opened: ~Copyable {
 private func openAll(_ plan: Plan, _ leftovers: inout Leftovers) throws(Failure) -> Opened {
     var opened = Opened()
     for socket in plan.sockets {
-        let bound = try bindSocket(socket, leftovers: &leftovers)
+        let bound = try bindSocket(plan.app == nil ? socket : try hidden(socket), leftovers: &leftovers)
         opened.addresses.append(bound.address)
         opened.append(bound.descriptor, at: socket.descriptor)
     }
@@ -57,16 +58,46 @@ private func openAll(_ plan: Plan, _ leftovers: inout Leftovers) throws(Failure)
     return opened
 }
 
+/// With `--app`: registers the copy, listens, and starts the helper. Answers where the target is to say that it is ready.
+private func handOver(_ plan: Plan, _ opened: inout Opened) throws(Failure) -> ByteString? {
+    guard let app = plan.app else { return nil }
+    var enrolment = try enrol(
+        app, plan, opened.placements, opened.addresses, channel: try ReadinessChannel.make(app.readiness))
+    try startHelper(enrolment, opened.placements)
+    if case .descriptor(let number) = app.readiness, let end = enrolment.channel.takeWriteEnd() {
+        opened.append(end, at: number)
+    }
+    return enrolment.channel.notifySocketName
+}
+
+/// The socket as it is bound first: clients find it only when its copy is ready.
+private func hidden(_ socket: SocketPlan) throws(Failure) -> SocketPlan {
+    var hidden = socket
+    hidden.isListening = false
+    if let path = socket.address.path {
+        let name: ByteString = "\(directory(of: path))/.\(lastComponent(of: path)).\(getpid())"
+        guard name.count <= SocketAddress.longestPath else {
+            throw .usage(
+                "bind", socket.object, "the path is too long for the name beside it that each generation needs",
+                remedy: "at most \(SocketAddress.longestPath - 12) bytes")
+        }
+        hidden.address = .unix(name)
+    }
+    return hidden
+}
+
 /// The steps after which there is no way back.
-private func finish(_ plan: Plan, _ opened: consuming Opened, _ leftovers: consuming Leftovers) -> Failure {
+private func finish(
+    _ plan: Plan, _ opened: consuming Opened, _ leftovers: consuming Leftovers, _ readiness: ByteString?
+) -> Failure {
     guard !leftovers.isEmpty, plan.identity.user != nil || plan.chroot != nil else {
-        let failure = dropAndExecute(plan, opened)
+        let failure = dropAndExecute(plan, opened, readiness)
         leftovers.remove()
         return failure
     }
     do throws(Failure) {
         let cleaner = try Cleaner(leftovers)
-        let failure = dropAndExecute(plan, opened)
+        let failure = dropAndExecute(plan, opened, readiness)
         cleaner.cleanUp()
         return failure
     } catch {
@@ -74,18 +105,23 @@ private func finish(_ plan: Plan, _ opened: consuming Opened, _ leftovers: consu
     }
 }
 
-private func dropAndExecute(_ plan: Plan, _ opened: consuming Opened) -> Failure {
+private func dropAndExecute(_ plan: Plan, _ opened: consuming Opened, _ readiness: ByteString?) -> Failure {
     do throws(Failure) {
         if let path = plan.chroot { try changeRoot(path) }
         try changeIdentity(plan.identity)
         if let path = plan.chdir { try changeDirectory(path) }
         if let mask = plan.umask { _ = umask(mask) }
         if plan.noNewPrivileges { try forbidNewPrivileges() }
-        let announcement = announce(plan, opened.addresses)
+        var announcement = announce(plan, opened.addresses)
+        if plan.app != nil { announcement.setReadiness(readiness) }
         let environment = buildEnvironment(
             plan, caller: callersEnvironment(), addresses: opened.addresses, announcement: announcement)
         let command = plan.command.map { $0.filled(opened.addresses) } + announcement.arguments
         try placeDescriptors(&opened.placements, keeping: plan.keptDescriptors)
+        if plan.files.contains(where: { $0.request.truncates }) {
+            // There is no way back from emptying a file: not for a mistake in the command's name.
+            if let failure = checkTarget(command, environment: environment) { return failure }
+        }
         for file in plan.files where file.request.truncates {
             try step("truncate", file.path) { () throws(Errno) in try uninterrupted { ftruncate(file.descriptor, 0) } }
         }

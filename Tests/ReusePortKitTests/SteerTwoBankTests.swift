@@ -107,11 +107,11 @@ final class SteerTwoBankTests {
     @Test(arguments: [
         (TestHost.loopback, TestHost.loopback), (.v6, .v6), (.dualStack, .loopback), (.dualStack, .v6),
     ])
-    func aProbeGoesToTheNextGeneration(host: TestHost, source: TestHost) throws {
+    func aProbeReachesItsSlotOnly(host: TestHost, source: TestHost) throws {
         let both = try members("blue", "green", on: host)
         let steered = try Steered(both[0], by: selector)
         try steered.place([both[0]], in: .first)
-        try steered.place([both[1]], in: .second)
+        try steered.slots.place(both[1].descriptor, in: .probe)
         let probe = try TestSocket("probe", source)
         try probe.bind()
         var word = Selector(liveCount: 1, nextCount: 1, probePort: try probe.port)
@@ -121,7 +121,7 @@ final class SteerTwoBankTests {
         try probe.connect(to: source, port: steered.port)
         #expect(try arrivals(1, at: both) == ["green": 1], "the probe's port")
 
-        // The other bank, with the canary open the wrong way.
+        // Whatever else the word says.
         word = word.cutOver
         word.canaryShare = 65535
         let second = try TestSocket("probe", source)
@@ -129,14 +129,14 @@ final class SteerTwoBankTests {
         word.probePort = try second.port
         try selector.store(word)
         try second.connect(to: source, port: steered.port)
-        #expect(try arrivals(1, at: both) == ["blue": 1], "the other way round")
+        #expect(try arrivals(1, at: both) == ["green": 1], "after a cutover")
     }
 
     @Test func whoHasTheProbesPortButNotItsAddressIsAClient() throws {
         let both = try members("blue", "green")
         let steered = try Steered(both[0], by: selector)
         try steered.place([both[0]], in: .first)
-        try steered.place([both[1]], in: .second)
+        try steered.slots.place(both[1].descriptor, in: .probe)
         let probe = try TestSocket("probe", .loopback)
         try probe.bind()
         try selector.store(Selector(liveCount: 1, nextCount: 1, probePort: try probe.port))
@@ -155,7 +155,7 @@ final class SteerTwoBankTests {
             let both = try members("blue", "green", on: .v6)
             let steered = try Steered(both[0], by: selector)
             try steered.place([both[0]], in: .first)
-            try steered.place([both[1]], in: .second)
+            try steered.slots.place(both[1].descriptor, in: .probe)
             try selector.store(Selector(liveCount: 1, nextCount: 1, probePort: 40001))
             return try (hosts + [.v6]).map { host in
                 let held = try clients(1, to: steered.port, from: host, sourcePort: 40001)
@@ -166,7 +166,7 @@ final class SteerTwoBankTests {
     }
 
     @Test(arguments: [UInt16(0), 1])
-    func aProbeIsRefusedIfNobodyIsNext(count: UInt16) throws {
+    func aProbeIsRefusedIfItsSlotIsEmpty(count: UInt16) throws {
         let both = try members("blue", "starting")
         let steered = try Steered(both[0], by: selector)
         try steered.place([both[0]], in: .first)

@@ -103,3 +103,39 @@ func changeOwner(of file: borrowing Descriptor, owner: UInt32?, group: UInt32?) 
     try checked(
         fchownat(file.number, "", owner ?? UInt32.max, group ?? UInt32.max, CLINUX_AT_EMPTY_PATH))
 }
+
+/// renameat(2) within one directory, over what is there.
+func rename(_ name: ByteString, to other: ByteString, in directory: borrowing Descriptor) throws(Errno) {
+    let number = directory.number
+    try name.withCString { name throws(Errno) in
+        try other.withCString { other throws(Errno) in try checked(renameat(number, name, number, other)) }
+    }
+}
+
+/// write(2) until all is written.
+func writeAll(_ text: ByteString, to file: borrowing Descriptor) throws(Errno) {
+    let number = file.number
+    var written = 0
+    while written < text.count {
+        written += try uninterrupted {
+            text.bytes.withUnsafeBytes { write(number, $0.baseAddress! + written, $0.count - written) }
+        }
+    }
+}
+
+/// readdir(3): the names in a directory, without `.` and `..`.
+func entryNames(of directory: borrowing Descriptor) -> [ByteString] {
+    // The stream needs a descriptor, and a place to read from, of its own.
+    guard let own = try? open(".", in: directory, O_RDONLY | O_DIRECTORY).release() else { return [] }
+    guard let stream = fdopendir(own) else {
+        close(own)
+        return []
+    }
+    defer { closedir(stream) }
+    var names: [ByteString] = []
+    while let entry = readdir(stream) {
+        let name = ByteString(cString: clinux_entry_name(entry))
+        if name != "." && name != ".." { names.append(name) }
+    }
+    return names
+}

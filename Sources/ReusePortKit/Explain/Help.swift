@@ -7,6 +7,9 @@ public func help(_ topic: Option.Topic?) -> ByteString {
     case .privileges: options(of: .privileges) + privilegeHelp
     case .environment: options(of: .environment) + environmentHelp
     case .dialects: options(of: .dialects) + dialectHelp
+    case .apps: options(of: .apps)
+    case .retire: options(of: .retire) + retireHelp
+    case .verbs: verbHelp
     case .config: options(of: .config) + configHelp
     case .codes: codeHelp
     }
@@ -49,8 +52,11 @@ private let overview: ByteString = """
       reuseport-exec --socket http:0.0.0.0:80 --user app -- node app.js
       reuseport-exec --socket http:*:80 -- uvicorn app:app --fd {fd:http}
 
-    Topics of --help: sockets files privileges environment dialects config
-    codes. The manual: man reuseport-exec.
+      reuseport-exec --app web --socket http:0.0.0.0:80 -- node app.js
+    With --app it takes over from the running generation without a loss.
+
+    Topics of --help: sockets files privileges environment dialects apps
+    retire config verbs codes. The manual: man reuseport-exec.
 
     """
 
@@ -127,6 +133,31 @@ private let dialectHelp: ByteString = """
     nodesockd          LISTEN_ON=/run/x.sock NODESOCKD_WORKER_ID
                        NODESOCKD_SUSPENDED NODE_CHANNEL_FD
     Others             {fd:NAME} in the command: --fd {fd:http}
+
+    """
+
+private let retireHelp: ByteString = """
+
+    When the new generation has taken over, the old one is told to stop: its
+    supervisor (runit, s6, systemd) not to start it again, then the copy by
+    its stop signal. Until --stop-timeout it has time to close its listeners;
+    then it is killed. One that has closed them may finish what it is at: the
+    newest --keep-retired generations live on, older ones are ended at the
+    next handoff. With --keep-retired 0 the time is for finishing as well.
+
+    """
+
+private let verbHelp: ByteString = """
+      list, ls                       apps with their generations
+      count [APP]                    how many copies serve
+      state, st [APP]                everything that is known
+      wait APP [--pid P] [--generation L] [--timeout T]
+                                     0 when it has taken over, 1 if it failed
+      check APP [--generation L]     0 if it is live, 1 if not
+      retire APP                     tell the live generation to stop
+      terminate APP [--retired]      end it now, or all retired ones
+    All take --run-dir DIR; list, count and state take --json.
+    After -- a word is never a verb.
 
     """
 

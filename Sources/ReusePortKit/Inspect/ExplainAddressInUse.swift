@@ -51,7 +51,7 @@ public func explainAddressInUse(
 private struct Obstacle {
     let record: SocketRecord
     /// The processes that have it, those that started first in front.
-    let holders: [ProcessStatus]
+    let holders: [SocketHolder]
     /// SO_REUSEPORT; nil if we could not look.
     let shares: Bool?
     /// SO_REUSEADDR; nil if we could not look.
@@ -75,12 +75,12 @@ private func obstacles(to attempt: BindAttempt, in states: SocketStates, _ proc:
         var holders = search?.holders(of: record.inode) ?? []
         // When we have inherited it, whoever else has it is of more interest.
         let own = getpid()
-        if holders.count > 1 { holders.removeAll { $0.process.identity.pid == own } }
+        if holders.count > 1 { holders.removeAll { $0.process.pid == own } }
         let options = sharing(of: record, holders, proc)
         result.append(
             Obstacle(
-                record: record, holders: holders.map { $0.process }, shares: options?.shares,
-                reusesAddress: options?.reusesAddress, couldSearch: search != nil))
+                record: record, holders: holders, shares: options?.shares, reusesAddress: options?.reusesAddress,
+                couldSearch: search != nil))
     }
     return result
 }
@@ -91,11 +91,13 @@ private func sharing(
 ) -> (shares: Bool, reusesAddress: Bool)? {
     for holder in holders {
         do throws(Errno) {
-            let process = try ProcessHandle(to: holder.process.identity, in: proc)
+            let process = try ProcessHandle(to: holder.process, in: proc)
             let socket = try process.borrowDescriptor(holder.descriptor)
             // The process may have closed it meanwhile and opened something else.
             guard try socketCookie(of: socket) == record.cookie else { continue }
-            return (try isOn(SO_REUSEPORT, of: socket), try isOn(SO_REUSEADDR, of: socket))
+            return (
+                try option(socket, SOL_SOCKET, SO_REUSEPORT) != 0, try option(socket, SOL_SOCKET, SO_REUSEADDR) != 0
+            )
         } catch {
             continue
         }
@@ -147,28 +149,31 @@ private func explain(
 private func explainConnection(_ culprit: Obstacle, _ port: UInt16) -> Explanation {
     let record = culprit.record
     let later: ByteString = "try again later, or choose a port outside of net.ipv4.ip_local_port_range"
-    if let process = culprit.holders.first {
+    if let holder = culprit.holders.first {
+        let process = named(holder.process, holder.name)
         return Explanation(
-            "port \(port) is the local port of a connection of \(named(process)) to \(record.remote.description)",
+            "port \(port) is the local port of a connection of \(process) to \(record.remote.description)",
             remedy: later)
     }
     let state = record.state.description
     return Explanation(
         "port \(port) is the local port of a connection to \(record.remote.description) in state \(state)",
-        remedy: later)
+        remedy: "try again in a minute")
 }
 
 /// `pid 1234 (nginx)`, and how many more.
 private func processList(_ obstacles: [Obstacle]) -> (text: ByteString, count: Int, isEmpty: Bool) {
-    var seen: [ProcessStatus] = []
+    var seen: [SocketHolder] = []
     for obstacle in obstacles {
-        for process in obstacle.holders where !seen.contains(process) { seen.append(process) }
+        for holder in obstacle.holders where !seen.contains(where: { $0.process == holder.process }) {
+            seen.append(holder)
+        }
     }
     guard let first = seen.first else { return ("", 0, true) }
-    var text = named(first)
+    var text = named(first.process, first.name)
     if seen.count > 1 { text.append(" and \(seen.count - 1) more") }
     return (text, seen.count, false)
 }
 
 /// `pid 1234 (nginx)`.
-func named(_ process: ProcessStatus) -> ByteString { "pid \(process.identity.pid) (\(process.name))" }
+func named(_ process: ProcessIdentity, _ name: ByteString) -> ByteString { "pid \(process.pid) (\(name))" }

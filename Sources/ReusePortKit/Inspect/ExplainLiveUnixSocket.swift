@@ -19,11 +19,11 @@ public func explainLiveUnixSocket(
         // It has it unless it can be seen not to have it.
         let inodes = try? socketInodes(of: process.identity, in: proc)
         if listeners.isEmpty || inodes.map({ set in listeners.contains { set.contains($0) } }) ?? true {
-            return Explanation("\(named(process)) of \(owner) listens on it", remedy: remedy)
+            return Explanation("\(named(process.identity, process.name)) of \(owner) listens on it", remedy: remedy)
         }
     }
-    if let process = (try? holders(ofSocketInodes: listeners, in: proc))?.found.first?.process {
-        return Explanation("\(named(process)) listens on it, opened by \(owner)", remedy: remedy)
+    if let holder = (try? holders(ofSocketInodes: listeners, in: proc))?.found.first {
+        return Explanation("\(named(holder.process, holder.name)) listens on it, opened by \(owner)", remedy: remedy)
     }
     // 0 is a process in a pid namespace that we are not in.
     if peer.pid == 0 {

@@ -9,16 +9,4 @@ public func socketCookie(of socket: borrowing Descriptor) throws(Errno) -> UInt6
 }
 
 /// fstat(2): the number in `socket:[N]`.
-public func socketInode(of socket: borrowing Descriptor) throws(Errno) -> UInt64 {
-    var status = stat()
-    try checked(fstat(socket.number, &status))
-    return UInt64(status.st_ino)
-}
-
-/// getsockopt(2) at SOL_SOCKET of an option that is on or off.
-func isOn(_ option: Int32, of socket: borrowing Descriptor) throws(Errno) -> Bool {
-    var value: Int32 = 0
-    var size = socklen_t(MemoryLayout<Int32>.size)
-    try checked(getsockopt(socket.number, SOL_SOCKET, option, &value, &size))
-    return value != 0
-}
+public func socketInode(of socket: borrowing Descriptor) throws(Errno) -> UInt64 { try status(of: socket).inode }

@@ -6,12 +6,15 @@ public struct Option: Sendable {
         case user, groups, noGroups, noNewPrivileges, chroot, chdir, umask
         case clearEnvironment, keep, environment
         case pass
+        case app, generation, copies, copy, steering, balance, ready, readyTimeout, settle
+        case stopSignal, stopTimeout, keepRetired, retiredNice, lockTimeout, runDirectory
+        case notifyDescriptor, logDescriptor, quiet, debug
         case config, dryRun, json, help, version
     }
 
     /// The page of `--help` that has it.
     public enum Topic: UInt8, CaseIterable, Sendable {
-        case sockets, files, privileges, environment, dialects, config, codes
+        case sockets, files, privileges, environment, dialects, apps, retire, config, verbs, codes
 
         public var name: ByteString {
             switch self {
@@ -20,6 +23,9 @@ public struct Option: Sendable {
             case .privileges: "privileges"
             case .environment: "environment"
             case .dialects: "dialects"
+            case .apps: "apps"
+            case .retire: "retire"
+            case .verbs: "verbs"
             case .config: "config"
             case .codes: "codes"
             }
@@ -77,6 +83,25 @@ extension Option {
         Option(.keep, "--keep", "NAME", repeatable: true, .environment, "with --clear-env: keep NAME"),
         Option(.environment, "--env", "NAME=VALUE", repeatable: true, .environment, "set a variable"),
         Option(.pass, "--pass", "DIALECT[,DIALECT...]", .dialects, "how descriptors are announced"),
+        Option(.app, "--app", "NAME", .apps, "take over from the running generation of NAME"),
+        Option(.generation, "--generation", "LABEL", .apps, "this generation's label (default: a number)"),
+        Option(.copies, "--copies", "N", .apps, "how many copies make it complete (1)"),
+        Option(.copy, "--copy", "I", .apps, "which of them this is, from 0"),
+        Option(.steering, "--steering", "auto|ebpf|cbpf|off", .apps, "how connections are directed"),
+        Option(.balance, "--balance", "KIND", .apps, "random, client-ip, cpu or hash"),
+        Option(.ready, "--ready", "SPEC", .apps, "how readiness is known (accept)"),
+        Option(.readyTimeout, "--ready-timeout", "TIME", .apps, "until it counts as failed (60s)"),
+        Option(.settle, "--settle", "TIME", .apps, "cbpf: wait before retiring (200ms)"),
+        Option(.lockTimeout, "--lock-timeout", "TIME", .apps, "wait for another handoff (60s)"),
+        Option(.runDirectory, "--run-dir", "DIR", .apps, "where apps are registered"),
+        Option(.notifyDescriptor, "--notify-fd", "N", .apps, "a newline here when it has taken over"),
+        Option(.logDescriptor, "--log-fd", "N", .apps, "the helper's lines go here (2)"),
+        Option(.quiet, "--quiet", nil, .apps, "warnings only"),
+        Option(.debug, "--debug", nil, .apps, "every change of state"),
+        Option(.stopSignal, "--stop-signal", "SIGNAL", .retire, "what tells a copy to stop (TERM)"),
+        Option(.stopTimeout, "--stop-timeout", "TIME", .retire, "until KILL (30s)"),
+        Option(.keepRetired, "--keep-retired", "N", .retire, "generations that may finish (3)"),
+        Option(.retiredNice, "--retired-nice", "N", .retire, "nice value of retired copies"),
         Option(.config, "--config", "FILE", .config, "read options from FILE"),
         Option(.dryRun, "--dry-run", nil, .config, "print the plan, touch nothing"),
         Option(.json, "--json", nil, .config, "with --dry-run: print it as JSON"),

@@ -18,6 +18,9 @@ public struct Options: Sendable {
     public var isDryRun = false
     public var isJSON = false
     public var command: [ByteString] = []
+    /// What goes with `--app`; nil without it.
+    public var app: AppRequest?
+    private var appOptions = AppOptions()
 
     /// `--env NAME=VALUE`, VALUE with its templates.
     public struct Variable: Sendable, Equatable {
@@ -30,18 +33,19 @@ public struct Options: Sendable {
     /// Understands what was written; the command line wins over the file that it names.
     init(_ commandLine: [Setting], command: [ByteString]) throws(Failure) {
         self.command = command
-        for setting in commandLine { try take(setting) }
         if let config = commandLine.first(where: { $0.option.key == .config }) {
             let file = try readConfiguration(config.value)
-            var fromFile = Options()
-            for setting in file.settings where !isOverridden(setting, by: commandLine) {
-                try fromFile.take(setting)
-            }
-            fromFile.command = file.command
-            fromFile.anchor(at: directory(of: config.value))
-            add(fromFile)
-            if self.command.isEmpty { self.command = fromFile.command }
+            self.command = file.command
+            for setting in file.settings where !isOverridden(setting, by: commandLine) { try take(setting) }
+            anchor(at: directory(of: config.value))
         }
+        let fromFile = self
+        self = Options()
+        appOptions = fromFile.appOptions
+        for setting in commandLine { try take(setting) }
+        add(fromFile)
+        self.command = command.isEmpty ? fromFile.command : command
+        app = try appOptions.checked()
         try checkTogether()
     }
 
@@ -92,6 +96,7 @@ public struct Options: Sendable {
     private mutating func take(_ setting: Setting) throws(Failure) {
         do throws(Malformed) {
             if case .file = setting.origin, try applyNiagra(setting.option.key, setting.value) { return }
+            if try appOptions.apply(setting.option, setting.value) { return }
             try apply(setting.option.key, setting.value)
         } catch {
             throw setting.failure(error)
@@ -151,7 +156,7 @@ public struct Options: Sendable {
         case .dryRun: isDryRun = true
         case .json: isJSON = true
         case .config: _ = try required(value, "file's name")
-        case .help, .version: break
+        default: break
         }
     }
 

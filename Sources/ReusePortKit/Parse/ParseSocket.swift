@@ -48,7 +48,7 @@ func parseSocket(_ text: ByteString) throws(Malformed) -> SocketRequest {
     return socket
 }
 
-private let socketOptions: [ByteString] = [
+let socketOptions: [ByteString] = [
     "backlog", "mode", "owner", "group", "fd", "freebind", "bind-dev", "nodelay", "listen",
 ]
 

@@ -4,6 +4,13 @@ import CLinux
 struct Announcement {
     var variables: [(name: ByteString, value: ByteString)] = []
     var arguments: [ByteString] = []
+    /// Variables of the caller's that are not for the target.
+    var removed: [ByteString] = []
+
+    /// Whom the target tells that it is ready: our helper, or nobody; never the supervisor, which the helper tells.
+    mutating func setReadiness(_ socket: ByteString?) {
+        if let socket { set("NOTIFY_SOCKET", socket) } else { removed.append("NOTIFY_SOCKET") }
+    }
 }
 
 /// Puts the plan's descriptors into the words of its dialects, given where the sockets have been bound.
@@ -34,7 +41,7 @@ extension Announcement {
             set("LACTOSERV_FDS", "{\(joined(members, by: ","))}")
         case .nodesockd:
             if let socket = sockets.first(where: { $0.transport == .unix }) { set("LISTEN_ON", socket.address.host) }
-            set("NODESOCKD_WORKER_ID", "0")
+            set("NODESOCKD_WORKER_ID", ByteString(decimal: plan.app?.copy ?? 0))
             set("NODESOCKD_SUSPENDED", "0")
             if let channel = plan.channel { set("NODE_CHANNEL_FD", ByteString(decimal: channel.near)) }
         case .nginx:

@@ -25,6 +25,7 @@ func buildEnvironment(
         replaced.append(name)
         if let value { added.append("\(name)=\(value)") }
     }
+    for name in announcement.removed { set(name, nil) }
     // The first to set a name wins here: strongest first.
     for (name, value) in announcement.variables { set(name, value) }
     for (name, value) in plan.variables { set(name, value.filled(addresses)) }
@@ -47,6 +48,11 @@ func buildEnvironment(
         result.append(entry)
     }
     return result + added
+}
+
+/// getenv(3).
+func environmentVariable(_ name: ByteString) -> ByteString? {
+    name.withCString { getenv($0) }.map { ByteString(cString: $0) }
 }
 
 /// The caller's environment.

@@ -2,17 +2,29 @@ import CLinux
 
 /// execve(2) of the command, looked up in the target's own PATH; returns only to say why it could not be done.
 func executeTarget(_ command: [ByteString], environment: [ByteString]) -> Failure {
-    let program = command[0]
     let arguments = CStrings(command)
     let variables = CStrings(environment)
+    return search(command, environment) { path in execute(path, arguments, variables) }!
+}
+
+/// Whether the target is there and may be executed, as far as that can be known without trying; nil if so.
+func checkTarget(_ command: [ByteString], environment: [ByteString]) -> Failure? {
+    search(command, environment, attempt: executability)
+}
+
+/// Tries the places where the command may be, until one does, and explains why none did.
+private func search(
+    _ command: [ByteString], _ environment: [ByteString], attempt: (ByteString) -> Errno?
+) -> Failure? {
+    let program = command[0]
     if program.contains(UInt8(ascii: "/")) {
-        return explain(execute(program, arguments, variables), program, command, environment)
+        return attempt(program).map { explain($0, program, command, environment) }
     }
     var found: (path: ByteString, reason: Errno)?
     for folder in searchPath(environment) {
         // An empty part is the working directory, by POSIX.
         let path: ByteString = folder.isEmpty ? "./\(program)" : "\(folder)/\(program)"
-        let reason = execute(path, arguments, variables)
+        guard let reason = attempt(path) else { return nil }
         switch reason {
         case .noEntry, .notDirectory, .accessDenied:
             // A script whose interpreter is missing is ENOENT too, and so found.
@@ -23,6 +35,16 @@ func executeTarget(_ command: [ByteString], environment: [ByteString]) -> Failur
     }
     if let found, exists(found.path) { return explain(found.reason, found.path, command, environment) }
     return Failure(.notFound, "execute", program, "it is not in PATH", remedy: "give its full path, or set PATH with --env")
+}
+
+/// access(2): nil if the file may be executed, else the reason that execve(2) would give.
+private func executability(_ path: ByteString) -> Errno? {
+    do throws(Errno) {
+        try path.withCString { path throws(Errno) in try checked(access(path, X_OK)) }
+        return try status(of: open(path, CLINUX_O_PATH)).isDirectory ? .accessDenied : nil
+    } catch {
+        return error
+    }
 }
 
 private func execute(_ path: ByteString, _ arguments: borrowing CStrings, _ variables: borrowing CStrings) -> Errno {

@@ -56,6 +56,8 @@ public struct Plan: Sendable {
     /// The two ends of the Node channel, if a dialect has one.
     public var channel: (near: Int32, far: Int32)?
     public var command: [Template]
+    /// What goes with `--app`; nil without it.
+    public var app: AppRequest?
 
     /// Looks up every name in the options and decides every number. Nothing is opened, bound or changed.
     public init(_ options: Options) throws(Failure) {
@@ -72,6 +74,7 @@ public struct Plan: Sendable {
         keptVariables = options.keptVariables
         dialects = options.dialects ?? (options.sockets.isEmpty && options.files.isEmpty ? [] : [.systemd])
         channel = numbers.channel
+        app = options.app
         variables = []
         command = []
         for variable in options.variables {
@@ -84,6 +87,7 @@ public struct Plan: Sendable {
                 try parseTemplate(argument, in: "argument \(index) of the command", sockets: sockets, files: files))
         }
         try checkDialects(self)
+        if let app { try check(app, self) }
     }
 }
 

@@ -9,7 +9,7 @@ public func setPriority(
     of process: ProcessIdentity, nice: Int32, in proc: ProcFileSystem = ProcFileSystem()
 ) throws(Errno) {
     let directory = try proc.open(process)
-    let tasks = try openEntry("task", in: directory, O_RDONLY | O_DIRECTORY)
+    let tasks = try open("task", in: directory, O_RDONLY | O_DIRECTORY)
     var done: [Int32] = []
     // Bounded, for a program that starts threads faster than we follow would keep us here.
     for _ in 0..<16 {
@@ -33,7 +33,7 @@ public func priorities(
 ) throws(Errno) -> [Int32] {
     let directory = try proc.open(process)
     var result: [Int32] = []
-    for thread in try numbers(in: try openEntry("task", in: directory, O_RDONLY | O_DIRECTORY)) {
+    for thread in try numbers(in: try open("task", in: directory, O_RDONLY | O_DIRECTORY)) {
         let nice = clinux_thread_priority(thread)
         if clinux_errno() == 0 { result.append(nice) }
     }
@@ -46,7 +46,7 @@ public func setOutOfMemoryScore(
     of process: ProcessIdentity, adjustment: Int32, in proc: ProcFileSystem = ProcFileSystem()
 ) throws(Errno) {
     let directory = try proc.open(process)
-    let number = try openEntry("oom_score_adj", in: directory, O_WRONLY)
+    let number = try open("oom_score_adj", in: directory, O_WRONLY)
     let text = ByteString(decimal: adjustment)
     _ = try text.bytes.withUnsafeBufferPointer { bytes throws(Errno) in
         try uninterrupted { CLinux.write(number.number, bytes.baseAddress, bytes.count) }

@@ -15,72 +15,37 @@ public struct ProcFileSystem: Sendable {
     /// A process's directory. What is read through it afterwards is of this very process, and fails with ESRCH once
     /// it has gone, even if its number is used again.
     func open(process pid: Int32) throws(Errno) -> Descriptor {
-        let path: ByteString = "\(root)/\(pid)"
-        return Descriptor(
-            owning: try path.withCString { path throws(Errno) in
-                try uninterrupted { clinux_open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0) }
-            })
+        try ReusePortKit.open("\(root)/\(pid)", O_RDONLY | O_DIRECTORY)
     }
 
     /// The directory of this very process; ESRCH if its number is another's by now.
     func open(_ process: ProcessIdentity) throws(Errno) -> Descriptor {
         let directory = try open(process: process.pid)
-        guard let status = ProcessStatus(parsing: try readEntry("stat", in: directory)), status.identity == process
-        else { throw .noProcess }
+        let line = try readAll(try ReusePortKit.open("stat", in: directory, O_RDONLY), atMost: longestFile)
+        guard let status = ProcessStatus(parsing: line), status.identity == process else { throw .noProcess }
         return directory
     }
 
-    /// All of a file below the root.
+    /// All of a file below the root. These files have no size to ask for: they are read to their end.
     func read(_ name: ByteString) throws(Errno) -> ByteString {
-        let path: ByteString = "\(root)/\(name)"
-        let file = Descriptor(
-            owning: try path.withCString { path throws(Errno) in
-                try uninterrupted { clinux_open(path, O_RDONLY | O_CLOEXEC, 0) }
-            })
-        return try readWhole(file)
+        try readAll(try ReusePortKit.open("\(root)/\(name)", O_RDONLY), atMost: longestFile)
     }
 
     /// The numbers of all processes that may be seen.
     func processes() throws(Errno) -> [Int32] {
-        let directory = Descriptor(
-            owning: try root.withCString { path throws(Errno) in
-                try uninterrupted { clinux_open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0) }
-            })
-        return try numbers(in: directory)
+        try numbers(in: try ReusePortKit.open(root, O_RDONLY | O_DIRECTORY))
     }
 }
 
-/// A file in a directory of /proc.
-func openEntry(_ name: ByteString, in directory: borrowing Descriptor, _ flags: Int32) throws(Errno) -> Descriptor {
-    let number = directory.number
-    return Descriptor(
-        owning: try name.withCString { name throws(Errno) in
-            try uninterrupted { clinux_openat(number, name, flags | O_CLOEXEC, 0) }
-        })
-}
-
-/// All of a file in a directory of /proc. These files have no size to ask for: they are read to their end.
-func readEntry(_ name: ByteString, in directory: borrowing Descriptor) throws(Errno) -> ByteString {
-    try readWhole(try openEntry(name, in: directory, O_RDONLY))
-}
-
-private func readWhole(_ file: borrowing Descriptor) throws(Errno) -> ByteString {
-    let number = file.number
-    var result: [UInt8] = []
-    var chunk = [UInt8](repeating: 0, count: 4096)
-    while true {
-        let count = try uninterrupted { CLinux.read(number, &chunk, 4096) }
-        if count == 0 { return ByteString(result) }
-        result.append(contentsOf: chunk[0..<count])
-    }
-}
+/// Bytes; the longest there can be is a command line, of a quarter of the stack's limit.
+private let longestFile = 1 << 26
 
 /// The entries of a directory that are numbers, and each as readlinkat(2) wants it.
 func forEachNumber(
     in directory: borrowing Descriptor, _ body: (Int32, UnsafePointer<CChar>) -> Bool
 ) throws(Errno) {
     // fdopendir(3) takes the descriptor over, and shares the reading position with the one it comes from.
-    let copy = try openEntry(".", in: directory, O_RDONLY | O_DIRECTORY)
+    let copy = try open(".", in: directory, O_RDONLY | O_DIRECTORY)
     guard let stream = fdopendir(copy.number) else { throw .current }
     _ = copy.release()
     defer { closedir(stream) }

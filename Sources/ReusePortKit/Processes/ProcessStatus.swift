@@ -41,7 +41,7 @@ public func commandName(of pid: Int32, in proc: ProcFileSystem = ProcFileSystem(
 }
 
 /// /proc/PID/cmdline: the arguments, as far as the program has not written over them. Empty for a process that has
-/// ended, and for the kernel's own.
+/// ended, for the kernel's own, and for a moment in the middle of execve(2).
 public func commandLine(of pid: Int32, in proc: ProcFileSystem = ProcFileSystem()) throws(Errno) -> [ByteString] {
     let line = try proc.read("\(pid)/cmdline")
     if line.isEmpty { return [] }

@@ -4,7 +4,9 @@ import CLinux
 public struct SocketHolder: Hashable, Sendable {
     /// The socket's inode.
     public let inode: UInt64
-    public let process: ProcessStatus
+    public let process: ProcessIdentity
+    /// The name of its command.
+    public let name: ByteString
     /// The first descriptor of the process that is this socket.
     public let descriptor: Int32
 }
@@ -24,8 +26,10 @@ public struct SocketHolders: Sendable {
 /// Searches /proc/PID/fd of all processes for sockets with these inodes. ENOENT if /proc is not mounted.
 ///
 /// A socket may have no holder that can be seen: in another pid namespace, hidden by permission, on its way in a
-/// message (SCM_RIGHTS), or the kernel's own. `limit` bounds how many descriptors are looked at (each costs about a
-/// microsecond).
+/// message (SCM_RIGHTS), or the kernel's own. And it may have one for a moment only: a child between fork(2) and
+/// execve(2) has all that its parent has, close-on-exec or not.
+///
+/// `limit` bounds how many descriptors are looked at (each costs about a microsecond).
 public func holders(
     ofSocketInodes inodes: [UInt64], atMost limit: Int = 1_000_000, in proc: ProcFileSystem = ProcFileSystem()
 ) throws(Errno) -> SocketHolders {
@@ -46,9 +50,11 @@ public func holders(
             if error == .accessDenied || error == .notPermitted { result.hidden += 1 }
             continue
         }
-        if !seen.isEmpty, let process = try? ProcessStatus(of: pid, in: proc) {
+        if !seen.isEmpty, let status = try? ProcessStatus(of: pid, in: proc) {
             for one in seen {
-                result.found.append(SocketHolder(inode: one.inode, process: process, descriptor: one.descriptor))
+                result.found.append(
+                    SocketHolder(
+                        inode: one.inode, process: status.identity, name: status.name, descriptor: one.descriptor))
             }
         }
         if left <= 0 {
@@ -56,7 +62,7 @@ public func holders(
             break
         }
     }
-    result.found.sort { $0.process.identity.startTime < $1.process.identity.startTime }
+    result.found.sort { $0.process.startTime < $1.process.startTime }
     return result
 }
 
@@ -82,7 +88,7 @@ public func socketInodes(
 private func forEachSocket(
     of process: borrowing Descriptor, atMost limit: inout Int, _ body: (UInt64, Int32) -> Void
 ) throws(Errno) {
-    let directory = try openEntry("fd", in: process, O_RDONLY | O_DIRECTORY)
+    let directory = try open("fd", in: process, O_RDONLY | O_DIRECTORY)
     let number = directory.number
     try forEachNumber(in: directory) { descriptor, name in
         limit -= 1

@@ -42,9 +42,9 @@ public struct InheritedSockets: ~Copyable {
     ///
     /// - Throws: `Failure` if a variable cannot be understood, or announces a descriptor that is not open.
     public init() throws(Failure) {
-        let announced = environment("LISTEN_FDS")
-        let process = environment("LISTEN_PID")
-        let names = environment("LISTEN_FDNAMES")
+        let announced = environmentVariable("LISTEN_FDS")
+        let process = environmentVariable("LISTEN_PID")
+        let names = environmentVariable("LISTEN_FDNAMES")
         for name in ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "LISTEN_PIDFDID"] as [ByteString] {
             name.withCString { _ = unsetenv($0) }
         }
@@ -105,9 +105,4 @@ extension Failure {
     fileprivate static func misunderstood(_ variable: ByteString, _ value: ByteString) -> Failure {
         Failure(.system, "understand", "\(variable)=\(value)", "it is no number")
     }
-}
-
-/// getenv(3).
-private func environment(_ name: ByteString) -> ByteString? {
-    name.withCString { getenv($0) }.map { ByteString(cString: $0) }
 }

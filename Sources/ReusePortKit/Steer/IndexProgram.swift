@@ -24,6 +24,37 @@ public struct IndexProgram: Equatable, Sendable {
     /// From now on this program steers the whole group of `listener`. EINVAL: it is a TCP socket and not listening.
     public func attach(to listener: borrowing Descriptor) throws(Errno) { try attachFilter(code, to: listener) }
 
+    /// The same, but connections from `probePort` of 127.0.0.1 or ::1 go to the member at `probePlace` alone.
+    public func attach(to listener: borrowing Descriptor, probePort: UInt16, probePlace: UInt32) throws(Errno) {
+        try attachFilter(probing(port: probePort, place: probePlace) + code, to: listener)
+    }
+
+    /// Returns `place` if the packet is a probe, and goes on with what follows if not.
+    private func probing(port: UInt16, place: UInt32) -> [sock_filter] {
+        let ipv6: [sock_filter] = [
+            load(networkHeader + 8), load(networkHeader + 12), load(networkHeader + 16), load(networkHeader + 20),
+        ]
+        var code: [sock_filter] = []
+        // ::1 is three words of 0 and one of 1; each word that differs skips the rest of this part.
+        for (index, word) in ipv6.enumerated() {
+            code.append(word)
+            code.append(unless(equal: index == 3 ? 1 : 0, skip: 2 * (3 - index) + 3))
+        }
+        code.append(operate(Opcode.loadHalf, networkHeader + 40))  // the source port, behind a header without extensions
+        code.append(unless(equal: UInt32(port), skip: 1))
+        code.append(operate(Opcode.returnValue, place))
+        let ipv4: [sock_filter] = [
+            load(networkHeader + 12),
+            unless(equal: 0x7F00_0001, skip: 4),
+            operate(Opcode.loadHeaderLengthToX, networkHeader),
+            operate(Opcode.loadHalfBehindX, networkHeader),
+            unless(equal: UInt32(port), skip: 1),
+            operate(Opcode.returnValue, place),
+        ]
+        return [load(Ancillary.etherType), unless(equal: 0x86DD, skip: code.count + 1)] + code
+            + [sock_filter(code: Opcode.jump, jt: 0, jf: 0, k: UInt32(ipv4.count))] + ipv4
+    }
+
     /// The program for classic BPF's two registers, A and X.
     var code: [sock_filter] {
         var code: [sock_filter] = []
@@ -120,6 +151,10 @@ private enum Opcode {
     /// The scratch memory has 16 words.
     static let storeScratch: UInt16 = 0x02
     static let loadScratchToX: UInt16 = 0x61
+    /// A = half word at the constant
+    static let loadHalf: UInt16 = 0x28
+    static let loadHalfBehindX: UInt16 = 0x48
+    static let returnValue: UInt16 = 0x06
     static let copyToX: UInt16 = 0x07
     static let add: UInt16 = 0x04
     static let multiply: UInt16 = 0x24
@@ -129,6 +164,11 @@ private enum Opcode {
     static let jump: UInt16 = 0x05
     static let jumpIfEqual: UInt16 = 0x15
     static let returnA: UInt16 = 0x16
+}
+
+/// Goes on behind the next `skip` instructions unless A is the value.
+private func unless(equal value: UInt32, skip: Int) -> sock_filter {
+    sock_filter(code: Opcode.jumpIfEqual, jt: 0, jf: UInt8(skip), k: value)
 }
 
 private func load(_ offset: UInt32) -> sock_filter { operate(Opcode.load, offset) }

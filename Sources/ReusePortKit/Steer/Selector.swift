@@ -5,8 +5,10 @@ public enum Bank: UInt8, Equatable, Sendable {
 
     public var other: Bank { self == .first ? .second : .first }
 
-    /// How many slots a bank has, and so how many copies a generation.
+    /// How many slots a bank has.
     public static let size = 256
+    /// How many copies a generation can have: the last slot is for probes.
+    public static let copies = 255
 }
 
 /// Who gets the next connection: the word that all selection programs of an app read for each one.
@@ -23,7 +25,7 @@ public struct Selector: Equatable, Sendable {
     /// How many of 65536 connections go to the next bank. With `Balance.clientIP` it is a share of the clients instead:
     /// each stays with the generation it has met.
     public var canaryShare: UInt16
-    /// A connection from this port of 127.0.0.1 or ::1 is a probe, and goes to the next bank.
+    /// A connection from this port of 127.0.0.1 or ::1 is a probe, and goes to the probe's slot.
     public var probePort: UInt16?
 
     public init(

@@ -10,6 +10,9 @@ public struct Slot: Hashable, Sendable {
         self.copy = copy
     }
 
+    /// The last slot of all is no copy's: whoever is in it is reached by probes, and by nobody else.
+    public static let probe = Slot(.second, copy: 255)
+
     var key: UInt32 { UInt32(bank.rawValue) * UInt32(Bank.size) + UInt32(copy) }
 }
 

@@ -2,7 +2,7 @@
 /// says. Needs CAP_BPF and CAP_NET_ADMIN, and Linux 5.14.
 ///
 /// For each new connection, and each whose listener closed before it was accepted:
-///  - A probe goes to the next bank. It is refused if no copy is there, rather than answered by another generation.
+///  - A probe goes to the slot that is kept for it. It is refused if no copy is there, rather than answered by another.
 ///  - The canary share of the others goes to the next bank, all else to the live one. Connections that lost their
 ///    listener always go to the live one. (A probe among them may be half-open, then it is still known; or waiting to
 ///    be accepted, then it is not: who probes must see that the copy still lives when the answer is there.)
@@ -87,7 +87,6 @@ extension TwoBankProgram {
     ) throws(Assembler.Mistake) -> [Instruction] {
         var code = Assembler()
         let canary = code.label()
-        let next = code.label()
         let live = code.label()
         let selected = code.label()
         let nobody = code.label()
@@ -102,7 +101,7 @@ extension TwoBankProgram {
         code.shiftRight(bank, 4)  // its first slot is 256 times that
         code.and(bank, Int32(Bank.size))  // nothing else
 
-        writeProbe(&code, orElse: canary, next: next)
+        writeProbe(&code, slots: slots, orElse: canary, selected: selected, nobody: nobody)
 
         code.place(canary)
         code.copy(word, to: .r1)  // the share of the canary
@@ -114,7 +113,6 @@ extension TwoBankProgram {
         code.load(.double, .r1, from: context, Context.migratingSocket)  // has this one lost its listener?
         code.jump(to: live, if: .r1, .notEqual, 0)  // then no experiments
 
-        code.place(next)
         code.xor(bank, Int32(Bank.size))  // the other bank
         code.shiftRight(word, 16)  // its count stands 16 bits above that of the live one
 
@@ -127,12 +125,7 @@ extension TwoBankProgram {
 
         for attempt in 1...attempts {
             code.store(.word, pick, to: .r10, Stack.slot)  // helpers take keys by address
-            code.copy(context, to: .r1)
-            code.setMap(.r2, to: slots)
-            code.copy(.r10, to: .r3)  // the address of the slot's number
-            code.add(Int32(Stack.slot), to: .r3)
-            code.set(.r4, to: 0)  // no flags
-            code.call(.selectListener)
+            writeSelection(&code, slots: slots)
             code.jump(to: selected, if: .r0, .equal, 0)  // else the slot is empty
             guard attempt < attempts else { break }
             let inside = code.label()
@@ -203,8 +196,11 @@ extension TwoBankProgram {
         }
     }
 
-    /// Goes to `next` for a probe and to `orElse` for all else.
-    private static func writeProbe(_ code: inout Assembler, orElse: Assembler.Label, next: Assembler.Label) {
+    /// Directs a probe to the probe's slot, and goes to `orElse` for all else.
+    private static func writeProbe(
+        _ code: inout Assembler, slots: Int32, orElse: Assembler.Label, selected: Assembler.Label,
+        nobody: Assembler.Label
+    ) {
         let ipv6 = code.label()
         let found = code.label()
         code.load(.double, .r1, from: context, Context.data)  // the TCP or UDP header
@@ -234,8 +230,21 @@ extension TwoBankProgram {
         code.setWide(.r2, to: UInt64(1).bigEndian)  // and the interface 1
         code.jump(to: orElse, if: .r1, .notEqual, .r2)
         code.place(found)
-        code.store(.word, value: Verdict.drop, to: .r10, Stack.verdict)  // no other generation may answer it
-        code.jump(to: next)
+        code.store(.word, value: Verdict.drop, to: .r10, Stack.verdict)  // nobody else may answer it
+        code.store(.word, value: Int32(Slot.probe.key), to: .r10, Stack.slot)
+        writeSelection(&code, slots: slots)
+        code.jump(to: selected, if: .r0, .equal, 0)
+        code.jump(to: nobody)
+    }
+
+    /// Selects the listener in the slot whose number is on the stack; r0 is 0 if there is one.
+    private static func writeSelection(_ code: inout Assembler, slots: Int32) {
+        code.copy(context, to: .r1)
+        code.setMap(.r2, to: slots)
+        code.copy(.r10, to: .r3)  // the address of the slot's number
+        code.add(Int32(Stack.slot), to: .r3)
+        code.set(.r4, to: 0)  // no flags
+        code.call(.selectListener)
     }
 
     /// Copies the source address from the IP header to the stack; goes to `orElse` if there is no such header.

@@ -4,6 +4,7 @@
 //
 //   argv0 NAME            the program's argv[0]
 //   block N, ignore N     signal N
+//   capabilities ambient  keeps those of a launcher in every way: inheritable, ambient, not cleared by setuid(2)
 //   capabilities none     drops every capability, and root's claim to get them back
 //   chdir PATH            working directory
 //   close N               closes descriptor N
@@ -82,6 +83,19 @@ static void set_groups(char *list) {
     if (setgroups(count, groups)) fail("setgroups");
 }
 
+static void keep_capabilities(void) {
+    // SETGID, SETUID, NET_BIND_SERVICE
+    static const int kept[] = {6, 7, 10};
+    struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct data[2];
+    if (syscall(SYS_capget, &header, data)) fail("capget");
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) data[0].inheritable |= 1U << kept[i];
+    if (syscall(SYS_capset, &header, data)) fail("capset");
+    if (prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP)) fail("securebits");
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+        if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, kept[i], 0, 0)) fail("ambient");
+}
+
 static void fill(size_t size) {
     size_t used = 0;
     for (char **entry = environ; *entry; entry++) used += strlen(*entry) + 1 + sizeof *entry;
@@ -120,6 +134,7 @@ int main(int argc, char **argv) {
         if (!strcmp(step, "argv0")) first = value;
         else if (!strcmp(step, "block")) sigaddset(&blocked, number);
         else if (!strcmp(step, "ignore")) signal(number, SIG_IGN);
+        else if (!strcmp(step, "capabilities") && !strcmp(value, "ambient")) keep_capabilities();
         else if (!strcmp(step, "capabilities")) {
             struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
             struct __user_cap_data_struct data[2];

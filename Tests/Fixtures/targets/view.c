@@ -58,8 +58,22 @@ static void descriptor(int fd) {
         option(fd, SOL_SOCKET, SO_REUSEPORT), option(fd, SOL_SOCKET, SO_REUSEADDR),
         option(fd, IPPROTO_IPV6, IPV6_V6ONLY), option(fd, IPPROTO_TCP, TCP_NODELAY));
     text(key, line);
+    struct tcp_info info;
+    socklen_t length = sizeof info;
+    if (option(fd, SOL_SOCKET, SO_ACCEPTCONN) == 1 && !getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length)) {
+        // For a listener, this field is the backlog (tcp_get_info in the kernel).
+        snprintf(key, sizeof key, "backlog:%d", fd);
+        snprintf(line, sizeof line, "%u", info.tcpi_sacked);
+        text(key, line);
+    }
+    char device[64] = "";
+    length = sizeof device;
+    if (!getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, &length)) {
+        snprintf(key, sizeof key, "device:%d", fd);
+        text(key, device);
+    }
     struct sockaddr_storage address;
-    socklen_t length = sizeof address;
+    length = sizeof address;
     memset(&address, 0, sizeof address);
     if (getsockname(fd, (struct sockaddr *)&address, &length)) return;
     if (address.ss_family == AF_INET || address.ss_family == AF_INET6) {

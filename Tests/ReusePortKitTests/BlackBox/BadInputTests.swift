@@ -23,7 +23,8 @@ func expectFailure(
     #expect(outcome.exit == exit, sourceLocation: location)
     expectOneLine(outcome, location)
     let expected = "reuseport-exec: fatal: unable to \(message)\n"
-    #expect(matches(outcome.errors, expected), "expected \(expected)but got \(outcome.errors)", sourceLocation: location)
+    #expect(
+        matches(outcome.errors, expected), "expected \(expected)but got \(outcome.errors)", sourceLocation: location)
 }
 
 /// Everything that can be wrong with what was typed: one line that says what to do, and exit code 100.
@@ -39,7 +40,8 @@ func expectFailure(
         // Options
         Case("--sokcet", "x", says: "parse option --sokcet: there is no such option; did you mean --socket?"),
         Case("--sockets=x:y", says: "parse option --sockets: there is no such option; did you mean --socket?"),
-        Case("--no-new-priv", says: "parse option --no-new-priv: there is no such option; did you mean --no-new-privs?"),
+        Case(
+            "--no-new-priv", says: "parse option --no-new-priv: there is no such option; did you mean --no-new-privs?"),
         Case("--xyzzyxyzzy", says: "parse option --xyzzyxyzzy: there is no such option; see reuseport-exec --help"),
         Case("-x", says: "parse option -x: there is no such option; …"),
         Case("-u", "nobody", says: "parse option -u: there is no such option; …"),
@@ -55,9 +57,14 @@ func expectFailure(
         // Addresses, with the part that is wrong
         Case("--socket", "http", says: "parse --socket http: the name is missing; write NAME:ADDRESS, …"),
         Case("--socket", ":127.0.0.1:80", says: "parse --socket :127.0.0.1:80: the name is missing; …"),
-        Case("--socket", "h:80", says: "parse --socket h:80: the port is missing in '80'; for all addresses write *:80"),
-        Case("--socket", "h:1.2.3.4", says: "parse --socket h:1.2.3.4: the port is missing in '1.2.3.4'; write 1.2.3.4:PORT"),
-        Case("--socket", "h:localhost:80", says: "parse --socket h:localhost:80: 'localhost' is no IPv4 address; names are not looked up; …"),
+        Case(
+            "--socket", "h:80", says: "parse --socket h:80: the port is missing in '80'; for all addresses write *:80"),
+        Case(
+            "--socket", "h:1.2.3.4",
+            says: "parse --socket h:1.2.3.4: the port is missing in '1.2.3.4'; write 1.2.3.4:PORT"),
+        Case(
+            "--socket", "h:localhost:80",
+            says: "parse --socket h:localhost:80: 'localhost' is no IPv4 address; names are not looked up; …"),
         Case("--socket", "h:256.0.0.1:80", says: "…: '256.0.0.1' is no IPv4 address; …"),
         Case("--socket", "h:0127.0.0.1:80", says: "…: '0127.0.0.1' is no IPv4 address; …"),
         Case("--socket", "h:127.1:80", says: "…: '127.1' is no IPv4 address; …"),
@@ -73,11 +80,15 @@ func expectFailure(
         Case("--socket", "h:[::1]", says: "…: the port is missing; write [::1]:PORT"),
         Case("--socket", "h:[::g]:80", says: "…: '::g' is no IPv6 address"),
         Case("--socket", "h:[fe80::1%]:80", says: "…: the interface behind % is missing"),
-        Case("--socket", "h:[fe80::1%nosuchif]:80", says: "find interface nosuchif of socket h: there is no such interface"),
+        Case(
+            "--socket", "h:[fe80::1%nosuchif]:80",
+            says: "find interface nosuchif of socket h: there is no such interface"),
         Case("--socket", "h:unix:", says: "…: the path is missing; write unix:/run/NAME.sock"),
         Case("--socket", "h:unix:@x", says: "…: abstract names …"),
         Case("--socket", "h:unix:/run/x/", says: "…: the path ends in a slash"),
-        Case("--socket", ByteString("h:unix:/" + String(repeating: "x", count: 107)), says: "bind socket h to unix:/xxx…: the path has 108 bytes, and a unix socket's may have 107"),
+        Case(
+            "--socket", ByteString("h:unix:/" + String(repeating: "x", count: 107)),
+            says: "bind socket h to unix:/xxx…: the path has 108 bytes, and a unix socket's may have 107"),
         Case("--socket", "h:udp:80", says: "…: the port is missing in '80'; …"),
         // Socket options
         Case("--socket", "h:*:0,backlgo=5", says: "…: there is no socket option 'backlgo'; did you mean backlog?"),
@@ -96,28 +107,45 @@ func expectFailure(
         Case("--socket", "h:*:0,listen=yes", says: "…: 'listen=yes' is not understood; write listen=no"),
         Case("--socket", "h:*:0,freebind=1", says: "…: 'freebind' takes no value"),
         Case("--socket", "h:*:0,fd=x", says: "…: 'x' is no descriptor number"),
-        Case("--socket", "h:*:0,bind-dev=interfacewithlongname", says: "…: 'interfacewithlongname' is too long for an interface; …"),
-        Case("--socket", "h:unix:/x,owner=no-such-user-here", says: "find user no-such-user-here: there is no such user; …"),
-        Case("--socket", "h:unix:/x,group=no-such-group-here", says: "find group no-such-group-here: there is no such group; …"),
+        Case(
+            "--socket", "h:*:0,bind-dev=interfacewithlongname",
+            says: "…: 'interfacewithlongname' is too long for an interface; …"),
+        Case(
+            "--socket", "h:unix:/x,owner=no-such-user-here",
+            says: "find user no-such-user-here: there is no such user; …"),
+        Case(
+            "--socket", "h:unix:/x,group=no-such-group-here",
+            says: "find group no-such-group-here: there is no such group; …"),
         // Files
         Case("--file", "key", says: "parse --file key: the name is missing; write NAME:PATH"),
         Case("--file", "key:", says: "parse --file key:: the path is missing"),
-        Case("--file", "key:/x:q", says: "parse --file key:/x:q: 'q' is no flag; the flags are r, w, rw, a, create, excl, trunc; a path with a colon needs its flags written: PATH:r"),
+        Case(
+            "--file", "key:/x:q",
+            says:
+                "parse --file key:/x:q: 'q' is no flag; the flags are r, w, rw, a, create, excl, trunc; "
+                + "a path with a colon needs its flags written: PATH:r"
+        ),
         Case("--file", "key:/x:r,w", says: "…: more than one of r, w, rw, a in 'r,w'"),
         Case("--file", "key:/x:w,excl", says: "…: 'excl' goes with 'create'"),
         Case("--file", "key:/x:r,trunc", says: "…: 'trunc' needs w, rw or a"),
         // Names
-        Case("--socket", "a:*:0", "--socket", "a:*:0", says: "parse name a: it is given twice; every socket and file needs its own name"),
+        Case(
+            "--socket", "a:*:0", "--socket", "a:*:0",
+            says: "parse name a: it is given twice; every socket and file needs its own name"),
         Case("--socket", "a b:*:0", "--file", "a b:/etc/passwd", says: "parse name a b: it is given twice; …"),
         Case("--file", "\"\n:/x", "--file", "\"\n:/y", says: "parse name \"\\n: it is given twice; …"),
         // Descriptors
-        Case("--socket", "a:*:0,fd=5", "--socket", "b:*:0,fd=5", says: "place socket b at descriptor 5: another socket has fd=5"),
+        Case(
+            "--socket", "a:*:0,fd=5", "--socket", "b:*:0,fd=5",
+            says: "place socket b at descriptor 5: another socket has fd=5"),
         Case("--socket", "a:*:0,fd=5", "--keep-fd", "5", says: "place socket a at descriptor 5: --keep-fd 5 has it"),
         Case("--keep-fd", "2", says: "parse --keep-fd 2: 0, 1 and 2 are always kept"),
         Case("--keep-fd", "x", says: "parse --keep-fd x: 'x' is no descriptor number"),
         Case("--keep-fd", "9", "--keep-fd", "9", says: "parse --keep-fd 9: descriptor 9 is named twice"),
         // Users and groups
-        Case("--user", "no-such-user-here", says: "find user no-such-user-here: there is no such user; see getent passwd"),
+        Case(
+            "--user", "no-such-user-here", says: "find user no-such-user-here: there is no such user; see getent passwd"
+        ),
         Case("--user", "nobody:no-such-group-here", says: "find group no-such-group-here: there is no such group; …"),
         Case("--user", "", says: "parse --user …: the user is empty"),
         Case("--user", ":daemon", says: "parse --user :daemon: the user's name is empty"),
@@ -137,13 +165,20 @@ func expectFailure(
         Case("--env", "=x", says: "parse --env =x: this is not NAME=VALUE"),
         Case("--env", "A=1", "--env", "A=2", says: "parse --env A=2: variable A is set twice"),
         Case("--clear-env", "--keep", "A=1", says: "parse --keep A=1: a name has no ="),
-        Case("--pass", "systemdd", says: "parse --pass systemdd: there is no dialect 'systemdd'; did you mean systemd?"),
-        Case("--pass", "quuxquux", says: "parse --pass quuxquux: there is no dialect 'quuxquux'; the dialects are systemd, …"),
+        Case(
+            "--pass", "systemdd", says: "parse --pass systemdd: there is no dialect 'systemdd'; did you mean systemd?"),
+        Case(
+            "--pass", "quuxquux",
+            says: "parse --pass quuxquux: there is no dialect 'quuxquux'; the dialects are systemd, …"),
         Case("--pass", "nginx,nginx", says: "parse --pass nginx,nginx: dialect 'nginx' is named twice"),
         Case("--pass", "", says: "parse --pass …: there is no dialect ''; …"),
         Case("--chroot", "", says: "parse --chroot …: the directory is empty"),
-        Case("--env", "A={fd:x}", says: "fill in {fd:x} in --env A: no socket or file has this name; for a literal brace write {{"),
-        Case("--socket", "u:unix:/x", "--env", "A={port:u}", says: "fill in {port:u} in --env A: a unix socket has no port"),
+        Case(
+            "--env", "A={fd:x}",
+            says: "fill in {fd:x} in --env A: no socket or file has this name; for a literal brace write {{"),
+        Case(
+            "--socket", "u:unix:/x", "--env", "A={port:u}",
+            says: "fill in {port:u} in --env A: a unix socket has no port"),
         Case("--socket", "a:*:0", "--env", "A={path:a}", says: "fill in {path:a} in --env A: this socket has no path"),
     ]
 
@@ -162,7 +197,8 @@ func expectFailure(
         expectFailure(try box.run(["--", ""]), 100, "run: the command's name is empty; …")
     }
 
-    @Test(arguments: Option.all.filter { $0.value != nil && $0.key != .help }.map { ByteString(stringLiteral: $0.name) })
+    @Test(
+        arguments: Option.all.filter { $0.value != nil && $0.key != .help }.map { ByteString(stringLiteral: $0.name) })
     func missingValue(option: ByteString) throws {
         let outcome = try Sandbox().run([option])
         expectFailure(outcome, 100, "parse \(option.text): the value is missing; write \(option.text) …")
@@ -235,18 +271,24 @@ func expectFailure(
         let holder = try Endpoint.bound(.v4(0))
         try fail(
             ["--socket", "http:127.0.0.1:\(holder.port)"], 111,
-            "bind socket http to 127.0.0.1:\(holder.port): address already in use…\(getpid())…\(ownName)…")
+            "bind socket http to 127.0.0.1:\(holder.port): "
+                + "port \(holder.port) is held by pid \(getpid()) (\(ownName)), "
+                + "which does not share it; stop it, choose another port, or have it set SO_REUSEPORT")
     }
 
     @Test func takenBySharingSocketOfAnother() throws {
         try Tool.requireRoot()
         let port = try freePort()
         let holder = try box.start(
-            ["--socket", "http:127.0.0.1:\(port)", "/bin/sh", "-c", "echo ready; exec sleep 1000"], [.user(65534, 65534)])
+            ["--socket", "http:127.0.0.1:\(port)", "/bin/sh", "-c", "echo ready; exec sleep 1000"],
+            [.user(65534, 65534)])
         #expect(try holder.line() == "ready")
         try fail(
             ["--socket", "http:127.0.0.1:\(port)"], 111,
-            "bind socket http to 127.0.0.1:\(port): address already in use…uid 65534…")
+            "bind socket http to 127.0.0.1:\(port): "
+                + "port \(port) is held by sockets of uid 65534 (nobody), pid \(holder.pid) "
+                + "(sleep), that share it, but every generation must bind under the same uid; "
+                + "stop it, or start this as uid 65534 (nobody) instead of uid 0")
     }
 
     /// The one it would share with is of another user: the other way round, without the right to look into it.
@@ -254,7 +296,11 @@ func expectFailure(
         try Tool.requireRoot()
         let holder = try Endpoint.bound(.v4(0), share: true)
         let outcome = try box.run(["--socket", "http:127.0.0.1:\(holder.port)", "/bin/true"], [.user(65534, 65534)])
-        expectFailure(outcome, 111, "bind socket http to 127.0.0.1:\(holder.port): address already in use…uid 0…")
+        expectFailure(
+            outcome, 111,
+            "bind socket http to 127.0.0.1:\(holder.port): "
+                + "port \(holder.port) is held by a socket of uid 0 (root), …, and every "
+                + "generation must bind under the same uid; run as root to see which process that is")
     }
 
     @Test func takenWithoutProc() throws {
@@ -262,7 +308,8 @@ func expectFailure(
         let holder = try Endpoint.bound(.v4(0))
         try fail(
             ["--socket", "http:127.0.0.1:\(holder.port)"], 111,
-            "bind socket http to 127.0.0.1:\(holder.port): address already in use…", [.withoutProc])
+            "bind socket http to 127.0.0.1:\(holder.port): port \(holder.port) is held by a socket of uid 0 (root), …, "
+                + "which does not share it; mount /proc to see which process that is", [.withoutProc])
     }
 
     @Test func privilegedPort() throws {
@@ -272,7 +319,9 @@ func expectFailure(
         ]
         expectFailure(
             try box.run(["--socket", "http:127.0.0.1:80", "/bin/true"], steps), 111,
-            "bind socket http to 127.0.0.1:80: permission denied; …1024…root…CAP_NET_BIND_SERVICE…ip_unprivileged_port_start…")
+            "bind socket http to 127.0.0.1:80: permission denied; …1024…"
+                + "root…CAP_NET_BIND_SERVICE…ip_unprivileged_port_start…"
+        )
         let allowed: [Step] = [
             .networkNamespace, .sysctl("net/ipv4/ip_unprivileged_port_start=80"), .user(65534, 65534),
         ]
@@ -292,7 +341,9 @@ func expectFailure(
     @Test func addressOfAnotherHost() throws {
         try fail(
             ["--socket", "http:192.0.2.77:0"], 111,
-            "bind socket http to 192.0.2.77:0: cannot assign requested address; 192.0.2.77 is no address of this host; …")
+            "bind socket http to 192.0.2.77:0: cannot assign requested address; "
+                + "192.0.2.77 is no address of this host; …"
+        )
         try fail(["--socket", "http:[2001:db8::77]:0"], 111, "bind socket http to [2001:db8::77]:0: cannot assign…")
     }
 
@@ -313,11 +364,14 @@ func expectFailure(
         let far: [ByteString] = ["--socket", "a:127.0.0.1:0,fd=500", "--pass", "nginx"]
         try fail(far, 111, "…ulimit -n", [.descriptorLimit(256)])
         expectFailure(
-            try box.run(far + ["/bin/true"], [.descriptorLimit(256)]), 111, "move a descriptor to 500: …; the number is beyond ulimit -n")
+            try box.run(far + ["/bin/true"], [.descriptorLimit(256)]), 111,
+            "move a descriptor to 500: …; the number is beyond ulimit -n")
     }
 
     @Test func keptDescriptorThatIsNotOpen() throws {
-        try fail(["--keep-fd", "77"], 111, "keep descriptor 77: bad file descriptor; the caller has not opened it", [.umask("022")])
+        try fail(
+            ["--keep-fd", "77"], 111, "keep descriptor 77: bad file descriptor; the caller has not opened it",
+            [.umask("022")])
         // Not even when a number is meanwhile in use by what is being prepared.
         for number in 3...12 {
             try fail(
@@ -331,8 +385,11 @@ func expectFailure(
     @Test func fileProblems() throws {
         let missing = box["missing"]
         try fail(["--file", "key:\(missing)"], 111, "open file key at \(missing): no such file or directory")
-        try fail(["--file", "key:\(missing):w"], 111, "open file key at \(missing): no such file or directory; to make it add the flag create")
-        try fail(["--file", "key:\(missing)/x:w,create"], 111, "open file key at \(missing)/x: no such file or directory")
+        try fail(
+            ["--file", "key:\(missing):w"], 111,
+            "open file key at \(missing): no such file or directory; to make it add the flag create")
+        try fail(
+            ["--file", "key:\(missing)/x:w,create"], 111, "open file key at \(missing)/x: no such file or directory")
         try fail(["--file", "key:\(box.path)"], 111, "open file key at \(box.path): it is a directory…")
         try fail(["--file", "key:/"], 111, "open file key at /: it is a directory…")
         let present = box.write("present", "content")
@@ -351,14 +408,17 @@ func expectFailure(
     @Test func laterFailureTakesBack() throws {
         let old = box.write("old", "content")
         try fail(
-            ["--file", "old:\(old):rw,create,trunc", "--socket", "http:192.0.2.77:0"], 111, "bind socket http to 192.0.2.77:0: …")
-        try fail(["--file", "old:\(old):w,trunc", "--chdir", ByteString(box["missing"])], 111, "change the directory to …")
+            ["--file", "old:\(old):rw,create,trunc", "--socket", "http:192.0.2.77:0"], 111,
+            "bind socket http to 192.0.2.77:0: …")
+        try fail(
+            ["--file", "old:\(old):w,trunc", "--chdir", ByteString(box["missing"])], 111, "change the directory to …")
         #expect(try String(contentsOfFile: old, encoding: .utf8) == "content")
     }
 
     @Test func targetThatIsMissingLosesNoContent() throws {
         let old = box.write("old", "content")
-        try fail(["--file", "old:\(old):w,trunc"], 127, "execute \(box["missing"]): …", target: [ByteString(box["missing"])])
+        try fail(
+            ["--file", "old:\(old):w,trunc"], 127, "execute \(box["missing"]): …", target: [ByteString(box["missing"])])
         #expect(try String(contentsOfFile: old, encoding: .utf8) == "content")
     }
 
@@ -415,7 +475,9 @@ func expectFailure(
         let path = box["live"]
         try fail(
             ["--socket", "u:unix:\(path)"], 111,
-            "bind socket u to unix:\(path): address already in use…\(getpid())…\(ownName)…")
+            "bind socket u to unix:\(path): "
+                + "pid \(getpid()) (\(ownName)) of uid \(geteuid()) (…) listens on it; stop it first"
+        )
         #expect(try Endpoint.connect(.unix(path)).fd != holder.fd)
     }
 
@@ -447,6 +509,30 @@ func expectFailure(
         _ = before
     }
 
+    /// Of several that find the same stale path, one takes it, and the others do not take it away again.
+    @Test func raceForAStalePath() throws {
+        let path = box["stale"]
+        do { _ = try Endpoint.bound(.unix(path)) }
+        let script = "echo ready; exec sleep 1000"
+        let all = try (0..<8).map { _ in
+            try box.start(["--socket", "u:unix:\(path)", "/bin/sh", "-c", ByteString(script)])
+        }
+        var winners: [Running] = []
+        for one in all {
+            if try one.line() == "ready" {
+                winners.append(one)
+            } else {
+                let outcome = try one.end()
+                #expect(outcome.exit == 111)
+                expectOneLine(outcome)
+                #expect(outcome.errors.contains("unable to bind socket u to unix:\(path): "), "\(outcome.errors)")
+            }
+        }
+        #expect(winners.count == 1)
+        // The path is the winner's: nothing was put in its place.
+        _ = try Endpoint.connect(.unix(path))
+    }
+
     @Test func modeAndMask() throws {
         _ = try box.view(["--socket", "u:unix:\(box["a"])", "--umask", "000"], [.umask("027")])
         #expect(box.status("a")?.st_mode == S_IFSOCK | 0o750)
@@ -455,7 +541,9 @@ func expectFailure(
     }
 
     @Test func directoryThatIsMissing() throws {
-        try fail(["--socket", "u:unix:\(box["no"])/u"], 111, "open directory \(box["no"]) of socket u: no such file or directory")
+        try fail(
+            ["--socket", "u:unix:\(box["no"])/u"], 111,
+            "open directory \(box["no"]) of socket u: no such file or directory")
     }
 
     @Test func oddNames() throws {
@@ -507,12 +595,15 @@ func expectFailure(
     @Test func directoryTheUserMayNotEnter() throws {
         try Tool.requireRoot()
         let closed = box.makeDirectory("closed", mode: 0o700)
-        try fail(["--user", "nobody", "--chdir", ByteString(closed)], 111, "change the directory to \(closed): permission denied…")
+        try fail(
+            ["--user", "nobody", "--chdir", ByteString(closed)], 111,
+            "change the directory to \(closed): permission denied…")
     }
 
     @Test func missingDirectories() throws {
         let missing = box["missing"]
-        try fail(["--chdir", ByteString(missing)], 111, "change the directory to \(missing): no such file or directory")
+        try fail(
+            ["--chdir", ByteString(missing)], 111, "change the directory to \(missing): no such file or directory")
         try Tool.requireRoot()
         try fail(["--chroot", ByteString(missing)], 111, "change the root to \(missing): no such file or directory")
         try fail(
@@ -523,7 +614,9 @@ func expectFailure(
     // MARK: The target
 
     /// Each with the drop that has to be undone, and without.
-    @Test(arguments: [[], ["--user", "nobody"], ["--chroot", "BOX"], ["--chroot", "BOX", "--user", "nobody"]] as [[ByteString]])
+    @Test(
+        arguments: [[], ["--user", "nobody"], ["--chroot", "BOX"], ["--chroot", "BOX", "--user", "nobody"]]
+            as [[ByteString]])
     func targets(options: [ByteString]) throws {
         if !options.isEmpty { try Tool.requireRoot() }
         let isInside = options.contains("--chroot")
@@ -566,7 +659,8 @@ func expectFailure(
         try Tool.requireRoot()
         let directory = box.makeDirectory("closed", mode: 0o700)
         box.write("\(directory)/prog", Array("#!/bin/sh\n".utf8), mode: 0o755)
-        try fail(["--user", "nobody"], 126, "execute \(directory)/prog: permission denied; …", target: ["\(directory)/prog"])
+        try fail(
+            ["--user", "nobody"], 126, "execute \(directory)/prog: permission denied; …", target: ["\(directory)/prog"])
     }
 
     /// A directory that is not the user's: removing the path again needs rights that are gone by then.
@@ -574,7 +668,8 @@ func expectFailure(
         try Tool.requireRoot()
         let directory = box.makeDirectory("roots", mode: 0o700)
         let options: [ByteString] = [
-            "--socket", "u:unix:\(directory)/u.sock,owner=nobody", "--file", "f:\(directory)/f:a,create", "--user", "nobody",
+            "--socket", "u:unix:\(directory)/u.sock,owner=nobody", "--file", "f:\(directory)/f:a,create", "--user",
+            "nobody",
         ]
         expectFailure(try box.run(options + ["/no/such/program"]), 127, "execute /no/such/program: …")
         #expect(try FileManager.default.contentsOfDirectory(atPath: directory) == [])
@@ -595,7 +690,8 @@ func expectFailure(
         let path = box[String(repeating: "p", count: 70)]
         let long = ByteString(String(repeating: "{path:u}", count: 1000))
         let outcome = try box.run(
-            ["--socket", "u:unix:\(path)", "/bin/true", long], [.stackLimit(8 << 20), .fillEnvironment(2 << 20 - 16384)])
+            ["--socket", "u:unix:\(path)", "/bin/true", long],
+            [.stackLimit(8 << 20), .fillEnvironment(2 << 20 - 16384)])
         expectFailure(outcome, 111, "execute /bin/true: argument list too long; …")
         #expect(!box.exists(path))
     }
@@ -607,7 +703,10 @@ func expectFailure(
         #expect(try box.view([], arguments: [longest]).arguments[1] == longest)
         let path = box[String(repeating: "p", count: 60)]
         let outcome = try box.run(
-            ["--socket", "u:unix:\(path)", "/bin/true", ByteString(String(repeating: "{path:u}", count: 32 * page / 16))])
+            [
+                "--socket", "u:unix:\(path)", "/bin/true",
+                ByteString(String(repeating: "{path:u}", count: 32 * page / 16)),
+            ])
         expectFailure(outcome, 111, "execute /bin/true: argument list too long; …")
         #expect(!box.exists(path))
     }

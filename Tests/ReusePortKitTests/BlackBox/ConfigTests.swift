@@ -106,7 +106,9 @@ import Testing
         let text: String
         let place: String
         let reason: String
-        init(_ text: String, _ place: String, _ reason: String) { (self.text, self.place, self.reason) = (text, place, reason) }
+        init(_ text: String, _ place: String, _ reason: String) {
+            (self.text, self.place, self.reason) = (text, place, reason)
+        }
         var testDescription: String { text }
     }
 
@@ -115,7 +117,9 @@ import Testing
         Mistake("# one\n\n  user nobody", "3:3", "the colon is missing; write KEY: VALUE"),
         Mistake("umask: 022\numask: 022", "2:1", "'umask' was given before, and takes one value"),
         Mistake("socket: http:127.0.0.1:99999", "1:24", "'99999' is no port; …"),
-        Mistake("socket:  http:127.0.0.1:0,backlgo=5", "1:27", "there is no socket option 'backlgo'; did you mean backlog?"),
+        Mistake(
+            "socket:  http:127.0.0.1:0,backlgo=5", "1:27",
+            "there is no socket option 'backlgo'; did you mean backlog?"),
         Mistake("socket: http 4 127.0.0.1 x", "1:26", "'x' is no port; …"),
         Mistake("socket: http 4 127.0.0 0", "1:16", "'127.0.0' is no IPv4 address…"),
         Mistake("socket: http 4 127.0.0.1 0 many", "1:28", "'many' is no backlog; …"),
@@ -140,7 +144,8 @@ import Testing
 
     @Test func fileProblems() throws {
         let missing = box["missing"]
-        expectFailure(try box.run(["--config", ByteString(missing), "/bin/true"]), 111, "…\(missing): no such file or directory…")
+        expectFailure(
+            try box.run(["--config", ByteString(missing), "/bin/true"]), 111, "…\(missing): no such file or directory…")
         expectFailure(try box.run(["--config", ByteString(box.path), "/bin/true"]), 111, "…\(box.path): …")
     }
 

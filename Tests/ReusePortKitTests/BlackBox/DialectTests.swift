@@ -34,7 +34,8 @@ import Testing
 
     @Test func niagra() throws {
         let view = try box.view(
-            ["--socket", "http:127.0.0.1:0", "--socket", "u:unix:\(box["u.sock"])", "--pass", "niagra"], arguments: ["x"])
+            ["--socket", "http:127.0.0.1:0", "--socket", "u:unix:\(box["u.sock"])", "--pass", "niagra"],
+            arguments: ["x"])
         #expect(view.arguments.dropFirst().map(\.text) == ["x", "--fd", "http,3", "--fd", "u,4"])
         #expect(added(view) == [:])
     }
@@ -156,11 +157,15 @@ import Testing
         Refusal(["--socket", "a\nb:127.0.0.1:0"], "systemd", "a\\nb"),
         Refusal(["--socket", "a,b:127.0.0.1:0", "--pass", "niagra"], "niagra", "a,b"),
         Refusal(["--socket", "a,b:127.0.0.1:0", "--pass", "niagra2"], "niagra2", "a,b"),
-        Refusal([ "--socket", ByteString([0x61, 0xFF] + Array(":127.0.0.1:0".utf8)), "--pass", "lactoserv"], "lactoserv", "a\\xff"),
+        Refusal(
+            ["--socket", ByteString([0x61, 0xFF] + Array(":127.0.0.1:0".utf8)), "--pass", "lactoserv"], "lactoserv",
+            "a\\xff"),
         Refusal(["--socket", "u:unix:BOX/a;b", "--pass", "server-starter"], "u in dialect server-starter", "';'"),
         Refusal(["--socket", "u:unix:BOX/a=b", "--pass", "server-starter"], "u in dialect server-starter", "'='"),
         Refusal(["--socket", "u:unix:BOX/a=b", "--pass", "php-fpm"], "u in dialect php-fpm", "'='"),
-        Refusal(["--socket", "a:127.0.0.1:0", "--socket", "b:127.0.0.1:0", "--pass", "inetd"], "dialect inetd", "exactly one"),
+        Refusal(
+            ["--socket", "a:127.0.0.1:0", "--socket", "b:127.0.0.1:0", "--pass", "inetd"], "dialect inetd",
+            "exactly one"),
         Refusal(["--pass", "inetd"], "dialect inetd", "exactly one"),
         Refusal(["--socket", "a:127.0.0.1:0", "--pass", "nodesockd"], "nodesockd", "unix"),
         Refusal(["--socket", "a:127.0.0.1:0,fd=7"], "systemd", "3"),
@@ -171,7 +176,9 @@ import Testing
 
     @Test(arguments: refusals) func refused(_ one: Refusal) throws {
         let options = one.options.map { option in
-            ByteString(Array(String(decoding: option.bytes, as: UTF8.self).replacingOccurrences(of: "BOX", with: box.path).utf8))
+            ByteString(
+                Array(
+                    String(decoding: option.bytes, as: UTF8.self).replacingOccurrences(of: "BOX", with: box.path).utf8))
         }
         // Only the options that name the folder are text; the others go as they are.
         let raw = zip(one.options, options).map { $0.text.contains("BOX") ? $1 : $0 }

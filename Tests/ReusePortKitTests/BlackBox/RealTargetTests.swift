@@ -26,17 +26,22 @@ import Testing
     func node(arguments: [ByteString]) throws {
         let port = try ReservedPort()
         let process = try box.start(
-            ["--socket", "http:127.0.0.1:\(port.number)"] + user + ["--", try tool("node"), try copy("server.js")] + arguments)
+            ["--socket", "http:127.0.0.1:\(port.number)"] + user + ["--", try tool("node"), try copy("server.js")]
+                + arguments)
         for path in ["/a", "/b"] {
             let answer = try process.get(.v4(port.number), path: path)
-            #expect(answer.contains(#"{"server":"node","pid":\#(process.pid),"uid":\#(uid),"path":"\#(path)"}"#), "\(answer)")
+            #expect(
+                answer.contains(#"{"server":"node","pid":\#(process.pid),"uid":\#(uid),"path":"\#(path)"}"#),
+                "\(answer)")
         }
     }
 
     @Test func nodeDualStack() throws {
         // Reserved for both families: the launcher's socket joins this one.
         let port = try ReservedPort()
-        let process = try box.start(["--socket", "http:*:\(port.number)", "--", try tool("node"), try copy("server.js")])
+        let process = try box.start([
+            "--socket", "http:*:\(port.number)", "--", try tool("node"), try copy("server.js"),
+        ])
         #expect(try process.get(.v4(port.number), path: "/4").contains(#""path":"/4""#))
         #expect(try process.get(.v6(port.number), path: "/6").contains(#""path":"/6""#))
     }
@@ -94,7 +99,9 @@ import Testing
         let links = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(process.pid)/fd")
         for fd in ["3", "4", "5"] {
             #expect(links.contains(fd))
-            #expect(try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(process.pid)/fd/\(fd)").hasPrefix("socket:"))
+            #expect(
+                try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(process.pid)/fd/\(fd)").hasPrefix(
+                    "socket:"))
         }
     }
 
@@ -110,7 +117,9 @@ import Testing
         let configuration = nginxConfiguration(
             "server { listen 127.0.0.1:\(port.number); location / { proxy_pass http://unix:\(path); } }")
         let process = try box.start(
-            ["--socket", "http:127.0.0.1:\(port.number)"] + user + ["--pass", "nginx", "--", nginx, "-e", "stderr", "-c", configuration])
+            ["--socket", "http:127.0.0.1:\(port.number)"] + user + [
+                "--pass", "nginx", "--", nginx, "-e", "stderr", "-c", configuration,
+            ])
         #expect(try process.get(.v4(port.number), path: "/through").contains("unix \(app.pid) /through"))
         let status = try #require(box.status("app.sock"))
         #expect(status.st_mode == S_IFSOCK | 0o620)
@@ -214,6 +223,27 @@ import Testing
         let endpoint = try process.connect(.v4(port.number))
         try endpoint.send("hello")
         #expect(try endpoint.receiveAll() == "inetd \(process.pid) hello")
+    }
+
+    /// Server::Starter's own client library reads what we wrote.
+    @Test func serverStarterLibrary() throws {
+        let perl = try tool("perl")
+        let check = try Sandbox.plainRun([perl.text, "-MServer::Starter", "-e", "1"])
+        if check.exit != 0 { throw try Tool.missing("Server::Starter is not installed") }
+        let path = box["s.sock"]
+        let script = """
+            use Server::Starter qw(server_ports); my $p = server_ports();
+            print join(" ", map { "$_=$p->{$_}" } sort keys %$p), "\\n";
+            """
+        let outcome = try box.run([
+            "--socket", "a:127.0.0.1:0", "--socket", "u:unix:\(path)", "--pass", "server-starter", "--", perl, "-e",
+            ByteString(script), "{port:a}",
+        ])
+        #expect(outcome.errors == "")
+        let parts = outcome.output.text.split(separator: " ")
+        #expect(parts.count == 2)
+        #expect(parts.first?.hasPrefix("\(path)=4") == true || parts.last?.hasPrefix("\(path)=4") == true, "\(parts)")
+        #expect(parts.contains { $0.hasPrefix("127.0.0.1:") && $0.contains("=3") }, "\(parts)")
     }
 
     /// Servers of different habits behind one command line: the one that is there picks what it knows.

@@ -49,10 +49,11 @@ struct Outcome {
 }
 
 /// What posix_spawn(3) has no attribute for: carried out, in this order, by the program `prepare`.
-enum Step {
+enum Step: Sendable {
     case block(Int32)
     case ignore(Int32)
     case dropCapabilities
+    case keepCapabilities
     case changeDirectory(String)
     case close(Int32)
     case open(Int32, String)
@@ -74,6 +75,7 @@ enum Step {
         case .block(let number): ["block", ByteString(decimal: number)]
         case .ignore(let number): ["ignore", ByteString(decimal: number)]
         case .dropCapabilities: ["capabilities", "none"]
+        case .keepCapabilities: ["capabilities", "ambient"]
         case .changeDirectory(let path): ["chdir", ByteString(path)]
         case .close(let number): ["close", ByteString(decimal: number)]
         case .open(let number, let path): ["open", ByteString(decimal: number), ByteString(path)]

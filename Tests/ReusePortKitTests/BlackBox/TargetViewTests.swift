@@ -50,11 +50,14 @@ import Testing
 
     @Test func bytesPassUntouched() throws {
         let raw = ByteString([0x80, 0xFF, 0xC3, 0x28, 0x0A, 0x20, 0x22, 0x27, 0x5C, 0x09])
-        let arguments: [ByteString] = ["", raw, "--socket", "--", "{", "}", "{}", "{{", "{fd}", "a {b:c", "ü{json: 1}", ""]
+        let arguments: [ByteString] = [
+            "", raw, "--socket", "--", "{", "}", "{}", "{{", "{fd}", "a {b:c", "ü{json: 1}", "",
+        ]
         var expected = arguments
         // The one thing that is not literal.
         expected[7] = "{"
-        let environment = Sandbox.environment + ["RAW=\(raw)", "EMPTY=", "\(raw)=x", "NO_SIGN", "=odd", "DOUBLE=1", "DOUBLE=2"]
+        let environment =
+            Sandbox.environment + ["RAW=\(raw)", "EMPTY=", "\(raw)=x", "NO_SIGN", "=odd", "DOUBLE=1", "DOUBLE=2"]
         let view = try box.view(socket, arguments: arguments, environment: environment)
         #expect(Array(view.arguments.dropFirst()) == expected)
         #expect(own(view) == environment)
@@ -82,7 +85,9 @@ import Testing
         let shell = String(cString: entry.pw_shell)
         let view = try box.view(
             socket + ["--user", "nobody"],
-            environment: Sandbox.environment + ["HOME=/root", "USER=root", "LOGNAME=root", "SHELL=/bin/sh", "MAIL=kept"])
+            environment: Sandbox.environment + [
+                "HOME=/root", "USER=root", "LOGNAME=root", "SHELL=/bin/sh", "MAIL=kept",
+            ])
         #expect(view.status("Uid") == "\(uid) \(uid) \(uid) \(uid)")
         #expect(view.status("Gid") == "\(gid) \(gid) \(gid) \(gid)")
         #expect(view.groups == "\(gid)")
@@ -94,6 +99,21 @@ import Testing
         #expect(view.variable("MAIL") == "kept")
         #expect(view.descriptors == [0, 1, 2, 3])
         #expect(view.status("NoNewPrivs") == "0")
+    }
+
+    /// Inheritable and ambient capabilities, and securebits that keep all of them across setuid(2): none reaches the
+    /// target, whether root hands them down or a user who has only those.
+    @Test(arguments: [[.keepCapabilities], [.keepCapabilities, .user(4711, 4711)]] as [[Step]])
+    func capabilitiesOfTheCaller(steps: [Step]) throws {
+        try Tool.requireRoot()
+        let program = try box.target("view")
+        let before = try View(box.start(program: program, [], steps).end().output)
+        #expect(before.status("CapAmb") == "00000000000004c0")
+        let view = try box.view(socket + ["--user", "nobody"], steps)
+        #expect(view.uid == "65534 65534 65534")
+        #expect(view.gid == "65534 65534 65534")
+        #expect(view.groups == "65534")
+        expectNoPrivilege(view)
     }
 
     @Test func environmentOptionWinsOverUser() throws {
@@ -296,7 +316,8 @@ import Testing
 
     @Test func keptDescriptors() throws {
         let view = try box.view(
-            socket + ["--keep-fd", "57", "--keep-fd=9"], [.open(9, "/dev/zero"), .open(10, "/dev/null"), .open(57, "/dev/full")])
+            socket + ["--keep-fd", "57", "--keep-fd=9"],
+            [.open(9, "/dev/zero"), .open(10, "/dev/null"), .open(57, "/dev/full")])
         #expect(view.descriptors == [0, 1, 2, 3, 9, 57])
         #expect(view.link(9) == "/dev/zero")
         #expect(view.link(57) == "/dev/full")
@@ -357,7 +378,8 @@ import Testing
         let unix = box["u.sock"]
         let view = try box.view([
             "--socket", "six:[::1]:0", "--socket", "dual:*:0", "--socket", "udp:udp:127.0.0.1:0",
-            "--socket", "bound:127.0.0.1:0,listen=no", "--socket", "quick:127.0.0.1:0,nodelay", "--socket", "u:unix:\(unix)",
+            "--socket", "bound:127.0.0.1:0,listen=no", "--socket", "quick:127.0.0.1:0,nodelay", "--socket",
+            "u:unix:\(unix)",
             "--socket", "away:192.0.2.77:0,freebind", "--socket", "lo:0.0.0.0:0,bind-dev=lo",
         ])
         #expect(view.descriptors == Array(0...10))
@@ -375,16 +397,31 @@ import Testing
         #expect(view.socket(8, "listening") == 1)
         #expect(view.socket(9, "listening") == 1)
         #expect(view.socket(10, "listening") == 1)
+        #expect(view.device(10) == "lo")
+        #expect(view.device(3) == "")
+    }
+
+    @Test func backlogs() throws {
+        let limit = try String(contentsOfFile: "/proc/sys/net/core/somaxconn", encoding: .utf8)
+            .trimmingCharacters(in: .whitespacesAndNewlines)
+        let view = try box.view([
+            "--socket", "a:127.0.0.1:0", "--socket", "b:127.0.0.1:0,backlog=7", "--socket",
+            "c:[::1]:0,backlog=2147483647",
+        ])
+        #expect(view.backlog(3) == limit)
+        #expect(view.backlog(4) == "7")
+        #expect(view.backlog(5) == limit)
     }
 
     @Test func filesAndTheirFlags() throws {
         box.write("old", "0123456789")
         box.write("emptied", "0123456789")
-        let view = try box.view([
-            "--file", "r:\(box["old"])", "--file", "w:\(box["w"]):w,create", "--file", "rw:\(box["old"]):rw",
-            "--file", "a:\(box["a"]):a,create,excl", "--file", "t:\(box["emptied"]):rw,trunc",
-            "--file", "colon:\(box["old"]):r",
-        ], [.umask("027")])
+        let view = try box.view(
+            [
+                "--file", "r:\(box["old"])", "--file", "w:\(box["w"]):w,create", "--file", "rw:\(box["old"]):rw",
+                "--file", "a:\(box["a"]):a,create,excl", "--file", "t:\(box["emptied"]):rw,trunc",
+                "--file", "colon:\(box["old"]):r",
+            ], [.umask("027")])
         #expect(view.descriptors == Array(0...8))
         func access(_ fd: Int) -> Int { (Int(view.flags(fd).split(separator: "=").last!, radix: 8) ?? -1) & 0o2003 }
         #expect(access(3) == 0)
@@ -405,7 +442,8 @@ import Testing
         try Tool.requireRoot()
         box.write("key", "secret", mode: 0o600)
         let outcome = try box.run([
-            "--file", "key:\(box["key"])", "--user", "nobody", "--", "/bin/sh", "-c", "cat <&3; cat \"$0\"", "\(box["key"])",
+            "--file", "key:\(box["key"])", "--user", "nobody", "--", "/bin/sh", "-c", "cat <&3; cat \"$0\"",
+            "\(box["key"])",
         ])
         #expect(outcome.output == "secret")
         #expect(outcome.exit == 1)

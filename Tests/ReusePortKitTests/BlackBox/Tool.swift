@@ -43,7 +43,8 @@ enum Tool {
 
     /// The release binary under test.
     static func launcher() throws -> String {
-        let path = ProcessInfo.processInfo.environment["REUSEPORT_EXEC"]
+        let path =
+            ProcessInfo.processInfo.environment["REUSEPORT_EXEC"]
             ?? "\(package)/.build/embedded/release/reuseport-exec"
         guard access(path, X_OK) == 0 else {
             throw Unavailable(description: "\(path) is missing: build it with make, or set REUSEPORT_EXEC")

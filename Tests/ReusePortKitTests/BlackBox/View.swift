@@ -39,6 +39,8 @@ struct View {
     func link(_ fd: Int) -> String { one("fd:\(fd)") }
     func flags(_ fd: Int) -> String { one("flags:\(fd)") }
     func port(_ fd: Int) -> String { one("port:\(fd)") }
+    func backlog(_ fd: Int) -> String { one("backlog:\(fd)") }
+    func device(_ fd: Int) -> String { one("device:\(fd)") }
 
     /// A socket's property: `listening`, `reuseport`, `domain`…
     func socket(_ fd: Int, _ property: String) -> Int? {

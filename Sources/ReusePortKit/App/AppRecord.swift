@@ -1,0 +1,162 @@
+/// What the registry says of an app.
+public struct AppRecord: Sendable, Equatable {
+    /// How its connections are directed.
+    public enum Steering: Sendable, Equatable {
+        /// Level 1, with the ids of the selector and of each socket's slots.
+        case twoBanks(selector: UInt32, slots: [SocketSlots])
+        /// Level 2, with the cookies of each socket's listeners in the order of their reuseport group.
+        case index([SocketOrder])
+        case off
+
+        public var name: ByteString {
+            switch self {
+            case .twoBanks: "ebpf"
+            case .index: "cbpf"
+            case .off: "off"
+            }
+        }
+    }
+
+    public struct SocketSlots: Sendable, Equatable {
+        public var name: ByteString
+        public var map: UInt32
+    }
+
+    public struct SocketOrder: Sendable, Equatable {
+        public var name: ByteString
+        public var cookies: [UInt64]
+    }
+
+    public var steering: Steering?
+    /// The number that the youngest generation got.
+    public var sequence: UInt64 = 0
+    public var generations: [GenerationRecord] = []
+
+    public init() {}
+
+    public var live: GenerationRecord? { generations.first { $0.state == .live } }
+    public var starting: GenerationRecord? { generations.first { $0.state == .starting } }
+
+    func generation(_ order: UInt64) -> GenerationRecord? { generations.first { $0.order == order } }
+
+    /// Changes the generation with this number, if it is known.
+    mutating func change(_ order: UInt64, _ body: (inout GenerationRecord) -> Void) {
+        guard let index = generations.firstIndex(where: { $0.order == order }) else { return }
+        body(&generations[index])
+    }
+}
+
+/// What the registry says of a generation.
+public struct GenerationRecord: Sendable, Equatable {
+    public enum State: UInt8, Sendable, CaseIterable {
+        /// Its copies are started, and get no connections yet.
+        case starting
+        /// It gets the connections.
+        case live
+        /// It is being told to stop.
+        case retiring
+        /// Its listeners are closed, it finishes what it is at.
+        case retired
+        /// It never took over.
+        case failed
+        /// All its copies have gone.
+        case ended
+
+        public var name: ByteString {
+            switch self {
+            case .starting: "starting"
+            case .live: "live"
+            case .retiring: "retiring"
+            case .retired: "retired"
+            case .failed: "failed"
+            case .ended: "ended"
+            }
+        }
+    }
+
+    /// Unique in the app: labels are used again, numbers are not.
+    public var order: UInt64
+    public var label: ByteString
+    public var copies: Int
+    public var bank: Bank
+    public var state: State
+    /// Seconds since 1970 of the last change of state.
+    public var since: UInt64
+    /// Why it failed or ended.
+    public var reason: ByteString
+
+    public init(
+        order: UInt64, label: ByteString, copies: Int, bank: Bank, state: State, since: UInt64, reason: ByteString = ""
+    ) {
+        self.order = order
+        self.label = label
+        self.copies = copies
+        self.bank = bank
+        self.state = state
+        self.since = since
+        self.reason = reason
+    }
+}
+
+extension AppRecord {
+    /// The file's contents.
+    var text: ByteString {
+        var file = RegistryText()
+        file.add("format", "1")
+        file.add("sequence", ByteString(decimal: sequence))
+        switch steering {
+        case nil: break
+        case .twoBanks(let selector, let slots):
+            file.add("steering", "ebpf")
+            file.add("selector", ByteString(decimal: selector))
+            for one in slots { file.add("slots", ByteString(decimal: one.map), one.name) }
+        case .index(let orders):
+            file.add("steering", "cbpf")
+            for one in orders { file.add("order", list: [one.name] + one.cookies.map { ByteString(decimal: $0) }) }
+        case .off:
+            file.add("steering", "off")
+        }
+        for one in generations {
+            file.add(
+                "generation", ByteString(decimal: one.order), one.label, ByteString(decimal: one.copies),
+                ByteString(decimal: one.bank.rawValue), one.state.name, ByteString(decimal: one.since), one.reason)
+        }
+        return file.text
+    }
+
+    /// Reads the file; nil if it is not whole or not ours.
+    init?(text: ByteString) {
+        guard let file = RegistryText(text), file.number("format") == 1, let sequence = file.number("sequence") else {
+            return nil
+        }
+        self.sequence = sequence
+        switch file.fields("steering")?.first {
+        case "ebpf"?:
+            guard let selector = file.number("selector") else { return nil }
+            var slots: [SocketSlots] = []
+            for line in file.lines where line.key == "slots" {
+                guard line.fields.count == 2, let map = line.fields[0].decimal else { return nil }
+                slots.append(SocketSlots(name: line.fields[1], map: UInt32(truncatingIfNeeded: map)))
+            }
+            steering = .twoBanks(selector: UInt32(truncatingIfNeeded: selector), slots: slots)
+        case "cbpf"?:
+            var orders: [SocketOrder] = []
+            for line in file.lines where line.key == "order" {
+                orders.append(SocketOrder(name: line.fields[0], cookies: line.fields.dropFirst().compactMap { $0.decimal }))
+            }
+            steering = .index(orders)
+        case "off"?: steering = .off
+        default: steering = nil
+        }
+        for line in file.lines where line.key == "generation" {
+            guard line.fields.count == 7, let order = line.fields[0].decimal, let copies = line.fields[2].decimal,
+                let bank = line.fields[3].decimal, let since = line.fields[5].decimal,
+                let state = GenerationRecord.State.allCases.first(where: { $0.name == line.fields[4] })
+            else { return nil }
+            generations.append(
+                GenerationRecord(
+                    order: order, label: line.fields[1], copies: Int(truncatingIfNeeded: copies & 0xFFF),
+                    bank: bank == 0 ? .first : .second, state: state, since: since, reason: line.fields[6]))
+        }
+    }
+}

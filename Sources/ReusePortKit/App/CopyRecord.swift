@@ -1,0 +1,134 @@
+/// What the registry says of a copy: one process of a generation.
+public struct CopyRecord: Sendable, Equatable {
+    public enum State: UInt8, Sendable, CaseIterable {
+        case starting, ready, live, stopping, retired, ended
+
+        public var name: ByteString {
+            switch self {
+            case .starting: "starting"
+            case .ready: "ready"
+            case .live: "live"
+            case .stopping: "stopping"
+            case .retired: "retired"
+            case .ended: "ended"
+            }
+        }
+    }
+
+    /// A listener, and for a Unix socket the path under which clients are to find it.
+    public struct Listener: Sendable, Equatable {
+        public var identity: ListenerIdentity
+        public var publicPath: ByteString?
+    }
+
+    public var generation: UInt64
+    public var copy: Int
+    public var process: ProcessIdentity
+    /// The helper that waits for its readiness, while there is one.
+    public var helper: ProcessIdentity?
+    public var state: State
+    /// Seconds since 1970 of its start.
+    public var since: UInt64
+    public var listeners: [Listener]
+    public var supervisor: Supervisor?
+    public var stopSignal: Int32
+    public var stopTimeout: Milliseconds
+    public var nice: Int32?
+    /// Why it ended.
+    public var reason: ByteString = ""
+
+    /// The name of its file.
+    var fileName: ByteString { "\(generation)-\(copy)" }
+}
+
+extension CopyRecord {
+    var text: ByteString {
+        var file = RegistryText()
+        file.add("format", "1")
+        file.add("generation", ByteString(decimal: generation))
+        file.add("copy", ByteString(decimal: copy))
+        file.add("process", ByteString(decimal: process.pid), ByteString(decimal: process.startTime))
+        if let helper { file.add("helper", ByteString(decimal: helper.pid), ByteString(decimal: helper.startTime)) }
+        file.add("state", state.name)
+        file.add("since", ByteString(decimal: since))
+        for listener in listeners {
+            let identity = listener.identity
+            file.add(
+                "listener",
+                list: [
+                    identity.name, identity.transport.name, ByteString(decimal: identity.cookie),
+                    identity.isDualStack ? "dual" : "", listener.publicPath ?? "",
+                ] + fields(of: identity.address))
+        }
+        if let supervisor { file.add("supervisor", supervisor.description) }
+        file.add("stop", ByteString(decimal: stopSignal), ByteString(decimal: stopTimeout.count))
+        if let nice { file.add("nice", ByteString(decimal: nice)) }
+        if !reason.isEmpty { file.add("reason", reason) }
+        return file.text
+    }
+
+    init?(text: ByteString) {
+        guard let file = RegistryText(text), file.number("format") == 1, let generation = file.number("generation"),
+            let copy = file.number("copy"), copy < UInt64(Bank.copies), let process = file.fields("process").flatMap(identity),
+            let state = State.allCases.first(where: { $0.name == file.fields("state")?.first }),
+            let since = file.number("since"), let stop = file.fields("stop"), stop.count == 2,
+            let signal = stop[0].decimal, signal <= 64, let timeout = stop[1].decimal
+        else { return nil }
+        self.generation = generation
+        self.copy = Int(copy)
+        self.process = process
+        self.state = state
+        self.since = since
+        helper = file.fields("helper").flatMap(identity)
+        supervisor = file.fields("supervisor")?.first.flatMap { Supervisor(parsing: $0) }
+        stopSignal = Int32(signal)
+        stopTimeout = Milliseconds(timeout)
+        if let text = file.fields("nice")?.first {
+            nice = text.hasPrefix("-") ? text.dropFirst(1).decimal.map { -Int32(truncatingIfNeeded: $0) } : text.decimal.map { Int32(truncatingIfNeeded: $0) }
+        }
+        reason = file.fields("reason")?.first ?? ""
+        listeners = []
+        for line in file.lines where line.key == "listener" {
+            guard line.fields.count >= 7, let cookie = line.fields[2].decimal,
+                let transport = [Transport.tcp, .udp, .unix].first(where: { $0.name == line.fields[1] }),
+                let address = address(of: Array(line.fields[5...]))
+            else { return nil }
+            listeners.append(
+                Listener(
+                    identity: ListenerIdentity(
+                        name: line.fields[0], transport: transport, address: address, isDualStack: line.fields[3] == "dual",
+                        cookie: cookie), publicPath: line.fields[4].isEmpty ? nil : line.fields[4]))
+        }
+    }
+}
+
+private func identity(_ fields: [ByteString]) -> ProcessIdentity? {
+    guard fields.count == 2, let pid = fields[0].decimal, pid > 0, pid <= UInt64(Int32.max), let start = fields[1].decimal
+    else { return nil }
+    return ProcessIdentity(pid: Int32(pid), startTime: start)
+}
+
+private func fields(of address: SocketAddress) -> [ByteString] {
+    switch address {
+    case .ipv4(let host, let port): ["4", ByteString(decimal: host), ByteString(decimal: port)]
+    case .ipv6(let high, let low, let port, let scope):
+        ["6", ByteString(decimal: high), ByteString(decimal: low), ByteString(decimal: port), ByteString(decimal: scope)]
+    case .unix(let path): ["unix", path]
+    }
+}
+
+private func address(of fields: [ByteString]) -> SocketAddress? {
+    switch fields[0] {
+    case "4":
+        guard fields.count == 3, let host = fields[1].decimal, let port = fields[2].decimal else { return nil }
+        return .ipv4(UInt32(truncatingIfNeeded: host), port: UInt16(truncatingIfNeeded: port))
+    case "6":
+        guard fields.count == 5, let high = fields[1].decimal, let low = fields[2].decimal, let port = fields[3].decimal,
+            let scope = fields[4].decimal
+        else { return nil }
+        return .ipv6(
+            high: high, low: low, port: UInt16(truncatingIfNeeded: port), scope: UInt32(truncatingIfNeeded: scope))
+    case "unix": return .unix(fields[1])
+    default: return nil
+    }
+}

@@ -1,0 +1,130 @@
+import CLinux
+
+/// What is known of an app at one moment, under its lock.
+struct AppState {
+    var app: AppRecord
+    var copies: [CopyRecord]
+
+    func copies(of generation: UInt64) -> [CopyRecord] { copies.filter { $0.generation == generation } }
+
+    /// Those that run.
+    func running(_ generation: UInt64) -> [CopyRecord] {
+        copies.filter { $0.generation == generation && $0.state != .ended }
+    }
+
+    mutating func replace(_ record: CopyRecord) {
+        if let index = copies.firstIndex(where: { $0.fileName == record.fileName }) {
+            copies[index] = record
+        } else {
+            copies.append(record)
+        }
+    }
+}
+
+extension AppState {
+    /// What the registry says, put right by what the kernel says: which processes live, and which bank is live.
+    ///
+    /// Any invocation may have been killed after any of its writes. The switch in the kernel comes first and the file
+    /// after it, so where they differ the kernel is right.
+    static func mended(_ registry: borrowing Registry) -> AppState {
+        var state = AppState(app: registry.loadApp(), copies: registry.loadCopies())
+        state.forgetTheDead()
+        state.believeTheSelector()
+        state.settleGenerations()
+        return state
+    }
+
+    private mutating func forgetTheDead() {
+        for index in copies.indices {
+            if let helper = copies[index].helper, !helper.isAlive() { copies[index].helper = nil }
+            if copies[index].state != .ended, !copies[index].process.isAlive() {
+                copies[index].state = .ended
+                if copies[index].reason.isEmpty { copies[index].reason = "it has ended" }
+            }
+        }
+        // The app's file was lost: what the copies say of their generations is all there is.
+        for copy in copies where app.generation(copy.generation) == nil {
+            app.sequence = max(app.sequence, copy.generation)
+            app.generations.append(
+                GenerationRecord(
+                    order: copy.generation, label: ByteString(decimal: copy.generation),
+                    copies: 1 + (copies(of: copy.generation).map { $0.copy }.max() ?? 0), bank: .first,
+                    state: copy.state == .live ? .live : copy.state == .retired ? .retired : .starting, since: copy.since))
+        }
+        app.generations.sort { $0.order < $1.order }
+    }
+
+    private mutating func believeTheSelector() {
+        guard case .twoBanks(let id, _)? = app.steering else { return }
+        do throws(Errno) {
+            let word = try SelectorMap.open(id: id).load()
+            guard word.liveCount > 0, let live = app.live, live.bank != word.liveBank else { return }
+            // Killed between the store and the file.
+            if let next = app.starting, next.bank == word.liveBank { makeLive(next.order) }
+        } catch {
+            // Without rights to open it nothing can be changed either. Gone: the last member of the groups has closed.
+            if error == .noEntry || error.rawValue == ESTALE { app.steering = nil }
+        }
+    }
+
+    private mutating func settleGenerations() {
+        var live: UInt64?
+        for generation in app.generations.reversed() {
+            let running = running(generation.order)
+            switch generation.state {
+            case .starting:
+                // Whoever registers has no helper for a moment: the launcher itself counts until then.
+                if running.isEmpty {
+                    let reason = copies(of: generation.order).first { !$0.reason.isEmpty }?.reason
+                    finish(generation.order, .failed, reason ?? "its copies have ended")
+                } else if !running.contains(where: { $0.helper != nil || $0.state == .starting && isYoung($0) }) {
+                    finish(generation.order, .failed, "nobody waits for its readiness any more")
+                }
+            case .live:
+                // Two cannot be: the younger one took over.
+                if live != nil { app.change(generation.order) { $0.state = .retiring } } else { live = generation.order }
+            case .retiring, .retired:
+                if running.isEmpty { finish(generation.order, .ended, generation.reason) }
+            case .failed, .ended:
+                break
+            }
+        }
+        prune()
+    }
+
+    private func isYoung(_ copy: CopyRecord) -> Bool { secondsSince1970() < copy.since + 5 }
+
+    mutating func makeLive(_ order: UInt64) {
+        let now = secondsSince1970()
+        if let old = app.live { app.change(old.order) { ($0.state, $0.since) = (.retiring, now) } }
+        app.change(order) { ($0.state, $0.since) = (.live, now) }
+        for index in copies.indices where copies[index].generation == order && copies[index].state == .ready {
+            copies[index].state = .live
+        }
+    }
+
+    mutating func finish(_ order: UInt64, _ ending: GenerationRecord.State, _ reason: ByteString) {
+        app.change(order) { ($0.state, $0.since, $0.reason) = (ending, secondsSince1970(), reason) }
+    }
+
+    /// Keeps what runs, what is live, and the last few that have ended, for people to look at.
+    private mutating func prune() {
+        var past = 0
+        for generation in app.generations.reversed() {
+            guard generation.state == .ended || generation.state == .failed, running(generation.order).isEmpty else { continue }
+            past += 1
+            if past > 5 { app.generations.removeAll { $0.order == generation.order } }
+        }
+    }
+
+    /// Writes everything; copies of generations that are forgotten go.
+    func store(in registry: borrowing Registry) throws(Failure) {
+        for copy in copies {
+            if app.generation(copy.generation) == nil { registry.remove(copy) } else { try registry.store(copy) }
+        }
+        try registry.store(app)
+    }
+}
+
+/// time(2).
+func secondsSince1970() -> UInt64 { UInt64(time(nil)) }

@@ -1,0 +1,160 @@
+import CLinux
+
+/// The folder of an app, in which its generations find each other.
+///
+/// Everything in it can be stale or lost at any moment: it is read together with what the kernel says (`mended`), and
+/// written file by file, each replaced whole by rename(2), under one lock.
+struct Registry: ~Copyable {
+    let app: ByteString
+    let path: ByteString
+    let folder: Descriptor
+
+    /// Opens the folder of an app, and makes it if `create` is set; nil if it is not there.
+    static func open(_ app: ByteString, in runDirectory: ByteString, create: Bool) throws(Failure) -> Registry? {
+        guard let parent = try openRunDirectory(runDirectory, create: create) else { return nil }
+        let path: ByteString = "\(runDirectory)/\(app)"
+        guard let folder = try openAppFolder(app, in: parent, path: path, create: create) else { return nil }
+        return Registry(app: app, path: path, folder: folder)
+    }
+
+    /// The same folder again, for a process of its own.
+    borrowing func duplicate() throws(Failure) -> Registry {
+        let copy = try step("copy", "descriptor of \(path)") { () throws(Errno) in try folder.duplicate() }
+        return Registry(app: app, path: path, folder: copy)
+    }
+
+    /// Takes the app's lock; it ends with the descriptor.
+    borrowing func lock(until deadline: Deadline) throws(Failure) -> Descriptor {
+        let file = try step("open", "\(path)/lock") { () throws(Errno) in
+            try ReusePortKit.open("lock", in: folder, O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600)
+        }
+        let number = file.number
+        var pause: Int32 = 1
+        while flock(number, LOCK_EX | LOCK_NB) != 0 {
+            let reason = Errno.current
+            guard reason.rawValue == EWOULDBLOCK || reason == .interrupted else {
+                throw Failure("lock", "\(path)/lock", reason)
+            }
+            if deadline.hasPassed {
+                throw Failure(
+                    .negative, "lock", "app \(app)", "another invocation holds \(path)/lock",
+                    remedy: "see fuser \(path)/lock, or wait longer with --lock-timeout")
+            }
+            _ = poll(nil, 0, pause)
+            pause = min(pause * 2, 16)
+        }
+        return file
+    }
+
+    /// What the app's file says; nothing if it is missing or not whole.
+    borrowing func loadApp() -> AppRecord {
+        guard let text = contents(of: "app") else { return AppRecord() }
+        return AppRecord(text: text) ?? AppRecord()
+    }
+
+    borrowing func store(_ record: AppRecord) throws(Failure) { try replace("app", record.text) }
+
+    /// All copies, oldest generation first; files that are not whole are passed over.
+    borrowing func loadCopies() -> [CopyRecord] {
+        var copies: [CopyRecord] = []
+        for name in entryNames(of: folder) where name.contains(UInt8(ascii: "-")) && name.bytes[0] != UInt8(ascii: ".") {
+            guard let text = contents(of: name), let copy = CopyRecord(text: text), copy.fileName == name else { continue }
+            copies.append(copy)
+        }
+        copies.sort { ($0.generation, $0.copy) < ($1.generation, $1.copy) }
+        return copies
+    }
+
+    borrowing func store(_ record: CopyRecord) throws(Failure) { try replace(record.fileName, record.text) }
+
+    borrowing func remove(_ record: CopyRecord) { _ = reason { () throws(Errno) in try unlink(record.fileName, in: folder) } }
+
+    private borrowing func contents(of name: ByteString) -> ByteString? {
+        do throws(Errno) {
+            let file = try ReusePortKit.open(name, in: folder, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+            let facts = try status(of: file)
+            let owner = try status(of: folder).owner
+            guard facts.isRegular, facts.owner == owner, facts.mode & 0o022 == 0 else { return nil }
+            return try readAll(file, atMost: 1 << 20)
+        } catch {
+            return nil
+        }
+    }
+
+    /// Writes beside the name and renames: whoever reads, and whoever comes after a crash, finds all or nothing of it.
+    private borrowing func replace(_ name: ByteString, _ text: ByteString) throws(Failure) {
+        let temporary: ByteString = ".\(name).new"
+        try step("write", "\(path)/\(name)") { () throws(Errno) in
+            // What a crash left there is nobody's: the lock is ours.
+            if let reason = reason({ () throws(Errno) in try unlink(temporary, in: folder) }), reason != .noEntry { throw reason }
+            let file = try ReusePortKit.open(
+                temporary, in: folder, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o644)
+            try writeAll(text, to: file)
+            try rename(temporary, to: name, in: folder)
+        }
+    }
+}
+
+/// Where apps are registered unless `--run-dir` says otherwise.
+func defaultRunDirectory() throws(Failure) -> ByteString {
+    if geteuid() == 0 { return "/run/reuseport-exec" }
+    if let runtime = environmentVariable("XDG_RUNTIME_DIR"), runtime.hasPrefix("/") { return "\(runtime)/reuseport-exec" }
+    throw .usage("find", "the run directory", "XDG_RUNTIME_DIR is not set", remedy: "set it, or give --run-dir DIR")
+}
+
+/// Opens the run directory, and makes its last part if need be; nil if it is not there.
+private func openRunDirectory(_ path: ByteString, create: Bool) throws(Failure) -> Descriptor? {
+    if create {
+        let code = path.withCString { mkdir($0, 0o755) == 0 ? 0 : clinux_errno() }
+        if code != 0 && code != EEXIST { throw Failure("make", "run directory \(path)", Errno(rawValue: code)) }
+    }
+    do throws(Errno) {
+        // Its parents may be links, as /var/run is; itself it may not.
+        return try trusted(try open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW), path)
+    } catch {
+        if error == .noEntry && !create { return nil }
+        throw folderFailure(error, "run directory \(path)")
+    }
+}
+
+/// Opens an app's folder, and makes it if need be; nil if it is not there.
+private func openAppFolder(
+    _ name: ByteString, in parent: borrowing Descriptor, path: ByteString, create: Bool
+) throws(Failure) -> Descriptor? {
+    if create {
+        let number = parent.number
+        let code = name.withCString { mkdirat(number, $0, 0o755) == 0 ? 0 : clinux_errno() }
+        if code != 0 && code != EEXIST { throw Failure("make", "folder \(path)", Errno(rawValue: code)) }
+    }
+    do throws(Errno) {
+        return try trusted(try open(name, in: parent, O_RDONLY | O_DIRECTORY | O_NOFOLLOW), path)
+    } catch {
+        if error == .noEntry && !create { return nil }
+        throw folderFailure(error, "folder \(path)")
+    }
+}
+
+/// Refuses a folder in which somebody else can put what we then believe.
+private func trusted(_ folder: consuming Descriptor, _ path: ByteString) throws(Errno) -> Descriptor {
+    let facts = try status(of: folder)
+    let isOwn = facts.owner == geteuid() || facts.owner == 0
+    guard isOwn, facts.mode & 0o022 == 0 else { throw .distrusted }
+    return folder
+}
+
+private func folderFailure(_ errno: Errno, _ object: ByteString) -> Failure {
+    switch errno {
+    case .distrusted:
+        Failure(
+            .system, "trust", object, "others own it or may write it",
+            remedy: "it must belong to this user or to root, with mode 755 or less")
+    case .loop, .notDirectory:
+        Failure(.system, "trust", object, "it is a symbolic link or no directory", remedy: "remove it")
+    default: Failure("open", object, errno)
+    }
+}
+
+extension Errno {
+    /// Not a reason that the kernel gives here: the folder is there, but not to be trusted.
+    fileprivate static let distrusted = Errno(rawValue: EKEYREJECTED)
+}

@@ -1,0 +1,83 @@
+/// One file of the registry: `key=value` lines, read and written as a whole.
+///
+/// A value is made of fields with blanks between; in a field, blanks, percent signs and control bytes are written as
+/// `%20`, so that any name or path fits on a line. An empty field is `-`.
+struct RegistryText {
+    struct Line {
+        var key: ByteString
+        var fields: [ByteString]
+    }
+
+    var lines: [Line] = []
+
+    init() {}
+
+    /// Reads a file; nil if it is not one that we wrote whole.
+    init?(_ text: ByteString) {
+        // The last line says that nothing is missing.
+        guard text.hasSuffix("end=\n") else { return nil }
+        for line in text.split(on: UInt8(ascii: "\n")) where !line.isEmpty {
+            guard let (key, value) = line.cut(at: UInt8(ascii: "=")) else { return nil }
+            if key == "end" { continue }
+            lines.append(Line(key: key, fields: value.split(on: UInt8(ascii: " ")).map(unescaped)))
+        }
+    }
+
+    var text: ByteString {
+        var result = ByteString()
+        for line in lines { result.append("\(line.key)=\(joined(line.fields.map(escaped), by: " "))\n") }
+        result.append("end=\n")
+        return result
+    }
+
+    mutating func add(_ key: ByteString, _ fields: ByteString...) { lines.append(Line(key: key, fields: fields)) }
+
+    mutating func add(_ key: ByteString, list fields: [ByteString]) { lines.append(Line(key: key, fields: fields)) }
+
+    func fields(_ key: ByteString) -> [ByteString]? { lines.first { $0.key == key }?.fields }
+
+    func number(_ key: ByteString) -> UInt64? { fields(key)?.first?.decimal }
+}
+
+private func escaped(_ field: ByteString) -> ByteString {
+    if field.isEmpty { return "-" }
+    if field == "-" { return "%2d" }
+    var result = ByteString()
+    for byte in field.bytes {
+        if byte <= 0x20 || byte == 0x7F || byte == UInt8(ascii: "%") {
+            result.append(UInt8(ascii: "%"))
+            result.append(hexDigit(byte >> 4))
+            result.append(hexDigit(byte & 15))
+        } else {
+            result.append(byte)
+        }
+    }
+    return result
+}
+
+private func unescaped(_ field: ByteString) -> ByteString {
+    if field == "-" { return "" }
+    var result = ByteString()
+    var index = 0
+    while index < field.count {
+        let byte = field.bytes[index]
+        if byte == UInt8(ascii: "%"), index + 2 < field.count, let high = hexValue(field.bytes[index + 1]),
+            let low = hexValue(field.bytes[index + 2])
+        {
+            result.append(high << 4 | low)
+            index += 3
+        } else {
+            result.append(byte)
+            index += 1
+        }
+    }
+    return result
+}
+
+private func hexValue(_ digit: UInt8) -> UInt8? {
+    switch digit {
+    case UInt8(ascii: "0")...UInt8(ascii: "9"): digit - UInt8(ascii: "0")
+    case UInt8(ascii: "a")...UInt8(ascii: "f"): digit - UInt8(ascii: "a") + 10
+    default: nil
+    }
+}

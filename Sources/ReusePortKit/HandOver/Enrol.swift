@@ -1,0 +1,228 @@
+import CLinux
+
+/// A copy that has its place in a generation, and whose listeners are open: what the helper needs to know.
+struct Enrolment: ~Copyable {
+    let registry: Registry
+    let request: AppRequest
+    let generation: GenerationRecord
+    var record: CopyRecord
+    var channel: ReadinessChannel
+    let log: Log
+}
+
+/// Finds the copy's generation, listens, and registers both: all under the app's lock.
+///
+/// Until now the sockets are bound only, and no connection can have come to them. From listen(2) on they are members of
+/// their reuseport groups; a program that is attached there already keeps connections from them.
+func enrol(
+    _ request: AppRequest, _ plan: Plan, _ sockets: borrowing OwnedArray<Placement>, _ addresses: [SocketAddress],
+    channel: consuming ReadinessChannel
+) throws(Failure) -> Enrolment {
+    let runDirectory: ByteString
+    if let given = request.runDirectory { runDirectory = given } else { runDirectory = try defaultRunDirectory() }
+    guard let registry = try Registry.open(request.name, in: runDirectory, create: true) else {
+        throw Failure("open", runDirectory, .noEntry)
+    }
+    let deadline = Deadline(after: request.lockTimeout)
+    while true {
+        let lock = try registry.lock(until: deadline)
+        var state = AppState.mended(registry)
+        switch try state.choose(request) {
+        case .wait(let label):
+            try state.store(in: registry)
+            lock.release(closing: ())
+            guard !deadline.hasPassed else {
+                throw Failure(
+                    .negative, "start", "a generation of app \(request.name)", "generation \(label) is taking over",
+                    remedy: "wait for it, or longer with --lock-timeout")
+            }
+            _ = poll(nil, 0, 20)
+        case .enter(let order):
+            let record = try state.enter(order, request, plan, sockets, addresses)
+            try state.store(in: registry)
+            guard let generation = state.app.generation(order) else { throw Failure("find", "generation", .noEntry) }
+            let log = Log(
+                descriptor: request.logDescriptor, verbosity: request.verbosity,
+                subject: "\(request.name) \(generation.label)")
+            lock.release(closing: ())
+            return Enrolment(
+                registry: registry, request: request, generation: generation, record: record, channel: channel, log: log)
+        }
+    }
+}
+
+extension Descriptor {
+    /// Closes it now rather than at the end of its scope.
+    consuming func release(closing: Void) {}
+}
+
+/// Which generation a copy is to enter.
+private enum Choice {
+    case enter(UInt64)
+    /// Another generation is on its way.
+    case wait(ByteString)
+}
+
+extension AppState {
+    /// Finds the generation for this copy, or makes it.
+    fileprivate mutating func choose(_ request: AppRequest) throws(Failure) -> Choice {
+        if let starting = app.starting {
+            guard starting.label == request.generation else { return .wait(starting.label) }
+            guard starting.copies == request.copies else {
+                throw Failure(
+                    .usage, "join", "generation \(starting.label)",
+                    "its first copy said --copies \(starting.copies), this one says \(request.copies)")
+            }
+            return .enter(try free(request.copy, in: starting))
+        }
+        if let live = app.live, live.label == request.generation {
+            return .enter(try free(request.copy, in: live))
+        }
+        app.sequence += 1
+        let label: ByteString
+        if let given = request.generation { label = given } else { label = unusedNumber() }
+        app.generations.append(
+            GenerationRecord(
+                order: app.sequence, label: label, copies: request.copies, bank: app.live?.bank.other ?? .first,
+                state: .starting, since: secondsSince1970()))
+        return .enter(app.sequence)
+    }
+
+    /// Whether the copy's place is empty.
+    private func free(_ copy: Int, in generation: GenerationRecord) throws(Failure) -> UInt64 {
+        if let running = running(generation.order).first(where: { $0.copy == copy }) {
+            throw Failure(
+                .usage, "start", "copy \(copy) of generation \(generation.label)", "it runs as pid \(running.process.pid)",
+                remedy: "choose another --generation to replace it")
+        }
+        return generation.order
+    }
+
+    /// One more than the largest number that is a label, or the generation's own.
+    private func unusedNumber() -> ByteString {
+        let largest = app.generations.compactMap { $0.label.decimal }.max() ?? 0
+        return ByteString(decimal: max(app.sequence, largest &+ 1))
+    }
+
+    /// Listens and registers.
+    fileprivate mutating func enter(
+        _ order: UInt64, _ request: AppRequest, _ plan: Plan, _ sockets: borrowing OwnedArray<Placement>,
+        _ addresses: [SocketAddress]
+    ) throws(Failure) -> CopyRecord {
+        for (index, socket) in plan.sockets.enumerated() { try listenIfWanted(sockets[index].source, socket) }
+        var listeners: [CopyRecord.Listener] = []
+        for (index, socket) in plan.sockets.enumerated() {
+            let cookie = try step("identify", "socket \(socket.name)") { () throws(Errno) in
+                try socketCookie(of: sockets[index].source)
+            }
+            let identity = ListenerIdentity(
+                name: socket.name, transport: socket.transport, address: addresses[index], isDualStack: socket.isDualStack,
+                cookie: cookie)
+            listeners.append(CopyRecord.Listener(identity: identity, publicPath: socket.address.path))
+        }
+        try steer(request, plan, sockets, listeners.map { $0.identity })
+        let process = try step("find", "this process in /proc", remedy: { _ in "--app needs /proc" }) { () throws(Errno) in
+            try ProcessIdentity(of: getpid())
+        }
+        let record = CopyRecord(
+            generation: order, copy: request.copy, process: process, helper: nil, state: .starting,
+            since: secondsSince1970(), listeners: listeners, supervisor: Supervisor.current(),
+            stopSignal: request.stopSignal, stopTimeout: request.stopTimeout, nice: request.retiredNice)
+        replace(record)
+        return record
+    }
+
+    /// Makes sure that the groups of these listeners are steered.
+    private mutating func steer(
+        _ request: AppRequest, _ plan: Plan, _ sockets: borrowing OwnedArray<Placement>, _ listeners: [ListenerIdentity]
+    ) throws(Failure) {
+        guard listeners.contains(where: { $0.transport != .unix }) else {
+            // Unix sockets are handed over by rename(2) and need no steering.
+            if app.steering == nil { app.steering = .off }
+            return
+        }
+        let inUse = app.steering.map { $0.name }
+        if let inUse, request.steering != .automatic, inUse != request.steering.name, isSteeredAlready {
+            throw Failure(
+                .usage, "steer", "app \(request.name) by \(request.steering.name)", "its running copies are steered by \(inUse)",
+                remedy: "stop them first, or leave --steering out")
+        }
+        if !isSteeredAlready { app.steering = nil }
+        switch app.steering {
+        case .index?:
+            try followGroups(listeners)
+        case .off?:
+            break
+        case .twoBanks(let id, let slots)?:
+            var maps = try step("open", "the maps of app \(request.name)") { () throws(Errno) in
+                try AppMaps(selector: id, slots: slots)
+            }
+            try attach(&maps, request, sockets, listeners)
+        case nil:
+            try beginSteering(request, sockets, listeners)
+        }
+    }
+
+    /// Whether a running copy depends on the level that is in use.
+    private var isSteeredAlready: Bool {
+        app.steering != nil && copies.contains { $0.state != .ended }
+    }
+
+    /// Chooses the level.
+    private mutating func beginSteering(
+        _ request: AppRequest, _ sockets: borrowing OwnedArray<Placement>, _ listeners: [ListenerIdentity]
+    ) throws(Failure) {
+        switch request.steering {
+        case .off:
+            app.steering = .off
+        case .cbpf:
+            app.steering = .index([])
+            try followGroups(listeners)
+        case .ebpf:
+            var maps = try step("make", "the maps of app \(request.name)", remedy: { $0 == .notPermitted ? "it takes root, or --steering cbpf" : nil }) {
+                () throws(Errno) in try AppMaps()
+            }
+            try attach(&maps, request, sockets, listeners)
+        case .automatic:
+            do throws(Errno) {
+                var maps = try AppMaps()
+                do throws(Failure) {
+                    try attach(&maps, request, sockets, listeners)
+                    return
+                } catch {
+                    Log(descriptor: request.logDescriptor, verbosity: request.verbosity, subject: request.name)
+                        .detail("\(error.message); level 2 then")
+                }
+            } catch {
+                // No privilege, or no such maps in this kernel: then level 2, which needs nothing.
+            }
+            app.steering = .index([])
+            try followGroups(listeners)
+        }
+    }
+
+    private mutating func attach(
+        _ maps: inout AppMaps, _ request: AppRequest, _ sockets: borrowing OwnedArray<Placement>,
+        _ listeners: [ListenerIdentity]
+    ) throws(Failure) {
+        for (index, listener) in listeners.enumerated() where listener.transport != .unix {
+            try step("make", "the slots of socket \(listener.name)") { () throws(Errno) in try maps.add(listener.name) }
+            do throws(LoadFailure) {
+                // Which program is attached cannot be asked; attaching ours again changes nothing.
+                try maps.attach(to: sockets[index].source, of: listener.name, request.balance.forTransport(listener.transport))
+            } catch {
+                throw Failure(
+                    .system, "load", "the selection program of socket \(listener.name)", error.errno.description,
+                    remedy: error.log.isEmpty ? nil : "the verifier says: \(error.log)")
+            }
+        }
+        app.steering = maps.steering
+    }
+}
+
+extension Balance {
+    /// Datagrams of one flow must not be spread.
+    fileprivate func forTransport(_ transport: Transport) -> Balance {
+        transport == .udp && self == .random ? .hash : self
+    }
+}

@@ -1,0 +1,73 @@
+import CLinux
+
+extension Handoff {
+    /// A copy is not going to be ready: stops what was started, and leaves the old generation as it is.
+    func giveUp(_ enrolment: borrowing Enrolment, _ process: borrowing ProcessHandle, _ failure: Failure) {
+        let reason: ByteString = "\(failure.object): \(failure.reason)"
+        log.warning(failure.message)
+        do throws(Failure) {
+            let (generation, wasLive) = try recordFailure(enrolment, process, reason)
+            guard let generation else { return }
+            let state = AppState.mended(enrolment.registry)
+            // A copy that was to join a live generation fails alone.
+            let copies = wasLive ? state.running(order).filter { $0.copy == enrolment.record.copy } : state.running(order)
+            if !copies.isEmpty {
+                show("stopping generation \(generation.label)")
+                let outcomes = try stop(copies.map { stopOrder(for: $0, keepsFinishing: false) }, sparing: state.supervisors(sparing: copies), log: log)
+                let lock = try enrolment.registry.lock(until: Deadline(after: .seconds(10)))
+                var state = AppState.mended(enrolment.registry)
+                if wasLive {
+                    for copy in copies { state.end(copy, reason) }
+                } else {
+                    state.note(zip(copies, outcomes).map { ($0, $1) }, of: order, reason: reason)
+                }
+                try state.store(in: enrolment.registry)
+                lock.release(closing: ())
+            }
+            if !wasLive { log.warning("generation \(generation.label) failed; nothing was switched") }
+        } catch {
+            log.warning(error.message)
+        }
+    }
+
+    /// Marks the generation as failed, unless it is live; what is recorded first stays.
+    private func recordFailure(
+        _ enrolment: borrowing Enrolment, _ process: borrowing ProcessHandle, _ reason: ByteString
+    ) throws(Failure) -> (GenerationRecord?, Bool) {
+        let lock = try enrolment.registry.lock(until: Deadline(after: .seconds(10)))
+        var state = AppState.mended(enrolment.registry)
+        let wasLive = state.app.generation(order)?.state == .live
+        if process.hasExited, let record = state.copies.first(where: { $0.fileName == enrolment.record.fileName }) {
+            state.end(record, endReason(of: process))
+        }
+        if !wasLive, let generation = state.app.generation(order), generation.state == .starting || generation.reason.isEmpty
+            || generation.reason == "it has ended" || generation.reason == "its copies have ended"
+        {
+            state.finish(order, .failed, reason)
+        }
+        removeTemporaryPaths(enrolment)
+        try state.store(in: enrolment.registry)
+        let generation = state.app.generation(order)
+        lock.release(closing: ())
+        return (generation, wasLive)
+    }
+
+    /// The Unix sockets' paths that no client was told of.
+    private func removeTemporaryPaths(_ enrolment: borrowing Enrolment) {
+        for listener in enrolment.record.listeners where listener.publicPath != nil {
+            guard let path = listener.identity.address.path, let folder = try? open(directory(of: path), O_RDONLY | O_DIRECTORY)
+            else { continue }
+            guard let facts = try? status(of: lastComponent(of: path), in: folder), facts.isSocket else { continue }
+            _ = ReusePortKit.reason { () throws(Errno) in try unlink(lastComponent(of: path), in: folder) }
+        }
+    }
+}
+
+extension AppState {
+    mutating func end(_ copy: CopyRecord, _ reason: ByteString) {
+        guard var record = copies.first(where: { $0.fileName == copy.fileName }) else { return }
+        record.state = .ended
+        record.reason = reason
+        replace(record)
+    }
+}

@@ -1,0 +1,170 @@
+import CLinux
+
+extension Handoff {
+    /// Drains and retires the old generation, and whatever an earlier helper left unfinished.
+    func retireOthers(
+        _ enrolment: borrowing Enrolment, _ sockets: borrowing OwnedArray<Placement>, _ old: GenerationRecord?
+    ) {
+        do throws(Failure) {
+            if let old {
+                show("draining generation \(old.label)")
+                try drain(enrolment, old)
+                try retire(enrolment, sockets, old)
+            }
+            try endTheOldest(enrolment)
+        } catch {
+            log.warning(error.message)
+        }
+    }
+
+    /// Waits until connections that the old listeners have already are accepted.
+    private func drain(_ enrolment: borrowing Enrolment, _ old: GenerationRecord) throws(Failure) {
+        let state = AppState.mended(enrolment.registry)
+        let listeners = state.running(old.order).flatMap { $0.listeners.map { $0.identity } }
+        // By the selection program what is left in a queue moves to the new generation when its listener closes. Where
+        // nothing does that, handshakes under way need the settle time, and what is queued has to be accepted.
+        let moves = if case .twoBanks? = state.app.steering { !listeners.contains { $0.transport == .unix } } else { false }
+        if !moves { _ = poll(nil, 0, Deadline(after: enrolment.request.settle).pollTimeout) }
+        let deadline = Deadline(after: moves ? Milliseconds(100) : min(.seconds(5), enrolment.request.stopTimeout))
+        var pause: Int32 = 1
+        while try queued(listeners) > 0 && !deadline.hasPassed {
+            _ = poll(nil, 0, pause)
+            pause = min(pause * 2, 20)
+        }
+        log.detail("at \(MonotonicClock.microseconds) us: generation \(old.label) is drained")
+    }
+
+    /// How many connections wait to be accepted.
+    private func queued(_ listeners: [ListenerIdentity]) throws(Failure) -> Int {
+        var result = 0
+        try step("read", "the accept queues") { () throws(Errno) in
+            var ports: [UInt16] = []
+            for listener in listeners where listener.transport == .tcp {
+                let port = listener.address.port ?? 0
+                if ports.contains(port) { continue }
+                ports.append(port)
+                for record in try internetSockets(.tcp, states: .listening, localPort: port)
+                where listeners.contains(where: { $0.cookie == record.cookie }) {
+                    result += Int(record.acceptQueue)
+                }
+            }
+            if listeners.contains(where: { $0.transport == .unix }) {
+                for record in try listeningUnixSockets() where listeners.contains(where: { $0.cookie == record.cookie }) {
+                    result += Int(record.acceptQueue)
+                }
+            }
+        }
+        return result
+    }
+
+    /// Stops the old copies: all at once where the maps direct the connections, one by one where places in the group do.
+    private func retire(
+        _ enrolment: borrowing Enrolment, _ sockets: borrowing OwnedArray<Placement>, _ old: GenerationRecord
+    ) throws(Failure) {
+        let keep = enrolment.request.keepRetired
+        let state = AppState.mended(enrolment.registry)
+        say("generation \(old.label) is told to stop")
+        var copies = state.running(old.order)
+        var outcomes: [StopOutcome] = []
+        if case .index? = state.app.steering, copies.count > 1 {
+            // From the last place to the first: the new copies then move into the holes, and stay together.
+            copies.sort { one, other in place(one, state) > place(other, state) }
+            for copy in copies {
+                outcomes += try stop([stopOrder(for: copy, keepsFinishing: keep > 0)], sparing: state.supervisors(of: order), log: log)
+                try follow(enrolment, sockets)
+            }
+        } else {
+            outcomes = try stop(copies.map { stopOrder(for: $0, keepsFinishing: keep > 0) }, sparing: state.supervisors(of: order), log: log)
+            try follow(enrolment, sockets)
+        }
+        let isFinishing = outcomes.contains { $0 == .retired }
+        try finish(enrolment, old, zip(copies, outcomes).map { ($0, $1) })
+        say("generation \(old.label) \(isFinishing ? "has closed its listeners and finishes" : "has gone")")
+    }
+
+    private func place(_ copy: CopyRecord, _ state: AppState) -> Int {
+        copy.listeners.compactMap { state.place(of: $0.identity) }.max() ?? -1
+    }
+
+    /// Level 2: the groups have changed.
+    private func follow(_ enrolment: borrowing Enrolment, _ sockets: borrowing OwnedArray<Placement>) throws(Failure) {
+        let lock = try enrolment.registry.lock(until: Deadline(after: .seconds(10)))
+        var state = AppState.mended(enrolment.registry)
+        guard case .index? = state.app.steering, let live = state.app.live else { return }
+        try state.redirect(
+            to: live.order, enrolment.record.listeners.map { $0.identity }, sockets, enrolment.request.balance)
+        try state.store(in: enrolment.registry)
+        lock.release(closing: ())
+    }
+
+    /// Writes down what has become of a generation that was stopped.
+    private func finish(
+        _ enrolment: borrowing Enrolment, _ old: GenerationRecord, _ outcomes: [(CopyRecord, StopOutcome)]
+    ) throws(Failure) {
+        let lock = try enrolment.registry.lock(until: Deadline(after: .seconds(10)))
+        var state = AppState.mended(enrolment.registry)
+        state.note(outcomes, of: old.order, reason: "generation \(label) took over")
+        try state.store(in: enrolment.registry)
+        lock.release(closing: ())
+    }
+
+    /// Ends retired generations beyond those that are kept, and copies that an interrupted handoff left behind.
+    private func endTheOldest(_ enrolment: borrowing Enrolment) throws(Failure) {
+        let state = AppState.mended(enrolment.registry)
+        var kept = 0
+        for generation in state.app.generations.reversed() where generation.order != order {
+            let running = state.running(generation.order)
+            if running.isEmpty { continue }
+            switch generation.state {
+            case .live, .starting: continue
+            case .retired:
+                kept += 1
+                if kept <= enrolment.request.keepRetired { continue }
+            case .retiring, .failed, .ended: break
+            }
+            say("generation \(generation.label) is ended")
+            let outcomes = try stop(running.map { stopOrder(for: $0, keepsFinishing: false) }, sparing: state.supervisors(of: order), log: log)
+            try finish(enrolment, generation, zip(running, outcomes).map { ($0, $1) })
+        }
+    }
+}
+
+/// What is to be done to stop a copy.
+func stopOrder(for copy: CopyRecord, keepsFinishing: Bool) -> StopOrder {
+    StopOrder(
+        process: copy.process, listeners: copy.listeners.map { $0.identity }, supervisor: copy.supervisor,
+        stopSignal: copy.stopSignal, stopTimeout: copy.stopTimeout, keepsFinishing: keepsFinishing, nice: copy.nice)
+}
+
+extension AppState {
+    /// Who supervises the copies of a generation, or of the one that is live: they are not to be told anything.
+    func supervisors(of generation: UInt64) -> [Supervisor] {
+        copies.filter { ($0.generation == generation || $0.generation == app.live?.order) && $0.state != .ended }
+            .compactMap { $0.supervisor }
+    }
+
+    /// Who supervises other copies than these.
+    func supervisors(sparing stopped: [CopyRecord]) -> [Supervisor] {
+        copies.filter { copy in copy.state != .ended && !stopped.contains { $0.fileName == copy.fileName } }
+            .compactMap { $0.supervisor }
+    }
+
+    /// Takes over what stopping the copies of a generation has led to.
+    mutating func note(_ outcomes: [(CopyRecord, StopOutcome)], of generation: UInt64, reason: ByteString) {
+        var remaining = 0
+        for (copy, outcome) in outcomes {
+            guard var record = copies.first(where: { $0.fileName == copy.fileName }) else { continue }
+            switch outcome {
+            case .alreadyGone: record.state = .ended
+            case .exited: (record.state, record.reason) = (.ended, "it was told to stop")
+            case .killed(let why): (record.state, record.reason) = (.ended, "killed: \(why)")
+            case .retired: (record.state, remaining) = (.retired, remaining + 1)
+            case .refused(let why): (record.state, record.reason, remaining) = (.stopping, why, remaining + 1)
+            }
+            replace(record)
+        }
+        let failed = app.generation(generation)?.state == .failed
+        if failed { return }
+        finish(generation, remaining > 0 ? .retired : .ended, reason)
+    }
+}

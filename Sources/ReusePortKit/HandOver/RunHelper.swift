@@ -1,0 +1,269 @@
+import CLinux
+
+/// The helper's way through a handoff, from the start of its copy to the end of the old generation.
+func runHelper(_ enrolment: borrowing Enrolment, copy pid: Int32, _ sockets: borrowing OwnedArray<Placement>) {
+    let title = ProcessTitle()
+    let handoff = Handoff(enrolment, title: title)
+    do throws(Failure) {
+        let process = try step("watch", "pid \(pid)") { () throws(Errno) in try ProcessHandle(to: pid) }
+        do throws(Failure) {
+            try handoff.takeOver(enrolment, process, sockets)
+        } catch {
+            handoff.giveUp(enrolment, process, error)
+        }
+    } catch {
+        enrolment.log.warning(error.message)
+    }
+}
+
+/// What a helper knows of its handoff.
+struct Handoff {
+    let log: Log
+    let title: ProcessTitle
+    let name: ByteString
+    let label: ByteString
+    let order: UInt64
+
+    init(_ enrolment: borrowing Enrolment, title: ProcessTitle) {
+        log = enrolment.log
+        self.title = title
+        name = enrolment.request.name
+        label = enrolment.generation.label
+        order = enrolment.generation.order
+    }
+
+    /// Says what is going on, in the log and in the process's title.
+    func say(_ text: ByteString) {
+        show(text)
+        log.step(text)
+        log.detail("at \(MonotonicClock.microseconds) us: \(text)")
+    }
+
+    func show(_ text: ByteString) { title.show("reuseport-exec: \(name) \(label): \(text)") }
+}
+
+extension Handoff {
+    /// gate → start → ready → cutover → drain → retire; what has been done up to "gate" was the launcher's part.
+    fileprivate func takeOver(
+        _ enrolment: borrowing Enrolment, _ process: borrowing ProcessHandle, _ sockets: borrowing OwnedArray<Placement>
+    ) throws(Failure) {
+        let request = enrolment.request
+        try note(enrolment) { (state: inout AppState, record: inout CopyRecord) in
+            record.helper = try? ProcessIdentity(of: getpid())
+        }
+        show("waiting for readiness of pid \(process.identity.pid)")
+        log.detail("pid \(process.identity.pid) is copy \(request.copy) of \(enrolment.generation.copies), waiting for readiness")
+        let listeners = enrolment.record.listeners
+        try awaitReadiness(
+            request.readiness, channel: enrolment.channel, of: process, listeners: listeners.map { $0.identity },
+            until: Deadline(after: request.readyTimeout),
+            connect: { (index: Int) throws(Failure) in
+                try connectProbe(
+                    to: listeners[index], sockets[index].source, enrolment.registry, order, request.balance)
+            }, log: log)
+        say("pid \(process.identity.pid) is ready")
+
+        switch try enter(enrolment, process, sockets) {
+        case .tookItsPlace:
+            say("pid \(process.identity.pid) took its place")
+            tellSupervisor(enrolment, process.identity.pid)
+        case .cutOver(let old):
+            tellSupervisor(enrolment, process.identity.pid)
+            retireOthers(enrolment, sockets, old)
+        case .waiting:
+            try awaitOthers(enrolment, process)
+            tellSupervisor(enrolment, process.identity.pid)
+        }
+        try note(enrolment) { (state: inout AppState, record: inout CopyRecord) in record.helper = nil }
+        log.detail("the handoff is over")
+    }
+
+    /// Changes this copy's record, and anything else, under the lock.
+    fileprivate func note(
+        _ enrolment: borrowing Enrolment, _ change: (inout AppState, inout CopyRecord) -> Void
+    ) throws(Failure) {
+        let lock = try enrolment.registry.lock(until: Deadline(after: .seconds(10)))
+        var state = AppState.mended(enrolment.registry)
+        var record = state.copies.first { $0.fileName == enrolment.record.fileName } ?? enrolment.record
+        change(&state, &record)
+        state.replace(record)
+        try state.store(in: enrolment.registry)
+        lock.release(closing: ())
+    }
+}
+
+/// What has become of a copy that was ready.
+private enum Entry {
+    /// Its generation was live already.
+    case tookItsPlace
+    /// It was the last: its generation is live now, in place of the old one.
+    case cutOver(GenerationRecord?)
+    /// Others are not ready yet.
+    case waiting
+}
+
+extension Handoff {
+    /// Puts a ready copy into its slots, and cuts over if it is the last of its generation.
+    private func enter(
+        _ enrolment: borrowing Enrolment, _ process: borrowing ProcessHandle, _ sockets: borrowing OwnedArray<Placement>
+    ) throws(Failure) -> Entry {
+        let registry = try enrolment.registry.duplicate()
+        let lock = try registry.lock(until: Deadline(after: .seconds(10)))
+        var state = AppState.mended(registry)
+        guard let generation = state.app.generation(order) else {
+            throw Failure(.negative, "take over", "generation \(label)", "the registry was removed")
+        }
+        guard generation.state == .starting || generation.state == .live else {
+            throw Failure(.negative, "take over", "generation \(label)", "it has \(generation.state.name): \(generation.reason)")
+        }
+        guard var record = state.copies.first(where: { $0.fileName == enrolment.record.fileName }), !process.hasExited else {
+            throw Failure(.negative, "wait for", "pid \(process.identity.pid)", endReason(of: process))
+        }
+        record.state = .ready
+        state.replace(record)
+        let slot = Slot(generation.bank, copy: UInt8(record.copy))
+        try place(record, in: slot, state, sockets)
+
+        let result: Entry
+        let old = state.app.live
+        if generation.state == .live {
+            record.state = .live
+            state.replace(record)
+            try state.widen(generation, to: record.copy + 1, sockets, enrolment.request.balance)
+            try publish([record])
+            result = .tookItsPlace
+        } else if state.isComplete(generation) {
+            log.detail("at \(MonotonicClock.microseconds) us: complete")
+            try state.cutOver(generation, sockets, enrolment.request.balance, listeners: record.listeners.map { $0.identity })
+            try publish(state.running(order))
+            state.makeLive(order)
+            say("took over\(old.map { " from generation \($0.label)" } ?? "")")
+            result = .cutOver(old)
+        } else {
+            result = .waiting
+        }
+        try state.store(in: registry)
+        lock.release(closing: ())
+        return result
+    }
+
+    /// Puts the listeners of a copy into their slots: level 1 only.
+    private func place(
+        _ record: CopyRecord, in slot: Slot, _ state: AppState, _ sockets: borrowing OwnedArray<Placement>
+    ) throws(Failure) {
+        guard case .twoBanks(let id, let slots)? = state.app.steering else { return }
+        try step("place", "the listeners of pid \(record.process.pid)") { () throws(Errno) in
+            let maps = try AppMaps(selector: id, slots: slots)
+            for (index, listener) in record.listeners.enumerated() where listener.identity.transport != .unix {
+                try maps.place(sockets[index].source, of: listener.identity.name, in: slot)
+            }
+        }
+    }
+
+    /// Gives the Unix sockets of copies their public names: rename(2) leaves no moment without one.
+    private func publish(_ records: [CopyRecord]) throws(Failure) {
+        for record in records {
+            for listener in record.listeners {
+                guard let path = listener.publicPath, let temporary = listener.identity.address.path else { continue }
+                try step("rename", "\(temporary) to \(path)") { () throws(Errno) in
+                    let folder = try open(directory(of: path), O_RDONLY | O_DIRECTORY)
+                    // After a crash in between it has its name already.
+                    if let reason = reason({ () throws(Errno) in
+                        try rename(lastComponent(of: temporary), to: lastComponent(of: path), in: folder)
+                    }), reason != .noEntry { throw reason }
+                }
+            }
+        }
+    }
+
+    /// Waits until the last copy has cut over, or the generation has failed.
+    private func awaitOthers(_ enrolment: borrowing Enrolment, _ process: borrowing ProcessHandle) throws(Failure) {
+        show("ready, waiting for the other copies")
+        let deadline = Deadline(after: enrolment.request.readyTimeout)
+        let changes = try step("watch", enrolment.registry.path) { () throws(Errno) in try Changes(in: enrolment.registry) }
+        while true {
+            let app = enrolment.registry.loadApp()
+            switch app.generation(order)?.state {
+            case .live?, .retiring?, .retired?: return
+            case .starting?: break
+            default:
+                throw Failure(
+                    .negative, "take over", "generation \(label)", app.generation(order)?.reason ?? "the registry was removed")
+            }
+            if process.hasExited {
+                throw Failure(.negative, "wait for", "pid \(process.identity.pid)", endReason(of: process))
+            }
+            if deadline.hasPassed {
+                throw Failure(
+                    .negative, "take over", "generation \(label)",
+                    "only \(AppState.mended(enrolment.registry).running(order).count) of \(enrolment.generation.copies) copies are there",
+                    remedy: "start all of them within --ready-timeout")
+            }
+            changes.wait(or: process, until: deadline)
+        }
+    }
+}
+
+extension AppState {
+    /// Whether all copies of a generation are ready and alive.
+    fileprivate func isComplete(_ generation: GenerationRecord) -> Bool {
+        let ready = running(generation.order).filter { $0.state == .ready }
+        return (0..<generation.copies).allSatisfy { copy in ready.contains { $0.copy == copy } }
+    }
+
+    /// The store after which new connections go to the generation.
+    fileprivate mutating func cutOver(
+        _ generation: GenerationRecord, _ sockets: borrowing OwnedArray<Placement>, _ balance: Balance,
+        listeners: [ListenerIdentity]
+    ) throws(Failure) {
+        switch app.steering {
+        case .twoBanks(let id, let slots)?:
+            try step("cut over", "generation \(generation.label)") { () throws(Errno) in
+                let maps = try AppMaps(selector: id, slots: slots)
+                let before = try maps.selector.load()
+                try maps.selector.store(
+                    Selector(liveBank: generation.bank, liveCount: UInt16(generation.copies), nextCount: before.liveCount))
+            }
+        case .index?:
+            try redirect(to: generation.order, listeners, sockets, balance)
+        case .off?, nil:
+            break
+        }
+    }
+
+    /// Level 2: directs every group to where the generation stands in it now.
+    mutating func redirect(
+        to generation: UInt64, _ listeners: [ListenerIdentity], _ sockets: borrowing OwnedArray<Placement>, _ balance: Balance
+    ) throws(Failure) {
+        try followGroups(listeners)
+        for (index, listener) in listeners.enumerated() where listener.transport != .unix {
+            let run = run(of: generation, in: listener.name)
+            try step("direct", "socket \(listener.name)") { () throws(Errno) in
+                try direct(sockets[index].source, to: run, balance, probe: nil)
+            }
+        }
+    }
+
+    /// Lets a copy that joined a live generation get connections.
+    fileprivate mutating func widen(
+        _ generation: GenerationRecord, to count: Int, _ sockets: borrowing OwnedArray<Placement>, _ balance: Balance
+    ) throws(Failure) {
+        let copies = max(generation.copies, count)
+        app.change(generation.order) { $0.copies = copies }
+        switch app.steering {
+        case .twoBanks(let id, let slots)?:
+            try step("widen", "generation \(generation.label)") { () throws(Errno) in
+                let maps = try AppMaps(selector: id, slots: slots)
+                var word = try maps.selector.load()
+                word.liveBank = generation.bank
+                word.liveCount = max(UInt16(copies), word.liveCount)
+                try maps.selector.store(word)
+            }
+        case .index?:
+            let listeners = copies > 0 ? self.copies.last { $0.generation == generation.order && $0.copy == count - 1 }?.listeners : nil
+            try redirect(to: generation.order, (listeners ?? []).map { $0.identity }, sockets, balance)
+        case .off?, nil:
+            break
+        }
+    }
+}

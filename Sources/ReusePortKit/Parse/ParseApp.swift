@@ -1,0 +1,121 @@
+import CLinux
+
+/// The options that go with `--app`, as they were given.
+struct AppOptions: Sendable {
+    var name: ByteString?
+    /// What was given that means nothing without `--app`.
+    var needsApp: ByteString?
+    var request = AppRequest(name: "")
+
+    /// Takes an option of these; false if it is none.
+    mutating func apply(_ option: Option, _ value: ByteString) throws(Malformed) -> Bool {
+        switch option.key {
+        case .app:
+            name = try parseLabel(value, "an app's name")
+            return true
+        case .generation: request.generation = try parseLabel(value, "a generation's label")
+        case .copies: request.copies = try parseNumber(value, 1...Bank.copies)
+        case .copy: request.copy = try parseNumber(value, 0...(Bank.copies - 1))
+        case .steering: request.steering = try parseChoice(value, SteeringChoice.allCases.map { ($0.name, $0) })
+        case .balance: request.balance = try parseChoice(value, balances)
+        case .ready: request.readiness = try parseReadiness(value)
+        case .readyTimeout: request.readyTimeout = try parseTime(value)
+        case .settle: request.settle = try parseTime(value)
+        case .stopSignal:
+            guard let signal = parseSignal(value) else {
+                throw Malformed("'\(value)' is no signal", remedy: "write a name like TERM or a number")
+            }
+            request.stopSignal = signal
+        case .stopTimeout: request.stopTimeout = try parseTime(value)
+        case .keepRetired: request.keepRetired = try parseNumber(value, 0...1000)
+        case .retiredNice: request.retiredNice = try parseNice(value)
+        case .lockTimeout: request.lockTimeout = try parseTime(value)
+        case .runDirectory: request.runDirectory = try parseRunDirectory(value)
+        case .notifyDescriptor: request.notifyDescriptor = try parseDescriptor(value)
+        case .logDescriptor: request.logDescriptor = try parseDescriptor(value)
+        case .quiet: request.verbosity = .quiet
+        case .debug: request.verbosity = .everything
+        default: return false
+        }
+        needsApp = needsApp ?? ByteString(stringLiteral: option.name)
+        return true
+    }
+
+    /// What is asked for; nil without `--app`.
+    func checked() throws(Failure) -> AppRequest? {
+        guard let name else {
+            if let needsApp { throw .usage("parse", needsApp, "it goes with --app") }
+            return nil
+        }
+        var result = request
+        result.name = name
+        guard result.copy < result.copies else {
+            throw .usage(
+                "parse", "--copy \(result.copy)", "copies are counted from 0, so the last of \(result.copies) is \(result.copies - 1)")
+        }
+        if result.copies > 1 && result.generation == nil {
+            throw .usage(
+                "parse", "--copies \(result.copies)", "copies find each other by their generation's label",
+                remedy: "add --generation LABEL")
+        }
+        return result
+    }
+}
+
+private let balances: [(ByteString, Balance)] = [
+    ("random", .random), ("client-ip", .clientIP), ("cpu", .cpu), ("hash", .hash),
+]
+
+extension Balance {
+    /// As `--balance` takes it.
+    public var name: ByteString { balances.first { $0.1 == self }!.0 }
+}
+
+/// A name that is a file's name as well: letters, digits, dots, hyphens and underscores.
+func parseLabel(_ text: ByteString, _ what: ByteString) throws(Malformed) -> ByteString {
+    let isPlain = text.bytes.allSatisfy { byte in
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"):
+            true
+        default: false
+        }
+    }
+    guard isPlain, !text.isEmpty, text.count <= 64, text.bytes[0] != UInt8(ascii: "."), text.bytes[0] != UInt8(ascii: "-")
+    else {
+        throw Malformed("'\(text)' is no name", remedy: "\(what) has up to 64 letters, digits, dots, hyphens and underscores")
+    }
+    return text
+}
+
+func parseNumber(_ text: ByteString, _ range: ClosedRange<Int>) throws(Malformed) -> Int {
+    guard let number = text.decimal, number <= UInt64(range.upperBound), number >= UInt64(range.lowerBound) else {
+        throw Malformed("'\(text)' is not a number from \(range.lowerBound) to \(range.upperBound)")
+    }
+    return Int(number)
+}
+
+func parseTime(_ text: ByteString) throws(Malformed) -> Milliseconds {
+    guard let time = Milliseconds(parsing: text) else {
+        throw Malformed("'\(text)' is no time", remedy: "write 500ms, 30s, 5m or 1h")
+    }
+    return time
+}
+
+private func parseNice(_ text: ByteString) throws(Malformed) -> Int32 {
+    let isNegative = text.hasPrefix("-")
+    guard let number = (isNegative ? text.dropFirst(1) : text).decimal, number <= (isNegative ? 20 : 19) else {
+        throw Malformed("'\(text)' is no nice value", remedy: "they go from -20 to 19")
+    }
+    return isNegative ? -Int32(number) : Int32(number)
+}
+
+func parseRunDirectory(_ text: ByteString) throws(Malformed) -> ByteString {
+    guard text.hasPrefix("/") else { throw Malformed("'\(text)' does not start at the root") }
+    return text
+}
+
+private func parseChoice<Choice>(_ text: ByteString, _ choices: [(ByteString, Choice)]) throws(Malformed) -> Choice {
+    for (name, choice) in choices where name == text { return choice }
+    throw Malformed("'\(text)' is none of \(joined(choices.map { $0.0 }, by: ", "))")
+}

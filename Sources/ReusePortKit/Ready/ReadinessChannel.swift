@@ -1,0 +1,71 @@
+import CLinux
+
+/// What has to exist before the copy is started, so that it can say that it is ready: a socket for `notify`, a pipe
+/// for `fd:N`, nothing for the others. All descriptors are close-on-exec.
+///
+/// The launcher makes it, starts the process that waits, and then becomes the copy. A write end that stays open in the
+/// process that waits hides that the copy has closed its own: both call `takeWriteEnd()`, the one that waits to close
+/// it.
+public struct ReadinessChannel: ~Copyable {
+    /// The reading side.
+    let reader: Descriptor?
+    private var writer: Descriptor?
+    /// For NOTIFY_SOCKET: `@0001f`. Abstract names are found from within a chroot too.
+    public let notifySocketName: ByteString?
+
+    public static func make(_ readiness: Readiness) throws(Failure) -> ReadinessChannel {
+        switch readiness {
+        case .notify:
+            return try step("make", "notification socket") { () throws(Errno) in try ReadinessChannel(notify: ()) }
+        case .descriptor(let number):
+            return try step("make", "pipe for descriptor \(number)") { () throws(Errno) in
+                try ReadinessChannel(pipe: ())
+            }
+        default:
+            return ReadinessChannel()
+        }
+    }
+
+    /// The reading side's number, for who closes all others.
+    func appendReader(to numbers: inout [Int32]) {
+        switch reader {
+        case .some(let reader): numbers.append(reader.number)
+        case .none: break
+        }
+    }
+
+    /// Gives the pipe's write end away, which is to be the target's descriptor N; nil for other forms, and after the
+    /// first time.
+    public mutating func takeWriteEnd() -> Descriptor? { writer.take() }
+
+    private init() {
+        reader = nil
+        writer = nil
+        notifySocketName = nil
+    }
+
+    /// A datagram socket whose name the kernel chooses (bind(2) with the family only, "autobind" in unix(7)), and which
+    /// tells who has sent a message (SO_PASSCRED).
+    private init(notify: ()) throws(Errno) {
+        let own = try socket(family: AF_UNIX, type: Int32(SOCK_DGRAM.rawValue))
+        var family = sa_family_t(AF_UNIX)
+        try withUnsafeMutableBytes(of: &family) { raw throws(Errno) in
+            let address = raw.baseAddress!.assumingMemoryBound(to: sockaddr.self)
+            try checked(CLinux.bind(own.number, address, socklen_t(raw.count)))
+        }
+        try setOption(own, SOL_SOCKET, SO_PASSCRED, 1)
+        guard let name = try localAddress(of: own)?.path else { throw .invalid }
+        notifySocketName = name
+        reader = consume own
+        writer = nil
+    }
+
+    /// pipe2(2).
+    private init(pipe: ()) throws(Errno) {
+        var ends: [Int32] = [-1, -1]
+        try checked(pipe2(&ends, O_CLOEXEC))
+        reader = Descriptor(owning: ends[0])
+        writer = Descriptor(owning: ends[1])
+        notifySocketName = nil
+    }
+}

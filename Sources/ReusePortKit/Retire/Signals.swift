@@ -1,0 +1,35 @@
+import CLinux
+
+/// The number of a signal: `TERM`, `SIGTERM`, `15`, `RTMIN+3`, `RTMAX-1`, in capitals or not. Nil for anything else.
+public func parseSignal(_ text: ByteString) -> Int32? {
+    if let number = text.decimal { return (1...64).contains(number) ? Int32(number) : nil }
+    var name = ByteString(text.bytes.map { $0 >= UInt8(ascii: "a") && $0 <= UInt8(ascii: "z") ? $0 - 32 : $0 })
+    if name.hasPrefix("SIG") { name = name.dropFirst(3) }
+    for (number, known) in signalNames.split(on: UInt8(ascii: " ")).enumerated() where known == name {
+        return Int32(number) + 1
+    }
+    // The first real-time signals are the C library's own: it knows where those for everybody begin.
+    let first = __libc_current_sigrtmin()
+    let last = __libc_current_sigrtmax()
+    if name == "RTMIN" { return first }
+    if name == "RTMAX" { return last }
+    guard let distance = name.dropFirst(6).decimal, distance <= UInt64(last - first) else { return nil }
+    if name.hasPrefix("RTMIN+") { return first + Int32(distance) }
+    if name.hasPrefix("RTMAX-") { return last - Int32(distance) }
+    return nil
+}
+
+/// `TERM`, `RTMIN+3`; the number for what has no name.
+public func signalName(_ number: Int32) -> ByteString {
+    let names = signalNames.split(on: UInt8(ascii: " "))
+    if number >= 1, Int(number) <= names.count { return names[Int(number) - 1] }
+    let first = __libc_current_sigrtmin()
+    if number == first { return "RTMIN" }
+    return number > first && number <= __libc_current_sigrtmax() ? "RTMIN+\(number - first)" : "\(number)"
+}
+
+/// 1 to 31, as signal(7) numbers them on all machines but Alpha, MIPS, PA-RISC and SPARC.
+private let signalNames: ByteString = """
+    HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG \
+    XCPU XFSZ VTALRM PROF WINCH IO PWR SYS
+    """

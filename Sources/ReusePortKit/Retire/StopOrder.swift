@@ -1,0 +1,42 @@
+/// One copy that is to stop.
+public struct StopOrder: Sendable {
+    public var process: ProcessIdentity
+    /// What it listens on; those that are to be seen gone.
+    public var listeners: [ListenerIdentity]
+    /// Who would start it again.
+    public var supervisor: Supervisor?
+    public var stopSignal: Int32
+    /// From the stop signal until KILL.
+    public var stopTimeout: Milliseconds
+    /// Whether it may live on as soon as its listeners are closed.
+    public var keepsFinishing: Bool
+    /// The nice value it gets with the stop signal; nil leaves it as it is.
+    public var nice: Int32?
+
+    public init(
+        process: ProcessIdentity, listeners: [ListenerIdentity], supervisor: Supervisor?, stopSignal: Int32,
+        stopTimeout: Milliseconds, keepsFinishing: Bool, nice: Int32?
+    ) {
+        self.process = process
+        self.listeners = listeners
+        self.supervisor = supervisor
+        self.stopSignal = stopSignal
+        self.stopTimeout = stopTimeout
+        self.keepsFinishing = keepsFinishing
+        self.nice = nice
+    }
+}
+
+/// What has become of a copy that was to stop.
+public enum StopOutcome: Sendable, Equatable {
+    /// It had ended before anything was done; its listeners have gone too.
+    case alreadyGone
+    /// It has ended by itself, and its listeners have gone.
+    case exited
+    /// Its listeners have gone; it is still at work on what it has accepted.
+    case retired
+    /// It had to be killed: why. It and its listeners have gone.
+    case killed(ByteString)
+    /// It, or one of its listeners, is still there: why. A warning with the same words has been given.
+    case refused(ByteString)
+}

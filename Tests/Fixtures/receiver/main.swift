@@ -1,0 +1,43 @@
+// A program on the receiving side: prints what InheritedSockets finds, one line each, and what is left of the
+// variables. With an argument, takes the socket of that name out first.
+import CLinux
+import ReusePortKit
+
+func say(_ line: ByteString) {
+    let bytes = line.bytes + [10]
+    _ = bytes.withUnsafeBytes { write(1, $0.baseAddress, $0.count) }
+}
+
+func describe(_ socket: borrowing InheritedSocket) {
+    let kind: ByteString =
+        switch socket.kind {
+        case .listener: "listener"
+        case .bound: "bound"
+        case .datagram: "datagram"
+        case .file: "file"
+        }
+    let flags = clinux_fcntl(socket.descriptor.number, F_GETFD, 0)
+    say("\(socket.name) \(kind) \(socket.address?.description ?? "-") \(socket.descriptor.number) \(flags)")
+}
+
+do {
+    var sockets = try InheritedSockets()
+    if CommandLine.arguments.count > 1 {
+        if let one = sockets.take(named: ByteString(CommandLine.arguments[1])) {
+            describe(one)
+            let number = one.take().release()
+            say("taken \(number)")
+        } else {
+            say("none")
+        }
+    }
+    say("count \(sockets.count)")
+    for index in 0..<sockets.count { describe(sockets[index]) }
+    while let one = sockets.takeFirst() { _ = consume one }
+    say("open \(clinux_fcntl(3, F_GETFD, 0))")
+    for name in ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "LISTEN_PIDFDID"] where getenv(name) != nil {
+        say("left \(ByteString(name))")
+    }
+} catch {
+    say("error \(error.message)")
+}

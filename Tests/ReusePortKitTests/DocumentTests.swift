@@ -1,0 +1,116 @@
+import CLinux
+import Testing
+
+@testable import ReusePortKit
+
+/// What the program can do is written down wherever a user looks for it.
+@Suite struct DocumentTests {
+    private static let completions = [
+        "completions/reuseport-exec.bash", "completions/_reuseport-exec", "completions/reuseport-exec.fish",
+    ]
+
+    /// A file of this package.
+    private func document(_ path: String) throws -> String {
+        let root = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
+        let file = try #require(fopen("/\(root)/\(path)", "r"), "\(path) is missing")
+        defer { fclose(file) }
+        var bytes: [UInt8] = []
+        while case let byte = getc(file), byte >= 0 { bytes.append(UInt8(byte)) }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// The same as words, so that `--keep` is not found in `--keep-fd`.
+    private func words(of text: String) -> Set<String> {
+        Set(text.split { !$0.isLetter && !$0.isNumber && $0 != "-" }.map(String.init))
+    }
+
+    private func string(_ text: ByteString) -> String { String(decoding: text.bytes, as: UTF8.self) }
+
+    @Test func optionsInManual() throws {
+        let items = try document("man/reuseport-exec.1").split(separator: "\n").filter { $0.hasPrefix(".It Fl -") }
+        for option in Option.all {
+            let item = ".It Fl -\(string(option.bareName))"
+            #expect(items.contains { $0 == item || $0.hasPrefix(item + " ") }, "\(option.name)")
+        }
+    }
+
+    @Test(arguments: completions) func optionsInCompletion(path: String) throws {
+        let text = try document(path)
+        let words = words(of: text)
+        for option in Option.all {
+            // fish writes them as `-l socket`.
+            let isThere =
+                path.hasSuffix(".fish")
+                ? text.contains(" -l \(string(option.bareName)) ") : words.contains("\(option.name)")
+            #expect(isThere, "\(option.name) in \(path)")
+        }
+    }
+
+    @Test func optionsInHelp() {
+        let overview = words(of: string(help(nil)))
+        let pages = Option.Topic.allCases.map { words(of: string(help($0))) }
+        for option in Option.all {
+            #expect(overview.contains("\(option.name)"), "\(option.name)")
+            #expect(pages.contains { $0.contains("\(option.name)") }, "\(option.name)")
+        }
+    }
+
+    @Test(arguments: ["README.md"] + completions) func dialects(path: String) throws {
+        let words = words(of: try document(path))
+        for dialect in Dialect.allCases {
+            let isThere = words.contains(string(dialect.name))
+            #expect(isThere, "\(dialect) in \(path)")
+        }
+    }
+
+    @Test func dialectsInManualAndHelp() throws {
+        let manual = try document("man/reuseport-exec.1").split(separator: "\n")
+        let page = words(of: string(help(.dialects)))
+        for dialect in Dialect.allCases {
+            let isInManual = manual.contains(".It Cm \(string(dialect.name))")
+            #expect(isInManual, "\(dialect)")
+            #expect(page.contains(string(dialect.name)), "\(dialect)")
+        }
+    }
+
+    @Test func topics() throws {
+        let manual = words(of: try document("man/reuseport-exec.1"))
+        let overview = words(of: string(help(nil)))
+        for topic in Option.Topic.allCases {
+            #expect(manual.contains(string(topic.name)) && overview.contains(string(topic.name)), "\(topic)")
+            for path in Self.completions {
+                #expect(words(of: try document(path)).contains(string(topic.name)), "\(topic) in \(path)")
+            }
+        }
+    }
+
+    @Test func socketOptionsAndFileFlags() throws {
+        let items = try document("man/reuseport-exec.1").split(separator: "\n").filter { $0.hasPrefix(".It Cm ") }
+        // Several may share an item: `.It Cm owner Ns = Ns Ar USER , Cm group Ns = Ns Ar GROUP`.
+        let names = Set(items.flatMap { $0.split(separator: "Cm ").dropFirst().map { $0.prefix { $0 != " " } } })
+        for option in socketOptions { #expect(names.contains(Substring(string(option))), "\(option)") }
+        for flag in ["r", "w", "rw", "a", "create", "excl", "trunc"] as [Substring] {
+            #expect(names.contains(flag), "\(flag)")
+        }
+        let bash = words(of: try document("completions/reuseport-exec.bash"))
+        for option in socketOptions { #expect(bash.contains(string(option)), "\(option)") }
+    }
+
+    @Test func exitCodes() throws {
+        let manual = try document("man/reuseport-exec.1")
+        for code in [.negative, .usage, .system, .notExecutable, .notFound] as [Failure.Code] {
+            let isThere = manual.contains("\n.It \(code.rawValue)\n")
+            #expect(isThere, "\(code)")
+        }
+    }
+
+    @Test func helpFitsAScreen() {
+        for topic in Option.Topic.allCases.map(Optional.some) + [nil] {
+            let page = string(help(topic))
+            #expect(page.hasSuffix("\n"))
+            let lines = page.split(separator: "\n", omittingEmptySubsequences: false).dropLast()
+            // One line is for the prompt that follows.
+            #expect(lines.count < 24 && lines.allSatisfy { $0.count <= 80 }, "\(String(describing: topic))")
+        }
+    }
+}

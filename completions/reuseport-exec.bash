@@ -1,0 +1,193 @@
+# bash completion for reuseport-exec                                  -*- shell-script -*-
+# Works with and without the package bash-completion.
+
+# _reuseport_exec_list CANDIDATES LIST: completes the last entry of a list with commas between; what it has is not
+# offered again.
+_reuseport_exec_list() {
+    local list=$2 head='' word
+    [[ $list != *,* ]] || head=${list%,*},
+    for word in $1; do
+        [[ ,$head == *",$word,"* ]] || printf '%s\n' "$head$word"
+    done
+}
+
+# _reuseport_exec_socket VALUE: candidates for NAME:ADDRESS[,OPTION...].
+_reuseport_exec_socket() {
+    local value=$1 name=${1%%:*} rest=${1#*:} head last option options
+    if [[ $value != *:* ]]; then
+        return
+    elif [[ $rest == *,* ]]; then
+        head=$name:${rest%,*},
+        last=${rest##*,}
+        case $last in
+            owner=*) compgen -P "${head}owner=" -u -- "${last#*=}" ;;
+            group=*) compgen -P "${head}group=" -g -- "${last#*=}" ;;
+            bind-dev=*) compgen -P "${head}bind-dev=" -W "$(cd /sys/class/net 2>/dev/null && echo *)" -- "${last#*=}" ;;
+            listen=*) printf '%s\n' "${head}listen=no" ;;
+            *=*) ;;
+            *)
+                case $rest in
+                    unix:*) options='mode= owner= group= backlog= listen=no fd=' ;;
+                    udp:*) options='fd= freebind bind-dev=' ;;
+                    *) options='backlog= listen=no fd= freebind bind-dev= nodelay' ;;
+                esac
+                for option in $options; do
+                    [[ ,${rest#*,} == *",${option%%=*}"[,=]* ]] || printf '%s\n' "$head$option"
+                done
+                ;;
+        esac
+    elif [[ $rest == unix:* ]]; then
+        compgen -P "$name:unix:" -f -- "${rest#unix:}"
+    elif [[ $rest == udp:* ]]; then
+        printf '%s\n' "$name:udp:"{'0.0.0.0:','*:','127.0.0.1:','[::]:'}
+    else
+        printf '%s\n' "$name:"{'0.0.0.0:','*:','127.0.0.1:','[::]:','udp:','unix:'}
+    fi
+}
+
+# _reuseport_exec_file VALUE: candidates for NAME:PATH[:FLAGS].
+_reuseport_exec_file() {
+    local value=$1 name=${1%%:*} rest=${1#*:}
+    if [[ $value != *:* ]]; then
+        return
+    elif [[ ${rest##*/} == *:* ]]; then
+        local path=${rest%:*}
+        _reuseport_exec_list 'r w rw a create excl trunc' "${rest##*:}" |
+            while IFS= read -r flags; do printf '%s\n' "$name:$path:$flags"; done
+    else
+        compgen -P "$name:" -f -- "$rest"
+    fi
+}
+
+# _reuseport_exec_value OPTION VALUE: candidates for an option's value.
+_reuseport_exec_value() {
+    local value=$2
+    case $1 in
+        --socket) _reuseport_exec_socket "$value" ;;
+        --file) _reuseport_exec_file "$value" ;;
+        --user)
+            if [[ $value == *:* ]]; then
+                compgen -P "${value%%:*}:" -g -- "${value#*:}"
+            else
+                compgen -u -- "$value"
+            fi
+            ;;
+        --groups) _reuseport_exec_list "$(compgen -g)" "$value" ;;
+        --chroot | --chdir) compgen -d -- "$value" ;;
+        --config) compgen -f -- "$value" ;;
+        --umask) printf '%s\n' 022 027 077 ;;
+        --keep) compgen -e -- "$value" ;;
+        --env) [[ $value == *=* ]] || compgen -S = -e -- "$value" ;;
+        --pass)
+            _reuseport_exec_list 'systemd nginx server-starter einhorn unicorn php-fpm inetd niagra niagra2 lactoserv
+                nodesockd' "$value"
+            ;;
+        --help | -h) printf '%s\n' sockets files privileges environment dialects config codes ;;
+    esac
+}
+
+_reuseport_exec() {
+    # The shell has split at ':' and '=' (see COMP_WORDBREAKS); what stands together in the line belongs together.
+    local words=() starts=() line=$COMP_LINE word before index
+    for ((index = 0; index <= COMP_CWORD; index++)); do
+        word=${COMP_WORDS[index]}
+        if [[ -n $word ]]; then
+            before=${line%%"$word"*}
+            line=${line#"$before$word"}
+        else
+            before=${line%%[! ]*}
+        fi
+        if [[ $index -gt 0 && -z $before ]]; then
+            words[${#words[@]} - 1]+=$word
+        else
+            words+=("$word")
+            starts+=("$index")
+        fi
+    done
+    local last=$((${#words[@]} - 1))
+    local current=${words[last]} raw=${COMP_WORDS[COMP_CWORD]}
+
+    # Where the command begins, if it does before the word that is being completed.
+    local repeatable=' --socket --file --keep-fd --keep --env '
+    local valued="$repeatable --user --groups --chroot --chdir --umask --pass --config "
+    local given=' ' option='' command=0
+    for ((index = 1; index < last; index++)); do
+        word=${words[index]}
+        if [[ $word == -- ]]; then
+            command=$((index + 1))
+            break
+        elif [[ $word != -?* ]]; then
+            command=$index
+            break
+        fi
+        given+="${word%%=*} "
+        case $word in
+            --help | -h)
+                option=$word
+                break
+                ;;
+            *=*) ;;
+            *)
+                if [[ $valued == *" $word "* ]]; then
+                    index=$((index + 1))
+                    [[ $index -ne $last ]] || option=$word
+                fi
+                ;;
+        esac
+    done
+
+    COMPREPLY=()
+    if [[ $command -gt 0 || ( -z $option && $current != -* ) ]]; then
+        [[ $command -gt 0 ]] || command=$last
+        _reuseport_exec_command "$command" "$last" "${starts[command]}" "$current"
+        return
+    fi
+
+    local candidates
+    compopt -o nospace 2>/dev/null
+    if [[ -n $option ]]; then
+        candidates=$(_reuseport_exec_value "$option" "$current")
+    elif [[ $current == --*=* ]]; then
+        local value=${current#*=}
+        candidates=$(
+            _reuseport_exec_value "${current%%=*}" "$value" |
+                while IFS= read -r word; do printf '%s\n' "${current%%=*}=$word"; done
+        )
+    else
+        candidates=$(
+            for word in --socket --file --keep-fd --user --groups --no-groups --no-new-privs --chroot --chdir --umask \
+                --clear-env --keep --env --pass --config --dry-run --json --help --version; do
+                [[ $given == *" $word "* && $repeatable != *" $word "* ]] || printf '%s\n' "$word"
+            done
+        )
+    fi
+
+    # Only what is behind the last of the shell's word breaks is ours to replace.
+    local prefix=${current%"$raw"}
+    [[ $raw != [:=] && $raw != [:=][:=] ]] || prefix=$current
+    while IFS= read -r word; do
+        [[ -n $word && $word == "$current"* ]] || continue
+        [[ -d ${word##*:} && $word == */* && $word != */ ]] && word+=/
+        COMPREPLY+=("${word#"$prefix"}")
+    done <<<"$candidates"
+    # A value that is complete is followed by a blank; one that goes on is not.
+    if [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} != *[:=/,] ]]; then
+        compopt +o nospace 2>/dev/null
+    fi
+}
+
+# _reuseport_exec_command FIRST LAST RAW CURRENT: completes the command that is to be run.
+_reuseport_exec_command() {
+    if declare -F _comp_command_offset >/dev/null; then
+        _comp_command_offset "$3"
+    elif declare -F _command_offset >/dev/null; then
+        _command_offset "$3"
+    elif [[ $1 -eq $2 ]]; then
+        compopt -o filenames 2>/dev/null
+        mapfile -t COMPREPLY < <(compgen -c -- "$4")
+    else
+        compopt -o default 2>/dev/null
+    fi
+}
+
+complete -F _reuseport_exec reuseport-exec

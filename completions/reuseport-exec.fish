@@ -1,0 +1,161 @@
+# fish completion for reuseport-exec
+
+# The words of the command that is to be run, without the one that is being completed; fails if it has not begun.
+function __reuseport_exec_command
+    set -l words (commandline -opc)
+    set -e words[1]
+    while set -q words[1]
+        switch $words[1]
+            case --
+                set -e words[1]
+                set -q words[1]; and printf '%s\n' $words
+                return 0
+            case --socket --file --keep-fd --user --groups --chroot --chdir --umask --keep --env --pass --config
+                set -e words[1]
+                # What follows is being completed: it is the value.
+                set -q words[1]; or return 1
+                set -e words[1]
+            case --help -h
+                return 1
+            case '-?*'
+                set -e words[1]
+            case '*'
+                printf '%s\n' $words
+                return 0
+        end
+    end
+    return 1
+end
+
+# Whether options may follow here.
+function __reuseport_exec_options
+    not __reuseport_exec_command >/dev/null
+end
+
+# Whether the next word is the command, or an option.
+function __reuseport_exec_expects_word
+    __reuseport_exec_options; or return 1
+    set -l words (commandline -opc)
+    not contains -- $words[-1] --socket --file --keep-fd --user --groups --chroot --chdir --umask --keep --env --pass \
+        --config --help -h
+end
+
+function __reuseport_exec_complete_command
+    set -l words (__reuseport_exec_command | string escape)
+    complete -C "$words "(commandline -ct)
+end
+
+# The last entry of a list with commas between: __reuseport_exec_list CANDIDATE...
+function __reuseport_exec_list
+    set -l list (commandline -ct | string replace -r '^--[a-z-]+=' '')
+    set -l head (string match -r '.*,' -- $list)
+    set -l given (string split , -- $list)
+    for candidate in $argv
+        contains -- (string split \t -- $candidate)[1] $given[1..-2]; or echo "$head$candidate"
+    end
+end
+
+function __reuseport_exec_groups
+    __reuseport_exec_list (__fish_complete_groups)
+end
+
+function __reuseport_exec_users
+    set -l value (commandline -ct | string replace -r '^--user=' '')
+    if string match -q '*:*' -- $value
+        set -l user (string replace -r ':.*' '' -- $value)
+        for group in (__fish_complete_groups)
+            echo "$user:$group"
+        end
+    else
+        __fish_complete_users
+    end
+end
+
+function __reuseport_exec_dialects
+    __reuseport_exec_list systemd\t'LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES' nginx\tNGINX \
+        server-starter\tSERVER_STARTER_PORT einhorn\t'EINHORN_FD_COUNT, EINHORN_FD_0' unicorn\tUNICORN_FD \
+        php-fpm\tFPM_SOCKETS inetd\t'the one socket at descriptor 0' niagra\t'arguments --fd NAME,FD' \
+        niagra2\t'arguments --fd NAME,insecure,FD' lactoserv\tLACTOSERV_FDS nodesockd\t'LISTEN_ON and a Node channel'
+end
+
+# NAME:ADDRESS[,OPTION...]
+function __reuseport_exec_sockets
+    set -l value (commandline -ct | string replace -r '^--socket=' '')
+    set -l name (string match -r '^[^:]*:' -- $value); or return
+    set -l rest (string replace -r '^[^:]*:' '' -- $value)
+    if string match -q '*,*' -- $rest
+        set -l head $name(string match -r '.*,' -- $rest)
+        set -l options fd=\t'number in the target'
+        string match -q 'udp:*' -- $rest
+        or set -a options backlog=\t'connections that may wait' listen=no\t'bind only'
+        if string match -q 'unix:*' -- $rest
+            set -a options mode=\t'permission bits'
+            switch (string match -r '[^,]*$' -- $rest)
+                case 'owner=*'
+                    set options owner=(__fish_complete_users)
+                case 'group=*'
+                    set options group=(__fish_complete_groups)
+                case '*'
+                    set -a options owner=\t'who owns the path' group=\t'group of the path'
+            end
+        else
+            set -a options freebind\t'bind even if the address does not exist yet'
+            set -a options bind-dev=(command ls /sys/class/net 2>/dev/null)\t'traffic of this interface only'
+            string match -q 'udp:*' -- $rest; or set -a options nodelay\t'TCP_NODELAY on accepted connections'
+        end
+        printf "$head%s\n" $options
+    else if string match -q 'unix:*' -- $rest
+        printf "$name"unix:'%s\n' (__fish_complete_path (string replace unix: '' -- $rest))
+    else if string match -q 'udp:*' -- $rest
+        printf "$name"udp:'%s\n' 0.0.0.0: '*:' 127.0.0.1: '[::]:'
+    else
+        printf "$name%s\n" 0.0.0.0: '*:' 127.0.0.1: '[::]:' udp: unix:
+    end
+end
+
+# NAME:PATH[:FLAGS]
+function __reuseport_exec_files
+    set -l value (commandline -ct | string replace -r '^--file=' '')
+    set -l name (string match -r '^[^:]*:' -- $value); or return
+    set -l rest (string replace -r '^[^:]*:' '' -- $value)
+    if string match -qr ':[^/]*$' -- $rest
+        set -l head $name(string match -r '.*[:,]' -- $rest)
+        printf "$head%s\n" r\tread w\twrite rw\t'read and write' a\tappend create\t'make it if it is not there' \
+            excl\t'with create: fail if it is there' trunc\t'empty it'
+    else
+        printf "$name%s\n" (__fish_complete_path $rest)
+    end
+end
+
+complete -c reuseport-exec -f
+complete -c reuseport-exec -n __reuseport_exec_expects_word -x -a '(__fish_complete_command)'
+complete -c reuseport-exec -n __reuseport_exec_command -x -a '(__reuseport_exec_complete_command)'
+
+complete -c reuseport-exec -n __reuseport_exec_options -l socket -x -a '(__reuseport_exec_sockets)' -d 'Bind a socket'
+complete -c reuseport-exec -n __reuseport_exec_options -l file -x -a '(__reuseport_exec_files)' \
+    -d 'Open a file before the drop'
+complete -c reuseport-exec -n __reuseport_exec_options -l keep-fd -x -d "Let the caller's descriptor through"
+complete -c reuseport-exec -n __reuseport_exec_options -l user -x -a '(__reuseport_exec_users)' \
+    -d 'Become USER, by name or id'
+complete -c reuseport-exec -n __reuseport_exec_options -l groups -x -a '(__reuseport_exec_groups)' \
+    -d "Supplementary groups, instead of USER's own"
+complete -c reuseport-exec -n __reuseport_exec_options -l no-groups -d 'No supplementary groups'
+complete -c reuseport-exec -n __reuseport_exec_options -l no-new-privs -d 'Set-user-id programs gain nothing'
+complete -c reuseport-exec -n __reuseport_exec_options -l chroot -x -a '(__fish_complete_directories)' \
+    -d 'Change the root directory'
+complete -c reuseport-exec -n __reuseport_exec_options -l chdir -x -a '(__fish_complete_directories)' \
+    -d 'Change the working directory, as USER'
+complete -c reuseport-exec -n __reuseport_exec_options -l umask -x -a '022 027 077' \
+    -d 'File mode creation mask, in octal'
+complete -c reuseport-exec -n __reuseport_exec_options -l clear-env -d 'Start with an empty environment'
+complete -c reuseport-exec -n __reuseport_exec_options -l keep -x -a '(set -nx)' -d 'With --clear-env: keep a variable'
+complete -c reuseport-exec -n __reuseport_exec_options -l env -x -a '(set -nx)=' -d 'Set a variable'
+complete -c reuseport-exec -n __reuseport_exec_options -l pass -x -a '(__reuseport_exec_dialects)' \
+    -d 'How descriptors are announced'
+complete -c reuseport-exec -n __reuseport_exec_options -l config -r -F -d 'Read options from a file'
+complete -c reuseport-exec -n __reuseport_exec_options -l dry-run -d 'Print the plan, touch nothing'
+complete -c reuseport-exec -n __reuseport_exec_options -l json -d 'With --dry-run: print it as JSON'
+complete -c reuseport-exec -n __reuseport_exec_options -s h -l help -d 'Show help'
+complete -c reuseport-exec -n 'contains -- (commandline -opc)[-1] --help -h; and __reuseport_exec_options' -x \
+    -a 'sockets files privileges environment dialects config codes'
+complete -c reuseport-exec -n __reuseport_exec_options -s V -l version -d 'Show version and build'
