@@ -34,7 +34,7 @@ PAUSE = int(os.environ.get("PAUSE_MS", "100")) / 1000
 ROUNDS = int(os.environ.get("ROUNDS", "30"))
 COPIES = int(os.environ.get("COPIES", "64"))
 ONLY = [name for name in os.environ.get("ONLY", "").split(",") if name]
-PATIENCE = 60
+PATIENCE = 40
 NOBODY = 65534
 PORT = 8080
 ADDRESS = f"127.0.0.1:{PORT}"
@@ -151,6 +151,13 @@ class Contender:
                 return lines
         raise Problem(f"{process.args[0]} ended: {''.join(lines[-5:])}")
 
+    @staticmethod
+    def wait_for_end(process):
+        try:
+            process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            raise Problem(f"pid {process.pid} does not end: {process.args[0]}") from None
+
     def label(self):
         self.number += 1
         return str(self.number)
@@ -214,7 +221,7 @@ class Ours(Contender):
                         # Of several copies, the last counts.
                         handoff.moments[name] = max(handoff.moments.get(name, 0), int(found.group(1)))
         for process in self.live:
-            process.wait(PATIENCE)
+            self.wait_for_end(process)
         handoff.end = microseconds()
         self.live = new
         return handoff
@@ -255,7 +262,7 @@ class Plain(Contender):
         handoff = Handoff([self.live.pid])
         new = self.start()
         self.live.terminate()
-        self.live.wait(PATIENCE)
+        self.wait_for_end(self.live)
         handoff.end = microseconds()
         self.live = new
         return handoff
@@ -320,7 +327,7 @@ frontend web
     def replace(self):
         handoff = Handoff([self.live.pid])
         new = self.start(["-x", self.socket, "-sf", str(self.live.pid)])
-        self.live.wait(PATIENCE)
+        self.wait_for_end(self.live)
         handoff.end = microseconds()
         self.live = new
         return handoff
