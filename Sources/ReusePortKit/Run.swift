@@ -8,6 +8,8 @@ public func run(_ arguments: [ByteString]) throws(Failure) {
         try write(help(topic))
     case .version:
         try write("reuseport-exec \(version) (\(build))\n")
+    case .verb(let request):
+        try runVerb(request)
     case .exec(let options):
         let plan = try Plan(options)
         if options.isDryRun { return try write(options.isJSON ? showAsJSON(plan) : show(plan)) }
@@ -16,7 +18,7 @@ public func run(_ arguments: [ByteString]) throws(Failure) {
 }
 
 /// write(2) to standard output, all of it.
-private func write(_ text: ByteString) throws(Failure) {
+func write(_ text: ByteString) throws(Failure) {
     try step("write to", "standard output") { () throws(Errno) in
         var written = 0
         while written < text.count {

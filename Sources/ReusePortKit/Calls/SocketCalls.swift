@@ -58,12 +58,33 @@ func connect(_ socket: borrowing Descriptor, to address: SocketAddress) throws(E
 
 /// getsockname(2); nil for families that are none of ours.
 func localAddress(of socket: borrowing Descriptor) throws(Errno) -> SocketAddress? {
+    try address(of: socket, getsockname)
+}
+
+/// getpeername(2); nil for families that are none of ours. ENOTCONN if it is not connected (yet).
+func remoteAddress(of socket: borrowing Descriptor) throws(Errno) -> SocketAddress? {
+    try address(of: socket, getpeername)
+}
+
+private func address(
+    of socket: borrowing Descriptor,
+    _ call: (Int32, UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Int32
+) throws(Errno) -> SocketAddress? {
     var storage = sockaddr_storage()
     var count = socklen_t(MemoryLayout<sockaddr_storage>.size)
     let number = socket.number
     return try withUnsafeMutableBytes(of: &storage) { raw throws(Errno) in
         let start = raw.baseAddress!
-        try checked(getsockname(number, start.assumingMemoryBound(to: sockaddr.self), &count))
+        try checked(call(number, start.assumingMemoryBound(to: sockaddr.self), &count))
         return SocketAddress(storage: start, count: Int(count))
     }
+}
+
+/// recv(2) of what is there: 0 bytes at the end of the connection, EAGAIN if nothing has come.
+func receive(_ socket: borrowing Descriptor, atMost limit: Int, flags: Int32 = 0) throws(Errno) -> ByteString {
+    let number = socket.number
+    let flags = flags | Int32(MSG_DONTWAIT)
+    var buffer = [UInt8](repeating: 0, count: limit)
+    let count = try uninterrupted { CLinux.recv(number, &buffer, limit, flags) }
+    return ByteString(buffer.prefix(count))
 }

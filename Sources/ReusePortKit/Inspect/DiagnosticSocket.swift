@@ -24,16 +24,32 @@ struct DiagnosticSocket: ~Copyable {
     borrowing func dump<Request: BitwiseCopyable>(
         _ request: Request, _ body: (UnsafeRawBufferPointer) -> Void
     ) throws(Errno) {
+        try withUnsafeBytes(of: request) { request throws(Errno) in
+            try ask(request, flags: NLM_F_ROOT | NLM_F_MATCH, body)
+        }
+    }
+
+    /// Asks for the one socket that the request describes, and calls `body` with the answer. ENOENT if there is none.
+    borrowing func one<Request: BitwiseCopyable>(
+        _ request: Request, _ body: (UnsafeRawBufferPointer) -> Void
+    ) throws(Errno) {
+        try withUnsafeBytes(of: request) { request throws(Errno) in try ask(request, flags: 0, body) }
+    }
+
+    /// `flags` are none when a single message is the whole answer.
+    private borrowing func ask(
+        _ request: UnsafeRawBufferPointer, flags: Int32, _ body: (UnsafeRawBufferPointer) -> Void
+    ) throws(Errno) {
         let number = descriptor.number
         let headerSize = MemoryLayout<nlmsghdr>.size
         var header = nlmsghdr()
-        header.nlmsg_len = UInt32(headerSize + MemoryLayout<Request>.size)
+        header.nlmsg_len = UInt32(headerSize + request.count)
         header.nlmsg_type = UInt16(SOCK_DIAG_BY_FAMILY)
-        header.nlmsg_flags = UInt16(NLM_F_REQUEST | NLM_F_ROOT | NLM_F_MATCH)
+        header.nlmsg_flags = UInt16(NLM_F_REQUEST | flags)
         header.nlmsg_seq = 1
         var message: [UInt8] = []
         withUnsafeBytes(of: &header) { message.append(contentsOf: $0) }
-        withUnsafeBytes(of: request) { message.append(contentsOf: $0) }
+        message.append(contentsOf: request)
         _ = try message.withUnsafeBufferPointer { bytes throws(Errno) in
             try uninterrupted { CLinux.send(number, bytes.baseAddress, bytes.count, 0) }
         }
@@ -42,8 +58,7 @@ struct DiagnosticSocket: ~Copyable {
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 32768, alignment: 8)
         defer { buffer.deallocate() }
         while true {
-            let flags = Int32(MSG_TRUNC)
-            let count = try uninterrupted { CLinux.recv(number, buffer.baseAddress, buffer.count, flags) }
+            let count = try uninterrupted { CLinux.recv(number, buffer.baseAddress, buffer.count, Int32(MSG_TRUNC)) }
             guard count >= headerSize, count <= buffer.count else { throw Errno(rawValue: EBADMSG) }
             var offset = 0
             while offset + headerSize <= count {
@@ -60,6 +75,7 @@ struct DiagnosticSocket: ~Copyable {
                     return
                 case SOCK_DIAG_BY_FAMILY:
                     body(content)
+                    if flags == 0 { return }
                 default:
                     break
                 }

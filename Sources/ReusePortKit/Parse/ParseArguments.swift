@@ -3,12 +3,16 @@ public enum Invocation: Sendable {
     case help(Option.Topic?)
     case version
     case exec(Options)
+    case verb(VerbRequest)
 }
 
 /// Reads the command line, without the program's own name, and the configuration file that it names.
 ///
 /// Parsing stops at the first word that is not an option; what follows is the target's and is not looked at.
 public func parseArguments(_ arguments: [ByteString]) throws(Failure) -> Invocation {
+    if let word = arguments.first, let verb = Verb.named(word) {
+        return .verb(try parseVerb(verb, Array(arguments.dropFirst())))
+    }
     var settings: [Setting] = []
     var index = 0
     while index < arguments.count {

@@ -95,7 +95,7 @@ private func explain(
 }
 
 /// A NULL-terminated array of C strings.
-private struct CStrings: ~Copyable {
+struct CStrings: ~Copyable {
     let pointer: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
     private let count: Int
 

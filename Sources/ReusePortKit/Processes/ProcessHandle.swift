@@ -60,7 +60,7 @@ public struct ProcessHandle: ~Copyable, Sendable {
 }
 
 /// pidfd_open(2); the descriptor is close-on-exec.
-private func openPidfd(_ pid: Int32) throws(Errno) -> Descriptor {
+func openPidfd(_ pid: Int32) throws(Errno) -> Descriptor {
     let result = clinux_syscall(Int(CLINUX_SYS_pidfd_open), Int(pid), 0, 0, 0, 0, 0)
     return Descriptor(owning: Int32(try checked(result)))
 }

@@ -11,5 +11,143 @@ public func awaitReadiness(
     _ readiness: Readiness, channel: borrowing ReadinessChannel, of copy: borrowing ProcessHandle,
     listeners: [ListenerIdentity], until deadline: Deadline, connect: (Int) throws(Failure) -> Descriptor, log: Log
 ) throws(Failure) {
-    // TODO
+    let start = copyName(copy, nil)
+    var watch = Watch(of: copy, until: deadline, log: log)
+    let allowed = deadline.remaining
+    do throws(Interruption) {
+        switch readiness {
+        case .accept:
+            for (index, listener) in listeners.enumerated() where listener.transport != .udp {
+                try awaitAcceptance(by: listener, &watch) { () throws(Failure) in try connect(index) }
+            }
+        case .http(let name, let path):
+            guard let index = listeners.firstIndex(where: { $0.name == name && $0.transport != .udp }) else {
+                throw .failed(.usage("wait for", start, "there is no stream socket '\(name)'"))
+            }
+            try awaitGoodAnswer(path, &watch) { () throws(Failure) in try connect(index) }
+        case .notify, .descriptor:
+            switch channel.reader {
+            case .some(let reader):
+                if case .descriptor(let number) = readiness {
+                    try awaitNewline(on: reader, closedBy: start, number, &watch)
+                } else {
+                    try awaitNotification(from: copy.identity.pid, on: reader, &watch)
+                }
+            case .none:
+                throw .failed(.usage("wait for", start, "the channel is not for this form of readiness"))
+            }
+        case .command(let command):
+            try awaitSuccess(of: command, copy.identity.pid, &watch)
+        case .none:
+            break
+        }
+        // Ready, and gone.
+        if copy.hasExited { throw .ended }
+    } catch {
+        let object = copyName(copy, start)
+        switch error {
+        case .failed(let failure):
+            throw failure
+        case .ended:
+            let end = end(of: copy)
+            throw Failure(
+                .negative, "wait for", object, end?.description ?? "it has ended",
+                remedy: end == .exited(0) ? "it must not put itself into the background" : nil)
+        case .late:
+            throw Failure(.negative, "wait for", object, "not ready after \(rounded(allowed)): \(watch.seen)")
+        }
+    }
+}
+
+/// Why waiting has come to an end other than being ready.
+enum Interruption: Error {
+    /// The copy has ended.
+    case ended
+    /// The deadline has passed.
+    case late
+    case failed(Failure)
+}
+
+/// What every form of waiting looks out for besides its own event: the copy's end and the deadline.
+struct Watch {
+    let log: Log
+    /// What was seen last, for the message when the deadline passes.
+    var seen = ByteString()
+    private let pidfd: Int32
+    private let deadline: Deadline
+
+    init(of copy: borrowing ProcessHandle, until deadline: Deadline, log: Log) {
+        pidfd = copy.descriptor.number
+        self.deadline = deadline
+        self.log = log
+    }
+
+    /// Notes what was seen.
+    @inline(never)
+    mutating func see(_ what: ByteString) {
+        if what != seen { log.detail(what) }
+        seen = what
+    }
+
+    /// poll(2): true once one of `events` has come (or it is in error or hung up), false after `pause`.
+    @inline(never)
+    func wait(for events: Int32 = 0, on descriptor: Int32 = -1, atMost pause: UInt64? = nil) throws(Interruption) -> Bool {
+        // A negative descriptor is passed over.
+        let end = pause.map { Deadline(after: Milliseconds($0)) }
+        var entries = (
+            pollfd(fd: pidfd, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: descriptor, events: Int16(events), revents: 0)
+        )
+        while true {
+            let timeout = end.map { min($0, deadline) } ?? deadline
+            let count = withUnsafeMutableBytes(of: &entries) { raw in
+                CLinux.poll(raw.baseAddress!.assumingMemoryBound(to: pollfd.self), 2, timeout.pollTimeout)
+            }
+            if count == -1 {
+                let reason = Errno.current
+                if reason != .interrupted { throw .failed(Failure("wait for", "events", reason)) }
+                continue
+            }
+            if entries.0.revents != 0 { throw .ended }
+            // Before what has come: somebody who sends without end must not stop the clock.
+            if deadline.hasPassed { throw .late }
+            if entries.1.revents != 0 { return true }
+            if let end, end.hasPassed { return false }
+        }
+    }
+}
+
+/// `pid 4711 (nginx)`; as it was when nothing can be learnt any more.
+@inline(never)
+private func copyName(_ copy: borrowing ProcessHandle, _ former: ByteString?) -> ByteString {
+    let pid = copy.identity.pid
+    if let status = try? ProcessStatus(of: pid), status.identity == copy.identity { return "pid \(pid) (\(status.name))" }
+    return former ?? "pid \(pid)"
+}
+
+/// `60 s`, which is what a deadline set a moment ago was meant to be.
+private func rounded(_ length: Milliseconds) -> ByteString {
+    length.count < 1900 ? "\(length.count) ms" : "\((length.count + 500) / 1000) s"
+}
+
+/// A step in which a failing call is final.
+@inline(__always)
+func orGiveUp<Result: ~Copyable>(
+    _ verb: ByteString, _ object: ByteString, _ body: () throws(Errno) -> Result
+) throws(Interruption) -> Result {
+    do throws(Errno) {
+        return try body()
+    } catch {
+        throw .failed(Failure(verb, object, error))
+    }
+}
+
+/// The caller's connection; its failure is final.
+@inline(__always)
+func attempt(_ connect: () throws(Failure) -> Descriptor) throws(Interruption) -> Descriptor {
+    do throws(Failure) {
+        return try connect()
+    } catch {
+        throw .failed(error)
+    }
 }

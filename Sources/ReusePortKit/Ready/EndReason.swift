@@ -55,11 +55,9 @@ private func endInProc(of copy: borrowing ProcessHandle) -> ProcEnd {
         let status = ProcessStatus(parsing: line), status.identity == copy.identity,
         let close = line.lastIndex(of: UInt8(ascii: ")"))
     else { return .gone }
-    let fields = line.dropFirst(close + 2).split(on: UInt8(ascii: " "))
-    // Field 3 is the first behind the name; the last one ends with the line.
-    guard status.hasEnded, fields.count > 49, let code = fields[49].bytes.last == UInt8(ascii: "\n")
-        ? fields[49].prefix(fields[49].count - 1).decimal : fields[49].decimal, code <= 0xFFFF
-    else { return .hidden }
+    // Field 3 is the first behind the name, and this one the last that Linux has had for long; the line ends there.
+    let fields = line.prefix(line.count - 1).dropFirst(close + 2).split(on: UInt8(ascii: " "))
+    guard status.hasEnded, fields.count > 49, let code = fields[49].decimal, code <= 0xFFFF else { return .hidden }
     if code == 0 && geteuid() != 0 { return .hidden }
     return .known(ProcessEnd(waitStatus: Int32(code)))
 }

@@ -1,9 +1,127 @@
+import CLinux
+
 /// Stops copies, and returns when each has ended, or is finishing without listeners, or cannot be stopped.
 ///
-/// `sparing` are the supervisors of copies that live on: none of them is told anything.
+/// First the supervisors are told, for what is started again would take over as a new generation; a copy whose
+/// supervisor cannot be told is left as it is. Then the copies are lowered and sent their stop signals, all at once.
+/// Their listeners are seen to be gone, whoever holds them. What has not closed them at the stop timeout is killed, and
+/// so is what it had started if it has the listeners.
+///
+/// `sparing` are the supervisors of copies that live on: none of them is told anything. The supervisor of a copy that
+/// has already gone is told to keep the service down, which ends what may run in its place.
+///
+/// Fails before anything is done if processes or sockets cannot be seen; and if poll(2) fails.
 public func stop(
     _ orders: [StopOrder], sparing: [Supervisor], log: Log, in proc: ProcFileSystem = ProcFileSystem(),
-    searchPath: ByteString = "/usr/bin:/bin"
+    searchPath: ByteString = safeSearchPath
 ) throws(Failure) -> [StopOutcome] {
-    orders.map { _ in .alreadyGone }
+    guard proc.isMounted else { throw Failure("read", "/proc", .noEntry) }
+    var copies = OwnedArray<StoppingCopy>()
+    for order in orders { copies.append(StoppingCopy(order, in: proc)) }
+    try step("list", "listening sockets") { () throws(Errno) in try look(at: &copies) { _ in true } }
+
+    tellSupervisors(of: &copies, sparing: sparing, log, in: proc, searchPath: searchPath)
+    for index in 0..<copies.count where copies[index].isAwaited {
+        copies[index].lower(log, in: proc)
+        copies[index].noteDescendants(in: proc)
+    }
+    for index in 0..<copies.count where copies[index].isAwaited { copies[index].ask(log, in: proc) }
+
+    try finish(&copies, log, in: proc)
+    return (0..<copies.count).map { index in
+        let outcome = copies[index].outcome!
+        if case .refused(let why) = outcome { log.warning(why) }
+        return outcome
+    }
+}
+
+/// Tells all of them, then waits until all know.
+private func tellSupervisors(
+    of copies: inout OwnedArray<StoppingCopy>, sparing: [Supervisor], _ log: Log, in proc: ProcFileSystem,
+    searchPath: ByteString
+) {
+    for index in 0..<copies.count where copies[index].outcome == nil {
+        guard let supervisor = copies[index].order.supervisor, !sparing.contains(supervisor) else { continue }
+        do throws(Failure) {
+            copies[index].command = try supervisor.tell(copies[index].hasExited ? .down : .once, searchPath: searchPath)
+        } catch {
+            leave(&copies[index], to: supervisor, error, log, in: proc)
+        }
+    }
+    let deadline = Deadline(after: controlPatience)
+    var pause = Pause()
+    for index in 0..<copies.count {
+        guard let supervisor = copies[index].order.supervisor, copies[index].command != nil else { continue }
+        while !copies[index].commandIsRead(), !deadline.hasPassed { pause.wait(until: deadline) }
+        if !copies[index].commandIsRead() {
+            leave(&copies[index], to: supervisor, supervisor.unread, log, in: proc)
+        } else if !copies[index].hasExited, copies[index].seesExit() {
+            // It has ended by itself meanwhile, and may have been started again before the word was read.
+            _ = try? supervisor.tell(.down, searchPath: searchPath)
+        }
+        copies[index].command = nil
+    }
+}
+
+/// Its supervisor cannot be told, and would start it again. Unless it has no child of this name any more.
+private func leave(
+    _ copy: inout StoppingCopy, to supervisor: Supervisor, _ failure: Failure, _ log: Log, in proc: ProcFileSystem
+) {
+    if copy.hasExited { return log.warning(failure.message) }
+    if let name = supervisor.processName, let status = try? ProcessStatus(of: copy.order.process.pid, in: proc),
+        (try? commandName(of: status.parent, in: proc)) != name
+    {
+        return log.detail(failure.message)
+    }
+    copy.outcome = .refused("\(copy.name) is left running, or it would be started again: \(failure.message)")
+}
+
+/// Waits for all of them.
+private func finish(
+    _ copies: inout OwnedArray<StoppingCopy>, _ log: Log, in proc: ProcFileSystem
+) throws(Failure) {
+    var pause = Pause()
+    while true {
+        for index in 0..<copies.count where copies[index].isAwaited {
+            copies[index].hasExited = copies[index].seesExit()
+        }
+        // That the kernel does not answer for once is as if nothing had changed.
+        try? look(at: &copies) { $0.needsLook }
+        var next: Deadline?
+        var needsLook = false
+        var entries: [pollfd] = []
+        for index in 0..<copies.count {
+            copies[index].decide(log, in: proc)
+            guard copies[index].outcome == nil else { continue }
+            next = min(next ?? copies[index].deadline, copies[index].deadline)
+            if copies[index].needsLook { needsLook = true }
+            if copies[index].isAwaited, let number = copies[index].exitDescriptor() {
+                entries.append(pollfd(fd: number, events: Int16(POLLIN), revents: 0))
+            }
+        }
+        guard let next else { return }
+        var timeout = next.pollTimeout
+        if needsLook {
+            timeout = min(timeout, Int32(pause.length.count))
+            pause.lengthen()
+        }
+        let events = poll(&entries, nfds_t(entries.count), timeout)
+        if events == -1, clinux_errno() != EINTR { throw Failure("wait for", "the copies that stop", .current) }
+        // The others are likely to follow.
+        if events > 0 { pause = Pause() }
+    }
+}
+
+/// Looks at the listeners of some.
+private func look(
+    at copies: inout OwnedArray<StoppingCopy>, _ isWanted: (borrowing StoppingCopy) -> Bool
+) throws(Errno) {
+    var listeners: [ListenerIdentity] = []
+    for index in 0..<copies.count where isWanted(copies[index]) { listeners += copies[index].order.listeners }
+    if listeners.isEmpty { return }
+    let left = try listenersLeft(listeners)
+    for index in 0..<copies.count where isWanted(copies[index]) {
+        let listeners = copies[index].order.listeners
+        copies[index].left = left.filter { one in listeners.contains { $0.cookie == one.identity.cookie } }
+    }
 }

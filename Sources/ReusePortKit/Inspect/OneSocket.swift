@@ -1,0 +1,58 @@
+import CLinux
+
+/// The TCP connection between two addresses, as seen from `local`, in whatever state. Where there is none, the kernel
+/// gives the listener that a new one would come to, if there is one; nil if there is neither. It costs a lookup in a
+/// hash table, whatever the number of connections.
+func connection(
+    from local: SocketAddress, to remote: SocketAddress, interface: UInt32
+) throws(Errno) -> SocketRecord? {
+    var request = inet_diag_req_v2()
+    request.sdiag_family = UInt8(local.family)
+    request.sdiag_protocol = InternetProtocol.tcp.rawValue
+    request.idiag_states = UInt32.max
+    request.id.idiag_cookie = (UInt32.max, UInt32.max)
+    request.id.idiag_if = interface
+    (request.id.idiag_src, request.id.idiag_sport) = words(local)
+    (request.id.idiag_dst, request.id.idiag_dport) = words(remote)
+    var result: SocketRecord?
+    do throws(Errno) {
+        try DiagnosticSocket().one(request) { result = SocketRecord(message: $0) }
+    } catch .noEntry {
+        return nil
+    }
+    return result
+}
+
+/// The inode of the socket that a Unix socket of ours is connected to; 0 for one that was not accepted yet, or has
+/// gone.
+func peerInode(ofUnixSocket socket: borrowing Descriptor) throws(Errno) -> UInt32 {
+    var request = unix_diag_req()
+    request.sdiag_family = UInt8(AF_UNIX)
+    request.udiag_states = UInt32.max
+    request.udiag_ino = UInt32(truncatingIfNeeded: try socketInode(of: socket))
+    request.udiag_show = UInt32(UDIAG_SHOW_PEER)
+    // The kernel has but 32 bits of the inode to go by: the cookie makes sure.
+    let cookie = try socketCookie(of: socket)
+    request.udiag_cookie = (UInt32(truncatingIfNeeded: cookie), UInt32(truncatingIfNeeded: cookie >> 32))
+    var result: UInt32 = 0
+    try DiagnosticSocket().one(request) { message in
+        forEachAttribute(in: message, from: MemoryLayout<unix_diag_msg>.size) { attribute, content in
+            if attribute == Int32(UNIX_DIAG_PEER), content.count >= 4 { result = content.loadUnaligned(as: UInt32.self) }
+        }
+    }
+    return result
+}
+
+/// Address and port as an `inet_diag_sockid` has them: in network order.
+private func words(_ address: SocketAddress) -> ((UInt32, UInt32, UInt32, UInt32), UInt16) {
+    switch address {
+    case .ipv4(let host, let port):
+        return ((host.bigEndian, 0, 0, 0), port.bigEndian)
+    case .ipv6(let high, let low, let port, _):
+        let high = (UInt32(truncatingIfNeeded: high >> 32), UInt32(truncatingIfNeeded: high))
+        let low = (UInt32(truncatingIfNeeded: low >> 32), UInt32(truncatingIfNeeded: low))
+        return ((high.0.bigEndian, high.1.bigEndian, low.0.bigEndian, low.1.bigEndian), port.bigEndian)
+    case .unix:
+        return ((0, 0, 0, 0), 0)
+    }
+}

@@ -1,0 +1,55 @@
+import CLinux
+
+/// A command on its way to the runsv or s6-supervise of a service directory.
+struct ControlCommand: ~Copyable {
+    private let pipe: Descriptor
+
+    /// Writes it to `supervise/control`. Nil if nobody reads that (ENXIO): then nobody starts the service again.
+    ///
+    /// Nobody else may be able to put another file there: it must be a FIFO of root's or ours, in a directory of
+    /// root's or ours that no one else may write to. Links to it (some keep `supervise` in /run) must be root's or ours.
+    static func send(_ command: UInt8, to serviceDirectory: ByteString) throws(Failure) -> ControlCommand? {
+        let path: ByteString = "\(serviceDirectory)/supervise/control"
+        let place = try followPath(path, object: path)
+        let (directory, facts) = try step("open", path) { () throws(Errno) in
+            (try status(of: place.directory), try status(of: place.name, in: place.directory))
+        }
+        guard isTrusted(directory), directory.mode & 0o022 == 0 else {
+            throw Failure(.system, "trust", path, "others may write to its directory")
+        }
+        // Nobody can change this any more.
+        guard facts.isFIFO, isTrusted(facts) else {
+            throw Failure(.system, "trust", path, "it is not a FIFO of root's or of the caller's")
+        }
+        do throws(Errno) {
+            return ControlCommand(pipe: try write(command, to: place))
+        } catch {
+            if error.rawValue == ENXIO { return nil }
+            throw Failure("write to", path, error, remedy: error == .accessDenied ? accessRemedy : nil)
+        }
+    }
+
+    /// Whether all of it has been read. Both supervisors act on a command before they look at the next event, so that
+    /// a copy that is alive now was alive when they did. (FIONREAD counts what is in the pipe at its writing end too.)
+    var isRead: Bool {
+        var count: Int32 = 0
+        // It cannot fail for a pipe.
+        _ = withUnsafeMutablePointer(to: &count) {
+            clinux_syscall(Int(SYS_ioctl), Int(pipe.number), Int(FIONREAD), Int(bitPattern: $0), 0, 0, 0)
+        }
+        return count == 0
+    }
+}
+
+private let accessRemedy: ByteString =
+    "start reuseport-exec as the user that runs the supervisor, and let it change with --user"
+
+private func write(_ command: UInt8, to place: borrowing FollowedPath) throws(Errno) -> Descriptor {
+    let pipe = try open(place.name, in: place.directory, O_WRONLY | O_NONBLOCK | O_NOFOLLOW)
+    let number = pipe.number
+    var command = command
+    try uninterrupted { CLinux.write(number, &command, 1) }
+    return pipe
+}
+
+private func isTrusted(_ file: FileStatus) -> Bool { file.owner == 0 || file.owner == geteuid() }

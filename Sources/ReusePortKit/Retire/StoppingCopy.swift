@@ -1,0 +1,184 @@
+import CLinux
+
+/// A copy on its way to its end.
+struct StoppingCopy: ~Copyable {
+    let order: StopOrder
+    /// `pid 12 (node)`
+    let name: ByteString
+    /// Nil if it had gone before, or there is no way to hold it.
+    let handle: ProcessHandle?
+    /// What its supervisor has not read yet.
+    var command: ControlCommand?
+    /// What it had started, for a descendant is not known as one any more once those between have ended.
+    var descendants: [ProcessIdentity] = []
+    /// By when it has to have done what it was last told.
+    var deadline = Deadline(moment: 0)
+    var hasExited: Bool
+    /// Whether it had ended before anything was done.
+    let wasGone: Bool
+    /// Its listeners that are still there.
+    var left: [ListenerLeft] = []
+    /// Why it was killed, once it has been.
+    var killed: ByteString?
+    var heirsAreKilled = false
+    var outcome: StopOutcome?
+
+    init(_ order: StopOrder, in proc: ProcFileSystem) {
+        self.order = order
+        name = (try? ProcessStatus(of: order.process.pid, in: proc)).map { named($0.identity, $0.name) } ?? "pid \(order.process.pid)"
+        do throws(Errno) {
+            let handle = try ProcessHandle(to: order.process, in: proc)
+            hasExited = handle.hasExited
+            self.handle = consume handle
+        } catch {
+            handle = nil
+            hasExited = error == .noProcess || error == .noEntry
+            if !hasExited { outcome = .refused("\(name) cannot be watched: \(error.description)") }
+        }
+        wasGone = hasExited
+    }
+
+    /// Whether somebody has to look at its listeners again and again: nobody is told when one is closed.
+    var needsLook: Bool { outcome == nil && !left.isEmpty && (hasExited || order.keepsFinishing && killed == nil) }
+
+    /// Whether the process has ended by now.
+    func seesExit() -> Bool {
+        switch handle {
+        case .some(let handle): handle.hasExited
+        case .none: true
+        }
+    }
+
+    /// What becomes readable when it ends.
+    func exitDescriptor() -> Int32? {
+        switch handle {
+        case .some(let handle): handle.descriptor.number
+        case .none: nil
+        }
+    }
+
+    /// Whether its supervisor has read what it was told.
+    func commandIsRead() -> Bool {
+        switch command {
+        case .some(let command): command.isRead
+        case .none: true
+        }
+    }
+
+    private func signal(_ number: Int32) throws(Errno) { try handle?.signal(number) }
+
+    /// Whether its end is still to come, and will be told.
+    var isAwaited: Bool { outcome == nil && !hasExited }
+
+    /// More nice, and the first to go when memory runs out. That it cannot be done is no reason to keep it.
+    func lower(_ log: Log, in proc: ProcFileSystem) {
+        if let nice = order.nice {
+            if let reason = reason({ () throws(Errno) in try setPriority(of: order.process, nice: nice, in: proc) }) {
+                log.detail("\(name) keeps its nice value: \(reason.description)")
+            }
+        }
+        if let reason = reason({ () throws(Errno) in try raiseOutOfMemoryScore(of: order.process, in: proc) }) {
+            log.detail("\(name) keeps its oom_score_adj: \(reason.description)")
+        }
+    }
+
+    /// Sends the stop signal; the time for it begins.
+    mutating func ask(_ log: Log, in proc: ProcFileSystem) {
+        do throws(Errno) {
+            try signal(order.stopSignal)
+            log.detail("\(signalName(order.stopSignal)) to \(name)")
+            // A stopped process gets no signal but KILL and CONT.
+            if (try? ProcessStatus(of: order.process.pid, in: proc))?.isStopped == true { try signal(SIGCONT) }
+        } catch {
+            if error != .noProcess {
+                outcome = .refused("\(name) takes no \(signalName(order.stopSignal)): \(error.description)")
+            }
+        }
+        deadline = Deadline(after: order.stopTimeout)
+    }
+
+    /// What follows from what has been seen.
+    mutating func decide(_ log: Log, in proc: ProcFileSystem) {
+        if outcome != nil { return }
+        if hasExited && left.isEmpty {
+            outcome = killed.map { .killed($0) } ?? (wasGone ? .alreadyGone : .exited)
+        } else if !hasExited && left.isEmpty && order.keepsFinishing && killed == nil {
+            outcome = .retired
+        } else if hasExited && !heirsAreKilled && (killed != nil || deadline.hasPassed) {
+            killHeirs(log, in: proc)
+        } else if deadline.hasPassed {
+            if killed == nil { kill(log, in: proc) } else { giveUp() }
+        }
+    }
+
+    /// It has had its time.
+    private mutating func kill(_ log: Log, in proc: ProcFileSystem) {
+        left = (try? listenersLeft(order.listeners)) ?? left
+        let late: ByteString = "\(order.stopTimeout.description) after \(signalName(order.stopSignal))"
+        let why: ByteString =
+            left.isEmpty ? "it still ran \(late)" : "it still listened on \(described(left)) \(late)"
+        // Before its end makes them init's.
+        noteDescendants(in: proc)
+        log.warning("killing \(name): \(why)")
+        killed = why
+        deadline = Deadline(after: killPatience)
+        // ESRCH: it has just ended by itself.
+        if let reason = reason({ () throws(Errno) in try signal(SIGKILL) }), reason != .noProcess {
+            outcome = .refused("\(name) cannot be killed: \(reason.description); \(why)")
+        }
+    }
+
+    /// It has ended, and others have its listeners: those it has started go too, the others are not ours to end.
+    private mutating func killHeirs(_ log: Log, in proc: ProcFileSystem) {
+        heirsAreKilled = true
+        let holders = try? holders(ofSocketInodes: left.map { $0.inode }, in: proc)
+        var strangers: [ByteString] = []
+        var count = 0
+        var seen: [ProcessIdentity] = []
+        for holder in holders?.found ?? [] where !seen.contains(holder.process) {
+            seen.append(holder.process)
+            let isHeir = descendants.contains(holder.process)
+            if isHeir, let handle = try? ProcessHandle(to: holder.process, in: proc),
+                (try? handle.signal(SIGKILL)) != nil
+            {
+                log.warning(
+                    "killing \(named(holder.process, holder.name)), started by \(name): it still listened on \(described(left))")
+                count += 1
+            } else {
+                strangers.append(named(holder.process, holder.name))
+            }
+        }
+        if count == 0 {
+            let who: ByteString = strangers.isEmpty ? "a process that cannot be seen" : joined(strangers, by: ", ")
+            outcome = .refused("\(name) has ended, but \(who) still listens on \(described(left))")
+        } else {
+            if killed == nil { killed = "it had ended, but what it had started still listened on \(described(left))" }
+            deadline = Deadline(after: killPatience)
+        }
+    }
+
+    /// Killed, and still there: in a system call that cannot be interrupted, or somebody else has its listeners.
+    private mutating func giveUp() {
+        let what: ByteString =
+            left.isEmpty || !hasExited ? "\(name) still runs" : "somebody still listens on \(described(left))"
+        outcome = .refused("\(what) \(killPatience.description) after KILL")
+    }
+
+    mutating func noteDescendants(in proc: ProcFileSystem) {
+        for one in ReusePortKit.descendants(of: order.process, in: proc) where !descendants.contains(one) {
+            descendants.append(one)
+        }
+    }
+}
+
+/// How long the kernel may take to end a process.
+private let killPatience = Milliseconds.seconds(10)
+
+/// By 500, to at most 1000.
+private func raiseOutOfMemoryScore(of process: ProcessIdentity, in proc: ProcFileSystem) throws(Errno) {
+    let text = try proc.read("\(process.pid)/oom_score_adj").split(on: UInt8(ascii: "\n"))[0]
+    let isNegative = text.hasPrefix("-")
+    guard let size = text.dropFirst(isNegative ? 1 : 0).decimal, size <= 1000 else { throw .invalid }
+    let score = isNegative ? -Int32(size) : Int32(size)
+    try setOutOfMemoryScore(of: process, adjustment: min(1000, score + 500), in: proc)
+}

@@ -1,0 +1,92 @@
+import CLinux
+
+/// Does what a verb says; its answer goes to standard output.
+func runVerb(_ request: VerbRequest) throws(Failure) {
+    let directory: ByteString
+    if let given = request.runDirectory { directory = given } else { directory = try defaultRunDirectory() }
+    switch request.verb {
+    case .list, .count, .state: try report(request, directory)
+    case .wait: try awaitGeneration(request, directory)
+    case .check: try checkGeneration(request, directory)
+    case .retire, .terminate: try endGenerations(request, directory)
+    }
+}
+
+/// The apps with what is known of them; one app that is asked for must be there.
+func knownApps(_ request: VerbRequest, _ directory: ByteString) throws(Failure) -> [(name: ByteString, state: AppState)] {
+    var names: [ByteString] = []
+    if let app = request.app {
+        names = [app]
+    } else if let folder = try? open(directory, O_RDONLY | O_DIRECTORY) {
+        names = entryNames(of: folder).filter { (try? parseLabel($0, "")) != nil }
+        names.sort { $0.bytes.lexicographicallyPrecedes($1.bytes) }
+    }
+    var apps: [(name: ByteString, state: AppState)] = []
+    for name in names {
+        guard let registry = try Registry.open(name, in: directory, create: false) else { continue }
+        apps.append((name, AppState.mended(registry)))
+    }
+    if let app = request.app, apps.isEmpty { throw unknown(app, directory) }
+    return apps
+}
+
+func unknown(_ app: ByteString, _ directory: ByteString) -> Failure {
+    Failure(.negative, "find", "app \(app)", "nothing is registered in \(directory)")
+}
+
+/// 0 if the generation is live with a copy that runs; else 1, with what it is instead.
+private func checkGeneration(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
+    for (name, state) in try knownApps(request, directory) {
+        guard let label = request.generation else {
+            if let live = state.app.live, !state.running(live.order).isEmpty { return }
+            throw Failure(.negative, "check", "app \(name)", "no generation of it is live")
+        }
+        if let live = state.app.live, live.label == label, !state.running(live.order).isEmpty { return }
+        let found = state.app.generations.last { $0.label == label }
+        throw Failure(
+            .negative, "check", "generation \(label) of app \(name)",
+            found.map { $0.state == .live ? "none of its copies runs" : "it is \($0.state.name)" } ?? "there is none")
+    }
+}
+
+/// Ends generations that are not wanted any more, without a new one in their place.
+private func endGenerations(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
+    guard let app = request.app, let registry = try Registry.open(app, in: directory, create: false) else {
+        throw unknown(request.app ?? "", directory)
+    }
+    let log = Log(descriptor: 2, verbosity: .quiet, subject: app)
+    let lock = try registry.lock(until: Deadline(after: .seconds(10)))
+    var state = AppState.mended(registry)
+    let chosen = state.app.generations.filter { generation in
+        if state.running(generation.order).isEmpty { return false }
+        let isOld = generation.state != .live && generation.state != .starting
+        if request.verb == .retire { return generation.state == .live }
+        return !request.onlyRetired || isOld
+    }
+    if chosen.isEmpty {
+        throw Failure(.negative, request.verb.names[0], "app \(app)", "no generation of it runs that could be")
+    }
+    for generation in chosen where generation.state == .live || generation.state == .starting {
+        state.app.change(generation.order) { ($0.state, $0.since) = (.retiring, secondsSince1970()) }
+    }
+    try state.store(in: registry)
+    lock.release(closing: ())
+    var refused: ByteString?
+    for generation in chosen {
+        let copies = state.running(generation.order)
+        let orders = copies.map { copy in
+            var order = stopOrder(for: copy, keepsFinishing: request.verb == .retire)
+            // Those that were told to stop long ago have had their time.
+            if request.onlyRetired { (order.stopSignal, order.stopTimeout) = (SIGKILL, .seconds(5)) }
+            return order
+        }
+        let outcomes = try stop(orders, sparing: state.supervisors(sparing: copies), log: log)
+        let lock = try registry.lock(until: Deadline(after: .seconds(10)))
+        var now = AppState.mended(registry)
+        now.note(zip(copies, outcomes).map { ($0, $1) }, of: generation.order, reason: "\(request.verb.names[0]) was asked for")
+        try now.store(in: registry)
+        lock.release(closing: ())
+        for case .refused(let why) in outcomes { refused = why }
+    }
+    if let refused { throw Failure(.negative, request.verb.names[0], "app \(app)", refused) }
+}

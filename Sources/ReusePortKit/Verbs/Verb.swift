@@ -1,0 +1,101 @@
+/// A command of its own, instead of options and a target.
+public enum Verb: UInt8, CaseIterable, Sendable {
+    case list, count, state, wait, check, retire, terminate
+
+    /// As it is written first; `ls` and `st` are short for two of them.
+    public var names: [ByteString] {
+        switch self {
+        case .list: ["list", "ls"]
+        case .count: ["count"]
+        case .state: ["state", "st"]
+        case .wait: ["wait"]
+        case .check: ["check"]
+        case .retire: ["retire"]
+        case .terminate: ["terminate"]
+        }
+    }
+
+    static func named(_ word: ByteString) -> Verb? { allCases.first { $0.names.contains(word) } }
+
+    /// Whether it is about one app, all apps, or either.
+    var takesApp: AppArgument {
+        switch self {
+        case .list: .never
+        case .count, .state: .optional
+        case .wait, .check, .retire, .terminate: .always
+        }
+    }
+
+    enum AppArgument { case never, optional, always }
+}
+
+/// A verb with what stands behind it.
+public struct VerbRequest: Sendable {
+    public var verb: Verb
+    public var app: ByteString?
+    public var isJSON = false
+    public var runDirectory: ByteString?
+    public var generation: ByteString?
+    public var pid: Int32?
+    public var timeout: Milliseconds?
+    public var onlyRetired = false
+}
+
+/// Reads what stands behind a verb. Options and the app may come in any order.
+func parseVerb(_ verb: Verb, _ words: [ByteString]) throws(Failure) -> VerbRequest {
+    var request = VerbRequest(verb: verb)
+    var index = 0
+    while index < words.count {
+        var word = words[index]
+        var attached: ByteString?
+        index += 1
+        guard word.hasPrefix("--") else {
+            guard request.app == nil, verb.takesApp != .never else {
+                throw .usage("parse", word, "\(verb.names[0]) takes \(verb.takesApp == .never ? "no app" : "one app")")
+            }
+            do throws(Malformed) {
+                request.app = try parseLabel(word, "an app's name")
+            } catch {
+                throw .usage("parse", word, error.reason, remedy: error.remedy)
+            }
+            continue
+        }
+        if let (name, value) = word.cut(at: UInt8(ascii: "=")) { (word, attached) = (name, value) }
+        func value() throws(Failure) -> ByteString {
+            if let attached { return attached }
+            guard index < words.count else { throw .usage("parse", word, "the value is missing") }
+            index += 1
+            return words[index - 1]
+        }
+        do throws(Malformed) {
+            switch (word, verb) {
+            case ("--run-dir", _): request.runDirectory = try parseRunDirectory(given(value))
+            case ("--json", .list), ("--json", .count), ("--json", .state): request.isJSON = true
+            case ("--generation", .wait), ("--generation", .check):
+                request.generation = try parseLabel(given(value), "a generation's label")
+            case ("--pid", .wait): request.pid = Int32(try parseNumber(given(value), 1...Int(Int32.max)))
+            case ("--timeout", .wait): request.timeout = try parseTime(given(value))
+            case ("--retired", .terminate): request.onlyRetired = true
+            default: throw Malformed("\(verb.names[0]) has no such option", remedy: "see reuseport-exec --help verbs")
+            }
+        } catch {
+            throw .usage("parse", word, error.reason, remedy: error.remedy)
+        }
+    }
+    if verb.takesApp == .always && request.app == nil {
+        throw .usage("parse", verb.names[0], "the app is missing", remedy: "write reuseport-exec \(verb.names[0]) APP")
+    }
+    if request.pid != nil && request.generation != nil {
+        throw .usage("parse", "--pid", "--pid and --generation exclude each other")
+    }
+    return request
+}
+
+/// The value, as an error of the value's own parser.
+private func given(_ value: () throws(Failure) -> ByteString) throws(Malformed) -> ByteString {
+    do throws(Failure) {
+        return try value()
+    } catch {
+        throw Malformed(error.reason, remedy: error.remedy)
+    }
+}

@@ -1,0 +1,207 @@
+import CLinux
+import Foundation
+import Testing
+
+@testable import ReusePortKit
+
+@Suite struct RetireTests {
+    let sandbox = Sandbox()
+
+    @Test func signalNamesAndNumbers() {
+        for text in ["TERM", "SIGTERM", "term", "sigterm", "15"] as [ByteString] { #expect(parseSignal(text) == SIGTERM) }
+        #expect(parseSignal("HUP") == SIGHUP && parseSignal("USR2") == SIGUSR2 && parseSignal("SYS") == SIGSYS)
+        #expect(parseSignal("WINCH") == SIGWINCH && parseSignal("IO") == SIGIO && parseSignal("PWR") == SIGPWR)
+        #expect(parseSignal("RTMIN+3") == __libc_current_sigrtmin() + 3 && parseSignal("SIGRTMAX-1") == __libc_current_sigrtmax() - 1)
+        #expect(parseSignal("RTMIN") == __libc_current_sigrtmin() && parseSignal("rtmax") == __libc_current_sigrtmax())
+        for number in 1...Int32(64) { #expect(parseSignal(signalName(number)) == number) }
+        #expect(signalName(SIGTERM) == "TERM" && signalName(__libc_current_sigrtmin() + 3) == "RTMIN+3" && signalName(32) == "32")
+        for text in [
+            "", "SIG", "0", "65", "-1", "99999999999999999999", "TERMS", "SIGSIGTERM", "RTMIN+", "RTMIN+31", "RTMAX+1",
+            "RTMIN-1", "TERM ", "RTMIN+-1", "xTMIN+1",
+        ] as [ByteString] {
+            #expect(parseSignal(text) == nil, "\(text.text)")
+        }
+    }
+
+    @Test func exitsWhenTold() throws {
+        let copy = try RetireCopy("obey", in: sandbox)
+        let log = RetireLog(sandbox)
+        #expect(try copy.isListening)
+        #expect(try stop([copy.order(keepsFinishing: false)], sparing: [], log: log.log) == [.exited])
+        #expect(try !copy.isListening)
+        #expect(log.warnings.isEmpty)
+        #expect(log.text.contains("debug: web 7: TERM to pid \(copy.process.pid) (python3"))
+        #expect(try copy.running!.end().exit == 0)
+    }
+
+    @Test(arguments: [true, false]) func ignoresTheSignal(keepsFinishing: Bool) throws {
+        let copy = try RetireCopy("ignore", in: sandbox)
+        let log = RetireLog(sandbox)
+        let order = copy.order(keepsFinishing: keepsFinishing, timeout: Milliseconds(100))
+        let outcome = try stop([order], sparing: [], log: log.log)
+        let address = copy.listener.address.description.text
+        #expect(outcome == [.killed("it still listened on http \(address) 100ms after TERM")])
+        #expect(log.warnings.count == 1)
+        #expect(log.warnings.first?.contains("killing pid \(copy.process.pid) (python3") == true)
+        #expect(try !copy.isListening && !copy.process.isAlive())
+        #expect(try copy.running!.end().status & 0x7F == SIGKILL)
+    }
+
+    @Test func closesAndLivesOn() throws {
+        let copy = try RetireCopy("finish", in: sandbox)
+        let log = RetireLog(sandbox)
+        #expect(try stop([copy.order()], sparing: [], log: log.log) == [.retired])
+        #expect(try !copy.isListening && copy.process.isAlive())
+        #expect(log.warnings.isEmpty)
+
+        // And if it may not, it is killed.
+        let order = copy.order(keepsFinishing: false, timeout: Milliseconds(50))
+        #expect(try stop([order], sparing: [], log: log.log) == [.killed("it still ran 50ms after TERM")])
+        #expect(!copy.process.isAlive())
+    }
+
+    @Test(arguments: [Transport.unix, .udp]) func otherSockets(kind: Transport) throws {
+        let obeys = try RetireCopy("obey", kind, in: sandbox)
+        let finishes = try RetireCopy("finish", kind, in: sandbox)
+        let ignores = try RetireCopy("ignore", kind, in: sandbox)
+        #expect(try obeys.isListening && finishes.isListening && ignores.isListening)
+        let orders = [obeys.order(), finishes.order(), ignores.order(timeout: Milliseconds(100))]
+        let outcomes = try stop(orders, sparing: [], log: RetireLog(sandbox).log)
+        let place = ignores.listener.address.description
+        // Which of both is seen first is no matter for the one that closes by ending.
+        #expect(outcomes == [.exited, .retired, .killed("it still listened on http \(place) 100ms after TERM")]
+            || outcomes == [.retired, .retired, .killed("it still listened on http \(place) 100ms after TERM")])
+        #expect(try !obeys.isListening && !finishes.isListening && !ignores.isListening)
+    }
+
+    @Test func numberOfAnother() throws {
+        let copy = try RetireCopy("ignore", in: sandbox)
+        var order = copy.order(nice: 7)
+        order.process = ProcessIdentity(pid: copy.process.pid, startTime: copy.process.startTime - 1)
+        order.listeners = []
+        let before = try priorities(of: copy.process)
+        #expect(try stop([order], sparing: [], log: RetireLog(sandbox).log) == [.alreadyGone])
+        #expect(copy.process.isAlive())
+        #expect(try priorities(of: copy.process) == before)
+        // The only signal it gets is the one that follows.
+        copy.running!.signal(SIGHUP)
+        #expect(try copy.running!.line() == "SIGHUP")
+    }
+
+    @Test func alreadyEnded() throws {
+        let copy = try RetireCopy("obey", in: sandbox)
+        copy.running!.signal(SIGKILL)
+        // A zombie first, for its parent does not ask; then nothing.
+        try waitUntil("its end") { !copy.process.isAlive() }
+        #expect(try stop([copy.order()], sparing: [], log: RetireLog(sandbox).log) == [.alreadyGone])
+        _ = try copy.running!.end()
+        #expect(try stop([copy.order()], sparing: [], log: RetireLog(sandbox).log) == [.alreadyGone])
+    }
+
+    @Test func stoppedCopyIsWoken() throws {
+        let copy = try RetireCopy("obey", in: sandbox)
+        copy.running!.signal(SIGSTOP)
+        try waitUntil("its stop") { try ProcessStatus(of: copy.process.pid).isStopped }
+        #expect(try stop([copy.order(keepsFinishing: false)], sparing: [], log: RetireLog(sandbox).log) == [.exited])
+    }
+
+    @Test func anyOtherSignal() throws {
+        let copy = try RetireCopy("obey", in: sandbox)
+        let order = copy.order(keepsFinishing: false, signal: SIGUSR1)
+        #expect(try stop([order], sparing: [], log: RetireLog(sandbox).log) == [.exited])
+        #expect(try copy.running!.end().output.text.split(separator: "\n").dropFirst() == ["SIGUSR1"])
+    }
+
+    @Test func lowered() throws {
+        let copy = try RetireCopy("finish", in: sandbox)
+        let before = try oomScore(copy)
+        let log = RetireLog(sandbox)
+        #expect(try stop([copy.order(nice: 7)], sparing: [], log: log.log) == [.retired])
+        let nice = try priorities(of: copy.process)
+        #expect(!nice.isEmpty && nice.allSatisfy { $0 == 7 })
+        #expect(try oomScore(copy) == min(1000, before + 500))
+        // Once more, so that it comes to the limit.
+        #expect(try stop([copy.order()], sparing: [], log: log.log) == [.retired])
+        #expect(try oomScore(copy) == 1000)
+        #expect(!log.text.contains("keeps its"))
+    }
+
+    private func oomScore(_ copy: RetireCopy) throws -> Int {
+        let text = try String(contentsOfFile: "/proc/\(copy.process.pid)/oom_score_adj", encoding: .utf8)
+        return try #require(Int(text.split(separator: "\n")[0]))
+    }
+
+    /// It ends, and a child that has inherited the listener does not.
+    @Test(arguments: [true, false]) func childKeepsTheListener(keepsFinishing: Bool) throws {
+        let copy = try RetireCopy("fork", in: sandbox)
+        let child = try ProcessIdentity(of: copy.other)
+        let log = RetireLog(sandbox)
+        let order = copy.order(keepsFinishing: keepsFinishing, timeout: Milliseconds(300))
+        let address = copy.listener.address.description
+        let why: ByteString = "it had ended, but what it had started still listened on http \(address)"
+        #expect(try stop([order], sparing: [], log: log.log) == [.killed(why)])
+        #expect(try !copy.isListening && !child.isAlive())
+        #expect(log.warnings.count == 1)
+        #expect(log.warnings.first?.contains("killing pid \(child.pid) (python3") == true)
+    }
+
+    /// The same with both refusing to end.
+    @Test func copyAndChildAreKilled() throws {
+        let copy = try RetireCopy("fork", in: sandbox)
+        let child = try ProcessIdentity(of: copy.other)
+        // Nothing that either does anything about.
+        let order = copy.order(timeout: Milliseconds(100), signal: SIGCHLD)
+        let log = RetireLog(sandbox)
+        let address = copy.listener.address.description
+        let why: ByteString = "it still listened on http \(address) 100ms after CHLD"
+        #expect(try stop([order], sparing: [], log: log.log) == [.killed(why)])
+        #expect(try !copy.isListening && !child.isAlive() && !copy.process.isAlive())
+        #expect(log.warnings.count == 2)
+    }
+
+    /// One that is no descendant any more is told of, and left alone.
+    @Test func strangerKeepsTheListener() throws {
+        let copy = try RetireCopy("daemon", in: sandbox)
+        let stranger = try ProcessIdentity(of: copy.other)
+        let log = RetireLog(sandbox)
+        let outcome = try stop([copy.order(timeout: Milliseconds(200))], sparing: [], log: log.log)
+        guard case .refused(let why) = outcome[0] else { return #expect(Bool(false), "\(outcome)") }
+        #expect(why.text.contains("but pid \(stranger.pid) (python3"))
+        #expect(why.text.hasSuffix("still listens on http \(copy.listener.address.description.text)"))
+        #expect(log.warnings.count == 1)
+        #expect(try copy.isListening && stranger.isAlive() && !copy.process.isAlive())
+        // And again, now that the copy has gone: at once, whatever the timeout is.
+        let again = try stop([copy.order()], sparing: [], log: log.log)
+        #expect(again == outcome)
+        #expect(stranger.isAlive())
+    }
+
+    @Test func severalAtOnce() throws {
+        let modes = ["obey", "finish", "ignore", "finish", "obey"]
+        var copies: [RetireCopy] = []
+        for mode in modes { copies.append(try RetireCopy(mode, in: sandbox)) }
+        var orders = copies.map { $0.order() }
+        orders[0].keepsFinishing = false
+        orders[2].stopTimeout = Milliseconds(300)
+        orders[4].keepsFinishing = false
+        let outcomes = try stop(orders, sparing: [], log: RetireLog(sandbox).log)
+        let why: ByteString = "it still listened on http \(copies[2].listener.address.description) 300ms after TERM"
+        #expect(outcomes == [.exited, .retired, .killed(why), .retired, .exited])
+        for copy in copies { #expect(try !copy.isListening) }
+        #expect(copies.map { $0.process.isAlive() } == [false, true, false, true, false])
+    }
+
+    @Test func noProc() throws {
+        let copy = try RetireCopy("obey", in: sandbox)
+        #expect(throws: Failure.self) {
+            _ = try stop(
+                [copy.order()], sparing: [], log: RetireLog(sandbox).log,
+                in: ProcFileSystem(root: ByteString(sandbox.path)))
+        }
+        #expect(copy.process.isAlive())
+    }
+
+    @Test func nothingToStop() throws {
+        #expect(try stop([], sparing: [], log: RetireLog(sandbox).log) == [])
+    }
+}
