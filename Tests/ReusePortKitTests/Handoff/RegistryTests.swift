@@ -63,7 +63,7 @@ import Testing
         #expect(report.lost == 0, "\(report.summary)")
         #expect(report.byPID["\(last[0].pid)"] != nil)
         #expect(try stage.verb("count", ["web"]).output.text == "1\n")
-        let more = try stage.handOver("one more")
+        let more = try stage.handOver("more")
         #expect(try last[0].end().exit == 0)
         #expect(try Load(stage).stop().byPID.keys.sorted() == ["\(more[0].pid)"])
     }
