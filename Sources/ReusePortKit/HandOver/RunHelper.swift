@@ -46,16 +46,22 @@ extension Handoff {
         show("waiting for readiness of pid \(process.identity.pid)")
         log.detail("pid \(process.identity.pid) is copy \(request.copy) of \(enrolment.generation.copies), waiting for readiness")
         let listeners = enrolment.record.listeners
-        try awaitReadiness(
-            request.readiness, channel: enrolment.channel, of: process, listeners: listeners.map { $0.identity },
-            until: Deadline(after: request.readyTimeout),
-            connect: { (index: Int) throws(Failure) in
-                try connectProbe(
-                    to: listeners[index], sockets[index].source, enrolment.registry, order, request.balance)
-            }, log: log)
-        say("pid \(process.identity.pid) is ready")
-
-        let entry = try enter(enrolment, process, sockets)
+        let entry: Entry
+        do throws(Failure) {
+            try awaitReadiness(
+                request.readiness, channel: enrolment.channel, of: process, listeners: listeners.map { $0.identity },
+                until: Deadline(after: request.readyTimeout),
+                connect: { (index: Int) throws(Failure) in
+                    try connectProbe(
+                        to: listeners[index], sockets[index].source, enrolment.registry, order, request.balance)
+                }, log: log)
+            say("pid \(process.identity.pid) is ready")
+            entry = try enter(enrolment, process, sockets)
+        } catch {
+            // What is stopped now is waited for until its listeners are closed: ours would be taken for its own.
+            close(sockets, enrolment.record.listeners.count)
+            throw error
+        }
         letGo(enrolment, process, sockets)
         switch entry {
         case .tookItsPlace:
@@ -76,11 +82,15 @@ extension Handoff {
     private func letGo(
         _ enrolment: borrowing Enrolment, _ process: borrowing ProcessHandle, _ sockets: borrowing OwnedArray<Placement>
     ) {
-        let listeners = (0..<enrolment.record.listeners.count).map { sockets[$0].source.number }
-        // This process ends without looking at them again.
-        guard case .index? = enrolment.registry.loadApp()?.steering else { return listeners.forEach { close($0) } }
+        let count = enrolment.record.listeners.count
+        guard case .index? = enrolment.registry.loadApp()?.steering else { return close(sockets, count) }
         // At level 2 they are needed to direct the group until the old copies have gone; not longer than the copy lives.
-        closeAtEnd(of: process.descriptor.number, listeners)
+        closeAtEnd(of: process.descriptor.number, (0..<count).map { sockets[$0].source.number })
+    }
+
+    /// close(2), although their owner does not know of it: this process ends without looking at them again.
+    private func close(_ sockets: borrowing OwnedArray<Placement>, _ count: Int) {
+        for index in 0..<count { _ = CLinux.close(sockets[index].source.number) }
     }
 
     /// Changes this copy's record, and anything else, under the lock.
