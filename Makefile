@@ -4,6 +4,7 @@
 # make check      formatting, shell, manual page, both builds without warnings
 # make format     puts the sources into the form that check wants
 # make bench-exec what the launcher costs, beside others (as root)
+# make bench-handoff  what a handoff costs the clients, beside others (as root); HANDOFFS=10 for a quick look
 # make install    to $(DESTDIR)$(PREFIX); uninstall removes it again
 # make setup      installs what tests and benchmarks need (Debian)
 
@@ -29,7 +30,7 @@ EMBEDDED_FLAGS := -c release --disable-local-rpath \
 	-Xswiftc -Xfrontend -Xswiftc -function-sections -Xswiftc -Xfrontend -Xswiftc -mergeable-traps \
 	-Xlinker -s -Xlinker --gc-sections -Xlinker --as-needed -Xlinker -z -Xlinker relro -Xlinker -z -Xlinker now
 
-.PHONY: all fixtures demo test check format bench-exec install uninstall setup clean
+.PHONY: all fixtures demo test check format bench-exec bench-handoff install uninstall setup clean
 
 all:
 	@SWIFT='$(SWIFT)' Tests/build.sh $(EMBEDDED) reuseport-exec $(EMBEDDED_FLAGS)
@@ -53,6 +54,9 @@ format:
 
 bench-exec: setup all
 	@Tests/Fixtures/bench/bench-exec.sh $(BINARY)
+
+bench-handoff: setup all fixtures
+	@Tests/Fixtures/bench/bench-handoff.py $(BINARY) $(SAMPLE_SERVER) $(LOAD_GENERATOR)
 
 # What is built already is not built again: root may have no Swift in its PATH.
 install:

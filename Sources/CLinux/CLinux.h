@@ -157,6 +157,36 @@ static inline int clinux_bpf_open_map(uint32_t id) {
     attributes.map_id = id;
     return clinux_bpf(BPF_MAP_GET_FD_BY_ID, &attributes);
 }
+// BPF_PROG_GET_NEXT_ID and BPF_PROG_GET_FD_BY_ID: to find programs that no file tells of any more.
+static inline int clinux_bpf_next_program(uint32_t id, uint32_t *next) {
+    union bpf_attr attributes;
+    memset(&attributes, 0, sizeof attributes);
+    attributes.start_id = id;
+    int result = clinux_bpf(BPF_PROG_GET_NEXT_ID, &attributes);
+    *next = attributes.next_id;
+    return result;
+}
+static inline int clinux_bpf_open_program(uint32_t id) {
+    union bpf_attr attributes;
+    memset(&attributes, 0, sizeof attributes);
+    attributes.prog_id = id;
+    return clinux_bpf(BPF_PROG_GET_FD_BY_ID, &attributes);
+}
+// The name of a program, and the ids of its maps, of which at most `size` are written; answers how many it has.
+static inline int clinux_bpf_program_maps(int fd, char name[16], uint32_t *maps, uint32_t size) {
+    struct bpf_prog_info info;
+    union bpf_attr attributes;
+    memset(&info, 0, sizeof info);
+    memset(&attributes, 0, sizeof attributes);
+    info.nr_map_ids = size;
+    info.map_ids = (uintptr_t)maps;
+    attributes.info.bpf_fd = fd;
+    attributes.info.info_len = sizeof info;
+    attributes.info.info = (uintptr_t)&info;
+    if (clinux_bpf(BPF_OBJ_GET_INFO_BY_FD, &attributes) == -1) return -1;
+    memcpy(name, info.name, 16);
+    return (int)info.nr_map_ids;
+}
 // BPF_OBJ_GET_INFO_BY_FD, of a map (struct bpf_map_info) or a program (struct bpf_prog_info).
 static inline int clinux_bpf_info(int fd, void *info, uint32_t size) {
     union bpf_attr attributes;

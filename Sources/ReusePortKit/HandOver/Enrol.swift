@@ -3,6 +3,8 @@ import CLinux
 /// A copy that has its place in a generation, and whose listeners are open: what the helper needs to know.
 struct Enrolment: ~Copyable {
     let registry: Registry
+    /// The copy: this process, before its exec and after.
+    let process: ProcessHandle
     let request: AppRequest
     let generation: GenerationRecord
     var record: CopyRecord
@@ -10,7 +12,7 @@ struct Enrolment: ~Copyable {
     let log: Log
 }
 
-/// Finds the copy's generation, listens, and registers both: all under the app's lock.
+/// Finds the copy's generation, listens, registers both, and starts the helper: all under the app's lock.
 ///
 /// Until now the sockets are bound only, and no connection can have come to them. From listen(2) on they are members of
 /// their reuseport groups; a program that is attached there already keeps connections from them.
@@ -24,9 +26,16 @@ func enrol(
         throw Failure("open", runDirectory, .noEntry)
     }
     let deadline = Deadline(after: request.lockTimeout)
+    // Held from now on: what the helper then watches is this process, even if it ends at once.
+    let process = try step("watch", "this process", remedy: { _ in "--app needs /proc, and Linux 5.3" }) { () throws(Errno) in
+        try ProcessHandle(to: getpid())
+    }
+    let listeners = try identify(plan, sockets, addresses)
+    var log = Log(descriptor: request.logDescriptor, verbosity: request.verbosity, subject: request.name)
     while true {
         let lock = try registry.lock(until: deadline)
         var state = AppState.mended(registry)
+        state.recover(listeners.map { $0.identity }, ours: listeners.map { $0.identity.cookie }, log: log)
         switch try state.choose(request) {
         case .wait(let label):
             try state.store(in: registry)
@@ -38,15 +47,18 @@ func enrol(
             }
             _ = poll(nil, 0, 20)
         case .enter(let order):
-            let record = try state.enter(order, request, plan, sockets, addresses)
-            try state.store(in: registry)
+            let record = try state.enter(order, process.identity, request, plan, sockets, listeners, log)
             guard let generation = state.app.generation(order) else { throw Failure("find", "generation", .noEntry) }
-            let log = Log(
-                descriptor: request.logDescriptor, verbosity: request.verbosity,
-                subject: "\(request.name) \(generation.label)")
+            log.subject = "\(request.name) \(generation.label)"
+            var enrolment = Enrolment(
+                registry: registry, process: process, request: request, generation: generation, record: record,
+                channel: channel, log: log)
+            // Before anything is written: whoever reads of a copy without a helper takes it that it was killed.
+            enrolment.record.helper = try startHelper(enrolment, sockets)
+            state.replace(enrolment.record)
+            try state.store(in: enrolment.registry)
             lock.release(closing: ())
-            return Enrolment(
-                registry: registry, request: request, generation: generation, record: record, channel: channel, log: log)
+            return enrolment
         }
     }
 }
@@ -54,6 +66,23 @@ func enrol(
 extension Descriptor {
     /// Closes it now rather than at the end of its scope.
     consuming func release(closing: Void) {}
+}
+
+/// The sockets as the kernel and the registry know them.
+private func identify(
+    _ plan: Plan, _ sockets: borrowing OwnedArray<Placement>, _ addresses: [SocketAddress]
+) throws(Failure) -> [CopyRecord.Listener] {
+    var listeners: [CopyRecord.Listener] = []
+    for (index, socket) in plan.sockets.enumerated() {
+        let cookie = try step("identify", "socket \(socket.name)") { () throws(Errno) in
+            try socketCookie(of: sockets[index].source)
+        }
+        let identity = ListenerIdentity(
+            name: socket.name, transport: socket.transport, address: addresses[index], isDualStack: socket.isDualStack,
+            cookie: cookie)
+        listeners.append(CopyRecord.Listener(identity: identity, publicPath: socket.address.path))
+    }
+    return listeners
 }
 
 /// Which generation a copy is to enter.
@@ -106,24 +135,11 @@ extension AppState {
 
     /// Listens and registers.
     fileprivate mutating func enter(
-        _ order: UInt64, _ request: AppRequest, _ plan: Plan, _ sockets: borrowing OwnedArray<Placement>,
-        _ addresses: [SocketAddress]
+        _ order: UInt64, _ process: ProcessIdentity, _ request: AppRequest, _ plan: Plan, _ sockets: borrowing OwnedArray<Placement>,
+        _ listeners: [CopyRecord.Listener], _ log: Log
     ) throws(Failure) -> CopyRecord {
         for (index, socket) in plan.sockets.enumerated() { try listenIfWanted(sockets[index].source, socket) }
-        var listeners: [CopyRecord.Listener] = []
-        for (index, socket) in plan.sockets.enumerated() {
-            let cookie = try step("identify", "socket \(socket.name)") { () throws(Errno) in
-                try socketCookie(of: sockets[index].source)
-            }
-            let identity = ListenerIdentity(
-                name: socket.name, transport: socket.transport, address: addresses[index], isDualStack: socket.isDualStack,
-                cookie: cookie)
-            listeners.append(CopyRecord.Listener(identity: identity, publicPath: socket.address.path))
-        }
-        try steer(request, plan, sockets, listeners.map { $0.identity })
-        let process = try step("find", "this process in /proc", remedy: { _ in "--app needs /proc" }) { () throws(Errno) in
-            try ProcessIdentity(of: getpid())
-        }
+        try steer(request, sockets, listeners.map { $0.identity }, log)
         let record = CopyRecord(
             generation: order, copy: request.copy, process: process, helper: nil, state: .starting,
             since: secondsSince1970(), listeners: listeners, supervisor: Supervisor.current(),
@@ -134,7 +150,7 @@ extension AppState {
 
     /// Makes sure that the groups of these listeners are steered.
     private mutating func steer(
-        _ request: AppRequest, _ plan: Plan, _ sockets: borrowing OwnedArray<Placement>, _ listeners: [ListenerIdentity]
+        _ request: AppRequest, _ sockets: borrowing OwnedArray<Placement>, _ listeners: [ListenerIdentity], _ log: Log
     ) throws(Failure) {
         guard listeners.contains(where: { $0.transport != .unix }) else {
             // Unix sockets are handed over by rename(2) and need no steering.
@@ -159,7 +175,7 @@ extension AppState {
             }
             try attach(&maps, request, sockets, listeners)
         case nil:
-            try beginSteering(request, sockets, listeners)
+            try beginSteering(request, sockets, listeners, log)
         }
     }
 
@@ -170,7 +186,7 @@ extension AppState {
 
     /// Chooses the level.
     private mutating func beginSteering(
-        _ request: AppRequest, _ sockets: borrowing OwnedArray<Placement>, _ listeners: [ListenerIdentity]
+        _ request: AppRequest, _ sockets: borrowing OwnedArray<Placement>, _ listeners: [ListenerIdentity], _ log: Log
     ) throws(Failure) {
         switch request.steering {
         case .off:
@@ -182,16 +198,15 @@ extension AppState {
             var maps = try step("make", "the maps of app \(request.name)", remedy: { $0 == .notPermitted ? "it takes root, or --steering cbpf" : nil }) {
                 () throws(Errno) in try AppMaps()
             }
-            try attach(&maps, request, sockets, listeners)
+            try attach(&maps, request, sockets, listeners, adopting: log)
         case .automatic:
             do throws(Errno) {
                 var maps = try AppMaps()
                 do throws(Failure) {
-                    try attach(&maps, request, sockets, listeners)
+                    try attach(&maps, request, sockets, listeners, adopting: log)
                     return
                 } catch {
-                    Log(descriptor: request.logDescriptor, verbosity: request.verbosity, subject: request.name)
-                        .detail("\(error.message); level 2 then")
+                    log.detail("\(error.message); level 2 then")
                 }
             } catch {
                 // No privilege, or no such maps in this kernel: then level 2, which needs nothing.
@@ -203,10 +218,15 @@ extension AppState {
 
     private mutating func attach(
         _ maps: inout AppMaps, _ request: AppRequest, _ sockets: borrowing OwnedArray<Placement>,
-        _ listeners: [ListenerIdentity]
+        _ listeners: [ListenerIdentity], adopting log: Log? = nil
     ) throws(Failure) {
-        for (index, listener) in listeners.enumerated() where listener.transport != .unix {
+        for listener in listeners where listener.transport != .unix {
             try step("make", "the slots of socket \(listener.name)") { () throws(Errno) in try maps.add(listener.name) }
+        }
+        if let log, let bank = app.starting?.bank {
+            adopt(maps, listeners, ours: listeners.map { $0.cookie }, avoiding: bank, log: log)
+        }
+        for (index, listener) in listeners.enumerated() where listener.transport != .unix {
             do throws(LoadFailure) {
                 // Which program is attached cannot be asked; attaching ours again changes nothing.
                 try maps.attach(to: sockets[index].source, of: listener.name, request.balance.forTransport(listener.transport))

@@ -1,18 +1,12 @@
 import CLinux
 
 /// The helper's way through a handoff, from the start of its copy to the end of the old generation.
-func runHelper(_ enrolment: borrowing Enrolment, copy pid: Int32, _ sockets: borrowing OwnedArray<Placement>) {
-    let title = ProcessTitle()
-    let handoff = Handoff(enrolment, title: title)
+func runHelper(_ enrolment: borrowing Enrolment, _ sockets: borrowing OwnedArray<Placement>) {
+    let handoff = Handoff(enrolment, title: ProcessTitle())
     do throws(Failure) {
-        let process = try step("watch", "pid \(pid)") { () throws(Errno) in try ProcessHandle(to: pid) }
-        do throws(Failure) {
-            try handoff.takeOver(enrolment, process, sockets)
-        } catch {
-            handoff.giveUp(enrolment, process, error)
-        }
+        try handoff.takeOver(enrolment, enrolment.process, sockets)
     } catch {
-        enrolment.log.warning(error.message)
+        handoff.giveUp(enrolment, enrolment.process, error)
     }
 }
 
@@ -48,9 +42,7 @@ extension Handoff {
         _ enrolment: borrowing Enrolment, _ process: borrowing ProcessHandle, _ sockets: borrowing OwnedArray<Placement>
     ) throws(Failure) {
         let request = enrolment.request
-        try note(enrolment) { (state: inout AppState, record: inout CopyRecord) in
-            record.helper = try? ProcessIdentity(of: getpid())
-        }
+        try sweep(enrolment)
         show("waiting for readiness of pid \(process.identity.pid)")
         log.detail("pid \(process.identity.pid) is copy \(request.copy) of \(enrolment.generation.copies), waiting for readiness")
         let listeners = enrolment.record.listeners

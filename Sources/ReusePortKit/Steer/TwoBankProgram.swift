@@ -12,6 +12,9 @@
 ///
 /// IPv4 and IPv6, sockets of both families at once, TCP and UDP.
 public struct TwoBankProgram: ~Copyable, Sendable {
+    /// As the kernel lists it.
+    static let name: ByteString = "rpx_two_banks"
+
     let descriptor: Descriptor
 
     /// Loads the program. The maps are kept by it.
@@ -25,7 +28,7 @@ public struct TwoBankProgram: ~Copyable, Sendable {
         } catch {
             throw LoadFailure(errno: .invalid, log: "a label is missing")
         }
-        descriptor = try loadProgram(instructions, name: "rpx_two_banks")
+        descriptor = try loadProgram(instructions, name: TwoBankProgram.name)
     }
 
     /// From now on this program steers the whole group of `listener`. EINVAL: it is a TCP socket and not listening.

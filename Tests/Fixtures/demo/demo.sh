@@ -1,6 +1,7 @@
 #!/bin/bash
 # demo.sh LAUNCHER SERVER CLIENT: starts the server through the launcher on a free loopback port, as nobody when run by
-# root, asks it something, shows who answered, and cleans up. Needs nothing but a shell and coreutils.
+# root, asks it something, and shows who answered. Then it replaces the server several times under load, once by one that
+# fails, shows who served and that nothing was lost, and cleans up. Needs nothing but a shell, coreutils and sed.
 set -euo pipefail
 launcher=$1 server=$2 client=$3
 patience=30
@@ -12,12 +13,12 @@ fail() {
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 [ -t 1 ] || say() { printf '\n%s\n' "$*"; }
 
-pid='' work=''
+work=''
 clean_up() {
-    if [ -n "$pid" ]; then
-        kill -KILL "$pid" 2>/dev/null || true
-        wait "$pid" 2>/dev/null || true
-    fi
+    local running
+    running=$(jobs -pr)
+    # shellcheck disable=SC2086 # They are numbers.
+    [ -z "$running" ] || kill -KILL $running 2>/dev/null || true
     [ -z "$work" ] || rm -rf "$work"
 }
 trap clean_up EXIT
@@ -81,7 +82,7 @@ kill -TERM "$pid"
 code=0
 wait "$pid" || code=$?
 started=$pid
-pid=
+exec 3<&-
 echo "  exit code $code"
 
 # What was shown is what it should be.
@@ -90,4 +91,84 @@ grep -qx "pid: $started" <<<"$answer" || fail 'another process answered'
 ! grep -qx 'uid: 0' <<<"$answer" || fail 'the server still was root'
 grep -q "\"by_pid\": {\"$started\": 1000}" <<<"$load" || fail "not all were answered by pid $started: $load"
 if "$work/load-generator" --get "$address" >/dev/null 2>&1; then fail "something still listens on $address"; fi
+
+# The handoff. As root the kernel is told by a program of two banks whom to choose; as anybody else the old listeners are
+# drained first.
+run=(--run-dir "$work/run")
+number=0 live=''
+
+# start LABEL: a generation that takes over by itself; its pid in $new.
+start() {
+    number=$((number + 1))
+    "$work/reuseport-exec" --app web --generation "$1" "${run[@]}" --socket "http:$address" "${user[@]}" \
+        -- "$work/sample-server" "$1" >"$work/output.$number" 2>"$work/log.$number" &
+    new=$!
+}
+# wait_until WHAT COMMAND...
+wait_until() {
+    local tries=0
+    until "${@:2}"; do
+        tries=$((tries + 1))
+        [ $tries -lt 3000 ] || fail "timed out waiting for $1"
+        sleep 0.01
+    done
+}
+# What the launcher's helper has said of the latest one.
+show_log() { while IFS= read -r line; do printf '  %s\n' "$line"; done <"$work/log.$number"; }
+
+# replace LABEL: starts it, waits until it has taken over and the one before has ended.
+replace() {
+    start "$1"
+    "$work/reuseport-exec" wait web --pid "$new" "${run[@]}" || fail "$1 did not take over: $(cat "$work/log.$number")"
+    if [ -n "$live" ]; then
+        wait "$live" || fail "pid $live ended with exit code $?"
+        wait_until 'the end of the handoff' grep -q 'has gone' "$work/log.$number"
+    fi
+    live=$new
+    show_log
+}
+
+say "reuseport-exec --app web --socket http:$address -- sample-server blue"
+replace blue
+say 'Load: 64 clients, each asks again as soon as it has its answer, on a new connection'
+"$work/load-generator" --until-file "$work/enough" --duration 120s --path /brief --record "$work/record" "$address" \
+    >"$work/load" &
+client_pid=$!
+wait_until 'the first answers' test -s "$work/record"
+
+for label in green yellow orange red; do
+    say "The same command with $label, while blue and its successors serve"
+    replace $label
+done
+
+say 'One that fails: it crashes while it starts'
+export SAMPLE_BOOT_MS=300 SAMPLE_CRASH=boot
+start broken
+unset SAMPLE_BOOT_MS SAMPLE_CRASH
+code=0
+reason=$("$work/reuseport-exec" wait web --pid "$new" "${run[@]}" 2>&1) || code=$?
+wait "$new" && fail 'it did not crash'
+show_log
+echo "  reuseport-exec wait: exit code $code: $reason"
+[ "$code" = 1 ] || fail "its failure has exit code $code"
+
+say 'And one that is well again'
+replace violet
+
+say 'reuseport-exec state web'
+"$work/reuseport-exec" state web "${run[@]}"
+
+touch "$work/enough"
+wait "$client_pid" || fail "requests were lost: $(cat "$work/load")"
+load=$(cat "$work/load")
+say 'The account'
+printf '  %-10s %8s\n' requests "$(value requests)" lost "$(value lost)"
+labels=$(sed -n 's/.*"by_label": {\([^}]*\)}.*/\1/p' <<<"$load")
+for label in blue green yellow orange red broken violet; do
+    served=$(sed -n "s/.*\"$label\": \([0-9]*\).*/\1/p" <<<"$labels")
+    printf '  %-10s %8s\n' "$label" "${served:-0}"
+    if [ $label = broken ]; then [ -z "$served" ]; else [ -n "$served" ]; fi || fail "$label served ${served:-nothing}"
+done
+"$work/reuseport-exec" terminate web "${run[@]}"
+wait "$live" || fail "pid $live ended with exit code $?"
 say 'All as it should be.'

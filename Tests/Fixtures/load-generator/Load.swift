@@ -91,6 +91,8 @@ final class Load {
 
     /// What needs no exact time: the end, and requests that take too long.
     private func look(_ time: Int64) {
+        // Whoever reads the record sees what happens soon after it has happened.
+        tally.flush()
         if let endAt, time >= endAt { isStopping = true }
         if let path = options.untilFile, path.withCString({ access($0, F_OK) }) == 0 { isStopping = true }
         for client in clients where client.startedAt > 0 && client.deadline <= time {

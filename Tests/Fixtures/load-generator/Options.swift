@@ -9,7 +9,7 @@ let usage: ByteString = """
       --path PATH                    what is asked for (/)
       --timeout TIME                 a request that takes longer is lost (10s)
       --source 127.0.0.FIRST-LAST    client addresses, in turn
-      --record FILE                  a line per request: start_us latency_us outcome pid
+      --record FILE                  a line per request: start_us latency_us outcome pid; start_us is CLOCK_MONOTONIC
       --get                          one request; prints the body of its answer
      until the first of:
       --duration TIME                500ms, 10s, 1m (10s if nothing else is given)

@@ -36,7 +36,8 @@ final class Tally {
     }
 
     func flush() {
-        if let record { put(lines, on: record) }
+        guard let record, !lines.isEmpty else { return }
+        put(lines, on: record)
         lines = ByteString()
     }
 

@@ -10,6 +10,7 @@
 //   close N               closes descriptor N
 //   fill BYTES            adds variables until the environment has BYTES, as execve(2) counts them
 //   groups A,B uid N gid N
+//   join PID              the network namespace of that process
 //   namespace net         own network namespace, loopback up
 //   namespace mount       own mount namespace, nothing propagates out of it
 //   no-arguments -        executes with an empty argument list
@@ -150,6 +151,12 @@ int main(int argc, char **argv) {
             if (unshare(CLONE_NEWNET)) fail("unshare");
             own_network = 1;
             loopback_up();
+        } else if (!strcmp(step, "join")) {
+            char path[64];
+            snprintf(path, sizeof path, "/proc/%d/ns/net", number);
+            int fd = open(path, O_RDONLY | O_CLOEXEC);
+            if (fd < 0 || setns(fd, CLONE_NEWNET)) fail(path);
+            close(fd);
         } else if (!strcmp(step, "namespace") && !strcmp(value, "mount")) {
             if (unshare(CLONE_NEWNS) || mount(0, "/", 0, MS_REC | MS_PRIVATE, 0)) fail("unshare");
             own_mounts = 1;

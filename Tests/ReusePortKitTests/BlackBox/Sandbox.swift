@@ -60,6 +60,8 @@ enum Step: Sendable {
     case fillEnvironment(Int)
     case user(uid_t, gid_t)
     case networkNamespace
+    /// The network namespace of a running process.
+    case join(pid_t)
     case sysctl(String)
     case withoutProc
     case noArguments
@@ -81,6 +83,7 @@ enum Step: Sendable {
         case .user(let uid, let gid):
             ["groups", ByteString(decimal: gid), "gid", ByteString(decimal: gid), "uid", ByteString(decimal: uid)]
         case .networkNamespace: ["namespace", "net"]
+        case .join(let pid): ["join", ByteString(decimal: pid)]
         case .sysctl(let assignment): ["sysctl", ByteString(assignment)]
         case .withoutProc: ["namespace", "mount", "unmount", "/proc"]
         case .noArguments: ["no-arguments", "-"]

@@ -1,0 +1,48 @@
+import Foundation
+import Testing
+
+@testable import ReusePortKit
+
+/// Clients that keep their connections for ten requests.
+@Suite struct KeepAliveTests {
+    private static let requests = 10
+    private static let handoffs = 10
+
+    /// A server that closes a connection can always cross with the next request on it; clients then ask again, and
+    /// nothing is lost. A handoff must not make more of that than telling the same program to stop does anyway.
+    @Test(arguments: Level.allCases)
+    func noMoreRacesThanAnyStop(level: Level) throws {
+        var ours = 0
+        var plain = 0
+        // Chance decides which connections are idle at that moment, so one round proves nothing.
+        for _ in 0..<6 {
+            ours += try racesOfHandoffs(level)
+            plain += try racesOfStops()
+            if ours <= plain { return }
+        }
+        Issue.record("\(ours) races in handoffs, \(plain) in as many stops")
+    }
+
+    private func racesOfHandoffs(_ level: Level) throws -> Int {
+        let stage = try Stage(level)
+        var live = try stage.handOver("1")
+        let load = try Load(stage, requestsPerConnection: KeepAliveTests.requests)
+        for number in 2...KeepAliveTests.handoffs + 1 {
+            let next = try stage.handOver("\(number)")
+            #expect(try live[0].end().exit == 0)
+            live = next
+        }
+        let report = try load.stop()
+        #expect(report.lost == 0, "\(report.summary)")
+        #expect(report.labels == Set((1...KeepAliveTests.handoffs + 1).map { "\($0)" }))
+        return report.idleRaces
+    }
+
+    private func racesOfStops() throws -> Int {
+        let stage = try Stage(.ordinary)
+        let first = try stage.startPlain("plain")
+        let load = try Load(stage, requestsPerConnection: KeepAliveTests.requests)
+        _ = try stage.replacePlain(first, times: KeepAliveTests.handoffs) { try stage.sampleServer($0) }
+        return try load.stop().idleRaces
+    }
+}
