@@ -44,7 +44,9 @@ extension Handoff {
         let request = enrolment.request
         try sweep(enrolment)
         show("waiting for readiness of pid \(process.identity.pid)")
-        log.detail("pid \(process.identity.pid) is copy \(request.copy) of \(enrolment.generation.copies), waiting for readiness")
+        log.detail(
+            "pid \(process.identity.pid) is copy \(request.copy) of \(enrolment.generation.copies), waiting for readiness"
+        )
         let listeners = enrolment.record.listeners
         let entry: Entry
         do throws(Failure) {
@@ -129,9 +131,11 @@ extension Handoff {
             throw Failure(.negative, "take over", "generation \(label)", "the registry was removed")
         }
         guard generation.state == .starting || generation.state == .live else {
-            throw Failure(.negative, "take over", "generation \(label)", "it has \(generation.state.name): \(generation.reason)")
+            throw Failure(
+                .negative, "take over", "generation \(label)", "it has \(generation.state.name): \(generation.reason)")
         }
-        guard var record = state.copies.first(where: { $0.fileName == enrolment.record.fileName }), !process.hasExited else {
+        guard var record = state.copies.first(where: { $0.fileName == enrolment.record.fileName }), !process.hasExited
+        else {
             throw Failure(.negative, "wait for", "pid \(process.identity.pid)", endReason(of: process))
         }
         record.state = .ready
@@ -149,7 +153,8 @@ extension Handoff {
             result = .tookItsPlace
         } else if state.isComplete(generation) {
             log.detail("at \(MonotonicClock.microseconds) us: complete")
-            try state.cutOver(generation, sockets, enrolment.request.balance, listeners: record.listeners.map { $0.identity })
+            try state.cutOver(
+                generation, sockets, enrolment.request.balance, listeners: record.listeners.map { $0.identity })
             try publish(state.running(order))
             state.makeLive(order)
             say("took over\(old.map { " from generation \($0.label)" } ?? "")")
@@ -185,7 +190,9 @@ extension Handoff {
                     // After a crash in between it has its name already.
                     if let reason = reason({ () throws(Errno) in
                         try rename(lastComponent(of: temporary), to: lastComponent(of: path), in: folder)
-                    }), reason != .noEntry { throw reason }
+                    }), reason != .noEntry {
+                        throw reason
+                    }
                 }
             }
         }
@@ -195,7 +202,9 @@ extension Handoff {
     private func awaitOthers(_ enrolment: borrowing Enrolment, _ process: borrowing ProcessHandle) throws(Failure) {
         show("ready, waiting for the other copies")
         let deadline = Deadline(after: enrolment.request.readyTimeout)
-        let changes = try step("watch", enrolment.registry.path) { () throws(Errno) in try Changes(in: enrolment.registry) }
+        let changes = try step("watch", enrolment.registry.path) { () throws(Errno) in
+            try Changes(in: enrolment.registry)
+        }
         while true {
             let generation = enrolment.registry.loadApp()?.generation(order)
             switch generation?.state {
@@ -237,7 +246,8 @@ extension AppState {
                 let maps = try AppMaps(selector: id, slots: slots)
                 let before = try maps.selector.load()
                 try maps.selector.store(
-                    Selector(liveBank: generation.bank, liveCount: UInt16(generation.copies), nextCount: before.liveCount))
+                    Selector(
+                        liveBank: generation.bank, liveCount: UInt16(generation.copies), nextCount: before.liveCount))
             }
         case .index?:
             try redirect(to: generation.order, listeners, sockets, balance)
@@ -248,7 +258,8 @@ extension AppState {
 
     /// Level 2: directs every group to where the generation stands in it now.
     mutating func redirect(
-        to generation: UInt64, _ listeners: [ListenerIdentity], _ sockets: borrowing OwnedArray<Placement>, _ balance: Balance
+        to generation: UInt64, _ listeners: [ListenerIdentity], _ sockets: borrowing OwnedArray<Placement>,
+        _ balance: Balance
     ) throws(Failure) {
         try followGroups(listeners)
         for (index, listener) in listeners.enumerated() where listener.transport != .unix {
@@ -275,7 +286,9 @@ extension AppState {
                 try maps.selector.store(word)
             }
         case .index?:
-            let listeners = copies > 0 ? self.copies.last { $0.generation == generation.order && $0.copy == count - 1 }?.listeners : nil
+            let listeners =
+                copies > 0
+                ? self.copies.last { $0.generation == generation.order && $0.copy == count - 1 }?.listeners : nil
             try redirect(to: generation.order, (listeners ?? []).map { $0.identity }, sockets, balance)
         case .off?, nil:
             break

@@ -81,7 +81,8 @@ extension AppPicture {
             ])
         }
         return object([
-            ("app", ReusePortKit.json(name)), ("steering", state.app.steering.map { ReusePortKit.json($0.name) } ?? "null"),
+            ("app", ReusePortKit.json(name)),
+            ("steering", state.app.steering.map { ReusePortKit.json($0.name) } ?? "null"),
             ("generations", "[\(joined(generations, by: ","))]"),
         ])
     }

@@ -11,7 +11,9 @@ func report(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
         try write(request.isJSON ? listAsJSON(apps) : list(apps))
     default:
         let pictures = apps.map { AppPicture($0.name, $0.state) }
-        try write(request.isJSON ? "[\(joined(pictures.map { $0.json }, by: ","))]\n" : joined(pictures.map { $0.text }, by: "\n"))
+        try write(
+            request.isJSON
+                ? "[\(joined(pictures.map { $0.json }, by: ","))]\n" : joined(pictures.map { $0.text }, by: "\n"))
     }
 }
 
@@ -27,7 +29,8 @@ private func list(_ apps: [(name: ByteString, state: AppState)]) -> ByteString {
         for generation in state.app.generations {
             table.add([
                 name, generation.label, generation.state.name,
-                "\(state.running(generation.order).count)/\(generation.copies)", ago(generation.since), generation.reason,
+                "\(state.running(generation.order).count)/\(generation.copies)", ago(generation.since),
+                generation.reason,
             ])
         }
     }
