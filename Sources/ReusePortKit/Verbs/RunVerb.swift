@@ -27,8 +27,7 @@ func knownApps(_ request: VerbRequest, _ directory: ByteString) throws(Failure) 
         guard let registry = try Registry.open(name, in: directory, create: false) else { continue }
         apps.append((name, AppState.mended(registry)))
     }
-    // None of it serves: that is a number as well.
-    if let app = request.app, apps.isEmpty, request.verb != .count { throw unknown(app, directory) }
+    if let app = request.app, apps.isEmpty { throw unknown(app, directory) }
     return apps
 }
 
