@@ -26,7 +26,7 @@ extension Handoff {
         let moves =
             if case .twoBanks? = state.app.steering { !listeners.contains { $0.transport == .unix } } else { false }
         if !moves { _ = poll(nil, 0, Deadline(after: enrolment.request.settle).pollTimeout) }
-        let deadline = Deadline(after: moves ? Milliseconds(100) : min(.seconds(5), enrolment.request.stopTimeout))
+        let deadline = Deadline(after: moves ? Milliseconds(20) : min(.seconds(5), enrolment.request.stopTimeout))
         try awaitEmpty(listeners, until: deadline)
         log.detail("at \(MonotonicClock.microseconds) us: generation \(old.label) is drained")
     }

@@ -1,7 +1,7 @@
 #!/bin/bash
 # demo.sh LAUNCHER SERVER CLIENT: starts the server through the launcher on a free loopback port, as nobody when run by
-# root, asks it something, and shows who answered. Then it replaces the server several times under load, once by one that
-# fails, shows who served and that nothing was lost, and cleans up. Needs nothing but a shell, coreutils and sed.
+# root, asks it something, and shows who answered. Then it replaces the server several times under load, once by one
+# that fails, shows who served and that nothing was lost, and cleans up. Needs nothing but a shell, coreutils and sed.
 set -euo pipefail
 launcher=$1 server=$2 client=$3
 patience=30
@@ -92,8 +92,8 @@ grep -qx "pid: $started" <<<"$answer" || fail 'another process answered'
 grep -q "\"by_pid\": {\"$started\": 1000}" <<<"$load" || fail "not all were answered by pid $started: $load"
 if "$work/load-generator" --get "$address" >/dev/null 2>&1; then fail "something still listens on $address"; fi
 
-# The handoff. As root the kernel is told by a program of two banks whom to choose; as anybody else the old listeners are
-# drained first.
+# The handoff. As root the kernel is told by a program of two banks whom to choose; as anybody else the old listeners
+# are drained first.
 run=(--run-dir "$work/run")
 number=0 live=''
 
@@ -122,7 +122,7 @@ replace() {
     "$work/reuseport-exec" wait web --pid "$new" "${run[@]}" || fail "$1 did not take over: $(cat "$work/log.$number")"
     if [ -n "$live" ]; then
         wait "$live" || fail "pid $live ended with exit code $?"
-        wait_until 'the end of the handoff' grep -q 'has gone' "$work/log.$number"
+        wait_until 'the end of the handoff' grep -Eq 'has gone|and finishes' "$work/log.$number"
     fi
     live=$new
     show_log
