@@ -59,7 +59,51 @@ _reuseport_exec_file() {
     fi
 }
 
-# _reuseport_exec_value OPTION VALUE: candidates for an option's value.
+# _reuseport_exec_run_directory WORD...: where apps are registered, by the words of the line.
+_reuseport_exec_run_directory() {
+    local directory=${XDG_RUNTIME_DIR:+$XDG_RUNTIME_DIR/reuseport-exec}
+    [[ $EUID -ne 0 ]] || directory=/run/reuseport-exec
+    while [[ $# -gt 0 ]]; do
+        case $1 in
+            --run-dir) directory=${2-} ;;
+            --run-dir=*) directory=${1#*=} ;;
+        esac
+        shift
+    done
+    printf '%s\n' "$directory"
+}
+
+# _reuseport_exec_apps DIRECTORY: the apps that are registered there.
+_reuseport_exec_apps() {
+    local file
+    for file in "$1"/*/app; do
+        [[ ! -f $file ]] || { file=${file%/app} && printf '%s\n' "${file##*/}"; }
+    done
+}
+
+# _reuseport_exec_labels DIRECTORY APP: the generations of an app, of all apps if none is given.
+_reuseport_exec_labels() {
+    local file line
+    for file in "$1"/${2:-*}/app; do
+        [[ -r $file ]] || continue
+        while read -r line; do
+            [[ $line != generation=* ]] || { line=${line#* } && printf '%s\n' "${line%% *}"; }
+        done <"$file"
+    done
+}
+
+# _reuseport_exec_app_of WORD...: the app that --app names.
+_reuseport_exec_app_of() {
+    while [[ $# -gt 0 ]]; do
+        case $1 in
+            --app) printf '%s\n' "${2-}" ;;
+            --app=*) printf '%s\n' "${1#*=}" ;;
+        esac
+        shift
+    done
+}
+
+# _reuseport_exec_value OPTION VALUE: candidates for an option's value; `words` is the line.
 _reuseport_exec_value() {
     local value=$2
     case $1 in
@@ -82,7 +126,22 @@ _reuseport_exec_value() {
             _reuseport_exec_list 'systemd nginx server-starter einhorn unicorn php-fpm inetd niagra niagra2 lactoserv
                 nodesockd' "$value"
             ;;
-        --help | -h) printf '%s\n' sockets files privileges environment dialects config codes ;;
+        --app) _reuseport_exec_apps "$(_reuseport_exec_run_directory "${words[@]}")" ;;
+        --generation)
+            _reuseport_exec_labels "$(_reuseport_exec_run_directory "${words[@]}")" \
+                "$(_reuseport_exec_app_of "${words[@]}")"
+            ;;
+        --ready) printf '%s\n' accept http: notify fd: exec: none ;;
+        --steering) printf '%s\n' auto ebpf cbpf off ;;
+        --balance) printf '%s\n' random client-ip cpu hash ;;
+        --run-dir) compgen -d -- "$value" ;;
+        --stop-signal) printf '%s\n' TERM INT QUIT HUP USR1 USR2 WINCH ;;
+        --ready-timeout | --settle | --lock-timeout | --stop-timeout | --timeout)
+            [[ ! $value =~ ^[0-9]+$ ]] || printf '%s\n' "$value"{ms,s,m,h}
+            ;;
+        --help | -h)
+            printf '%s\n' sockets files privileges environment dialects apps retire config verbs codes
+            ;;
     esac
 }
 
@@ -107,9 +166,17 @@ _reuseport_exec() {
     local last=$((${#words[@]} - 1))
     local current=${words[last]} raw=${COMP_WORDS[COMP_CWORD]}
 
+    local verbs=' list ls count state st wait check retire terminate '
+    if [[ $last -gt 1 && $verbs == *" ${words[1]} "* ]]; then
+        _reuseport_exec_verb
+        return
+    fi
+
     # Where the command begins, if it does before the word that is being completed.
     local repeatable=' --socket --file --keep-fd --keep --env '
-    local valued="$repeatable --user --groups --chroot --chdir --umask --pass --config "
+    local valued="$repeatable --user --groups --chroot --chdir --umask --pass --config"
+    valued+=' --app --generation --copies --copy --ready --ready-timeout --steering --balance --settle --lock-timeout'
+    valued+=' --run-dir --notify-fd --log-fd --stop-signal --stop-timeout --keep-retired --retired-nice '
     local given=' ' option='' command=0
     for ((index = 1; index < last; index++)); do
         word=${words[index]}
@@ -140,6 +207,9 @@ _reuseport_exec() {
     if [[ $command -gt 0 || ( -z $option && $current != -* ) ]]; then
         [[ $command -gt 0 ]] || command=$last
         _reuseport_exec_command "$command" "$last" "${starts[command]}" "$current"
+        if [[ $last -eq 1 ]]; then
+            for word in $verbs; do [[ $word != "$current"* ]] || COMPREPLY+=("$word"); done
+        fi
         return
     fi
 
@@ -156,24 +226,69 @@ _reuseport_exec() {
     else
         candidates=$(
             for word in --socket --file --keep-fd --user --groups --no-groups --no-new-privs --chroot --chdir --umask \
-                --clear-env --keep --env --pass --config --dry-run --json --help --version; do
+                --clear-env --keep --env --pass --app --generation --copies --copy --ready --ready-timeout --steering \
+                --balance --settle --lock-timeout --run-dir --notify-fd --log-fd --quiet --debug --stop-signal \
+                --stop-timeout --keep-retired --retired-nice --config --dry-run --json --help --version; do
                 [[ $given == *" $word "* && $repeatable != *" $word "* ]] || printf '%s\n' "$word"
             done
         )
     fi
 
+    _reuseport_exec_offer "$candidates"
+}
+
+# _reuseport_exec_offer CANDIDATES: those that begin with the word being completed, `current` as we join it and `raw` as
+# the shell does.
+_reuseport_exec_offer() {
     # Only what is behind the last of the shell's word breaks is ours to replace.
-    local prefix=${current%"$raw"}
+    local word prefix=${current%"$raw"}
     [[ $raw != [:=] && $raw != [:=][:=] ]] || prefix=$current
     while IFS= read -r word; do
         [[ -n $word && $word == "$current"* ]] || continue
         [[ -d ${word##*:} && $word == */* && $word != */ ]] && word+=/
         COMPREPLY+=("${word#"$prefix"}")
-    done <<<"$candidates"
+    done <<<"$1"
     # A value that is complete is followed by a blank; one that goes on is not.
     if [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} != *[:=/,] ]]; then
         compopt +o nospace 2>/dev/null
     fi
+}
+
+# Completes what stands behind a verb: an app, and options.
+_reuseport_exec_verb() {
+    local app='' options='--run-dir' candidates='' option='' verb=${words[1]} index
+    case $verb in
+        list | ls | count | state | st) options+=' --json' ;;
+        wait) options+=' --pid --generation --timeout' ;;
+        check) options+=' --generation' ;;
+        terminate) options+=' --retired' ;;
+    esac
+    for ((index = 2; index < last; index++)); do
+        case ${words[index]} in
+            --run-dir | --pid | --generation | --timeout)
+                option=${words[index]}
+                index=$((index + 1))
+                [[ $index -ge $last ]] || option=''
+                ;;
+            -*) ;;
+            *) app=${words[index]} ;;
+        esac
+    done
+    # The value of --generation is a label of the app that stands as a word of its own here.
+    local directory
+    directory=$(_reuseport_exec_run_directory "${words[@]}")
+    compopt -o nospace 2>/dev/null
+    case $option,$current in
+        --generation,*) candidates=$(_reuseport_exec_labels "$directory" "$app") ;;
+        ,--generation=*)
+            candidates=$(_reuseport_exec_labels "$directory" "$app")
+            [[ -z $candidates ]] || candidates=--generation=${candidates//$'\n'/$'\n'--generation=}
+            ;;
+        --*,*) candidates=$(_reuseport_exec_value "$option" "$current") ;;
+        ,-*) candidates=${options// /$'\n'} ;;
+        *) [[ -n $app || $verb == l* ]] || candidates=$(_reuseport_exec_apps "$directory") ;;
+    esac
+    _reuseport_exec_offer "$candidates"
 }
 
 # _reuseport_exec_command FIRST LAST RAW CURRENT: completes the command that is to be run.

@@ -1,5 +1,11 @@
 # fish completion for reuseport-exec
 
+# The options that take a value.
+set -g __reuseport_exec_valued --socket --file --keep-fd --user --groups --chroot --chdir --umask --keep --env --pass \
+    --config --app --generation --copies --copy --ready --ready-timeout --steering --balance --settle --lock-timeout \
+    --run-dir --notify-fd --log-fd --stop-signal --stop-timeout --keep-retired --retired-nice
+set -g __reuseport_exec_verbs list ls count state st wait check retire terminate
+
 # The words of the command that is to be run, without the one that is being completed; fails if it has not begun.
 function __reuseport_exec_command
     set -l words (commandline -opc)
@@ -10,7 +16,7 @@ function __reuseport_exec_command
                 set -e words[1]
                 set -q words[1]; and printf '%s\n' $words
                 return 0
-            case --socket --file --keep-fd --user --groups --chroot --chdir --umask --keep --env --pass --config
+            case $__reuseport_exec_valued
                 set -e words[1]
                 # What follows is being completed: it is the value.
                 set -q words[1]; or return 1
@@ -36,8 +42,76 @@ end
 function __reuseport_exec_expects_word
     __reuseport_exec_options; or return 1
     set -l words (commandline -opc)
-    not contains -- $words[-1] --socket --file --keep-fd --user --groups --chroot --chdir --umask --keep --env --pass \
-        --config --help -h
+    not contains -- $words[-1] $__reuseport_exec_valued --help -h
+end
+
+# Whether nothing has been written yet.
+function __reuseport_exec_expects_verb
+    test (count (commandline -opc)) -eq 1
+end
+
+# Whether the first word is a verb; with arguments, whether it is one of these.
+function __reuseport_exec_verb
+    set -l words (commandline -opc)
+    set -q words[2]; and contains -- $words[2] $__reuseport_exec_verbs
+    and begin
+        not set -q argv[1]; or contains -- $words[2] $argv
+    end
+end
+
+# The app that is named: behind a verb, or by --app.
+function __reuseport_exec_app
+    set -l words (commandline -opc)
+    set -e words[1]
+    if __reuseport_exec_verb
+        set -e words[1]
+        while set -q words[1]
+            switch $words[1]
+                case --run-dir --pid --generation --timeout
+                    set -e words[1]
+                    set -q words[1]; and set -e words[1]
+                case '-*'
+                    set -e words[1]
+                case '*'
+                    echo $words[1]
+                    return 0
+            end
+        end
+        return 1
+    end
+    set -l index (contains -i -- --app $words); and echo $words[(math $index + 1)]
+    string replace -f -r '^--app=' '' -- $words
+end
+
+# Where apps are registered.
+function __reuseport_exec_run_directory
+    set -l words (commandline -opc)
+    set -l index (contains -i -- --run-dir $words); and set -q words[(math $index + 1)]
+    and echo $words[(math $index + 1)]; and return
+    string replace -f -r '^--run-dir=' '' -- $words; and return
+    if test (id -u) -eq 0
+        echo /run/reuseport-exec
+    else
+        echo $XDG_RUNTIME_DIR/reuseport-exec
+    end
+end
+
+function __reuseport_exec_apps
+    for file in (__reuseport_exec_run_directory)/*/app
+        string split / -- $file | tail -n 2 | head -n 1
+    end
+end
+
+function __reuseport_exec_labels
+    set -l files (__reuseport_exec_run_directory)/*/app
+    set -l app (__reuseport_exec_app); and set files (string match -- "*/$app[1]/app" $files)
+    for file in $files
+        string replace -f -r '^generation=\d+ (\S+) .*' '$1' <$file
+    end
+end
+
+function __reuseport_exec_times
+    set -l number (commandline -ct | string match -r '\d+$'); and printf "$number%s\n" ms s m h
 end
 
 function __reuseport_exec_complete_command
@@ -129,7 +203,28 @@ end
 
 complete -c reuseport-exec -f
 complete -c reuseport-exec -n __reuseport_exec_expects_word -x -a '(__fish_complete_command)'
-complete -c reuseport-exec -n __reuseport_exec_command -x -a '(__reuseport_exec_complete_command)'
+complete -c reuseport-exec -n '__reuseport_exec_command; and not __reuseport_exec_verb' -x \
+    -a '(__reuseport_exec_complete_command)'
+
+complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'list ls' -d 'Apps with their generations'
+complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a count -d 'How many copies serve'
+complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'state st' -d 'Everything that is known'
+complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a wait -d 'Until a generation has taken over'
+complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a check -d 'Whether a generation is live'
+complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a retire -d 'Tell the live generation to stop'
+complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a terminate -d 'End generations now'
+complete -c reuseport-exec -x -a '(__reuseport_exec_apps)' \
+    -n '__reuseport_exec_verb count state st wait check retire terminate; and not __reuseport_exec_app >/dev/null'
+complete -c reuseport-exec -n __reuseport_exec_verb -l run-dir -x -a '(__fish_complete_directories)' \
+    -d 'Where apps are registered'
+complete -c reuseport-exec -n '__reuseport_exec_verb list ls count state st' -l json -d 'Print JSON'
+complete -c reuseport-exec -n '__reuseport_exec_verb wait' -l pid -x -a '(__fish_complete_pids)' \
+    -d 'The generation of this process'
+complete -c reuseport-exec -n '__reuseport_exec_verb wait check' -l generation -x -a '(__reuseport_exec_labels)' \
+    -d 'The generation of this label'
+complete -c reuseport-exec -n '__reuseport_exec_verb wait' -l timeout -x -a '(__reuseport_exec_times)' \
+    -d 'Wait no longer'
+complete -c reuseport-exec -n '__reuseport_exec_verb terminate' -l retired -d 'Only those that are retired'
 
 complete -c reuseport-exec -n __reuseport_exec_options -l socket -x -a '(__reuseport_exec_sockets)' -d 'Bind a socket'
 complete -c reuseport-exec -n __reuseport_exec_options -l file -x -a '(__reuseport_exec_files)' \
@@ -152,10 +247,40 @@ complete -c reuseport-exec -n __reuseport_exec_options -l keep -x -a '(set -nx)'
 complete -c reuseport-exec -n __reuseport_exec_options -l env -x -a '(set -nx)=' -d 'Set a variable'
 complete -c reuseport-exec -n __reuseport_exec_options -l pass -x -a '(__reuseport_exec_dialects)' \
     -d 'How descriptors are announced'
+complete -c reuseport-exec -n __reuseport_exec_options -l app -x -a '(__reuseport_exec_apps)' \
+    -d 'Take over from the running generation of an app'
+complete -c reuseport-exec -n __reuseport_exec_options -l generation -x -a '(__reuseport_exec_labels)' \
+    -d 'This generation\'s label'
+complete -c reuseport-exec -n __reuseport_exec_options -l copies -x -d 'How many copies make it complete'
+complete -c reuseport-exec -n __reuseport_exec_options -l copy -x -d 'Which of them this is, from 0'
+complete -c reuseport-exec -n __reuseport_exec_options -l ready -x -a 'accept http: notify fd: exec: none' \
+    -d 'How readiness is known'
+complete -c reuseport-exec -n __reuseport_exec_options -l ready-timeout -x -a '(__reuseport_exec_times)' \
+    -d 'Until it counts as failed'
+complete -c reuseport-exec -n __reuseport_exec_options -l steering -x -a 'auto ebpf cbpf off' \
+    -d 'How connections are directed'
+complete -c reuseport-exec -n __reuseport_exec_options -l balance -x -a 'random client-ip cpu hash' \
+    -d 'How copies share connections'
+complete -c reuseport-exec -n __reuseport_exec_options -l settle -x -a '(__reuseport_exec_times)' \
+    -d 'cbpf and Unix sockets: wait before retiring'
+complete -c reuseport-exec -n __reuseport_exec_options -l lock-timeout -x -a '(__reuseport_exec_times)' \
+    -d 'Wait for another handoff'
+complete -c reuseport-exec -n __reuseport_exec_options -l run-dir -x -a '(__fish_complete_directories)' \
+    -d 'Where apps are registered'
+complete -c reuseport-exec -n __reuseport_exec_options -l notify-fd -x -d 'A newline here when it has taken over'
+complete -c reuseport-exec -n __reuseport_exec_options -l log-fd -x -d 'The helper\'s lines go here'
+complete -c reuseport-exec -n __reuseport_exec_options -l quiet -d 'Warnings only'
+complete -c reuseport-exec -n __reuseport_exec_options -l debug -d 'Every change of state'
+complete -c reuseport-exec -n __reuseport_exec_options -l stop-signal -x -a 'TERM INT QUIT HUP USR1 USR2 WINCH' \
+    -d 'What tells a copy to stop'
+complete -c reuseport-exec -n __reuseport_exec_options -l stop-timeout -x -a '(__reuseport_exec_times)' \
+    -d 'Until KILL'
+complete -c reuseport-exec -n __reuseport_exec_options -l keep-retired -x -d 'Generations that may finish'
+complete -c reuseport-exec -n __reuseport_exec_options -l retired-nice -x -d 'Nice value of retired copies'
 complete -c reuseport-exec -n __reuseport_exec_options -l config -r -F -d 'Read options from a file'
 complete -c reuseport-exec -n __reuseport_exec_options -l dry-run -d 'Print the plan, touch nothing'
 complete -c reuseport-exec -n __reuseport_exec_options -l json -d 'With --dry-run: print it as JSON'
 complete -c reuseport-exec -n __reuseport_exec_options -s h -l help -d 'Show help'
 complete -c reuseport-exec -n 'contains -- (commandline -opc)[-1] --help -h; and __reuseport_exec_options' -x \
-    -a 'sockets files privileges environment dialects config codes'
+    -a 'sockets files privileges environment dialects apps retire config verbs codes'
 complete -c reuseport-exec -n __reuseport_exec_options -s V -l version -d 'Show version and build'

@@ -63,7 +63,6 @@ private func handOver(_ plan: Plan, _ opened: inout Opened) throws(Failure) -> B
     guard let app = plan.app else { return nil }
     var enrolment = try enrol(
         app, plan, opened.placements, opened.addresses, channel: try ReadinessChannel.make(app.readiness))
-    try startHelper(enrolment, opened.placements)
     if case .descriptor(let number) = app.readiness, let end = enrolment.channel.takeWriteEnd() {
         opened.append(end, at: number)
     }

@@ -73,6 +73,48 @@ import Testing
         }
     }
 
+    @Test func verbs() throws {
+        let items = try document("man/reuseport-exec.1").split(separator: "\n").filter { $0.hasPrefix(".It Ic ") }
+        let inManual = Set(items.flatMap { $0.split(separator: "Ic ").dropFirst().map { $0.prefix { $0 != " " } } })
+        let page = words(of: string(help(.verbs)))
+        for name in Verb.allCases.flatMap({ $0.names }).map(string) {
+            #expect(inManual.contains(Substring(name)), "\(name)")
+            #expect(page.contains(name), "\(name)")
+            for path in Self.completions { #expect(words(of: try document(path)).contains(name), "\(name) in \(path)") }
+        }
+        // What they take, too; whether each option goes with each verb, the parser knows alone.
+        for option in ["pid", "generation", "timeout", "run-dir", "json", "retired"] {
+            #expect(page.contains("--\(option)"), "\(option)")
+            #expect(items.joined().contains("-\(option)") || option == "run-dir", "\(option)")
+            for path in Self.completions {
+                let text = try document(path)
+                #expect(text.contains("--\(option)") || text.contains(" -l \(option) "), "\(option) in \(path)")
+            }
+        }
+    }
+
+    /// Every way to say what the parser takes is in the manual, on the help page and offered by completions.
+    @Test func readinessSteeringAndBalance() throws {
+        let readiness = ["accept", "http", "notify", "fd", "exec", "none"]
+        for (form, value) in zip(readiness, ["accept", "http:a:/", "notify", "fd:9", "exec:true", "none"]) {
+            _ = try parseReadiness(ByteString(value))
+            #expect(throws: Malformed.self) { try parseReadiness("\(ByteString(form))x") }
+        }
+        let choices =
+            readiness + SteeringChoice.allCases.map { string($0.name) }
+            + ([.random, .clientIP, .cpu, .hash] as [Balance]).map { string($0.name) }
+        let items = try document("man/reuseport-exec.1").split(separator: "\n").filter { $0.hasPrefix(".It Cm ") }
+        let inManual = Set(items.map { $0.dropFirst(7).prefix { $0 != " " } })
+        let page = words(of: string(help(.apps)))
+        for choice in choices {
+            #expect(inManual.contains(Substring(choice)), "\(choice)")
+            #expect(page.contains(choice), "\(choice)")
+            for path in Self.completions {
+                #expect(words(of: try document(path)).contains(choice), "\(choice) in \(path)")
+            }
+        }
+    }
+
     @Test func topics() throws {
         let manual = words(of: try document("man/reuseport-exec.1"))
         let overview = words(of: string(help(nil)))

@@ -77,13 +77,12 @@ extension AppState {
             let running = running(generation.order)
             switch generation.state {
             case .starting:
-                // Whoever registers has no helper for a moment: the launcher itself counts until then.
-                if running.isEmpty {
-                    let reason = copies(of: generation.order).first { !$0.reason.isEmpty }?.reason
-                    finish(generation.order, .failed, reason ?? "its copies have ended")
-                } else if !running.contains(where: { $0.helper != nil || $0.state == .starting && isYoung($0) }) {
-                    finish(generation.order, .failed, "nobody waits for its readiness any more")
-                }
+                // A helper that lives knows more, and is about to write it down.
+                if copies(of: generation.order).contains(where: { $0.helper != nil }) { continue }
+                let reason = copies(of: generation.order).first { !$0.reason.isEmpty }?.reason
+                finish(
+                    generation.order, .failed,
+                    running.isEmpty ? reason ?? "its copies have ended" : "nobody waits for its readiness any more")
             case .live:
                 // Two cannot be: the younger one took over.
                 if live != nil { app.change(generation.order) { $0.state = .retiring } } else { live = generation.order }
@@ -95,8 +94,6 @@ extension AppState {
         }
         prune()
     }
-
-    private func isYoung(_ copy: CopyRecord) -> Bool { secondsSince1970() < copy.since + 5 }
 
     mutating func makeLive(_ order: UInt64) {
         let now = secondsSince1970()

@@ -7,7 +7,7 @@ public func help(_ topic: Option.Topic?) -> ByteString {
     case .privileges: options(of: .privileges) + privilegeHelp
     case .environment: options(of: .environment) + environmentHelp
     case .dialects: options(of: .dialects) + dialectHelp
-    case .apps: options(of: .apps)
+    case .apps: options(of: .apps) + appHelp
     case .retire: options(of: .retire) + retireHelp
     case .verbs: verbHelp
     case .config: options(of: .config) + configHelp
@@ -36,27 +36,27 @@ private func options(of topic: Option.Topic) -> ByteString {
 
 private let overview: ByteString = """
     Usage: reuseport-exec [options] [--] command [arg...]
-    Bind sockets with SO_REUSEPORT, open files, drop privileges, run command.
+           reuseport-exec VERB [APP] [options]
+    Bind sockets with SO_REUSEPORT, open files, drop privileges, run command. With
+    --app, take over from the running generation without losing a connection.
 
-      --socket NAME:ADDRESS[,OPT...]  --file NAME:PATH[:FLAGS]    --keep-fd N
+      --socket NAME:ADDRESS[,OPT...]   --file NAME:PATH[:FLAGS]   --keep-fd N
       --user USER[:GROUP]   --groups GROUP,...   --no-groups   --no-new-privs
-      --chroot DIR          --chdir DIR          --umask MODE
-      --clear-env           --keep NAME          --env NAME=VALUE
-      --pass DIALECT,...    --config FILE        --dry-run [--json]
-      --help [TOPIC]        --version
+      --chroot DIR   --chdir DIR   --umask MODE   --pass DIALECT,...
+      --clear-env   --keep NAME   --env NAME=VALUE   --config FILE
+      --dry-run [--json]   --help [TOPIC]   --version
+      --app NAME   --generation LABEL   --copies N   --copy I   --ready SPEC
+      --steering HOW   --balance KIND   --ready-timeout TIME   --settle TIME
+      --lock-timeout TIME   --run-dir DIR   --notify-fd N   --log-fd N   --quiet
+      --debug   --stop-signal SIGNAL   --stop-timeout TIME   --keep-retired N
+      --retired-nice N
 
-    ADDRESS is 0.0.0.0:80, [::]:443, *:80 (both), udp:0.0.0.0:53, 127.0.0.1:0
-    or unix:/run/web.sock. The command finds its descriptors from 3 on, as
-    LISTEN_FDS says (see --help dialects), or by {fd:NAME} in its arguments.
+      reuseport-exec --socket 'http:*:80' -- uvicorn app:app --fd {fd:http}
+      reuseport-exec --app web --socket http:0.0.0.0:80 --user app -- node app.js
+      reuseport-exec wait web
 
-      reuseport-exec --socket http:0.0.0.0:80 --user app -- node app.js
-      reuseport-exec --socket http:*:80 -- uvicorn app:app --fd {fd:http}
-
-      reuseport-exec --app web --socket http:0.0.0.0:80 -- node app.js
-    With --app it takes over from the running generation without a loss.
-
-    Topics of --help: sockets files privileges environment dialects apps
-    retire config verbs codes. The manual: man reuseport-exec.
+    Topics: sockets files privileges environment dialects apps retire config verbs
+    codes. The manual: man reuseport-exec.
 
     """
 
@@ -65,6 +65,7 @@ private let socketHelp: ByteString = """
     ADDRESS            0.0.0.0:80  [::]:443 (IPv6 only)  *:80 (IPv4 and IPv6)
                        127.0.0.1:0 (a free port)  [fe80::1%eth0]:80
                        udp:0.0.0.0:53  unix:/run/web/web.sock
+                       Quote * and [ in a shell: 'http:*:80'
     OPTION, all sockets
       fd=N             the descriptor's number (default: from 3, in order)
     OPTION, tcp and udp
@@ -136,6 +137,18 @@ private let dialectHelp: ByteString = """
 
     """
 
+private let appHelp: ByteString = """
+
+    SPEC  accept             a connection is taken from each accept queue
+          http:NAME:/path    socket NAME answers with 2xx or 3xx
+          notify, fd:N       READY=1 to NOTIFY_SOCKET; a newline on descriptor N
+          exec:COMMAND, none the shell runs it with success; at once
+    ebpf needs root and loses nothing. cbpf needs no rights; what is still in its
+    handshake --settle after the cutover may be lost. auto takes the first it can.
+    TIME is 500ms, 30s, 5m or 1h. For supervisors and shells: --help verbs
+
+    """
+
 private let retireHelp: ByteString = """
 
     When the new generation has taken over, the old one is told to stop: its
@@ -151,13 +164,19 @@ private let verbHelp: ByteString = """
       list, ls                       apps with their generations
       count [APP]                    how many copies serve
       state, st [APP]                everything that is known
-      wait APP [--pid P] [--generation L] [--timeout T]
-                                     0 when it has taken over, 1 if it failed
-      check APP [--generation L]     0 if it is live, 1 if not
+      wait APP [--pid PID | --generation LABEL] [--timeout TIME]
+                                     0 when it has taken over, 1 if it has failed
+      check APP [--generation LABEL] 0 if it is live, 1 if not
       retire APP                     tell the live generation to stop
-      terminate APP [--retired]      end it now, or all retired ones
+      terminate APP [--retired]      end all generations, or the retired ones
     All take --run-dir DIR; list, count and state take --json.
-    After -- a word is never a verb.
+    Behind -- a word is never a verb.
+
+    A deploy:
+      reuseport-exec --app web --socket http:0.0.0.0:80 -- node app.js &
+      reuseport-exec wait web --pid $!
+    runit, as ./check of the service web-green:
+      exec reuseport-exec check web --generation green
 
     """
 
@@ -178,7 +197,7 @@ private let configHelp: ByteString = """
 
 private let codeHelp: ByteString = """
       0    done
-      1    a negative answer
+      1    a negative answer: not live, has failed, not registered
       100  the command line or the configuration file is wrong
       111  a system call failed
       126  the command cannot be executed

@@ -12,7 +12,7 @@ struct Enrolment: ~Copyable {
     let log: Log
 }
 
-/// Finds the copy's generation, listens, and registers both: all under the app's lock.
+/// Finds the copy's generation, listens, registers both, and starts the helper: all under the app's lock.
 ///
 /// Until now the sockets are bound only, and no connection can have come to them. From listen(2) on they are members of
 /// their reuseport groups; a program that is attached there already keeps connections from them.
@@ -48,12 +48,17 @@ func enrol(
             _ = poll(nil, 0, 20)
         case .enter(let order):
             let record = try state.enter(order, process.identity, request, plan, sockets, listeners, log)
-            try state.store(in: registry)
             guard let generation = state.app.generation(order) else { throw Failure("find", "generation", .noEntry) }
             log.subject = "\(request.name) \(generation.label)"
+            var enrolment = Enrolment(
+                registry: registry, process: process, request: request, generation: generation, record: record,
+                channel: channel, log: log)
+            // Before anything is written: whoever reads of a copy without a helper takes it that it was killed.
+            enrolment.record.helper = try startHelper(enrolment, sockets)
+            state.replace(enrolment.record)
+            try state.store(in: enrolment.registry)
             lock.release(closing: ())
-            return Enrolment(
-                registry: registry, process: process, request: request, generation: generation, record: record, channel: channel, log: log)
+            return enrolment
         }
     }
 }

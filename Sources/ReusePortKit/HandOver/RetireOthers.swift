@@ -11,7 +11,7 @@ extension Handoff {
                 try drain(enrolment, old)
                 try retire(enrolment, sockets, old)
             }
-            try endTheOldest(enrolment)
+            try endTheOldest(enrolment, sockets)
         } catch {
             log.warning(error.message)
         }
@@ -26,12 +26,16 @@ extension Handoff {
         let moves = if case .twoBanks? = state.app.steering { !listeners.contains { $0.transport == .unix } } else { false }
         if !moves { _ = poll(nil, 0, Deadline(after: enrolment.request.settle).pollTimeout) }
         let deadline = Deadline(after: moves ? Milliseconds(100) : min(.seconds(5), enrolment.request.stopTimeout))
+        try awaitEmpty(listeners, until: deadline)
+        log.detail("at \(MonotonicClock.microseconds) us: generation \(old.label) is drained")
+    }
+
+    private func awaitEmpty(_ listeners: [ListenerIdentity], until deadline: Deadline) throws(Failure) {
         var pause: Int32 = 1
         while try queued(listeners) > 0 && !deadline.hasPassed {
             _ = poll(nil, 0, pause)
             pause = min(pause * 2, 20)
         }
-        log.detail("at \(MonotonicClock.microseconds) us: generation \(old.label) is drained")
     }
 
     /// How many connections wait to be accepted.
@@ -64,26 +68,55 @@ extension Handoff {
         let keep = enrolment.request.keepRetired
         let state = AppState.mended(enrolment.registry)
         say("generation \(old.label) is told to stop")
-        var copies = state.running(old.order)
-        var outcomes: [StopOutcome] = []
-        if case .index? = state.app.steering, copies.count > 1 {
-            // From the last place to the first: the new copies then move into the holes, and stay together.
-            copies.sort { one, other in place(one, state) > place(other, state) }
-            for copy in copies {
-                outcomes += try stop([stopOrder(for: copy, keepsFinishing: keep > 0)], sparing: state.supervisors(of: order), log: log)
-                try follow(enrolment, sockets)
-            }
-        } else {
-            outcomes = try stop(copies.map { stopOrder(for: $0, keepsFinishing: keep > 0) }, sparing: state.supervisors(of: order), log: log)
-            try follow(enrolment, sockets)
-        }
+        let (copies, outcomes) = try end(state.running(old.order), enrolment, sockets) { stopOrder(for: $0, keepsFinishing: keep > 0) }
         let isFinishing = outcomes.contains { $0 == .retired }
         try finish(enrolment, old, zip(copies, outcomes).map { ($0, $1) })
         say("generation \(old.label) \(isFinishing ? "has closed its listeners and finishes" : "has gone")")
     }
 
+    /// Stops copies, and answers them with what has become of each.
+    private func end(
+        _ copies: [CopyRecord], _ enrolment: borrowing Enrolment, _ sockets: borrowing OwnedArray<Placement>,
+        _ order: (CopyRecord) -> StopOrder
+    ) throws(Failure) -> ([CopyRecord], [StopOutcome]) {
+        let state = AppState.mended(enrolment.registry)
+        let sparing = state.supervisors(sparing: copies)
+        guard case .index? = state.app.steering else {
+            return (copies, try stop(copies.map(order), sparing: sparing, log: log))
+        }
+        // From the last place to the first: the new copies then move into the holes, and stay together. While they do,
+        // a connection may go to an old copy that is still there; it is accepted before that one is stopped.
+        let sorted = copies.sorted { one, other in place(one, state) > place(other, state) }
+        var outcomes: [StopOutcome] = []
+        for copy in sorted {
+            try awaitEmpty(copy.listeners.map { $0.identity }, until: Deadline(after: min(.seconds(5), copy.stopTimeout)))
+            outcomes += try stop([order(copy)], sparing: sparing, log: log)
+            try follow(enrolment, sockets)
+        }
+        return (sorted, outcomes)
+    }
+
     private func place(_ copy: CopyRecord, _ state: AppState) -> Int {
         copy.listeners.compactMap { state.place(of: $0.identity) }.max() ?? -1
+    }
+
+    /// Ends copies that a helper which was killed has left behind, and that never served anybody.
+    ///
+    /// Before the cutover: at level 2 their places are behind those of the live copies then, and nobody moves.
+    func sweep(_ enrolment: borrowing Enrolment) throws(Failure) {
+        let state = AppState.mended(enrolment.registry)
+        for generation in state.app.generations where generation.state == .failed {
+            let left = state.running(generation.order)
+            if left.isEmpty { continue }
+            say("generation \(generation.label), which failed, is ended")
+            let orders = left.map { copy in
+                var order = stopOrder(for: copy, keepsFinishing: false)
+                order.stopTimeout = min(order.stopTimeout, .seconds(2))
+                return order
+            }
+            let outcomes = try stop(orders, sparing: state.supervisors(sparing: left), log: log)
+            try finish(enrolment, generation, zip(left, outcomes).map { ($0, $1) })
+        }
     }
 
     /// Level 2: the groups have changed.
@@ -109,7 +142,9 @@ extension Handoff {
     }
 
     /// Ends retired generations beyond those that are kept, and copies that an interrupted handoff left behind.
-    private func endTheOldest(_ enrolment: borrowing Enrolment) throws(Failure) {
+    private func endTheOldest(
+        _ enrolment: borrowing Enrolment, _ sockets: borrowing OwnedArray<Placement>
+    ) throws(Failure) {
         let state = AppState.mended(enrolment.registry)
         var kept = 0
         for generation in state.app.generations.reversed() where generation.order != order {
@@ -123,8 +158,8 @@ extension Handoff {
             case .retiring, .failed, .ended: break
             }
             say("generation \(generation.label) is ended")
-            let outcomes = try stop(running.map { stopOrder(for: $0, keepsFinishing: false) }, sparing: state.supervisors(of: order), log: log)
-            try finish(enrolment, generation, zip(running, outcomes).map { ($0, $1) })
+            let (copies, outcomes) = try end(running, enrolment, sockets) { stopOrder(for: $0, keepsFinishing: false) }
+            try finish(enrolment, generation, zip(copies, outcomes).map { ($0, $1) })
         }
     }
 }
@@ -137,12 +172,6 @@ func stopOrder(for copy: CopyRecord, keepsFinishing: Bool) -> StopOrder {
 }
 
 extension AppState {
-    /// Who supervises the copies of a generation, or of the one that is live: they are not to be told anything.
-    func supervisors(of generation: UInt64) -> [Supervisor] {
-        copies.filter { ($0.generation == generation || $0.generation == app.live?.order) && $0.state != .ended }
-            .compactMap { $0.supervisor }
-    }
-
     /// Who supervises other copies than these.
     func supervisors(sparing stopped: [CopyRecord]) -> [Supervisor] {
         copies.filter { copy in copy.state != .ended && !stopped.contains { $0.fileName == copy.fileName } }

@@ -42,9 +42,7 @@ extension Handoff {
         _ enrolment: borrowing Enrolment, _ process: borrowing ProcessHandle, _ sockets: borrowing OwnedArray<Placement>
     ) throws(Failure) {
         let request = enrolment.request
-        try note(enrolment) { (state: inout AppState, record: inout CopyRecord) in
-            record.helper = try? ProcessIdentity(of: getpid())
-        }
+        try sweep(enrolment)
         show("waiting for readiness of pid \(process.identity.pid)")
         log.detail("pid \(process.identity.pid) is copy \(request.copy) of \(enrolment.generation.copies), waiting for readiness")
         let listeners = enrolment.record.listeners

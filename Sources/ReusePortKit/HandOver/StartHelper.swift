@@ -2,18 +2,30 @@ import CLinux
 
 /// Starts the process that hands over, as nobody's child: the target must not find one that it does not know.
 ///
-/// In the launcher it returns; in the helper it does not.
-func startHelper(_ enrolment: borrowing Enrolment, _ sockets: borrowing OwnedArray<Placement>) throws(Failure) {
+/// In the launcher it returns the helper's identity; in the helper it does not return.
+func startHelper(
+    _ enrolment: borrowing Enrolment, _ sockets: borrowing OwnedArray<Placement>
+) throws(Failure) -> ProcessIdentity {
+    var ends: [Int32] = [-1, -1]
+    try step("start", "the helper", remedy: descriptorRemedy) { () throws(Errno) in try checked(pipe2(&ends, O_CLOEXEC)) }
+    let reader = Descriptor(owning: ends[0])
+    let writer = Descriptor(owning: ends[1])
     let child = try step("start", "the helper") { () throws(Errno) in try checked(fork()) }
     if child != 0 {
         var status: Int32 = 0
         _ = try? uninterrupted { waitpid(child, &status, 0) }
-        // It ends as soon as the helper runs; 0 says that it does.
-        guard status == 0 else { throw Failure(.system, "start", "the helper", "fork failed") }
-        return
+        writer.release(closing: ())
+        return try step("start", "the helper") { () throws(Errno) in
+            // The child has told which number its own child got; nothing if it got none.
+            var helper: Int32 = 0
+            let count = try uninterrupted { read(reader.number, &helper, MemoryLayout<Int32>.size) }
+            guard count == MemoryLayout<Int32>.size else { throw .again }
+            return try ProcessIdentity(of: helper)
+        }
     }
-    let helper = fork()
-    if helper != 0 { _exit(helper > 0 ? 0 : 1) }
+    var helper = fork()
+    if helper > 0 { _ = write(writer.number, &helper, MemoryLayout<Int32>.size) }
+    if helper != 0 { _exit(0) }
 
     // A session of its own: a signal to the target's process group is not meant for it.
     _ = setsid()

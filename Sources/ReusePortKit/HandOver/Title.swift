@@ -15,7 +15,11 @@ struct ProcessTitle {
         var end = start
         while let text = entry.pointee {
             // What setenv(3) made lies elsewhere.
-            if text >= end, text - end < 1 << 20 { end = text + strlen(text) }
+            if text >= end, text - end < 1 << 20 {
+                end = text + strlen(text)
+                // The variables themselves stay: a command that tells of readiness is given them.
+                entry.pointee = strdup(text)
+            }
             entry += 1
         }
         capacity = end - start

@@ -16,20 +16,23 @@ func awaitGeneration(_ request: VerbRequest, _ directory: ByteString) throws(Fai
             if let order, let generation = state.app.generation(order) {
                 seen = "it is \(generation.state.name)"
                 switch generation.state {
-                case .live: return
+                case .live:
+                    // A copy that joins it has to be ready itself; and of those that were, one has to be left.
+                    let serving = state.running(order).filter { $0.state == .live }
+                    if serving.contains(where: { request.pid == nil || $0.process.pid == request.pid }) { return }
+                    if hasEnded { throw gone(request, state) }
                 case .failed: throw failed(app, generation, generation.reason)
-                case .retiring, .retired, .ended:
-                    // It was live in between, unless it was ended before that.
-                    throw failed(app, generation, "it has \(generation.state == .ended ? "ended" : "retired"): \(generation.reason)")
+                // It took over, and another one has by now.
+                case .retiring, .retired, .ended: return
                 case .starting: break
                 }
             }
-            if order == nil && hasEnded { throw gone(app, request) }
+            if order == nil && hasEnded { throw gone(request, state) }
             if !hasEnded { hasEnded = isGone(request) }
             // A process may end, and nothing be written any more: so not for ever at once.
             changes.wait(until: nearest(deadline, Milliseconds(order == nil ? 20 : 500)))
         } else {
-            if hasEnded { throw gone(app, request) }
+            if hasEnded { throw gone(request, nil) }
             hasEnded = isGone(request)
             _ = poll(nil, 0, nearest(deadline, Milliseconds(20)).pollTimeout)
         }
@@ -59,9 +62,10 @@ private func isGone(_ request: VerbRequest) -> Bool {
     return process.hasEnded
 }
 
-private func gone(_ app: ByteString, _ request: VerbRequest) -> Failure {
-    Failure(
-        .negative, "wait for", "pid \(request.pid ?? 0)", "it has ended before it was registered in app \(app)",
+private func gone(_ request: VerbRequest, _ state: AppState?) -> Failure {
+    let reason = state?.copies.last { $0.process.pid == request.pid && !$0.reason.isEmpty }?.reason
+    return Failure(
+        .negative, "wait for", "pid \(request.pid ?? 0)", reason ?? "it has ended before it was registered",
         remedy: "see what it has written to standard error")
 }
 

@@ -38,7 +38,7 @@ private func listAsJSON(_ apps: [(name: ByteString, state: AppState)]) -> ByteSt
     let items = apps.map { (name, state) -> ByteString in
         let generations = state.app.generations.map { generation in
             object([
-                ("generation", json(generation.label)), ("state", json(generation.state.name)),
+                ("label", json(generation.label)), ("state", json(generation.state.name)),
                 ("copies", ByteString(decimal: generation.copies)),
                 ("running", ByteString(decimal: state.running(generation.order).count)),
                 ("since", ByteString(decimal: generation.since)), ("reason", json(generation.reason)),

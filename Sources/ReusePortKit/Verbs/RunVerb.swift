@@ -26,7 +26,8 @@ func knownApps(_ request: VerbRequest, _ directory: ByteString) throws(Failure) 
         guard let registry = try Registry.open(name, in: directory, create: false) else { continue }
         apps.append((name, AppState.mended(registry)))
     }
-    if let app = request.app, apps.isEmpty { throw unknown(app, directory) }
+    // None of it serves: that is a number as well.
+    if let app = request.app, apps.isEmpty, request.verb != .count { throw unknown(app, directory) }
     return apps
 }
 
@@ -76,8 +77,9 @@ private func endGenerations(_ request: VerbRequest, _ directory: ByteString) thr
         let copies = state.running(generation.order)
         let orders = copies.map { copy in
             var order = stopOrder(for: copy, keepsFinishing: request.verb == .retire)
-            // Those that were told to stop long ago have had their time.
-            if request.onlyRetired { (order.stopSignal, order.stopTimeout) = (SIGKILL, .seconds(5)) }
+            // "Now" has no ten minutes; and those that were told to stop long ago have had their time.
+            if request.verb == .terminate { order.stopTimeout = min(order.stopTimeout, .seconds(5)) }
+            if request.onlyRetired { order.stopSignal = SIGKILL }
             return order
         }
         let outcomes = try stop(orders, sparing: state.supervisors(sparing: copies), log: log)
