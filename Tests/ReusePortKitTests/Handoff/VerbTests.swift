@@ -67,7 +67,9 @@ import Testing
         }
     }
 
-    @Test(arguments: [["check"], ["wait"], ["check", "web", "more"], ["list", "--timeout", "1s"], ["wait", "web", "--timeout"]])
+    @Test(arguments: [
+        ["check"], ["wait"], ["check", "web", "more"], ["list", "--timeout", "1s"], ["wait", "web", "--timeout"],
+    ])
     func usage(words: [String]) throws {
         let stage = try Stage(.ordinary)
         let outcome = try stage.box.run(words.map { ByteString($0) }, stage.asDeployer)
