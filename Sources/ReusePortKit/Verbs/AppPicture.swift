@@ -75,7 +75,8 @@ extension AppPicture {
     var json: ByteString {
         let generations = state.app.generations.map { generation in
             object([
-                ("generation", ReusePortKit.json(generation.label)), ("state", ReusePortKit.json(generation.state.name)),
+                ("generation", ReusePortKit.json(generation.label)),
+                ("state", ReusePortKit.json(generation.state.name)),
                 ("since", ByteString(decimal: generation.since)), ("reason", ReusePortKit.json(generation.reason)),
                 ("copies", "[\(joined(copies(generation).map { member(generation, $0) }, by: ","))]"),
             ])
