@@ -122,11 +122,7 @@ replace() {
     "$work/reuseport-exec" wait web --pid "$new" "${run[@]}" || fail "$1 did not take over: $(cat "$work/log.$number")"
     if [ -n "$live" ]; then
         wait "$live" || fail "pid $live ended with exit code $?"
-<<<<<<< HEAD
         wait_until 'the end of the handoff' grep -Eq 'has gone|and finishes' "$work/log.$number"
-=======
-        wait_until 'the end of the handoff' grep -qE 'has gone|has closed' "$work/log.$number"
->>>>>>> loss
     fi
     live=$new
     show_log
