@@ -51,7 +51,9 @@ private func openAll(_ plan: Plan, _ leftovers: inout Leftovers) throws(Failure)
     }
     for file in plan.files { opened.append(try openFile(file, leftovers: &leftovers), at: file.descriptor) }
     if let channel = plan.channel {
-        let pair = try step("create", "the Node channel", remedy: descriptorRemedy) { () throws(Errno) in try socketPair() }
+        let pair = try step("create", "the Node channel", remedy: descriptorRemedy) { () throws(Errno) in
+            try socketPair()
+        }
         opened.append(Descriptor(owning: pair.0), at: channel.near)
         opened.append(Descriptor(owning: pair.1), at: channel.far)
     }

@@ -35,7 +35,7 @@ struct ReadyFormsTests {
     @Test func endReasons() throws {
         for (script, reason) in [
             ("exit 0", "exited with 0"), ("exit 255", "exited with 255"), ("kill -9 $$", "killed by signal 9 (KILL)"),
-            ("kill -15 $$", "killed by signal 15 (TERM)"), ("kill -34 $$", "killed by signal 34"),
+            ("kill -15 $$", "killed by signal 15 (TERM)"), ("kill -34 $$", "killed by signal 34 (RTMIN)"),
         ] as [(String, ByteString)] {
             let copy = try ReadyCopy(shell: script)
             let hasEnded = try copy.handle.waitForExit(until: nil)

@@ -142,7 +142,8 @@ extension AppRecord {
         case "cbpf"?:
             var orders: [SocketOrder] = []
             for line in file.lines where line.key == "order" {
-                orders.append(SocketOrder(name: line.fields[0], cookies: line.fields.dropFirst().compactMap { $0.decimal }))
+                orders.append(
+                    SocketOrder(name: line.fields[0], cookies: line.fields.dropFirst().compactMap { $0.decimal }))
             }
             steering = .index(orders)
         case "off"?: steering = .off

@@ -69,7 +69,8 @@ extension CopyRecord {
 
     init?(text: ByteString) {
         guard let file = RegistryText(text), file.number("format") == 1, let generation = file.number("generation"),
-            let copy = file.number("copy"), copy < UInt64(Bank.copies), let process = file.fields("process").flatMap(identity),
+            let copy = file.number("copy"), copy < UInt64(Bank.copies),
+            let process = file.fields("process").flatMap(identity),
             let state = State.allCases.first(where: { $0.name == file.fields("state")?.first }),
             let since = file.number("since"), let stop = file.fields("stop"), stop.count == 2,
             let signal = stop[0].decimal, signal <= 64, let timeout = stop[1].decimal
@@ -84,7 +85,10 @@ extension CopyRecord {
         stopSignal = Int32(signal)
         stopTimeout = Milliseconds(timeout)
         if let text = file.fields("nice")?.first {
-            nice = text.hasPrefix("-") ? text.dropFirst(1).decimal.map { -Int32(truncatingIfNeeded: $0) } : text.decimal.map { Int32(truncatingIfNeeded: $0) }
+            nice =
+                text.hasPrefix("-")
+                ? text.dropFirst(1).decimal.map { -Int32(truncatingIfNeeded: $0) }
+                : text.decimal.map { Int32(truncatingIfNeeded: $0) }
         }
         reason = file.fields("reason")?.first ?? ""
         listeners = []
@@ -96,14 +100,16 @@ extension CopyRecord {
             listeners.append(
                 Listener(
                     identity: ListenerIdentity(
-                        name: line.fields[0], transport: transport, address: address, isDualStack: line.fields[3] == "dual",
+                        name: line.fields[0], transport: transport, address: address,
+                        isDualStack: line.fields[3] == "dual",
                         cookie: cookie), publicPath: line.fields[4].isEmpty ? nil : line.fields[4]))
         }
     }
 }
 
 private func identity(_ fields: [ByteString]) -> ProcessIdentity? {
-    guard fields.count == 2, let pid = fields[0].decimal, pid > 0, pid <= UInt64(Int32.max), let start = fields[1].decimal
+    guard fields.count == 2, let pid = fields[0].decimal, pid > 0, pid <= UInt64(Int32.max),
+        let start = fields[1].decimal
     else { return nil }
     return ProcessIdentity(pid: Int32(pid), startTime: start)
 }
@@ -112,7 +118,10 @@ private func fields(of address: SocketAddress) -> [ByteString] {
     switch address {
     case .ipv4(let host, let port): ["4", ByteString(decimal: host), ByteString(decimal: port)]
     case .ipv6(let high, let low, let port, let scope):
-        ["6", ByteString(decimal: high), ByteString(decimal: low), ByteString(decimal: port), ByteString(decimal: scope)]
+        [
+            "6", ByteString(decimal: high), ByteString(decimal: low), ByteString(decimal: port),
+            ByteString(decimal: scope),
+        ]
     case .unix(let path): ["unix", path]
     }
 }
@@ -123,7 +132,8 @@ private func address(of fields: [ByteString]) -> SocketAddress? {
         guard fields.count == 3, let host = fields[1].decimal, let port = fields[2].decimal else { return nil }
         return .ipv4(UInt32(truncatingIfNeeded: host), port: UInt16(truncatingIfNeeded: port))
     case "6":
-        guard fields.count == 5, let high = fields[1].decimal, let low = fields[2].decimal, let port = fields[3].decimal,
+        guard fields.count == 5, let high = fields[1].decimal, let low = fields[2].decimal,
+            let port = fields[3].decimal,
             let scope = fields[4].decimal
         else { return nil }
         return .ipv6(

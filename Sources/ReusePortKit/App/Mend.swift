@@ -53,7 +53,8 @@ extension AppState {
                 GenerationRecord(
                     order: copy.generation, label: ByteString(decimal: copy.generation),
                     copies: 1 + (copies(of: copy.generation).map { $0.copy }.max() ?? 0), bank: .first,
-                    state: copy.state == .live ? .live : copy.state == .retired ? .retired : .starting, since: copy.since))
+                    state: copy.state == .live ? .live : copy.state == .retired ? .retired : .starting,
+                    since: copy.since))
         }
         app.generations.sort { $0.order < $1.order }
     }
@@ -85,7 +86,11 @@ extension AppState {
                     running.isEmpty ? reason ?? "its copies have ended" : "nobody waits for its readiness any more")
             case .live:
                 // Two cannot be: the younger one took over.
-                if live != nil { app.change(generation.order) { $0.state = .retiring } } else { live = generation.order }
+                if live != nil {
+                    app.change(generation.order) { $0.state = .retiring }
+                } else {
+                    live = generation.order
+                }
             case .retiring, .retired:
                 if running.isEmpty { finish(generation.order, .ended, generation.reason) }
             case .failed, .ended:
@@ -112,7 +117,9 @@ extension AppState {
     private mutating func prune() {
         var past = 0
         for generation in app.generations.reversed() {
-            guard generation.state == .ended || generation.state == .failed, running(generation.order).isEmpty else { continue }
+            guard generation.state == .ended || generation.state == .failed, running(generation.order).isEmpty else {
+                continue
+            }
             past += 1
             if past > 5 { app.generations.removeAll { $0.order == generation.order } }
         }

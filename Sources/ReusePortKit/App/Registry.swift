@@ -54,8 +54,11 @@ struct Registry: ~Copyable {
     /// All copies, oldest generation first; files that are not whole are passed over.
     borrowing func loadCopies() -> [CopyRecord] {
         var copies: [CopyRecord] = []
-        for name in entryNames(of: folder) where name.contains(UInt8(ascii: "-")) && name.bytes[0] != UInt8(ascii: ".") {
-            guard let text = contents(of: name), let copy = CopyRecord(text: text), copy.fileName == name else { continue }
+        for name in entryNames(of: folder) where name.contains(UInt8(ascii: "-")) && name.bytes[0] != UInt8(ascii: ".")
+        {
+            guard let text = contents(of: name), let copy = CopyRecord(text: text), copy.fileName == name else {
+                continue
+            }
             copies.append(copy)
         }
         copies.sort { ($0.generation, $0.copy) < ($1.generation, $1.copy) }
@@ -64,7 +67,9 @@ struct Registry: ~Copyable {
 
     borrowing func store(_ record: CopyRecord) throws(Failure) { try replace(record.fileName, record.text) }
 
-    borrowing func remove(_ record: CopyRecord) { _ = reason { () throws(Errno) in try unlink(record.fileName, in: folder) } }
+    borrowing func remove(_ record: CopyRecord) {
+        _ = reason { () throws(Errno) in try unlink(record.fileName, in: folder) }
+    }
 
     private borrowing func contents(of name: ByteString) -> ByteString? {
         do throws(Errno) {
@@ -83,7 +88,9 @@ struct Registry: ~Copyable {
         let temporary: ByteString = ".\(name).new"
         try step("write", "\(path)/\(name)") { () throws(Errno) in
             // What a crash left there is nobody's: the lock is ours.
-            if let reason = reason({ () throws(Errno) in try unlink(temporary, in: folder) }), reason != .noEntry { throw reason }
+            if let reason = reason({ () throws(Errno) in try unlink(temporary, in: folder) }), reason != .noEntry {
+                throw reason
+            }
             let file = try ReusePortKit.open(
                 temporary, in: folder, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o644)
             try writeAll(text, to: file)
@@ -95,7 +102,9 @@ struct Registry: ~Copyable {
 /// Where apps are registered unless `--run-dir` says otherwise.
 func defaultRunDirectory() throws(Failure) -> ByteString {
     if geteuid() == 0 { return "/run/reuseport-exec" }
-    if let runtime = environmentVariable("XDG_RUNTIME_DIR"), runtime.hasPrefix("/") { return "\(runtime)/reuseport-exec" }
+    if let runtime = environmentVariable("XDG_RUNTIME_DIR"), runtime.hasPrefix("/") {
+        return "\(runtime)/reuseport-exec"
+    }
     throw .usage("find", "the run directory", "XDG_RUNTIME_DIR is not set", remedy: "set it, or give --run-dir DIR")
 }
 

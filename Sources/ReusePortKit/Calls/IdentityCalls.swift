@@ -31,7 +31,8 @@ func clearCapabilities() throws(Errno) {
         try withUnsafeMutableBytes(of: &data) { data throws(Errno) in
             try checked(
                 clinux_syscall(
-                    Int(SYS_capset), Int(bitPattern: header.baseAddress), Int(bitPattern: data.baseAddress), 0, 0, 0, 0))
+                    Int(SYS_capset), Int(bitPattern: header.baseAddress), Int(bitPattern: data.baseAddress), 0, 0, 0, 0)
+            )
         }
     }
 }

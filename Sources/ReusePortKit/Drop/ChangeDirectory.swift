@@ -3,7 +3,8 @@ import CLinux
 /// chroot(2), and chdir(2) to the new root: a working directory left outside would be a way out.
 func changeRoot(_ path: ByteString) throws(Failure) {
     try step(
-        "change the root to", path, remedy: { $0 == .notPermitted ? "only root can; run as root or leave --chroot out" : nil }
+        "change the root to", path,
+        remedy: { $0 == .notPermitted ? "only root can; run as root or leave --chroot out" : nil }
     ) { () throws(Errno) in
         try path.withCString { path throws(Errno) in try checked(chroot(path)) }
         try checked(chdir("/"))

@@ -6,8 +6,12 @@ public func show(_ plan: Plan) -> ByteString {
         while head.count < 12 { head.append(UInt8(ascii: " ")) }
         text.append("\(head)\(what.printable)\n")
     }
-    for socket in plan.sockets { line("bind", "\(socket.name) to \(socket.written)\(details(socket)), as descriptor \(socket.descriptor)") }
-    for file in plan.files { line("open", "\(file.name) at \(file.path) (\(file.request.flags)), as descriptor \(file.descriptor)") }
+    for socket in plan.sockets {
+        line("bind", "\(socket.name) to \(socket.written)\(details(socket)), as descriptor \(socket.descriptor)")
+    }
+    for file in plan.files {
+        line("open", "\(file.name) at \(file.path) (\(file.request.flags)), as descriptor \(file.descriptor)")
+    }
     if let channel = plan.channel { line("open", "a Node channel, as descriptors \(channel.near) and \(channel.far)") }
     if let app = plan.app { for (verb, what) in steps(app) { line(verb, what) } }
     if let path = plan.chroot { line("chroot", path) }
@@ -24,7 +28,11 @@ public func show(_ plan: Plan) -> ByteString {
     if plan.noNewPrivileges { line("set", "no_new_privs") }
     for number in plan.keptDescriptors { line("keep", "descriptor \(number)") }
     if !plan.dialects.isEmpty { line("pass", joined(plan.dialects.map { $0.name }, by: ",")) }
-    if plan.clearsEnvironment { line("clear", "environment\(plan.keptVariables.isEmpty ? "" : ", but keep \(joined(plan.keptVariables, by: " "))")") }
+    if plan.clearsEnvironment {
+        line(
+            "clear",
+            "environment\(plan.keptVariables.isEmpty ? "" : ", but keep \(joined(plan.keptVariables, by: " "))")")
+    }
     for (name, value) in plan.variables { line("env", "\(name)=\(value.shown(plan.sockets))") }
     line("execute", joined(shownCommand(plan).map(quoted), by: " "))
     return text
@@ -124,7 +132,9 @@ private func quoted(_ word: ByteString) -> ByteString {
 
 /// The text of `--dry-run --json`: one object, with null for what is left as the caller has it.
 public func showAsJSON(_ plan: Plan) -> ByteString {
-    func number<Number: FixedWidthInteger>(_ value: Number?) -> ByteString { value.map { ByteString(decimal: $0) } ?? "null" }
+    func number<Number: FixedWidthInteger>(_ value: Number?) -> ByteString {
+        value.map { ByteString(decimal: $0) } ?? "null"
+    }
     func text(_ value: ByteString?) -> ByteString { value.map(json) ?? "null" }
     func mode(_ value: UInt32?) -> ByteString { value.map { json("0\(ByteString(octal: $0))") } ?? "null" }
     func flag(_ value: Bool) -> ByteString { value ? "true" : "false" }
@@ -135,7 +145,8 @@ public func showAsJSON(_ plan: Plan) -> ByteString {
     let sockets = plan.sockets.map { socket in
         object([
             ("name", json(socket.name)), ("address", json(socket.written)), ("transport", json(socket.transport.name)),
-            ("descriptor", number(socket.descriptor)), ("listening", flag(socket.isListening && socket.transport != .udp)),
+            ("descriptor", number(socket.descriptor)),
+            ("listening", flag(socket.isListening && socket.transport != .udp)),
             ("backlog", number(socket.backlog)), ("mode", mode(socket.mode)), ("owner", number(socket.owner)),
             ("group", number(socket.group)), ("freebind", flag(socket.isFreebind)), ("device", text(socket.device)),
             ("nodelay", flag(socket.isNodelay)),

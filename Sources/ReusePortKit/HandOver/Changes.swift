@@ -14,13 +14,16 @@ struct Changes: ~Copyable {
     }
 
     /// Returns when there may be something new to see, when the process has ended, or at the deadline.
-    func wait(or process: borrowing ProcessHandle, until deadline: Deadline) { wait(process.descriptor.number, deadline) }
+    func wait(or process: borrowing ProcessHandle, until deadline: Deadline) {
+        wait(process.descriptor.number, deadline)
+    }
 
     func wait(until deadline: Deadline) { wait(-1, deadline) }
 
     private func wait(_ other: Int32, _ deadline: Deadline) {
         var entries = (
-            pollfd(fd: descriptor.number, events: Int16(POLLIN), revents: 0), pollfd(fd: other, events: Int16(POLLIN), revents: 0)
+            pollfd(fd: descriptor.number, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: other, events: Int16(POLLIN), revents: 0)
         )
         withUnsafeMutableBytes(of: &entries) { raw in
             _ = poll(raw.bindMemory(to: pollfd.self).baseAddress, 2, deadline.pollTimeout)

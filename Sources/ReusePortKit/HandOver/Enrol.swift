@@ -27,7 +27,8 @@ func enrol(
     }
     let deadline = Deadline(after: request.lockTimeout)
     // Held from now on: what the helper then watches is this process, even if it ends at once.
-    let process = try step("watch", "this process", remedy: { _ in "--app needs /proc, and Linux 5.3" }) { () throws(Errno) in
+    let process = try step("watch", "this process", remedy: { _ in "--app needs /proc, and Linux 5.3" }) {
+        () throws(Errno) in
         try ProcessHandle(to: getpid())
     }
     let listeners = try identify(plan, sockets, addresses)
@@ -121,7 +122,8 @@ extension AppState {
     private func free(_ copy: Int, in generation: GenerationRecord) throws(Failure) -> UInt64 {
         if let running = running(generation.order).first(where: { $0.copy == copy }) {
             throw Failure(
-                .usage, "start", "copy \(copy) of generation \(generation.label)", "it runs as pid \(running.process.pid)",
+                .usage, "start", "copy \(copy) of generation \(generation.label)",
+                "it runs as pid \(running.process.pid)",
                 remedy: "choose another --generation to replace it")
         }
         return generation.order
@@ -135,7 +137,8 @@ extension AppState {
 
     /// Listens and registers.
     fileprivate mutating func enter(
-        _ order: UInt64, _ process: ProcessIdentity, _ request: AppRequest, _ plan: Plan, _ sockets: borrowing OwnedArray<Placement>,
+        _ order: UInt64, _ process: ProcessIdentity, _ request: AppRequest, _ plan: Plan,
+        _ sockets: borrowing OwnedArray<Placement>,
         _ listeners: [CopyRecord.Listener], _ log: Log
     ) throws(Failure) -> CopyRecord {
         for (index, socket) in plan.sockets.enumerated() { try listenIfWanted(sockets[index].source, socket) }
@@ -160,7 +163,8 @@ extension AppState {
         let inUse = app.steering.map { $0.name }
         if let inUse, request.steering != .automatic, inUse != request.steering.name, isSteeredAlready {
             throw Failure(
-                .usage, "steer", "app \(request.name) by \(request.steering.name)", "its running copies are steered by \(inUse)",
+                .usage, "steer", "app \(request.name) by \(request.steering.name)",
+                "its running copies are steered by \(inUse)",
                 remedy: "stop them first, or leave --steering out")
         }
         if !isSteeredAlready { app.steering = nil }
@@ -195,7 +199,10 @@ extension AppState {
             app.steering = .index([])
             try followGroups(listeners)
         case .ebpf:
-            var maps = try step("make", "the maps of app \(request.name)", remedy: { $0 == .notPermitted ? "it takes root, or --steering cbpf" : nil }) {
+            var maps = try step(
+                "make", "the maps of app \(request.name)",
+                remedy: { $0 == .notPermitted ? "it takes root, or --steering cbpf" : nil }
+            ) {
                 () throws(Errno) in try AppMaps()
             }
             try attach(&maps, request, sockets, listeners, adopting: log)
@@ -229,7 +236,8 @@ extension AppState {
         for (index, listener) in listeners.enumerated() where listener.transport != .unix {
             do throws(LoadFailure) {
                 // Which program is attached cannot be asked; attaching ours again changes nothing.
-                try maps.attach(to: sockets[index].source, of: listener.name, request.balance.forTransport(listener.transport))
+                try maps.attach(
+                    to: sockets[index].source, of: listener.name, request.balance.forTransport(listener.transport))
             } catch {
                 throw Failure(
                     .system, "load", "the selection program of socket \(listener.name)", error.errno.description,

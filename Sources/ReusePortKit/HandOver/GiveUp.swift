@@ -10,10 +10,13 @@ extension Handoff {
             guard let generation else { return }
             let state = AppState.mended(enrolment.registry)
             // A copy that was to join a live generation fails alone.
-            let copies = wasLive ? state.running(order).filter { $0.copy == enrolment.record.copy } : state.running(order)
+            let copies =
+                wasLive ? state.running(order).filter { $0.copy == enrolment.record.copy } : state.running(order)
             if !copies.isEmpty {
                 show("stopping generation \(generation.label)")
-                let outcomes = try stop(copies.map { stopOrder(for: $0, keepsFinishing: false) }, sparing: state.supervisors(sparing: copies), log: log)
+                let outcomes = try stop(
+                    copies.map { stopOrder(for: $0, keepsFinishing: false) },
+                    sparing: state.supervisors(sparing: copies), log: log)
                 let lock = try enrolment.registry.lock(until: Deadline(after: .seconds(10)))
                 var state = AppState.mended(enrolment.registry)
                 if wasLive {
@@ -40,8 +43,9 @@ extension Handoff {
         if process.hasExited, let record = state.copies.first(where: { $0.fileName == enrolment.record.fileName }) {
             state.end(record, endReason(of: process))
         }
-        if !wasLive, let generation = state.app.generation(order), generation.state == .starting || generation.reason.isEmpty
-            || generation.reason == "it has ended" || generation.reason == "its copies have ended"
+        if !wasLive, let generation = state.app.generation(order),
+            generation.state == .starting || generation.reason.isEmpty
+                || generation.reason == "it has ended" || generation.reason == "its copies have ended"
         {
             state.finish(order, .failed, reason)
         }
@@ -55,7 +59,8 @@ extension Handoff {
     /// The Unix sockets' paths that no client was told of.
     private func removeTemporaryPaths(_ enrolment: borrowing Enrolment) {
         for listener in enrolment.record.listeners where listener.publicPath != nil {
-            guard let path = listener.identity.address.path, let folder = try? open(directory(of: path), O_RDONLY | O_DIRECTORY)
+            guard let path = listener.identity.address.path,
+                let folder = try? open(directory(of: path), O_RDONLY | O_DIRECTORY)
             else { continue }
             guard let facts = try? status(of: lastComponent(of: path), in: folder), facts.isSocket else { continue }
             _ = ReusePortKit.reason { () throws(Errno) in try unlink(lastComponent(of: path), in: folder) }

@@ -5,7 +5,8 @@ import CLinux
 /// The selection program knows it by its source: 127.0.0.1 or ::1, and a port that is ours alone while it is bound. For
 /// the moment that connect(2) takes, under the app's lock, the listener is what probes are directed to.
 func connectProbe(
-    to listener: CopyRecord.Listener, _ held: borrowing Descriptor, _ registry: borrowing Registry, _ generation: UInt64,
+    to listener: CopyRecord.Listener, _ held: borrowing Descriptor, _ registry: borrowing Registry,
+    _ generation: UInt64,
     _ balance: Balance
 ) throws(Failure) -> Descriptor {
     let identity = listener.identity

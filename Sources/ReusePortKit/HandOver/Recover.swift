@@ -47,13 +47,18 @@ extension AppState {
     private func strangers(_ listeners: [ListenerIdentity], ours: [UInt64]) -> [Stranger] {
         var result: [Stranger] = []
         for listener in listeners where listener.transport == .tcp {
-            let records = (try? internetSockets(
-                .tcp, family: listener.address.family, states: .listening, localPort: listener.address.port)) ?? []
+            let records =
+                (try? internetSockets(
+                    .tcp, family: listener.address.family, states: .listening, localPort: listener.address.port)) ?? []
             let unknown = records.filter { record in
                 record.address == listener.address && !ours.contains(record.cookie)
-                    && !copies.contains { $0.state != .ended && $0.listeners.contains { $0.identity.cookie == record.cookie } }
+                    && !copies.contains {
+                        $0.state != .ended && $0.listeners.contains { $0.identity.cookie == record.cookie }
+                    }
             }
-            guard !unknown.isEmpty, let holders = try? holders(ofSocketInodes: unknown.map { $0.inode }) else { continue }
+            guard !unknown.isEmpty, let holders = try? holders(ofSocketInodes: unknown.map { $0.inode }) else {
+                continue
+            }
             for record in unknown {
                 guard let holder = holders.found.first(where: { $0.inode == record.inode }) else { continue }
                 result.append(Stranger(name: listener.name, record: record, holder: holder))

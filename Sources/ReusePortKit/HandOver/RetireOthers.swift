@@ -23,7 +23,8 @@ extension Handoff {
         let listeners = state.running(old.order).flatMap { $0.listeners.map { $0.identity } }
         // By the selection program what is left in a queue moves to the new generation when its listener closes. Where
         // nothing does that, handshakes under way need the settle time, and what is queued has to be accepted.
-        let moves = if case .twoBanks? = state.app.steering { !listeners.contains { $0.transport == .unix } } else { false }
+        let moves =
+            if case .twoBanks? = state.app.steering { !listeners.contains { $0.transport == .unix } } else { false }
         if !moves { _ = poll(nil, 0, Deadline(after: enrolment.request.settle).pollTimeout) }
         let deadline = Deadline(after: moves ? Milliseconds(100) : min(.seconds(5), enrolment.request.stopTimeout))
         try awaitEmpty(listeners, until: deadline)
@@ -53,7 +54,8 @@ extension Handoff {
                 }
             }
             if listeners.contains(where: { $0.transport == .unix }) {
-                for record in try listeningUnixSockets() where listeners.contains(where: { $0.cookie == record.cookie }) {
+                for record in try listeningUnixSockets() where listeners.contains(where: { $0.cookie == record.cookie })
+                {
                     result += Int(record.acceptQueue)
                 }
             }
@@ -68,7 +70,9 @@ extension Handoff {
         let keep = enrolment.request.keepRetired
         let state = AppState.mended(enrolment.registry)
         say("generation \(old.label) is told to stop")
-        let (copies, outcomes) = try end(state.running(old.order), enrolment, sockets) { stopOrder(for: $0, keepsFinishing: keep > 0) }
+        let (copies, outcomes) = try end(state.running(old.order), enrolment, sockets) {
+            stopOrder(for: $0, keepsFinishing: keep > 0)
+        }
         let isFinishing = outcomes.contains { $0 == .retired }
         try finish(enrolment, old, zip(copies, outcomes).map { ($0, $1) })
         say("generation \(old.label) \(isFinishing ? "has closed its listeners and finishes" : "has gone")")
@@ -89,7 +93,8 @@ extension Handoff {
         let sorted = copies.sorted { one, other in place(one, state) > place(other, state) }
         var outcomes: [StopOutcome] = []
         for copy in sorted {
-            try awaitEmpty(copy.listeners.map { $0.identity }, until: Deadline(after: min(.seconds(5), copy.stopTimeout)))
+            try awaitEmpty(
+                copy.listeners.map { $0.identity }, until: Deadline(after: min(.seconds(5), copy.stopTimeout)))
             outcomes += try stop([order(copy)], sparing: sparing, log: log)
             try follow(enrolment, sockets)
         }

@@ -44,18 +44,26 @@ extension Handoff {
         let request = enrolment.request
         try sweep(enrolment)
         show("waiting for readiness of pid \(process.identity.pid)")
-        log.detail("pid \(process.identity.pid) is copy \(request.copy) of \(enrolment.generation.copies), waiting for readiness")
+        log.detail(
+            "pid \(process.identity.pid) is copy \(request.copy) of \(enrolment.generation.copies), waiting for readiness"
+        )
         let listeners = enrolment.record.listeners
-        try awaitReadiness(
-            request.readiness, channel: enrolment.channel, of: process, listeners: listeners.map { $0.identity },
-            until: Deadline(after: request.readyTimeout),
-            connect: { (index: Int) throws(Failure) in
-                try connectProbe(
-                    to: listeners[index], sockets[index].source, enrolment.registry, order, request.balance)
-            }, log: log)
-        say("pid \(process.identity.pid) is ready")
-
-        let entry = try enter(enrolment, process, sockets)
+        let entry: Entry
+        do throws(Failure) {
+            try awaitReadiness(
+                request.readiness, channel: enrolment.channel, of: process, listeners: listeners.map { $0.identity },
+                until: Deadline(after: request.readyTimeout),
+                connect: { (index: Int) throws(Failure) in
+                    try connectProbe(
+                        to: listeners[index], sockets[index].source, enrolment.registry, order, request.balance)
+                }, log: log)
+            say("pid \(process.identity.pid) is ready")
+            entry = try enter(enrolment, process, sockets)
+        } catch {
+            // What is stopped now is waited for until its listeners are closed: ours would be taken for its own.
+            close(sockets, enrolment.record.listeners.count)
+            throw error
+        }
         letGo(enrolment, process, sockets)
         switch entry {
         case .tookItsPlace:
@@ -76,11 +84,15 @@ extension Handoff {
     private func letGo(
         _ enrolment: borrowing Enrolment, _ process: borrowing ProcessHandle, _ sockets: borrowing OwnedArray<Placement>
     ) {
-        let listeners = (0..<enrolment.record.listeners.count).map { sockets[$0].source.number }
-        // This process ends without looking at them again.
-        guard case .index? = enrolment.registry.loadApp()?.steering else { return listeners.forEach { close($0) } }
+        let count = enrolment.record.listeners.count
+        guard case .index? = enrolment.registry.loadApp()?.steering else { return close(sockets, count) }
         // At level 2 they are needed to direct the group until the old copies have gone; not longer than the copy lives.
-        closeAtEnd(of: process.descriptor.number, listeners)
+        closeAtEnd(of: process.descriptor.number, (0..<count).map { sockets[$0].source.number })
+    }
+
+    /// close(2), although their owner does not know of it: this process ends without looking at them again.
+    private func close(_ sockets: borrowing OwnedArray<Placement>, _ count: Int) {
+        for index in 0..<count { _ = CLinux.close(sockets[index].source.number) }
     }
 
     /// Changes this copy's record, and anything else, under the lock.
@@ -119,9 +131,11 @@ extension Handoff {
             throw Failure(.negative, "take over", "generation \(label)", "the registry was removed")
         }
         guard generation.state == .starting || generation.state == .live else {
-            throw Failure(.negative, "take over", "generation \(label)", "it has \(generation.state.name): \(generation.reason)")
+            throw Failure(
+                .negative, "take over", "generation \(label)", "it has \(generation.state.name): \(generation.reason)")
         }
-        guard var record = state.copies.first(where: { $0.fileName == enrolment.record.fileName }), !process.hasExited else {
+        guard var record = state.copies.first(where: { $0.fileName == enrolment.record.fileName }), !process.hasExited
+        else {
             throw Failure(.negative, "wait for", "pid \(process.identity.pid)", endReason(of: process))
         }
         record.state = .ready
@@ -139,7 +153,8 @@ extension Handoff {
             result = .tookItsPlace
         } else if state.isComplete(generation) {
             log.detail("at \(MonotonicClock.microseconds) us: complete")
-            try state.cutOver(generation, sockets, enrolment.request.balance, listeners: record.listeners.map { $0.identity })
+            try state.cutOver(
+                generation, sockets, enrolment.request.balance, listeners: record.listeners.map { $0.identity })
             try publish(state.running(order))
             state.makeLive(order)
             say("took over\(old.map { " from generation \($0.label)" } ?? "")")
@@ -175,7 +190,9 @@ extension Handoff {
                     // After a crash in between it has its name already.
                     if let reason = reason({ () throws(Errno) in
                         try rename(lastComponent(of: temporary), to: lastComponent(of: path), in: folder)
-                    }), reason != .noEntry { throw reason }
+                    }), reason != .noEntry {
+                        throw reason
+                    }
                 }
             }
         }
@@ -185,7 +202,9 @@ extension Handoff {
     private func awaitOthers(_ enrolment: borrowing Enrolment, _ process: borrowing ProcessHandle) throws(Failure) {
         show("ready, waiting for the other copies")
         let deadline = Deadline(after: enrolment.request.readyTimeout)
-        let changes = try step("watch", enrolment.registry.path) { () throws(Errno) in try Changes(in: enrolment.registry) }
+        let changes = try step("watch", enrolment.registry.path) { () throws(Errno) in
+            try Changes(in: enrolment.registry)
+        }
         while true {
             let generation = enrolment.registry.loadApp()?.generation(order)
             switch generation?.state {
@@ -227,7 +246,8 @@ extension AppState {
                 let maps = try AppMaps(selector: id, slots: slots)
                 let before = try maps.selector.load()
                 try maps.selector.store(
-                    Selector(liveBank: generation.bank, liveCount: UInt16(generation.copies), nextCount: before.liveCount))
+                    Selector(
+                        liveBank: generation.bank, liveCount: UInt16(generation.copies), nextCount: before.liveCount))
             }
         case .index?:
             try redirect(to: generation.order, listeners, sockets, balance)
@@ -238,7 +258,8 @@ extension AppState {
 
     /// Level 2: directs every group to where the generation stands in it now.
     mutating func redirect(
-        to generation: UInt64, _ listeners: [ListenerIdentity], _ sockets: borrowing OwnedArray<Placement>, _ balance: Balance
+        to generation: UInt64, _ listeners: [ListenerIdentity], _ sockets: borrowing OwnedArray<Placement>,
+        _ balance: Balance
     ) throws(Failure) {
         try followGroups(listeners)
         for (index, listener) in listeners.enumerated() where listener.transport != .unix {
@@ -265,7 +286,9 @@ extension AppState {
                 try maps.selector.store(word)
             }
         case .index?:
-            let listeners = copies > 0 ? self.copies.last { $0.generation == generation.order && $0.copy == count - 1 }?.listeners : nil
+            let listeners =
+                copies > 0
+                ? self.copies.last { $0.generation == generation.order && $0.copy == count - 1 }?.listeners : nil
             try redirect(to: generation.order, (listeners ?? []).map { $0.identity }, sockets, balance)
         case .off?, nil:
             break

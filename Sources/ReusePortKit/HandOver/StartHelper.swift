@@ -7,7 +7,8 @@ func startHelper(
     _ enrolment: borrowing Enrolment, _ sockets: borrowing OwnedArray<Placement>
 ) throws(Failure) -> ProcessIdentity {
     var ends: [Int32] = [-1, -1]
-    try step("start", "the helper", remedy: descriptorRemedy) { () throws(Errno) in try checked(pipe2(&ends, O_CLOEXEC)) }
+    try step("start", "the helper", remedy: descriptorRemedy) { () throws(Errno) in try checked(pipe2(&ends, O_CLOEXEC))
+    }
     let reader = Descriptor(owning: ends[0])
     let writer = Descriptor(owning: ends[1])
     let child = try step("start", "the helper") { () throws(Errno) in try checked(fork()) }
@@ -42,7 +43,10 @@ private func leave(_ enrolment: borrowing Enrolment, _ sockets: borrowing OwnedA
         if log != 1 { _ = dup2(null.number, 1) }
         if log != 2 { _ = dup2(null.number, 2) }
     }
-    var needed = [enrolment.registry.folder.number, enrolment.process.descriptor.number, log, enrolment.request.notifyDescriptor ?? 2]
+    var needed = [
+        enrolment.registry.folder.number, enrolment.process.descriptor.number, log,
+        enrolment.request.notifyDescriptor ?? 2,
+    ]
     enrolment.channel.appendReader(to: &needed)
     for index in 0..<enrolment.record.listeners.count { needed.append(sockets[index].source.number) }
     closeAllAbove2(but: needed)

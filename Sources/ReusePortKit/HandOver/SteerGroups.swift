@@ -30,7 +30,9 @@ extension AppState {
 
     /// Where the wanted generation stands in the group of a socket.
     func run(of generation: UInt64, in name: ByteString) -> (base: Int, count: Int)? {
-        guard case .index(let orders)? = app.steering, let order = orders.first(where: { $0.name == name }) else { return nil }
+        guard case .index(let orders)? = app.steering, let order = orders.first(where: { $0.name == name }) else {
+            return nil
+        }
         let wanted = running(generation).filter { $0.state == .ready || $0.state == .live }.flatMap { copy in
             copy.listeners.filter { $0.identity.name == name }.map { $0.identity.cookie }
         }
@@ -46,7 +48,8 @@ extension AppState {
 
 /// Directs all connections of a group to the copies of one generation; `probe` goes to one listener only.
 func direct(
-    _ listener: borrowing Descriptor, to run: (base: Int, count: Int)?, _ balance: Balance, probe: (port: UInt16, place: Int)?
+    _ listener: borrowing Descriptor, to run: (base: Int, count: Int)?, _ balance: Balance,
+    probe: (port: UInt16, place: Int)?
 ) throws(Errno) {
     guard let run, let program = IndexProgram(base: UInt32(run.base), count: UInt32(run.count), balance: balance) else {
         if let probe, let program = IndexProgram(base: UInt32(probe.place), count: 1, balance: balance) {

@@ -22,7 +22,9 @@ func bindUnixSocket(
     let file = try step("examine", plan.object) { () throws(Errno) in try status(of: entry) }
     leftovers.append(Leftover(directory: folder, name: name, file: file))
     if plan.owner != nil || plan.group != nil {
-        try step("change the owner of", plan.object, remedy: { $0 == .notPermitted ? "only root gives files away" : nil }) {
+        try step(
+            "change the owner of", plan.object, remedy: { $0 == .notPermitted ? "only root gives files away" : nil }
+        ) {
             () throws(Errno) in
             try changeOwner(of: entry, owner: plan.owner, group: plan.group)
         }
@@ -75,13 +77,16 @@ private func clearStalePath(
     }
     guard present.isSocket else {
         let what: ByteString =
-            present.isSymbolicLink ? "a symbolic link" : present.isDirectory ? "a directory" : "a file that is no socket"
+            present.isSymbolicLink
+            ? "a symbolic link" : present.isDirectory ? "a directory" : "a file that is no socket"
         throw Failure(.system, "bind", plan.object, "\(what) is there", remedy: "remove it or choose another path")
     }
     try refuseIfLive(path, plan)
     try step("remove the stale", "\(path)") { () throws(Errno) in
         // Somebody else may have been as quick; what counts is that it is gone.
-        if let reason = reason({ () throws(Errno) in try unlink(name, in: folder) }), reason != .noEntry { throw reason }
+        if let reason = reason({ () throws(Errno) in try unlink(name, in: folder) }), reason != .noEntry {
+            throw reason
+        }
     }
 }
 

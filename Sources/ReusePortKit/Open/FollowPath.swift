@@ -49,7 +49,8 @@ func followPath(_ path: ByteString, object: ByteString) throws(Failure) -> Follo
 }
 
 private func openRoot(_ object: ByteString) throws(Failure) -> Descriptor {
-    try step("open", object, remedy: descriptorRemedy) { () throws(Errno) in try open("/", CLINUX_O_PATH | O_DIRECTORY) }
+    try step("open", object, remedy: descriptorRemedy) { () throws(Errno) in try open("/", CLINUX_O_PATH | O_DIRECTORY)
+    }
 }
 
 /// The parts of a path, last one first.

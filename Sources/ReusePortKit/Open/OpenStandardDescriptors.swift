@@ -3,7 +3,9 @@ import CLinux
 /// Opens /dev/null where the caller left 0, 1 or 2 closed: else the next socket would get that number, and the
 /// target's first message would go to a client.
 func openStandardDescriptors() throws(Failure) {
-    var standard = (pollfd(fd: 0, events: 0, revents: 0), pollfd(fd: 1, events: 0, revents: 0), pollfd(fd: 2, events: 0, revents: 0))
+    var standard = (
+        pollfd(fd: 0, events: 0, revents: 0), pollfd(fd: 1, events: 0, revents: 0), pollfd(fd: 2, events: 0, revents: 0)
+    )
     let closed = withUnsafeMutableBytes(of: &standard) { raw -> [Int32] in
         let entries = raw.bindMemory(to: pollfd.self)
         // poll(2) says of all three at once which are not open.

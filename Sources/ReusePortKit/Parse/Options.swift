@@ -170,7 +170,8 @@ public struct Options: Sendable {
         var names = (sockets.map { $0.name } + files.map { $0.name })
         names.sort { $0.bytes.lexicographicallyPrecedes($1.bytes) }
         for (one, next) in zip(names, names.dropFirst()) where one == next {
-            throw .usage("parse", "name \(one)", "it is given twice", remedy: "every socket and file needs its own name")
+            throw .usage(
+                "parse", "name \(one)", "it is given twice", remedy: "every socket and file needs its own name")
         }
         if isJSON && !isDryRun { throw .usage("parse", "--json", "it goes with --dry-run") }
         if !keptVariables.isEmpty && !clearsEnvironment {

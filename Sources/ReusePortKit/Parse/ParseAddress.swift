@@ -105,7 +105,8 @@ private func parseIPv4(_ text: ByteString) -> UInt32? {
     guard parts.count == 4 else { return nil }
     var address: UInt32 = 0
     for part in parts {
-        guard let number = part.decimal, number <= 255, part.count <= 3, part.count == 1 || part.bytes[0] != UInt8(ascii: "0")
+        guard let number = part.decimal, number <= 255, part.count <= 3,
+            part.count == 1 || part.bytes[0] != UInt8(ascii: "0")
         else { return nil }
         address = address << 8 | UInt32(number)
     }

@@ -51,7 +51,8 @@ struct AppOptions: Sendable {
         result.name = name
         guard result.copy < result.copies else {
             throw .usage(
-                "parse", "--copy \(result.copy)", "copies are counted from 0, so the last of \(result.copies) is \(result.copies - 1)")
+                "parse", "--copy \(result.copy)",
+                "copies are counted from 0, so the last of \(result.copies) is \(result.copies - 1)")
         }
         if result.copies > 1 && result.generation == nil {
             throw .usage(
@@ -81,9 +82,11 @@ func parseLabel(_ text: ByteString, _ what: ByteString) throws(Malformed) -> Byt
         default: false
         }
     }
-    guard isPlain, !text.isEmpty, text.count <= 64, text.bytes[0] != UInt8(ascii: "."), text.bytes[0] != UInt8(ascii: "-")
+    guard isPlain, !text.isEmpty, text.count <= 64, text.bytes[0] != UInt8(ascii: "."),
+        text.bytes[0] != UInt8(ascii: "-")
     else {
-        throw Malformed("'\(text)' is no name", remedy: "\(what) has up to 64 letters, digits, dots, hyphens and underscores")
+        throw Malformed(
+            "'\(text)' is no name", remedy: "\(what) has up to 64 letters, digits, dots, hyphens and underscores")
     }
     return text
 }

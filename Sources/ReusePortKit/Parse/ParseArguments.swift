@@ -24,7 +24,9 @@ public func parseArguments(_ arguments: [ByteString]) throws(Failure) -> Invocat
         guard word.count > 1, word.bytes[0] == UInt8(ascii: "-") else { break }
         index += 1
         let (option, attached) = try recognise(word)
-        if option.key == .help { return .help(try topic(attached ?? (index < arguments.count ? arguments[index] : nil))) }
+        if option.key == .help {
+            return .help(try topic(attached ?? (index < arguments.count ? arguments[index] : nil)))
+        }
         if option.key == .version { return .version }
         let value: ByteString
         if option.value == nil {
@@ -35,7 +37,8 @@ public func parseArguments(_ arguments: [ByteString]) throws(Failure) -> Invocat
         } else {
             guard index < arguments.count else {
                 throw .usage(
-                    "parse", word, "the value is missing", remedy: "write \(word) \(ByteString(stringLiteral: option.value!))")
+                    "parse", word, "the value is missing",
+                    remedy: "write \(word) \(ByteString(stringLiteral: option.value!))")
             }
             value = arguments[index]
             index += 1
@@ -57,7 +60,8 @@ private func recognise(_ word: ByteString) throws(Failure) -> (Option, ByteStrin
     if let (name, value) = word.cut(at: UInt8(ascii: "=")), let option = Option.named(name) { return (option, value) }
     let name = word.cut(at: UInt8(ascii: "="))?.head ?? word
     throw .usage(
-        "parse", "option \(name)", "there is no such option", remedy: suggestion(for: name) ?? "see reuseport-exec --help")
+        "parse", "option \(name)", "there is no such option",
+        remedy: suggestion(for: name) ?? "see reuseport-exec --help")
 }
 
 /// The help page that is asked for; a word that names none is left to be whatever it is.
@@ -71,6 +75,8 @@ private func topic(_ word: ByteString?) throws(Failure) -> Option.Topic? {
 
 /// `did you mean --socket?`, if an option is near enough to what was written.
 private func suggestion(for word: ByteString) -> ByteString? {
-    guard let nearest = nearest(to: word, among: Option.all.map { ByteString(stringLiteral: $0.name) }) else { return nil }
+    guard let nearest = nearest(to: word, among: Option.all.map { ByteString(stringLiteral: $0.name) }) else {
+        return nil
+    }
     return "did you mean \(nearest)?"
 }

@@ -44,7 +44,8 @@ func parseFile(_ text: ByteString) throws(Malformed) -> FileRequest {
     if let colon = rest.lastIndex(of: UInt8(ascii: ":")), !rest.dropFirst(colon).contains(UInt8(ascii: "/")) {
         file.path = rest.prefix(colon)
         try part(at: name.count + 1 + colon + 1) { () throws(Malformed) in
-            try file.apply(flags: rest.dropFirst(colon + 1), remedy: "a path with a colon needs its flags written: PATH:r")
+            try file.apply(
+                flags: rest.dropFirst(colon + 1), remedy: "a path with a colon needs its flags written: PATH:r")
         }
     }
     if file.path.isEmpty { throw Malformed("the path is missing", at: name.count + 1) }

@@ -46,7 +46,8 @@ extension Configuration {
         if key == "copies" {
             // niagra starts copies by itself; here each copy is a process of its own, started by a supervisor.
             guard value == "1" else {
-                throw failure(Malformed("one process is one copy", at: start, remedy: "start the command once per copy"))
+                throw failure(
+                    Malformed("one process is one copy", at: start, remedy: "start the command once per copy"))
             }
             return
         }
@@ -79,7 +80,8 @@ private func readTrusted(_ path: ByteString) throws(Failure) -> ByteString {
     if facts.isRegular {
         guard facts.owner == 0 || facts.owner == geteuid() else {
             throw Failure(
-                .system, "trust", path, "it belongs to uid \(facts.owner)", remedy: "it must belong to root or to the caller")
+                .system, "trust", path, "it belongs to uid \(facts.owner)",
+                remedy: "it must belong to root or to the caller")
         }
         if facts.mode & 0o002 != 0 || facts.mode & 0o020 != 0 && facts.group != 0 && facts.group != getegid() {
             throw Failure(.system, "trust", path, "others may write it", remedy: "chmod go-w it")

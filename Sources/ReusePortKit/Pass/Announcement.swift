@@ -53,7 +53,9 @@ extension Announcement {
             set("SERVER_STARTER_GENERATION", "1")
         case .einhorn:
             set("EINHORN_FD_COUNT", ByteString(decimal: sockets.count))
-            for (index, socket) in sockets.enumerated() { set("EINHORN_FD_\(index)", ByteString(decimal: socket.descriptor)) }
+            for (index, socket) in sockets.enumerated() {
+                set("EINHORN_FD_\(index)", ByteString(decimal: socket.descriptor))
+            }
         case .unicorn:
             set("UNICORN_FD", joined(sockets.map { ByteString(decimal: $0.descriptor) }, by: ","))
         case .phpFPM:

@@ -34,7 +34,8 @@ private func search(
         }
     }
     if let found, exists(found.path) { return explain(found.reason, found.path, command, environment) }
-    return Failure(.notFound, "execute", program, "it is not in PATH", remedy: "give its full path, or set PATH with --env")
+    return Failure(
+        .notFound, "execute", program, "it is not in PATH", remedy: "give its full path, or set PATH with --env")
 }
 
 /// access(2): nil if the file may be executed, else the reason that execve(2) would give.
@@ -68,7 +69,8 @@ private func explain(
 ) -> Failure {
     switch reason {
     case .noEntry where exists(path):
-        return Failure(.notExecutable, "execute", path, "its interpreter or loader is missing", remedy: "see its first line")
+        return Failure(
+            .notExecutable, "execute", path, "its interpreter or loader is missing", remedy: "see its first line")
     case .noEntry, .notDirectory:
         return Failure(.notFound, "execute", path, reason.description)
     case .accessDenied:
@@ -102,7 +104,9 @@ struct CStrings: ~Copyable {
     init(_ strings: [ByteString]) {
         count = strings.count
         pointer = .allocate(capacity: count + 1)
-        for (index, string) in strings.enumerated() { (pointer + index).initialize(to: string.withCString { strdup($0) }) }
+        for (index, string) in strings.enumerated() {
+            (pointer + index).initialize(to: string.withCString { strdup($0) })
+        }
         (pointer + count).initialize(to: nil)
     }
 

@@ -10,7 +10,9 @@ struct Placement: ~Copyable {
 /// get the number, and reach the target in its place.
 func checkKept(_ kept: [Int32]) throws(Failure) {
     for number in kept {
-        try step("keep", "descriptor \(number)", remedy: { $0 == .badDescriptor ? "the caller has not opened it" : nil }) {
+        try step(
+            "keep", "descriptor \(number)", remedy: { $0 == .badDescriptor ? "the caller has not opened it" : nil }
+        ) {
             () throws(Errno) in try checked(clinux_fcntl(number, F_GETFD, 0))
         }
     }
@@ -52,7 +54,9 @@ private func shutAll() throws(Failure) {
     // Kernels before 5.11 do not know the call or the flag.
     var limit = rlimit()
     _ = getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-    for number in 3..<Int32(clamping: min(limit.rlim_cur, 1 << 20)) { _ = clinux_fcntl(number, F_SETFD, Int(FD_CLOEXEC)) }
+    for number in 3..<Int32(clamping: min(limit.rlim_cur, 1 << 20)) {
+        _ = clinux_fcntl(number, F_SETFD, Int(FD_CLOEXEC))
+    }
 }
 
 private func placeRemedy(_ errno: Errno, _ target: Int32) -> ByteString? {

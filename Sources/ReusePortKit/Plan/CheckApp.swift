@@ -5,7 +5,8 @@ func check(_ app: AppRequest, _ plan: Plan) throws(Failure) {
     }
     for socket in plan.sockets {
         if !socket.isListening {
-            throw .usage("hand over", "socket \(socket.name)", "a socket that does not listen cannot be kept from clients")
+            throw .usage(
+                "hand over", "socket \(socket.name)", "a socket that does not listen cannot be kept from clients")
         }
         if socket.address.port == 0 {
             throw .usage(
@@ -33,7 +34,8 @@ func check(_ app: AppRequest, _ plan: Plan) throws(Failure) {
     case .descriptor(let number):
         let taken = plan.sockets.map { $0.descriptor } + plan.files.map { $0.descriptor } + plan.keptDescriptors
         if taken.contains(number) || plan.channel.map({ $0.near == number || $0.far == number }) == true {
-            throw .usage("parse", "--ready fd:\(number)", "something else is at this descriptor", remedy: "choose a higher one")
+            throw .usage(
+                "parse", "--ready fd:\(number)", "something else is at this descriptor", remedy: "choose a higher one")
         }
     case .notify, .command, .none:
         break

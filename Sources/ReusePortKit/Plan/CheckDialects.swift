@@ -28,7 +28,9 @@ extension Dialect {
 private func check(_ dialect: Dialect, _ plan: Plan) throws(Failure) {
     let names = plan.sockets.map { $0.name } + plan.files.map { $0.name }
     func failure(_ name: ByteString, _ reason: ByteString) -> Failure {
-        .usage("pass", "\(name) in dialect \(dialect.name)", reason, remedy: "give it another name or choose another dialect")
+        .usage(
+            "pass", "\(name) in dialect \(dialect.name)", reason,
+            remedy: "give it another name or choose another dialect")
     }
     switch dialect {
     case .systemd:

@@ -57,7 +57,9 @@ func resolveAccount(_ name: ByteString) throws(Failure) -> Account? {
     if found == nil && !isNumber {
         throw .usage("find", "user \(name)", "there is no such user", remedy: "see getent passwd")
     }
-    if found?.user == UInt32.max { throw .usage("become", "user \(name)", "id 4294967295 means 'no change' to the kernel") }
+    if found?.user == UInt32.max {
+        throw .usage("become", "user \(name)", "id 4294967295 means 'no change' to the kernel")
+    }
     return found
 }
 

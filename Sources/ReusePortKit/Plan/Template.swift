@@ -77,7 +77,9 @@ func parseTemplate(
                     guard let path = socket.address.path else { throw failure("this socket has no path") }
                     literal.append(path)
                 case .addr:
-                    if socket.transport == .unix { throw failure("a unix socket has no address", remedy: "use {path:\(name)}") }
+                    if socket.transport == .unix {
+                        throw failure("a unix socket has no address", remedy: "use {path:\(name)}")
+                    }
                     literal.append(socket.address.host)
                 case .port:
                     guard let port = socket.address.port else { throw failure("a unix socket has no port") }

@@ -25,7 +25,9 @@ final class StoppingCopy {
 
     init(_ order: StopOrder, in proc: ProcFileSystem) {
         self.order = order
-        name = (try? ProcessStatus(of: order.process.pid, in: proc)).map { named($0.identity, $0.name) } ?? "pid \(order.process.pid)"
+        name =
+            (try? ProcessStatus(of: order.process.pid, in: proc)).map { named($0.identity, $0.name) }
+            ?? "pid \(order.process.pid)"
         do throws(Errno) {
             let handle = try ProcessHandle(to: order.process, in: proc)
             hasExited = handle.hasExited
@@ -142,7 +144,8 @@ final class StoppingCopy {
                 (try? handle.signal(SIGKILL)) != nil
             {
                 log.warning(
-                    "killing \(named(holder.process, holder.name)), started by \(name): it still listened on \(described(left))")
+                    "killing \(named(holder.process, holder.name)), started by \(name): it still listened on \(described(left))"
+                )
                 count += 1
             } else {
                 strangers.append(named(holder.process, holder.name))

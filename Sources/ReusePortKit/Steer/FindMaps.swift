@@ -17,9 +17,12 @@ func steeringPrograms() -> [SteeringMaps] {
         var name = [CChar](repeating: 0, count: 17)
         var maps: [UInt32] = [0, 0]
         guard clinux_bpf_program_maps(program.number, &name, &maps, 2) == 2 else { continue }
-        guard name.withUnsafeBufferPointer({ ByteString(cString: $0.baseAddress!) }) == TwoBankProgram.name else { continue }
+        guard name.withUnsafeBufferPointer({ ByteString(cString: $0.baseAddress!) }) == TwoBankProgram.name else {
+            continue
+        }
         // Which is which is told by their shapes.
-        for found in [SteeringMaps(selector: maps[0], slots: maps[1]), SteeringMaps(selector: maps[1], slots: maps[0])] {
+        for found in [SteeringMaps(selector: maps[0], slots: maps[1]), SteeringMaps(selector: maps[1], slots: maps[0])]
+        {
             let fits = reason { () throws(Errno) in
                 _ = try SelectorMap.open(id: found.selector).load()
                 _ = try SlotsMap.open(id: found.slots).id()

@@ -40,7 +40,8 @@ public struct IndexProgram: Equatable, Sendable {
             code.append(word)
             code.append(unless(equal: index == 3 ? 1 : 0, skip: 2 * (3 - index) + 3))
         }
-        code.append(operate(Opcode.loadHalf, networkHeader + 40))  // the source port, behind a header without extensions
+        // The source port, behind a header without extensions.
+        code.append(operate(Opcode.loadHalf, networkHeader + 40))
         code.append(unless(equal: UInt32(port), skip: 1))
         code.append(operate(Opcode.returnValue, place))
         let ipv4: [sock_filter] = [

@@ -75,13 +75,14 @@ extension AppPicture {
     var json: ByteString {
         let generations = state.app.generations.map { generation in
             object([
-                ("label", ReusePortKit.json(generation.label)), ("state", ReusePortKit.json(generation.state.name)),
+                ("generation", ReusePortKit.json(generation.label)), ("state", ReusePortKit.json(generation.state.name)),
                 ("since", ByteString(decimal: generation.since)), ("reason", ReusePortKit.json(generation.reason)),
                 ("copies", "[\(joined(copies(generation).map { member(generation, $0) }, by: ","))]"),
             ])
         }
         return object([
-            ("app", ReusePortKit.json(name)), ("steering", state.app.steering.map { ReusePortKit.json($0.name) } ?? "null"),
+            ("app", ReusePortKit.json(name)),
+            ("steering", state.app.steering.map { ReusePortKit.json($0.name) } ?? "null"),
             ("generations", "[\(joined(generations, by: ","))]"),
         ])
     }

@@ -11,7 +11,9 @@ func report(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
         try write(request.isJSON ? listAsJSON(apps) : list(apps))
     default:
         let pictures = apps.map { AppPicture($0.name, $0.state) }
-        try write(request.isJSON ? "[\(joined(pictures.map { $0.json }, by: ","))]\n" : joined(pictures.map { $0.text }, by: "\n"))
+        try write(
+            request.isJSON
+                ? "[\(joined(pictures.map { $0.json }, by: ","))]\n" : joined(pictures.map { $0.text }, by: "\n"))
     }
 }
 
@@ -27,7 +29,8 @@ private func list(_ apps: [(name: ByteString, state: AppState)]) -> ByteString {
         for generation in state.app.generations {
             table.add([
                 name, generation.label, generation.state.name,
-                "\(state.running(generation.order).count)/\(generation.copies)", ago(generation.since), generation.reason,
+                "\(state.running(generation.order).count)/\(generation.copies)", ago(generation.since),
+                generation.reason,
             ])
         }
     }
@@ -38,7 +41,7 @@ private func listAsJSON(_ apps: [(name: ByteString, state: AppState)]) -> ByteSt
     let items = apps.map { (name, state) -> ByteString in
         let generations = state.app.generations.map { generation in
             object([
-                ("label", json(generation.label)), ("state", json(generation.state.name)),
+                ("generation", json(generation.label)), ("state", json(generation.state.name)),
                 ("copies", ByteString(decimal: generation.copies)),
                 ("running", ByteString(decimal: state.running(generation.order).count)),
                 ("since", ByteString(decimal: generation.since)), ("reason", json(generation.reason)),

@@ -13,7 +13,8 @@ func runVerb(_ request: VerbRequest) throws(Failure) {
 }
 
 /// The apps with what is known of them; one app that is asked for must be there.
-func knownApps(_ request: VerbRequest, _ directory: ByteString) throws(Failure) -> [(name: ByteString, state: AppState)] {
+func knownApps(_ request: VerbRequest, _ directory: ByteString) throws(Failure) -> [(name: ByteString, state: AppState)]
+{
     var names: [ByteString] = []
     if let app = request.app {
         names = [app]
@@ -26,8 +27,7 @@ func knownApps(_ request: VerbRequest, _ directory: ByteString) throws(Failure) 
         guard let registry = try Registry.open(name, in: directory, create: false) else { continue }
         apps.append((name, AppState.mended(registry)))
     }
-    // None of it serves: that is a number as well.
-    if let app = request.app, apps.isEmpty, request.verb != .count { throw unknown(app, directory) }
+    if let app = request.app, apps.isEmpty { throw unknown(app, directory) }
     return apps
 }
 
@@ -85,7 +85,9 @@ private func endGenerations(_ request: VerbRequest, _ directory: ByteString) thr
         let outcomes = try stop(orders, sparing: state.supervisors(sparing: copies), log: log)
         let lock = try registry.lock(until: Deadline(after: .seconds(10)))
         var now = AppState.mended(registry)
-        now.note(zip(copies, outcomes).map { ($0, $1) }, of: generation.order, reason: "\(request.verb.names[0]) was asked for")
+        now.note(
+            zip(copies, outcomes).map { ($0, $1) }, of: generation.order,
+            reason: "\(request.verb.names[0]) was asked for")
         try now.store(in: registry)
         lock.release(closing: ())
         for case .refused(let why) in outcomes { refused = why }

@@ -40,10 +40,11 @@ import Testing
         let report = try load.stop()
         #expect(report.lost == 0, "\(report.summary)")
         #expect(report.byPID["\(third[0].pid)"] != nil)
-        // Its owner gave it ten minutes; ending it now is another matter.
-        _ = try stage.verb("terminate", ["web"])
-        _ = try old[0].end()
-        _ = try third[0].end()
+        // It has its ten minutes, and somebody who waits for it again.
+        #expect(kill(old[0].pid, 0) == 0)
+        old[0].kill()
+        try waitUntil("the helper has gone") { try stage.helper(of: third[0].pid) == nil }
+        #expect(try stage.verb("count", ["web"]).output.text == "1\n")
     }
 
     /// At moments that nobody chose.

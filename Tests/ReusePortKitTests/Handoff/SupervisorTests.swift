@@ -156,5 +156,7 @@ private final class Services {
 
 private func chownTree(_ path: String, _ owner: uid_t) {
     chown(path, owner, owner)
-    for name in (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? [] { chown("\(path)/\(name)", owner, owner) }
+    for name in (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? [] {
+        chown("\(path)/\(name)", owner, owner)
+    }
 }
