@@ -52,7 +52,8 @@ private func steps(_ app: AppRequest) -> [(ByteString, ByteString)] {
     ]
     if let number = app.notifyDescriptor { result.append(("notify", "descriptor \(number)")) }
     result.append(("settle", "for \(app.settle.description), unless steered by ebpf"))
-    let keep: ByteString = app.keepRetired == 0 ? "none finishes behind its stop timeout" : "\(app.keepRetired) may finish"
+    let keep: ByteString =
+        app.keepRetired == 0 ? "none finishes behind its stop timeout" : "\(app.keepRetired) may finish"
     result.append(("retire", "the old generation; \(keep)"))
     let nice: ByteString = app.retiredNice.map { ", nice \($0)" } ?? ""
     result.append(
@@ -174,7 +175,8 @@ public func showAsJSON(_ plan: Plan) -> ByteString {
     let plan = object([
         ("sockets", list(sockets)), ("files", list(files)),
         ("channel", plan.channel.map { list([number($0.near), number($0.far)]) } ?? "null"),
-        ("app", app ?? "null"), ("keep_descriptors", list(plan.keptDescriptors.map { number($0) })), ("chroot", text(plan.chroot)),
+        ("app", app ?? "null"), ("keep_descriptors", list(plan.keptDescriptors.map { number($0) })),
+        ("chroot", text(plan.chroot)),
         ("user", number(plan.identity.user)), ("group", number(plan.identity.group)),
         ("groups", plan.identity.groups.map { list($0.map { number($0) }) } ?? "null"), ("chdir", text(plan.chdir)),
         ("umask", mode(plan.umask)), ("no_new_privs", flag(plan.noNewPrivileges)),
