@@ -13,6 +13,7 @@ public func show(_ plan: Plan) -> ByteString {
         line("open", "\(file.name) at \(file.path) (\(file.request.flags)), as descriptor \(file.descriptor)")
     }
     if let channel = plan.channel { line("open", "a Node channel, as descriptors \(channel.near) and \(channel.far)") }
+    if let app = plan.app { for (verb, what) in steps(app) { line(verb, what) } }
     if let path = plan.chroot { line("chroot", path) }
     if let groups = plan.identity.groups {
         line("groups", groups.isEmpty ? "none" : joined(groups.map { ByteString(decimal: $0) }, by: ","))
@@ -35,6 +36,59 @@ public func show(_ plan: Plan) -> ByteString {
     for (name, value) in plan.variables { line("env", "\(name)=\(value.shown(plan.sockets))") }
     line("execute", joined(shownCommand(plan).map(quoted), by: " "))
     return text
+}
+
+/// What goes with `--app`: registering is the launcher's, the rest is its helper's.
+private func steps(_ app: AppRequest) -> [(ByteString, ByteString)] {
+    let generation: ByteString = app.generation.map { "generation \($0)" } ?? "the next number as generation"
+    let place: ByteString = runDirectory(of: app).map { ", in \($0)" } ?? ""
+    var result: [(ByteString, ByteString)] = [
+        ("register", "app \(app.name), \(generation), copy \(app.copy) of \(app.copies)\(place)"),
+        ("wait", "for another handoff of the app, \(app.lockTimeout.description) at most"),
+        ("steer", "by \(app.steering.name), balance \(app.balance.name)"),
+        ("log", "to descriptor \(app.logDescriptor), \(app.verbosity.description)"),
+        ("wait", "for readiness by \(app.readiness.description), \(app.readyTimeout.description) at most"),
+        ("cut over", app.copies == 1 ? "when it is ready" : "when all \(app.copies) copies are ready"),
+    ]
+    if let number = app.notifyDescriptor { result.append(("notify", "descriptor \(number)")) }
+    result.append(("settle", "for \(app.settle.description), unless steered by ebpf"))
+    let keep: ByteString =
+        app.keepRetired == 0 ? "none finishes behind its stop timeout" : "\(app.keepRetired) may finish"
+    result.append(("retire", "the old generation; \(keep)"))
+    let nice: ByteString = app.retiredNice.map { ", nice \($0)" } ?? ""
+    result.append(
+        ("later", "be stopped by \(signalName(app.stopSignal)), and KILL after \(app.stopTimeout.description)\(nice)"))
+    return result
+}
+
+/// Nil where none can be found; that is a mistake only when it is needed.
+private func runDirectory(of app: AppRequest) -> ByteString? {
+    if let given = app.runDirectory { return given }
+    return try? defaultRunDirectory()
+}
+
+extension Readiness {
+    /// As `--ready` takes it.
+    fileprivate var description: ByteString {
+        switch self {
+        case .accept: "accept"
+        case .http(let socket, let path): "http:\(socket):\(path)"
+        case .notify: "notify"
+        case .descriptor(let number): "fd:\(number)"
+        case .command(let command): "exec:\(command)"
+        case .none: "none"
+        }
+    }
+}
+
+extension Verbosity {
+    fileprivate var description: ByteString {
+        switch self {
+        case .quiet: "warnings only"
+        case .steps: "each step"
+        case .everything: "every change of state"
+        }
+    }
 }
 
 private func details(_ socket: SocketPlan) -> ByteString {
@@ -105,11 +159,24 @@ public func showAsJSON(_ plan: Plan) -> ByteString {
             ("descriptor", number(file.descriptor)),
         ])
     }
+    let app = plan.app.map { app in
+        object([
+            ("name", json(app.name)), ("generation", text(app.generation)), ("copies", number(app.copies)),
+            ("copy", number(app.copy)), ("steering", json(app.steering.name)), ("balance", json(app.balance.name)),
+            ("ready", json(app.readiness.description)), ("ready_timeout_ms", number(app.readyTimeout.count)),
+            ("settle_ms", number(app.settle.count)), ("lock_timeout_ms", number(app.lockTimeout.count)),
+            ("stop_signal", json(signalName(app.stopSignal))), ("stop_timeout_ms", number(app.stopTimeout.count)),
+            ("keep_retired", number(app.keepRetired)), ("retired_nice", number(app.retiredNice)),
+            ("run_directory", text(runDirectory(of: app))), ("notify_descriptor", number(app.notifyDescriptor)),
+            ("log_descriptor", number(app.logDescriptor)), ("log", json(app.verbosity.description)),
+        ])
+    }
     let variables = plan.variables.map { (json($0.name), json($0.value.shown(plan.sockets))) }
     let plan = object([
         ("sockets", list(sockets)), ("files", list(files)),
         ("channel", plan.channel.map { list([number($0.near), number($0.far)]) } ?? "null"),
-        ("keep_descriptors", list(plan.keptDescriptors.map { number($0) })), ("chroot", text(plan.chroot)),
+        ("app", app ?? "null"), ("keep_descriptors", list(plan.keptDescriptors.map { number($0) })),
+        ("chroot", text(plan.chroot)),
         ("user", number(plan.identity.user)), ("group", number(plan.identity.group)),
         ("groups", plan.identity.groups.map { list($0.map { number($0) }) } ?? "null"), ("chdir", text(plan.chdir)),
         ("umask", mode(plan.umask)), ("no_new_privs", flag(plan.noNewPrivileges)),

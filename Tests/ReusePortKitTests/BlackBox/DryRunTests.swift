@@ -78,6 +78,60 @@ import Testing
         #expect(plan["groups"] as? [UInt32] == [getgrnam("daemon").pointee.gr_gid, 7])
     }
 
+    @Test func apps() throws {
+        let port = try freePort()
+        let directory = ByteString(box["run"])
+        let options: [ByteString] = [
+            "--app", "web", "--generation", "green", "--copies", "3", "--copy", "2", "--ready", "http:http:/health?a",
+            "--ready-timeout", "1500ms", "--settle", "1s", "--lock-timeout", "2m", "--steering", "cbpf", "--balance",
+            "client-ip", "--stop-signal", "SIGQUIT", "--stop-timeout", "5s", "--keep-retired", "4", "--retired-nice",
+            "-5", "--run-dir", directory, "--notify-fd", "8", "--log-fd", "9", "--debug", "--socket",
+            "http:127.0.0.1:\(port)",
+        ]
+        let outcome = try box.run(["--dry-run"] + options + ["x"])
+        #expect(outcome.exit == 0, "\(outcome.errors)")
+        let lines = outcome.output.text.components(separatedBy: "\n")
+        for line in [
+            "register    app web, generation green, copy 2 of 3, in \(box["run"])",
+            "wait        for another handoff of the app, 2m at most", "steer       by cbpf, balance client-ip",
+            "log         to descriptor 9, every change of state",
+            "wait        for readiness by http:http:/health?a, 1500ms at most",
+            "cut over    when all 3 copies are ready", "notify      descriptor 8",
+            "settle      for 1s, unless steered by ebpf", "retire      the old generation; 4 may finish",
+            "later       be stopped by QUIT, and KILL after 5s, nice -5",
+        ] {
+            #expect(lines.contains(line), "\(line) in \(lines)")
+        }
+        let json = try box.run(["--dry-run", "--json"] + options + ["x"])
+        let plan = try #require(try JSONSerialization.jsonObject(with: Data(json.output.bytes)) as? [String: Any])
+        let expected: [String: Any] = [
+            "name": "web", "generation": "green", "copies": 3, "copy": 2, "steering": "cbpf", "balance": "client-ip",
+            "ready": "http:http:/health?a", "ready_timeout_ms": 1500, "settle_ms": 1000, "lock_timeout_ms": 120_000,
+            "stop_signal": "QUIT", "stop_timeout_ms": 5000, "keep_retired": 4, "retired_nice": -5,
+            "run_directory": box["run"], "notify_descriptor": 8, "log_descriptor": 9, "log": "every change of state",
+        ]
+        #expect(NSDictionary(dictionary: expected).isEqual(plan["app"]), "\(json.output.text)")
+        #expect(!box.exists("run"))
+        #expect(isFree(port: port))
+    }
+
+    @Test func defaultsOfApps() throws {
+        let port = try freePort()
+        let words: [ByteString] = ["--dry-run", "--json", "--socket", "http:127.0.0.1:\(port)"]
+        let outcome = try box.run(words + ["--app", "web", "--run-dir", ByteString(box["run"]), "x"])
+        let plan = try #require(
+            try JSONSerialization.jsonObject(with: Data(outcome.output.bytes)) as? [String: Any])
+        let expected: [String: Any] = [
+            "name": "web", "generation": NSNull(), "copies": 1, "copy": 0, "steering": "auto", "balance": "random",
+            "ready": "accept", "ready_timeout_ms": 60_000, "settle_ms": 200, "lock_timeout_ms": 60_000,
+            "stop_signal": "TERM", "stop_timeout_ms": 30_000, "keep_retired": 3, "retired_nice": NSNull(),
+            "run_directory": box["run"], "notify_descriptor": NSNull(), "log_descriptor": 2, "log": "each step",
+        ]
+        #expect(NSDictionary(dictionary: expected).isEqual(plan["app"]), "\(outcome.output.text)")
+        let without = try box.run(words + ["x"])
+        #expect(without.output.text.contains("\"app\":null"))
+    }
+
     /// JSON has no bytes that are not UTF-8: they are shown somehow, and the whole can still be read.
     @Test func jsonOfBytes() throws {
         let raw = ByteString([0x61, 0xFF, 0x80, 0xED, 0xA0, 0x80, 0x62])
