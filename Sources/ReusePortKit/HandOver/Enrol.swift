@@ -141,6 +141,10 @@ extension AppState {
         _ sockets: borrowing OwnedArray<Placement>,
         _ listeners: [CopyRecord.Listener], _ log: Log
     ) throws(Failure) -> CopyRecord {
+        let ours = copies.flatMap { $0.listeners.map { $0.identity.cookie } }
+        for socket in plan.sockets {
+            if let path = socket.address.path { try refuseForeignPath(path, socket, ours: ours) }
+        }
         for (index, socket) in plan.sockets.enumerated() { try listenIfWanted(sockets[index].source, socket) }
         try steer(request, sockets, listeners.map { $0.identity }, log)
         let record = CopyRecord(

@@ -68,11 +68,25 @@ private func lock(_ folder: borrowing Descriptor, _ plan: SocketPlan) throws(Fai
 private func clearStalePath(
     _ name: ByteString, in folder: borrowing Descriptor, path: ByteString, _ plan: SocketPlan
 ) throws(Failure) {
+    guard try presentSocket(name, in: folder, plan) != nil else { return }
+    try refuseIfLive(path, plan)
+    try step("remove the stale", "\(path)") { () throws(Errno) in
+        // Somebody else may have been as quick; what counts is that it is gone.
+        if let reason = reason({ () throws(Errno) in try unlink(name, in: folder) }), reason != .noEntry {
+            throw reason
+        }
+    }
+}
+
+/// The socket that has the name already; nil if nothing has, and a failure if it is something else.
+private func presentSocket(
+    _ name: ByteString, in folder: borrowing Descriptor, _ plan: SocketPlan
+) throws(Failure) -> FileStatus? {
     let present: FileStatus
     do throws(Errno) {
         present = try status(of: name, in: folder)
     } catch {
-        if error == .noEntry { return }
+        if error == .noEntry { return nil }
         throw Failure("examine", plan.object, error)
     }
     guard present.isSocket else {
@@ -81,13 +95,17 @@ private func clearStalePath(
             ? "a symbolic link" : present.isDirectory ? "a directory" : "a file that is no socket"
         throw Failure(.system, "bind", plan.object, "\(what) is there", remedy: "remove it or choose another path")
     }
+    return present
+}
+
+/// Refuses a path that a later rename(2) would take away from somebody: all but a stale socket, and one of `ours`.
+func refuseForeignPath(_ path: ByteString, _ plan: SocketPlan, ours: [UInt64]) throws(Failure) {
+    let folder = try openTrustedDirectory(directory(of: path), plan)
+    guard let present = try presentSocket(lastComponent(of: path), in: folder, plan) else { return }
+    let file = UnixSocketFile(device: present.device, inode: present.inode)
+    let listeners = (try? listeningUnixSockets()) ?? []
+    if listeners.contains(where: { $0.file == file && ours.contains($0.cookie) }) { return }
     try refuseIfLive(path, plan)
-    try step("remove the stale", "\(path)") { () throws(Errno) in
-        // Somebody else may have been as quick; what counts is that it is gone.
-        if let reason = reason({ () throws(Errno) in try unlink(name, in: folder) }), reason != .noEntry {
-            throw reason
-        }
-    }
 }
 
 /// Asks the kernel whether anything listens there, in the only way that holds across network namespaces: connect(2).

@@ -43,14 +43,8 @@ extension Configuration {
             if command.isEmpty { throw failure(Malformed("the command is missing", at: start)) }
             return
         }
-        if key == "copies" {
-            // niagra starts copies by itself; here each copy is a process of its own, started by a supervisor.
-            guard value == "1" else {
-                throw failure(
-                    Malformed("one process is one copy", at: start, remedy: "start the command once per copy"))
-            }
-            return
-        }
+        // niagra's files say so; with it, one process is one copy in any case.
+        if key == "copies" && value == "1" { return }
         guard let option = Option.all.first(where: { $0.bareName == key && $0.isForFiles }) else {
             throw failure(Malformed("there is no key '\(key)'", at: indent, remedy: suggestion(for: key)))
         }

@@ -50,7 +50,11 @@ private func nearest(_ deadline: Deadline?, _ pause: Milliseconds) -> Deadline {
 
 /// The generation that is meant: of that process, of that label, or the youngest.
 private func wanted(_ request: VerbRequest, _ state: AppState) -> UInt64? {
-    if let pid = request.pid { return state.copies.last { $0.process.pid == pid }?.generation }
+    if let pid = request.pid {
+        // What had the number before says nothing of the process that has it now.
+        let now = try? ProcessIdentity(of: pid)
+        return state.copies.last { $0.process.pid == pid && (now == nil || $0.process == now) }?.generation
+    }
     if let label = request.generation { return state.app.generations.last { $0.label == label }?.order }
     return state.app.generations.last?.order
 }

@@ -65,7 +65,9 @@ private func endGenerations(_ request: VerbRequest, _ directory: ByteString) thr
         return !request.onlyRetired || isOld
     }
     if chosen.isEmpty {
-        throw Failure(.negative, request.verb.names[0], "app \(app)", "no generation of it runs that could be")
+        throw Failure(
+            .negative, request.verb.names[0], "app \(app)",
+            request.onlyRetired ? "it has no retired generation that runs" : "it has no generation that runs")
     }
     for generation in chosen where generation.state == .live || generation.state == .starting {
         state.app.change(generation.order) { ($0.state, $0.since) = (.retiring, secondsSince1970()) }
@@ -90,7 +92,21 @@ private func endGenerations(_ request: VerbRequest, _ directory: ByteString) thr
             reason: "\(request.verb.names[0]) was asked for")
         try now.store(in: registry)
         lock.release(closing: ())
+        removePaths(of: copies)
         for case .refused(let why) in outcomes { refused = why }
     }
     if let refused { throw Failure(.negative, request.verb.names[0], "app \(app)", refused) }
+}
+
+/// Removes the Unix sockets' paths that nobody serves any more; whoever else is there is left alone.
+private func removePaths(of copies: [CopyRecord]) {
+    for path in copies.flatMap({ $0.listeners.compactMap { $0.publicPath } }) {
+        guard let folder = try? open(directory(of: path), O_RDONLY | O_DIRECTORY),
+            let facts = try? status(of: lastComponent(of: path), in: folder), facts.isSocket,
+            let probe = try? socket(
+                family: AF_UNIX, type: Int32(SOCK_STREAM.rawValue), flags: Int32(SOCK_NONBLOCK.rawValue)),
+            reason({ () throws(Errno) in try connect(probe, to: .unix(path)) }) == .connectionRefused
+        else { continue }
+        _ = reason { () throws(Errno) in try unlink(lastComponent(of: path), in: folder) }
+    }
 }

@@ -133,7 +133,6 @@ import Testing
         Mistake("command: a\ncommand: b", "2:1", "there is a command already"),
         Mistake("command: echo 'never closed", "1:15", "the quote is not closed"),
         Mistake("user: nobody\nenv: A", "2:6", "this is not NAME=VALUE"),
-        Mistake("copies: 4", "1:9", "one process is one copy; …"),
         Mistake("env: A=\0", "1:8", "there is a zero byte"),
     ]
 
