@@ -8,7 +8,7 @@ public func carryOut(_ plan: Plan) -> Failure {
     var leftovers = Leftovers()
     do throws(Failure) {
         try openStandardDescriptors()
-        try checkKept(plan.keptDescriptors)
+        try checkKept(plan.keptDescriptors + (plan.app?.callersDescriptors ?? []))
         var opened = try openAll(plan, &leftovers)
         try leftovers.stepAside(from: opened.highestTarget + 1)
         let readiness = try handOver(plan, &opened)
