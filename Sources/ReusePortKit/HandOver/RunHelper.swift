@@ -68,7 +68,12 @@ extension Handoff {
             try awaitOthers(enrolment, process)
             tellSupervisor(enrolment, process.identity.pid)
         }
-        try note(enrolment) { (state: inout AppState, record: inout CopyRecord) in record.helper = nil }
+        do throws(Failure) {
+            try note(enrolment) { (state: inout AppState, record: inout CopyRecord) in record.helper = nil }
+        } catch {
+            // It serves by now. That it could not be written down is no reason to stop it.
+            log.warning(error.message)
+        }
         log.detail("the handoff is over")
     }
 
