@@ -32,10 +32,13 @@ func enrol(
     }
     let listeners = try identify(plan, sockets, addresses)
     var log = Log(descriptor: request.logDescriptor, verbosity: request.verbosity, subject: request.name)
+    // The live generation of this label when we came, which others may have replaced when it is our turn.
+    var meant: UInt64?
     while true {
         let lock = try registry.lock(until: deadline)
         var state = AppState.mended(registry)
         state.recover(listeners.map { $0.identity }, ours: listeners.map { $0.identity.cookie }, log: log)
+        if let live = state.app.live, live.label == request.generation { meant = live.order }
         switch try state.choose(request) {
         case .wait(let label):
             try state.store(in: registry)
@@ -47,6 +50,11 @@ func enrol(
             }
             _ = poll(nil, 0, 20)
         case .enter(let order):
+            if let meant, meant != order {
+                throw Failure(
+                    .negative, "join", "generation \(request.generation ?? "")", "another one has taken over from it meanwhile",
+                    remedy: "start it again if it is to take over in turn")
+            }
             let record = try state.enter(order, process.identity, request, plan, sockets, listeners, log)
             guard let generation = state.app.generation(order) else { throw Failure("find", "generation", .noEntry) }
             log.subject = "\(request.name) \(generation.label)"

@@ -68,7 +68,8 @@ extension Handoff {
         let keep = enrolment.request.keepRetired
         let state = AppState.mended(enrolment.registry)
         say("generation \(old.label) is told to stop")
-        let (copies, outcomes) = try end(state.running(old.order), enrolment, sockets) { stopOrder(for: $0, keepsFinishing: keep > 0) }
+        // Also of those that have crashed: their supervisors are about to start them again.
+        let (copies, outcomes) = try end(state.copies(of: old.order).filter { $0.state != .ended || $0.supervisor != nil }, enrolment, sockets) { stopOrder(for: $0, keepsFinishing: keep > 0) }
         let isFinishing = outcomes.contains { $0 == .retired }
         try finish(enrolment, old, zip(copies, outcomes).map { ($0, $1) })
         say("generation \(old.label) \(isFinishing ? "has closed its listeners and finishes" : "has gone")")
