@@ -80,6 +80,7 @@ private func hidden(_ socket: SocketPlan) throws(Failure) -> SocketPlan {
                 "bind", socket.object, "the path is too long for the name beside it that each generation needs",
                 remedy: "at most \(SocketAddress.longestPath - 12) bytes")
         }
+        try refuseNoSocket(at: path, socket)
         hidden.address = .unix(name)
     }
     return hidden

@@ -136,6 +136,8 @@ extension Handoff {
 
         let result: Entry
         let old = state.app.live
+        // Before anything is switched, for what has been is not undone.
+        try checkPublic(generation.state == .live ? [record] : state.running(order))
         if generation.state == .live {
             record.state = .live
             state.replace(record)
@@ -166,6 +168,21 @@ extension Handoff {
             let maps = try AppMaps(selector: id, slots: slots)
             for (index, listener) in record.listeners.enumerated() where listener.identity.transport != .unix {
                 try maps.place(sockets[index].source, of: listener.identity.name, in: slot)
+            }
+        }
+    }
+
+    /// Refuses to replace what has come to a public name since the start and is no socket.
+    private func checkPublic(_ records: [CopyRecord]) throws(Failure) {
+        for listener in records.flatMap({ $0.listeners }) {
+            guard let path = listener.publicPath else { continue }
+            try step("publish", path) { () throws(Errno) in
+                let folder = try open(directory(of: path), O_RDONLY | O_DIRECTORY)
+                do throws(Errno) {
+                    if !(try status(of: lastComponent(of: path), in: folder).isSocket) { throw .exists }
+                } catch {
+                    if error != .noEntry { throw error }
+                }
             }
         }
     }

@@ -85,6 +85,19 @@ private func clearStalePath(
     }
 }
 
+/// What is not a socket is never replaced. For a path that is given to the socket later, by rename(2).
+func refuseNoSocket(at path: ByteString, _ plan: SocketPlan) throws(Failure) {
+    let folder = try openTrustedDirectory(directory(of: path), plan)
+    do throws(Errno) {
+        let present = try status(of: lastComponent(of: path), in: folder)
+        if !present.isSocket { throw .exists }
+    } catch {
+        if error == .noEntry { return }
+        if error != .exists { throw Failure("examine", plan.object, error) }
+        throw Failure(.system, "bind", plan.object, "a file that is no socket is there", remedy: "remove it or choose another path")
+    }
+}
+
 /// Asks the kernel whether anything listens there, in the only way that holds across network namespaces: connect(2).
 private func refuseIfLive(_ path: ByteString, _ plan: SocketPlan) throws(Failure) {
     let probe = try step("create", "a socket to probe \(path)", remedy: descriptorRemedy) { () throws(Errno) in
