@@ -9,6 +9,7 @@ struct Enrolment: ~Copyable {
     let generation: GenerationRecord
     var record: CopyRecord
     var channel: ReadinessChannel
+    let exec: ExecChannel
     let log: Log
 }
 
@@ -18,7 +19,7 @@ struct Enrolment: ~Copyable {
 /// their reuseport groups; a program that is attached there already keeps connections from them.
 func enrol(
     _ request: AppRequest, _ plan: Plan, _ sockets: borrowing OwnedArray<Placement>, _ addresses: [SocketAddress],
-    channel: consuming ReadinessChannel
+    channel: consuming ReadinessChannel, exec: consuming ExecChannel
 ) throws(Failure) -> Enrolment {
     let runDirectory: ByteString
     if let given = request.runDirectory { runDirectory = given } else { runDirectory = try defaultRunDirectory() }
@@ -60,7 +61,7 @@ func enrol(
             log.subject = "\(request.name) \(generation.label)"
             var enrolment = Enrolment(
                 registry: registry, process: process, request: request, generation: generation, record: record,
-                channel: channel, log: log)
+                channel: channel, exec: exec, log: log)
             // Before anything is written: whoever reads of a copy without a helper takes it that it was killed.
             enrolment.record.helper = try startHelper(enrolment, sockets)
             state.replace(enrolment.record)

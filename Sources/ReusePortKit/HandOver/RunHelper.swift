@@ -46,9 +46,11 @@ extension Handoff {
         show("waiting for readiness of pid \(process.identity.pid)")
         log.detail("pid \(process.identity.pid) is copy \(request.copy) of \(enrolment.generation.copies), waiting for readiness")
         let listeners = enrolment.record.listeners
+        let deadline = Deadline(after: request.readyTimeout)
+        try awaitExec(enrolment, until: deadline)
         try awaitReadiness(
             request.readiness, channel: enrolment.channel, of: process, listeners: listeners.map { $0.identity },
-            until: Deadline(after: request.readyTimeout),
+            until: deadline,
             connect: { (index: Int) throws(Failure) in
                 try connectProbe(
                     to: listeners[index], sockets[index].source, enrolment.registry, order, request.balance)

@@ -55,7 +55,7 @@ private func shutAll() throws(Failure) {
     for number in 3..<Int32(clamping: min(limit.rlim_cur, 1 << 20)) { _ = clinux_fcntl(number, F_SETFD, Int(FD_CLOEXEC)) }
 }
 
-private func placeRemedy(_ errno: Errno, _ target: Int32) -> ByteString? {
-    // dup2(2) has EBADF for a number beyond RLIMIT_NOFILE.
-    errno == .badDescriptor ? "the number is beyond ulimit -n" : descriptorRemedy(errno)
+func placeRemedy(_ errno: Errno, _ target: Int32) -> ByteString? {
+    // dup2(2) has EBADF for a number beyond RLIMIT_NOFILE, fcntl(2) has EINVAL.
+    errno == .badDescriptor || errno == .invalid ? "the number is beyond ulimit -n" : descriptorRemedy(errno)
 }
