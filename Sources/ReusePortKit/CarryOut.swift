@@ -97,6 +97,7 @@ private func hidden(_ socket: SocketPlan) throws(Failure) -> SocketPlan {
                 remedy: "at most \(SocketAddress.longestPath - 12) bytes")
         }
         try refuseNoSocket(at: path, socket)
+        clearAbandoned(beside: path)
         hidden.address = .unix(name)
     }
     return hidden
