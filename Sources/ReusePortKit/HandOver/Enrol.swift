@@ -32,6 +32,12 @@ func enrol(
         try ProcessHandle(to: getpid())
     }
     let listeners = try identify(plan, sockets, addresses)
+    let visible = listeners.map { listener -> ListenerIdentity in
+        var identity = listener.identity
+        if let path = listener.publicPath { identity.address = .unix(path) }
+        return identity
+    }
+    try refuseOtherApps(visible, of: request.name, in: runDirectory)
     var log = Log(descriptor: request.logDescriptor, verbosity: request.verbosity, subject: request.name)
     // The live generation of this label when we came, which others may have replaced when it is our turn.
     var meant: UInt64?
