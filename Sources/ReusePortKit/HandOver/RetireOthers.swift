@@ -23,7 +23,12 @@ extension Handoff {
         let listeners = state.running(old.order).flatMap { $0.listeners.map { $0.identity } }
         // By the selection program what is left in a queue moves to the new generation when its listener closes. Where
         // nothing does that, handshakes under way need the settle time, and what is queued has to be accepted.
-        let moves = if case .twoBanks? = state.app.steering { !listeners.contains { $0.transport == .unix } } else { false }
+        // A listener at an address that the new generation does not have has nobody to move to.
+        let heirs = state.running(order).flatMap { $0.listeners.map { $0.identity } }
+        let haveHeirs = listeners.allSatisfy { old in
+            old.transport != .unix && heirs.contains { $0.transport == old.transport && $0.address == old.address }
+        }
+        let moves = if case .twoBanks? = state.app.steering { haveHeirs } else { false }
         if !moves { _ = poll(nil, 0, Deadline(after: enrolment.request.settle).pollTimeout) }
         let deadline = Deadline(after: moves ? Milliseconds(100) : min(.seconds(5), enrolment.request.stopTimeout))
         try awaitEmpty(listeners, until: deadline)
