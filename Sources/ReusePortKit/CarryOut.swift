@@ -8,7 +8,7 @@ public func carryOut(_ plan: Plan) -> Failure {
     var leftovers = Leftovers()
     do throws(Failure) {
         try openStandardDescriptors()
-        try checkKept(plan.keptDescriptors)
+        try checkKept(plan.keptDescriptors + (plan.app?.callersDescriptors ?? []))
         var opened = try openAll(plan, &leftovers)
         try leftovers.stepAside(from: opened.highestTarget + 1)
         let readiness = try handOver(plan, &opened)
@@ -23,11 +23,21 @@ public func carryOut(_ plan: Plan) -> Failure {
 private struct Opened: ~Copyable {
     var placements = OwnedArray<Placement>()
     var addresses: [SocketAddress] = []
+    /// Until the exec; nil without `--app`.
+    var exec: ExecChannel?
 
     var highestTarget: Int32 {
         var highest: Int32 = 2
         for index in 0..<placements.count { highest = max(highest, placements[index].target) }
         return highest
+    }
+
+    /// The helper is not to take the end of this process for the exec.
+    borrowing func tellFailure() {
+        switch exec {
+        case .some(let exec): exec.tellFailure()
+        case .none: break
+        }
     }
 
     mutating func append(_ source: consuming Descriptor, at target: Int32) {
@@ -63,12 +73,18 @@ private func openAll(_ plan: Plan, _ leftovers: inout Leftovers) throws(Failure)
 /// With `--app`: registers the copy, listens, and starts the helper. Answers where the target is to say that it is ready.
 private func handOver(_ plan: Plan, _ opened: inout Opened) throws(Failure) -> ByteString? {
     guard let app = plan.app else { return nil }
+    var highest = opened.highestTarget
+    if case .descriptor(let number) = app.readiness { highest = max(highest, number) }
     var enrolment = try enrol(
-        app, plan, opened.placements, opened.addresses, channel: try ReadinessChannel.make(app.readiness))
+        app, plan, opened.placements, opened.addresses, channel: try ReadinessChannel.make(app.readiness),
+        exec: try ExecChannel.make(from: highest + 1))
     if case .descriptor(let number) = app.readiness, let end = enrolment.channel.takeWriteEnd() {
         opened.append(end, at: number)
     }
-    return enrolment.channel.notifySocketName
+    let name = enrolment.channel.notifySocketName
+    let exec = enrolment.exec
+    opened.exec = consume exec
+    return name
 }
 
 /// The socket as it is bound first: clients find it only when its copy is ready.
@@ -82,6 +98,7 @@ private func hidden(_ socket: SocketPlan) throws(Failure) -> SocketPlan {
                 "bind", socket.object, "the path is too long for the name beside it that each generation needs",
                 remedy: "at most \(SocketAddress.longestPath - 12) bytes")
         }
+        clearAbandoned(beside: path)
         hidden.address = .unix(name)
     }
     return hidden
@@ -102,11 +119,18 @@ private func finish(
         cleaner.cleanUp()
         return failure
     } catch {
+        opened.tellFailure()
         return error
     }
 }
 
 private func dropAndExecute(_ plan: Plan, _ opened: consuming Opened, _ readiness: ByteString?) -> Failure {
+    let failure = tryToExecute(plan, &opened, readiness)
+    opened.tellFailure()
+    return failure
+}
+
+private func tryToExecute(_ plan: Plan, _ opened: inout Opened, _ readiness: ByteString?) -> Failure {
     do throws(Failure) {
         if let path = plan.chroot { try changeRoot(path) }
         try changeIdentity(plan.identity)

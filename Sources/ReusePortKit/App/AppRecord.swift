@@ -126,7 +126,10 @@ extension AppRecord {
 
     /// Reads the file; nil if it is not whole or not ours.
     init?(text: ByteString) {
-        guard let file = RegistryText(text), file.number("format") == 1, let sequence = file.number("sequence") else {
+        // Nobody counts that far: it is damage, and must not overflow what is added to it.
+        guard let file = RegistryText(text), file.number("format") == 1, let sequence = file.number("sequence"),
+            sequence < 1 << 62
+        else {
             return nil
         }
         self.sequence = sequence
@@ -151,7 +154,7 @@ extension AppRecord {
         }
         for line in file.lines where line.key == "generation" {
             guard line.fields.count == 7, let order = line.fields[0].decimal, let copies = line.fields[2].decimal,
-                let bank = line.fields[3].decimal, let since = line.fields[5].decimal,
+                let bank = line.fields[3].decimal, order < 1 << 62, let since = line.fields[5].decimal,
                 let state = GenerationRecord.State.allCases.first(where: { $0.name == line.fields[4] })
             else { return nil }
             generations.append(

@@ -31,6 +31,9 @@ public struct AppRequest: Sendable, Equatable {
     public var verbosity = Verbosity.steps
 
     public init(name: ByteString) { self.name = name }
+
+    /// What the helper needs of what the caller has opened.
+    var callersDescriptors: [Int32] { [logDescriptor] + (notifyDescriptor.map { [$0] } ?? []) }
 }
 
 /// How a new connection's listener is chosen.

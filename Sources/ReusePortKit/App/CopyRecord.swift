@@ -69,7 +69,7 @@ extension CopyRecord {
 
     init?(text: ByteString) {
         guard let file = RegistryText(text), file.number("format") == 1, let generation = file.number("generation"),
-            let copy = file.number("copy"), copy < UInt64(Bank.copies),
+            generation < 1 << 62, let copy = file.number("copy"), copy < UInt64(Bank.copies),
             let process = file.fields("process").flatMap(identity),
             let state = State.allCases.first(where: { $0.name == file.fields("state")?.first }),
             let since = file.number("since"), let stop = file.fields("stop"), stop.count == 2,
@@ -85,10 +85,10 @@ extension CopyRecord {
         stopSignal = Int32(signal)
         stopTimeout = Milliseconds(timeout)
         if let text = file.fields("nice")?.first {
-            nice =
-                text.hasPrefix("-")
-                ? text.dropFirst(1).decimal.map { -Int32(truncatingIfNeeded: $0) }
-                : text.decimal.map { Int32(truncatingIfNeeded: $0) }
+            let isNegative = text.hasPrefix("-")
+            if let size = text.dropFirst(isNegative ? 1 : 0).decimal, size <= 20 {
+                nice = isNegative ? -Int32(size) : Int32(size)
+            }
         }
         reason = file.fields("reason")?.first ?? ""
         listeners = []

@@ -9,6 +9,7 @@ struct Enrolment: ~Copyable {
     let generation: GenerationRecord
     var record: CopyRecord
     var channel: ReadinessChannel
+    let exec: ExecChannel
     let log: Log
 }
 
@@ -18,7 +19,7 @@ struct Enrolment: ~Copyable {
 /// their reuseport groups; a program that is attached there already keeps connections from them.
 func enrol(
     _ request: AppRequest, _ plan: Plan, _ sockets: borrowing OwnedArray<Placement>, _ addresses: [SocketAddress],
-    channel: consuming ReadinessChannel
+    channel: consuming ReadinessChannel, exec: consuming ExecChannel
 ) throws(Failure) -> Enrolment {
     let runDirectory: ByteString
     if let given = request.runDirectory { runDirectory = given } else { runDirectory = try defaultRunDirectory() }
@@ -32,11 +33,20 @@ func enrol(
         try ProcessHandle(to: getpid())
     }
     let listeners = try identify(plan, sockets, addresses)
+    let visible = listeners.map { listener -> ListenerIdentity in
+        var identity = listener.identity
+        if let path = listener.publicPath { identity.address = .unix(path) }
+        return identity
+    }
+    try refuseOtherApps(visible, of: request.name, in: runDirectory)
     var log = Log(descriptor: request.logDescriptor, verbosity: request.verbosity, subject: request.name)
+    // The live generation of this label when we came, which others may have replaced when it is our turn.
+    var meant: UInt64?
     while true {
         let lock = try registry.lock(until: deadline)
         var state = AppState.mended(registry)
         state.recover(listeners.map { $0.identity }, ours: listeners.map { $0.identity.cookie }, log: log)
+        if let live = state.app.live, live.label == request.generation { meant = live.order }
         switch try state.choose(request) {
         case .wait(let label):
             try state.store(in: registry)
@@ -48,12 +58,18 @@ func enrol(
             }
             _ = poll(nil, 0, 20)
         case .enter(let order):
+            if let meant, meant != order {
+                throw Failure(
+                    .negative, "join", "generation \(request.generation ?? "")",
+                    "another one has taken over from it meanwhile",
+                    remedy: "start it again if it is to take over in turn")
+            }
             let record = try state.enter(order, process.identity, request, plan, sockets, listeners, log)
             guard let generation = state.app.generation(order) else { throw Failure("find", "generation", .noEntry) }
             log.subject = "\(request.name) \(generation.label)"
             var enrolment = Enrolment(
                 registry: registry, process: process, request: request, generation: generation, record: record,
-                channel: channel, log: log)
+                channel: channel, exec: exec, log: log)
             // Before anything is written: whoever reads of a copy without a helper takes it that it was killed.
             enrolment.record.helper = try startHelper(enrolment, sockets)
             state.replace(enrolment.record)

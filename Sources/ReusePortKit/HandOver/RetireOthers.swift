@@ -23,8 +23,12 @@ extension Handoff {
         let listeners = state.running(old.order).flatMap { $0.listeners.map { $0.identity } }
         // By the selection program what is left in a queue moves to the new generation when its listener closes. Where
         // nothing does that, handshakes under way need the settle time, and what is queued has to be accepted.
-        let moves =
-            if case .twoBanks? = state.app.steering { !listeners.contains { $0.transport == .unix } } else { false }
+        // A listener at an address that the new generation does not have has nobody to move to.
+        let heirs = state.running(order).flatMap { $0.listeners.map { $0.identity } }
+        let haveHeirs = listeners.allSatisfy { old in
+            old.transport != .unix && heirs.contains { $0.transport == old.transport && $0.address == old.address }
+        }
+        let moves = if case .twoBanks? = state.app.steering { haveHeirs } else { false }
         if !moves { _ = poll(nil, 0, Deadline(after: enrolment.request.settle).pollTimeout) }
         let deadline = Deadline(after: moves ? Milliseconds(20) : min(.seconds(5), enrolment.request.stopTimeout))
         try awaitEmpty(listeners, until: deadline)
@@ -70,9 +74,9 @@ extension Handoff {
         let keep = enrolment.request.keepRetired
         let state = AppState.mended(enrolment.registry)
         say("generation \(old.label) is told to stop")
-        let (copies, outcomes) = try end(state.running(old.order), enrolment, sockets) {
-            stopOrder(for: $0, keepsFinishing: keep > 0)
-        }
+        // Also of those that have crashed: their supervisors are about to start them again.
+        let toStop = state.copies(of: old.order).filter { $0.state != .ended || $0.supervisor != nil }
+        let (copies, outcomes) = try end(toStop, enrolment, sockets) { stopOrder(for: $0, keepsFinishing: keep > 0) }
         let isFinishing = outcomes.contains { $0 == .retired }
         try finish(enrolment, old, zip(copies, outcomes).map { ($0, $1) })
         say("generation \(old.label) \(isFinishing ? "has closed its listeners and finishes" : "has gone")")

@@ -48,11 +48,13 @@ extension Handoff {
             "pid \(process.identity.pid) is copy \(request.copy) of \(enrolment.generation.copies), waiting for readiness"
         )
         let listeners = enrolment.record.listeners
+        let deadline = Deadline(after: request.readyTimeout)
         let entry: Entry
         do throws(Failure) {
+            try awaitExec(enrolment, until: deadline)
             try awaitReadiness(
                 request.readiness, channel: enrolment.channel, of: process, listeners: listeners.map { $0.identity },
-                until: Deadline(after: request.readyTimeout),
+                until: deadline,
                 connect: { (index: Int) throws(Failure) in
                     try connectProbe(
                         to: listeners[index], sockets[index].source, enrolment.registry, order, request.balance)
@@ -76,7 +78,12 @@ extension Handoff {
             try awaitOthers(enrolment, process)
             tellSupervisor(enrolment, process.identity.pid)
         }
-        try note(enrolment) { (state: inout AppState, record: inout CopyRecord) in record.helper = nil }
+        do throws(Failure) {
+            try note(enrolment) { (state: inout AppState, record: inout CopyRecord) in record.helper = nil }
+        } catch {
+            // It serves by now. That it could not be written down is no reason to stop it.
+            log.warning(error.message)
+        }
         log.detail("the handoff is over")
     }
 
@@ -145,6 +152,8 @@ extension Handoff {
 
         let result: Entry
         let old = state.app.live
+        // Before anything is switched, for what has been is not undone.
+        try checkPublic(generation.state == .live ? [record] : state.running(order))
         if generation.state == .live {
             record.state = .live
             state.replace(record)
@@ -176,6 +185,21 @@ extension Handoff {
             let maps = try AppMaps(selector: id, slots: slots)
             for (index, listener) in record.listeners.enumerated() where listener.identity.transport != .unix {
                 try maps.place(sockets[index].source, of: listener.identity.name, in: slot)
+            }
+        }
+    }
+
+    /// Refuses to replace what has come to a public name since the start and is no socket.
+    private func checkPublic(_ records: [CopyRecord]) throws(Failure) {
+        for listener in records.flatMap({ $0.listeners }) {
+            guard let path = listener.publicPath else { continue }
+            try step("publish", path) { () throws(Errno) in
+                let folder = try open(directory(of: path), O_RDONLY | O_DIRECTORY)
+                do throws(Errno) {
+                    if !(try status(of: lastComponent(of: path), in: folder).isSocket) { throw .exists }
+                } catch {
+                    if error != .noEntry { throw error }
+                }
             }
         }
     }

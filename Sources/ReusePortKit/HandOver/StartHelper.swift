@@ -48,6 +48,7 @@ private func leave(_ enrolment: borrowing Enrolment, _ sockets: borrowing OwnedA
         enrolment.request.notifyDescriptor ?? 2,
     ]
     enrolment.channel.appendReader(to: &needed)
+    needed.append(enrolment.exec.reader.number)
     for index in 0..<enrolment.record.listeners.count { needed.append(sockets[index].source.number) }
     closeAllAbove2(but: needed)
     // A reader of the log that has gone is no reason to die in the middle of a handoff; nor is a key on the terminal.

@@ -46,10 +46,11 @@ private func refuseStrangeFile(
     let facts = try step("examine", object) { () throws(Errno) in try status(of: file) }
     let folder = try step("examine", "the directory of \(object)") { () throws(Errno) in try status(of: directory) }
     if facts.isDirectory { throw Failure(.system, "open", object, "it is a directory") }
-    // Whoever owns the directory could have linked any file of the file system into it.
-    if facts.isRegular, facts.links > 1, folder.owner != 0, folder.owner != geteuid(), facts.owner != folder.owner {
-        throw Failure(
-            .system, "trust", object, "uid \(folder.owner) owns the directory, and the file has other names elsewhere")
+    // Whoever may write to the directory could have linked any file of the file system into it.
+    let isOurs = (folder.owner == 0 || folder.owner == geteuid()) && folder.mode & 0o022 == 0
+    if facts.isRegular, facts.links > 1, !isOurs, facts.owner != folder.owner || folder.mode & 0o022 != 0 {
+        let who: ByteString = folder.mode & 0o022 == 0 ? "uid \(folder.owner) owns" : "others may write to"
+        throw Failure(.system, "trust", object, "\(who) the directory, and the file has other names elsewhere")
     }
 }
 

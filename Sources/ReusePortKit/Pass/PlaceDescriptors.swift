@@ -59,7 +59,7 @@ private func shutAll() throws(Failure) {
     }
 }
 
-private func placeRemedy(_ errno: Errno, _ target: Int32) -> ByteString? {
-    // dup2(2) has EBADF for a number beyond RLIMIT_NOFILE.
-    errno == .badDescriptor ? "the number is beyond ulimit -n" : descriptorRemedy(errno)
+func placeRemedy(_ errno: Errno, _ target: Int32) -> ByteString? {
+    // dup2(2) has EBADF for a number beyond RLIMIT_NOFILE, fcntl(2) has EINVAL.
+    errno == .badDescriptor || errno == .invalid ? "the number is beyond ulimit -n" : descriptorRemedy(errno)
 }

@@ -1,0 +1,23 @@
+import CLinux
+
+/// Removes names that launchers have made beside a Unix socket's path (`.web.sock.PID`) and could not give it, because
+/// they were killed, and so were their helpers.
+///
+/// Only a socket that nobody listens on, of a process that has gone: one that has not come to listen yet is alive.
+func clearAbandoned(beside path: ByteString) {
+    let place = directory(of: path)
+    guard let folder = try? open(place, O_RDONLY | O_DIRECTORY) else { return }
+    let prefix: ByteString = ".\(lastComponent(of: path))."
+    for name in entryNames(of: folder) where name.hasPrefix(prefix) {
+        guard let pid = name.dropFirst(prefix.count).decimal, pid > 0, pid <= UInt64(Int32.max),
+            kill(Int32(pid), 0) == -1, Errno.current == .noProcess,
+            let facts = try? status(of: name, in: folder), facts.isSocket,
+            facts.owner == geteuid() || geteuid() == 0,
+            let probe = try? socket(
+                family: AF_UNIX, type: Int32(SOCK_STREAM.rawValue), flags: Int32(SOCK_NONBLOCK.rawValue)),
+            reason({ () throws(Errno) in try connect(probe, to: .unix("\(place)/\(name)")) }) == .connectionRefused
+        else { continue }
+        // Not ours to remove after all, or gone already: it was in nobody's way.
+        _ = reason { () throws(Errno) in try unlink(name, in: folder) }
+    }
+}
