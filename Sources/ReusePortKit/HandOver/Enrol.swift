@@ -161,6 +161,7 @@ extension AppState {
         for socket in plan.sockets {
             if let path = socket.address.path { try refuseForeignPath(path, socket, ours: ours) }
         }
+        try checkNames(listeners)
         for (index, socket) in plan.sockets.enumerated() { try listenIfWanted(sockets[index].source, socket) }
         try steer(request, sockets, listeners.map { $0.identity }, log)
         let record = CopyRecord(
@@ -169,6 +170,26 @@ extension AppState {
             stopSignal: request.stopSignal, stopTimeout: request.stopTimeout, nice: request.retiredNice)
         replace(record)
         return record
+    }
+
+    /// Slots and places are found by the socket's name: under another one, the running copies would not be found, and
+    /// clients be directed to this one before it is ready.
+    private func checkNames(_ listeners: [CopyRecord.Listener]) throws(Failure) {
+        for copy in copies where copy.state != .ended && copy.state != .retired {
+            for known in copy.listeners where known.identity.transport != .unix {
+                guard
+                    let ours = listeners.first(where: {
+                        $0.identity.transport == known.identity.transport
+                            && $0.identity.address == known.identity.address
+                            && $0.identity.name != known.identity.name
+                    })
+                else { continue }
+                throw Failure(
+                    .usage, "hand over", "socket \(ours.identity.name)",
+                    "pid \(copy.process.pid) has the same address under the name \(known.identity.name)",
+                    remedy: "keep the name, or stop the running generation first")
+            }
+        }
     }
 
     /// Makes sure that the groups of these listeners are steered.

@@ -211,12 +211,16 @@ extension Handoff {
                 guard let path = listener.publicPath, let temporary = listener.identity.address.path else { continue }
                 try step("rename", "\(temporary) to \(path)") { () throws(Errno) in
                     let folder = try open(directory(of: path), O_RDONLY | O_DIRECTORY)
-                    // After a crash in between it has its name already.
-                    if let reason = reason({ () throws(Errno) in
-                        try rename(lastComponent(of: temporary), to: lastComponent(of: path), in: folder)
-                    }), reason != .noEntry {
-                        throw reason
+                    let file = try listeningUnixSockets().first { $0.cookie == listener.identity.cookie }?.file
+                    // The directory, or what is in it, may not be what it was when the socket was bound.
+                    func isOurs(_ name: ByteString) throws(Errno) -> Bool {
+                        let facts = try status(of: lastComponent(of: name), in: folder)
+                        return facts.isSocket && UnixSocketFile(device: facts.device, inode: facts.inode) == file
                     }
+                    // After a crash in between it has its name already.
+                    if let isThere = try? isOurs(path), isThere { return }
+                    guard try isOurs(temporary) else { throw .exists }
+                    try rename(lastComponent(of: temporary), to: lastComponent(of: path), in: folder)
                 }
             }
         }

@@ -51,6 +51,8 @@ private func leave(_ enrolment: borrowing Enrolment, _ sockets: borrowing OwnedA
     needed.append(enrolment.exec.reader.number)
     for index in 0..<enrolment.record.listeners.count { needed.append(sockets[index].source.number) }
     closeAllAbove2(but: needed)
+    // A command that tells of readiness, and systemctl, have no use for what the caller has opened.
+    for number in needed where number > 2 { _ = clinux_fcntl(number, F_SETFD, Int(FD_CLOEXEC)) }
     // A reader of the log that has gone is no reason to die in the middle of a handoff; nor is a key on the terminal.
     for signal in [SIGPIPE, SIGINT, SIGQUIT, SIGHUP, SIGTSTP] { clinux_ignore_signal(signal) }
     _ = chdir("/")

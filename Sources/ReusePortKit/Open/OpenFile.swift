@@ -20,6 +20,11 @@ func openFile(_ plan: FilePlan, leftovers: inout Leftovers) throws(Failure) -> D
         leftovers.append(Leftover(directory: directory, name: place.name, file: file))
         return made
     }
+    if let facts = try? status(of: place.name, in: place.directory), facts.isFIFO, facts.owner != 0,
+        facts.owner != geteuid()
+    {
+        throw Failure(.system, "trust", object, "it is a pipe of uid \(facts.owner), at which we might wait for ever")
+    }
     let file = try step("open", object, remedy: { fileRemedy($0, request) }) { () throws(Errno) in
         try open(place.name, in: place.directory, flags)
     }
