@@ -4,7 +4,6 @@ import Testing
 @testable import ReusePortKit
 
 @Suite(.serialized) struct InheritedSocketsTests {
-    /// Runs `body` in a child process that has `count` descriptors from 3 on; answers its exit code.
     @Test func ownedArrayRemoves() {
         var array = OwnedArray<Descriptor>()
         for number: Int32 in 1000..<1005 { array.append(Descriptor(owning: number)) }

@@ -27,6 +27,9 @@ func awaitGeneration(_ request: VerbRequest, _ directory: ByteString) throws(Fai
                 case .starting: break
                 }
             }
+            if let order, state.app.generation(order) == nil {
+                throw Failure(.negative, "wait for", "app \(app)", "its generation was removed from the registry")
+            }
             if order == nil && hasEnded { throw gone(request, state) }
             if !hasEnded { hasEnded = isGone(request) }
             // A process may end, and nothing be written any more: so not for ever at once.
