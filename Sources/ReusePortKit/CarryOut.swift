@@ -4,7 +4,7 @@ import CLinux
 ///
 /// A failure at any step leaves nothing behind: what was bound or opened closes with this process, and names that were
 /// made in the file system are removed, even if the rights to do so have been given up meanwhile.
-public func carryOut(_ plan: Plan) -> Failure {
+func carryOut(_ plan: Plan) -> Failure {
     var leftovers = Leftovers()
     do throws(Failure) {
         try openStandardDescriptors()

@@ -1,14 +1,14 @@
 /// What the registry says of an app.
-public struct AppRecord: Sendable, Equatable {
+struct AppRecord: Sendable, Equatable {
     /// How its connections are directed.
-    public enum Steering: Sendable, Equatable {
+    enum Steering: Sendable, Equatable {
         /// Level 1, with the ids of the selector and of each socket's slots.
         case twoBanks(selector: UInt32, slots: [SocketSlots])
         /// Level 2, with the cookies of each socket's listeners in the order of their reuseport group.
         case index([SocketOrder])
         case off
 
-        public var name: ByteString {
+        var name: ByteString {
             switch self {
             case .twoBanks: "ebpf"
             case .index: "cbpf"
@@ -17,25 +17,25 @@ public struct AppRecord: Sendable, Equatable {
         }
     }
 
-    public struct SocketSlots: Sendable, Equatable {
-        public var name: ByteString
-        public var map: UInt32
+    struct SocketSlots: Sendable, Equatable {
+        var name: ByteString
+        var map: UInt32
     }
 
-    public struct SocketOrder: Sendable, Equatable {
-        public var name: ByteString
-        public var cookies: [UInt64]
+    struct SocketOrder: Sendable, Equatable {
+        var name: ByteString
+        var cookies: [UInt64]
     }
 
-    public var steering: Steering?
+    var steering: Steering?
     /// The number that the youngest generation got.
-    public var sequence: UInt64 = 0
-    public var generations: [GenerationRecord] = []
+    var sequence: UInt64 = 0
+    var generations: [GenerationRecord] = []
 
-    public init() {}
+    init() {}
 
-    public var live: GenerationRecord? { generations.first { $0.state == .live } }
-    public var starting: GenerationRecord? { generations.first { $0.state == .starting } }
+    var live: GenerationRecord? { generations.first { $0.state == .live } }
+    var starting: GenerationRecord? { generations.first { $0.state == .starting } }
 
     func generation(_ order: UInt64) -> GenerationRecord? { generations.first { $0.order == order } }
 
@@ -47,8 +47,8 @@ public struct AppRecord: Sendable, Equatable {
 }
 
 /// What the registry says of a generation.
-public struct GenerationRecord: Sendable, Equatable {
-    public enum State: UInt8, Sendable, CaseIterable {
+struct GenerationRecord: Sendable, Equatable {
+    enum State: UInt8, Sendable, CaseIterable {
         /// Its copies are started, and get no connections yet.
         case starting
         /// It gets the connections.
@@ -62,7 +62,7 @@ public struct GenerationRecord: Sendable, Equatable {
         /// All its copies have gone.
         case ended
 
-        public var name: ByteString {
+        var name: ByteString {
             switch self {
             case .starting: "starting"
             case .live: "live"
@@ -75,17 +75,17 @@ public struct GenerationRecord: Sendable, Equatable {
     }
 
     /// Unique in the app: labels are used again, numbers are not.
-    public var order: UInt64
-    public var label: ByteString
-    public var copies: Int
-    public var bank: Bank
-    public var state: State
+    var order: UInt64
+    var label: ByteString
+    var copies: Int
+    var bank: Bank
+    var state: State
     /// Seconds since 1970 of the last change of state.
-    public var since: UInt64
+    var since: UInt64
     /// Why it failed or ended.
-    public var reason: ByteString
+    var reason: ByteString
 
-    public init(
+    init(
         order: UInt64, label: ByteString, copies: Int, bank: Bank, state: State, since: UInt64, reason: ByteString = ""
     ) {
         self.order = order

@@ -1,46 +1,46 @@
 /// What is asked for with `--app`: which generation this copy belongs to, and how it takes over.
-public struct AppRequest: Sendable, Equatable {
-    public var name: ByteString
+struct AppRequest: Sendable, Equatable {
+    var name: ByteString
     /// Nil: the next number.
-    public var generation: ByteString?
+    var generation: ByteString?
     /// How many copies make the generation complete: 1…255.
-    public var copies = 1
+    var copies = 1
     /// Which of them this is: 0…copies-1.
-    public var copy = 0
-    public var steering = SteeringChoice.automatic
-    public var balance = Balance.random
-    public var readiness = Readiness.accept
-    public var readyTimeout = Milliseconds.seconds(60)
+    var copy = 0
+    var steering = SteeringChoice.automatic
+    var balance = Balance.random
+    var readiness = Readiness.accept
+    var readyTimeout = Milliseconds.seconds(60)
     /// How long connections that were under way at the cutover may still arrive at the old listeners, where the kernel
     /// cannot move them.
-    public var settle = Milliseconds(200)
-    public var stopSignal: Int32 = 15
+    var settle = Milliseconds(200)
+    var stopSignal: Int32 = 15
     /// From the stop signal until KILL, for a copy that has not closed its listeners.
-    public var stopTimeout = Milliseconds.seconds(30)
+    var stopTimeout = Milliseconds.seconds(30)
     /// How many retired generations may finish what they are at.
-    public var keepRetired = 3
-    public var retiredNice: Int32?
+    var keepRetired = 3
+    var retiredNice: Int32?
     /// How long another handoff of the same app may take before this one gives up.
-    public var lockTimeout = Milliseconds.seconds(60)
+    var lockTimeout = Milliseconds.seconds(60)
     /// Nil: the usual place.
-    public var runDirectory: ByteString?
+    var runDirectory: ByteString?
     /// Written to when the handoff is complete: a newline, as s6 has it.
-    public var notifyDescriptor: Int32?
+    var notifyDescriptor: Int32?
     /// Where the helper's lines go.
-    public var logDescriptor: Int32 = 2
-    public var verbosity = Verbosity.steps
+    var logDescriptor: Int32 = 2
+    var verbosity = Verbosity.steps
 
-    public init(name: ByteString) { self.name = name }
+    init(name: ByteString) { self.name = name }
 
     /// What the helper needs of what the caller has opened.
     var callersDescriptors: [Int32] { [logDescriptor] + (notifyDescriptor.map { [$0] } ?? []) }
 }
 
 /// How a new connection's listener is chosen.
-public enum SteeringChoice: UInt8, Sendable, CaseIterable {
+enum SteeringChoice: UInt8, Sendable, CaseIterable {
     case automatic, ebpf, cbpf, off
 
-    public var name: ByteString {
+    var name: ByteString {
         switch self {
         case .automatic: "auto"
         case .ebpf: "ebpf"
@@ -51,7 +51,7 @@ public enum SteeringChoice: UInt8, Sendable, CaseIterable {
 }
 
 /// How it is known that a copy can serve.
-public enum Readiness: Sendable, Equatable {
+enum Readiness: Sendable, Equatable {
     /// A connection is taken from the accept queue of every listener.
     case accept
     /// A request over the socket of this name is answered with 2xx or 3xx.
@@ -67,23 +67,23 @@ public enum Readiness: Sendable, Equatable {
 }
 
 /// How much the helper says.
-public enum Verbosity: UInt8, Sendable, Comparable {
+enum Verbosity: UInt8, Sendable, Comparable {
     case quiet, steps, everything
 
-    public static func < (one: Verbosity, other: Verbosity) -> Bool { one.rawValue < other.rawValue }
+    static func < (one: Verbosity, other: Verbosity) -> Bool { one.rawValue < other.rawValue }
 }
 
 /// A listener of a copy, as the kernel knows it.
-public struct ListenerIdentity: Hashable, Sendable {
+struct ListenerIdentity: Hashable, Sendable {
     /// The socket's name in the app.
-    public var name: ByteString
-    public var transport: Transport
+    var name: ByteString
+    var transport: Transport
     /// Where it is bound; of a Unix socket the path to which it was bound first.
-    public var address: SocketAddress
-    public var isDualStack: Bool
-    public var cookie: UInt64
+    var address: SocketAddress
+    var isDualStack: Bool
+    var cookie: UInt64
 
-    public init(
+    init(
         name: ByteString, transport: Transport, address: SocketAddress, isDualStack: Bool, cookie: UInt64
     ) {
         self.name = name

@@ -1,9 +1,9 @@
 /// What the registry says of a copy: one process of a generation.
-public struct CopyRecord: Sendable, Equatable {
-    public enum State: UInt8, Sendable, CaseIterable {
+struct CopyRecord: Sendable, Equatable {
+    enum State: UInt8, Sendable, CaseIterable {
         case starting, ready, live, stopping, retired, ended
 
-        public var name: ByteString {
+        var name: ByteString {
             switch self {
             case .starting: "starting"
             case .ready: "ready"
@@ -16,26 +16,26 @@ public struct CopyRecord: Sendable, Equatable {
     }
 
     /// A listener, and for a Unix socket the path under which clients are to find it.
-    public struct Listener: Sendable, Equatable {
-        public var identity: ListenerIdentity
-        public var publicPath: ByteString?
+    struct Listener: Sendable, Equatable {
+        var identity: ListenerIdentity
+        var publicPath: ByteString?
     }
 
-    public var generation: UInt64
-    public var copy: Int
-    public var process: ProcessIdentity
+    var generation: UInt64
+    var copy: Int
+    var process: ProcessIdentity
     /// The helper that waits for its readiness, while there is one.
-    public var helper: ProcessIdentity?
-    public var state: State
+    var helper: ProcessIdentity?
+    var state: State
     /// Seconds since 1970 of its start.
-    public var since: UInt64
-    public var listeners: [Listener]
-    public var supervisor: Supervisor?
-    public var stopSignal: Int32
-    public var stopTimeout: Milliseconds
-    public var nice: Int32?
+    var since: UInt64
+    var listeners: [Listener]
+    var supervisor: Supervisor?
+    var stopSignal: Int32
+    var stopTimeout: Milliseconds
+    var nice: Int32?
     /// Why it ended.
-    public var reason: ByteString = ""
+    var reason: ByteString = ""
 
     /// The name of its file.
     var fileName: ByteString { "\(generation)-\(copy)" }

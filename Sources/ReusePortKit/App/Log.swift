@@ -1,26 +1,26 @@
 import CLinux
 
 /// The helper's lines: one per step, to standard error or to `--log-fd`.
-public struct Log: Sendable {
-    public var descriptor: Int32
-    public var verbosity: Verbosity
+struct Log: Sendable {
+    var descriptor: Int32
+    var verbosity: Verbosity
     /// `web 7`: app and generation.
-    public var subject: ByteString
+    var subject: ByteString
 
-    public init(descriptor: Int32, verbosity: Verbosity, subject: ByteString) {
+    init(descriptor: Int32, verbosity: Verbosity, subject: ByteString) {
         self.descriptor = descriptor
         self.verbosity = verbosity
         self.subject = subject
     }
 
     /// A step of the handoff.
-    public func step(_ text: ByteString) { if verbosity >= .steps { write("info", text) } }
+    func step(_ text: ByteString) { if verbosity >= .steps { write("info", text) } }
 
     /// A change of state that only somebody who looks for a fault wants to see.
-    public func detail(_ text: ByteString) { if verbosity >= .everything { write("debug", text) } }
+    func detail(_ text: ByteString) { if verbosity >= .everything { write("debug", text) } }
 
     /// What the user must know, whatever was asked for.
-    public func warning(_ text: ByteString) { write("warning", text) }
+    func warning(_ text: ByteString) { write("warning", text) }
 
     private func write(_ level: ByteString, _ text: ByteString) {
         let line: ByteString = "reuseport-exec: \(level): \(subject): \(text.printable)\n"

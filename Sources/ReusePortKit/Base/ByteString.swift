@@ -5,11 +5,16 @@ import CLinux
 /// Arguments and environments are bytes to the kernel, and pass through us whatever their encoding; `String` would
 /// mend what is not UTF-8. Literals and interpolations read like those of `String`.
 public struct ByteString: Hashable, Sendable {
+    /// The bytes, in order.
     public var bytes: [UInt8]
 
+    /// None.
     public init() { bytes = [] }
+    /// These bytes.
     public init(_ bytes: [UInt8]) { self.bytes = bytes }
+    /// These bytes.
     public init(_ bytes: ArraySlice<UInt8>) { self.bytes = Array(bytes) }
+    /// The UTF-8 of a string.
     public init(_ string: String) { bytes = Array(string.utf8) }
 
     /// Copies a C string, without its final zero byte.
@@ -38,13 +43,18 @@ public struct ByteString: Hashable, Sendable {
         bytes = digits.reversed()
     }
 
+    /// How many bytes there are.
     public var count: Int { bytes.count }
+    /// Whether there are none.
     public var isEmpty: Bool { bytes.isEmpty }
 
+    /// Adds other bytes behind these.
     @inline(never)
     public mutating func append(_ other: ByteString) { bytes.append(contentsOf: other.bytes) }
+    /// Adds one byte.
     public mutating func append(_ byte: UInt8) { bytes.append(byte) }
 
+    /// Adds a number in decimal.
     public mutating func append<Number: FixedWidthInteger>(decimal number: Number) {
         var digits: [UInt8] = []
         var rest = number.magnitude
@@ -84,12 +94,16 @@ extension ByteString {
         return nil
     }
 
+    /// The place of the last `byte`.
     public func lastIndex(of byte: UInt8) -> Int? { bytes.lastIndex(of: byte) }
 
+    /// Whether `byte` is among them.
     public func contains(_ byte: UInt8) -> Bool { firstIndex(of: byte) != nil }
 
+    /// Whether they begin with `prefix`.
     public func hasPrefix(_ prefix: ByteString) -> Bool { hasBytes(prefix, at: 0) }
 
+    /// Whether they end with `suffix`.
     public func hasSuffix(_ suffix: ByteString) -> Bool {
         suffix.count <= count && hasBytes(suffix, at: count - suffix.count)
     }
@@ -106,10 +120,13 @@ extension ByteString {
         return true
     }
 
+    /// The first bytes, at most `length`.
     @inline(never)
     public func prefix(_ length: Int) -> ByteString { ByteString(bytes.prefix(length)) }
+    /// All but the first `length` bytes.
     @inline(never)
     public func dropFirst(_ length: Int) -> ByteString { ByteString(bytes.dropFirst(length)) }
+    /// The bytes in a range, which must be within these.
     @inline(never)
     public subscript(range: Range<Int>) -> ByteString { ByteString(bytes[range]) }
 
@@ -183,29 +200,36 @@ func joined(_ parts: [ByteString], by separator: ByteString) -> ByteString {
 // MARK: - Literals
 
 extension ByteString: ExpressibleByStringInterpolation {
+    /// The UTF-8 of a literal.
     @inline(never)
     public init(stringLiteral literal: StaticString) {
         bytes = literal.withUTF8Buffer { Array($0) }
     }
 
+    /// A literal with what is filled in.
     public init(stringInterpolation interpolation: Interpolation) { bytes = interpolation.result.bytes }
 
+    /// What is collected while a literal is filled in.
     public struct Interpolation: StringInterpolationProtocol {
         var result = ByteString()
 
+        /// Room for the literal and for some bytes of each value.
         @inline(never)
         public init(literalCapacity: Int, interpolationCount: Int) {
             result.bytes.reserveCapacity(literalCapacity + 16 * interpolationCount)
         }
 
+        /// Adds a part of the literal.
         @inline(never)
         public mutating func appendLiteral(_ literal: StaticString) {
             literal.withUTF8Buffer { result.bytes.append(contentsOf: $0) }
         }
 
+        /// Adds bytes as they are.
         @inline(never)
         public mutating func appendInterpolation(_ value: ByteString) { result.append(value) }
 
+        /// Adds a number in decimal.
         public mutating func appendInterpolation<Number: FixedWidthInteger>(_ value: Number) {
             result.append(decimal: value)
         }

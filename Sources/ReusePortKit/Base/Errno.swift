@@ -2,36 +2,38 @@ import CLinux
 
 /// The reason a system call gave for failing: the lower of the two error layers.
 public struct Errno: Error, Equatable, Sendable {
+    /// The number, as errno(3) has it.
     public let rawValue: Int32
 
+    /// The reason with this number.
     public init(rawValue: Int32) { self.rawValue = rawValue }
 
     /// What the call that has just failed left behind.
     static var current: Errno { Errno(rawValue: clinux_errno()) }
 
-    public static let accessDenied = Errno(rawValue: EACCES)
-    public static let addressInUse = Errno(rawValue: EADDRINUSE)
-    public static let addressNotAvailable = Errno(rawValue: EADDRNOTAVAIL)
-    public static let again = Errno(rawValue: EAGAIN)
-    public static let argumentListTooLong = Errno(rawValue: E2BIG)
-    public static let connectionRefused = Errno(rawValue: ECONNREFUSED)
-    public static let exists = Errno(rawValue: EEXIST)
-    public static let interrupted = Errno(rawValue: EINTR)
-    public static let invalid = Errno(rawValue: EINVAL)
-    public static let isDirectory = Errno(rawValue: EISDIR)
-    public static let loop = Errno(rawValue: ELOOP)
-    public static let noEntry = Errno(rawValue: ENOENT)
-    public static let noExec = Errno(rawValue: ENOEXEC)
-    public static let noProcess = Errno(rawValue: ESRCH)
-    public static let noSystemCall = Errno(rawValue: ENOSYS)
-    public static let notDirectory = Errno(rawValue: ENOTDIR)
-    public static let notPermitted = Errno(rawValue: EPERM)
-    public static let processLimit = Errno(rawValue: EMFILE)
-    public static let systemLimit = Errno(rawValue: ENFILE)
-    public static let familyNotSupported = Errno(rawValue: EAFNOSUPPORT)
-    public static let badDescriptor = Errno(rawValue: EBADF)
-    public static let busy = Errno(rawValue: EBUSY)
-    public static let timedOut = Errno(rawValue: ETIMEDOUT)
+    static let accessDenied = Errno(rawValue: EACCES)
+    static let addressInUse = Errno(rawValue: EADDRINUSE)
+    static let addressNotAvailable = Errno(rawValue: EADDRNOTAVAIL)
+    static let again = Errno(rawValue: EAGAIN)
+    static let argumentListTooLong = Errno(rawValue: E2BIG)
+    static let connectionRefused = Errno(rawValue: ECONNREFUSED)
+    static let exists = Errno(rawValue: EEXIST)
+    static let interrupted = Errno(rawValue: EINTR)
+    static let invalid = Errno(rawValue: EINVAL)
+    static let isDirectory = Errno(rawValue: EISDIR)
+    static let loop = Errno(rawValue: ELOOP)
+    static let noEntry = Errno(rawValue: ENOENT)
+    static let noExec = Errno(rawValue: ENOEXEC)
+    static let noProcess = Errno(rawValue: ESRCH)
+    static let noSystemCall = Errno(rawValue: ENOSYS)
+    static let notDirectory = Errno(rawValue: ENOTDIR)
+    static let notPermitted = Errno(rawValue: EPERM)
+    static let processLimit = Errno(rawValue: EMFILE)
+    static let systemLimit = Errno(rawValue: ENFILE)
+    static let familyNotSupported = Errno(rawValue: EAFNOSUPPORT)
+    static let badDescriptor = Errno(rawValue: EBADF)
+    static let busy = Errno(rawValue: EBUSY)
+    static let timedOut = Errno(rawValue: ETIMEDOUT)
 
     /// The C library's words for it, in lower case, as strerror(3) has them.
     public var description: ByteString {

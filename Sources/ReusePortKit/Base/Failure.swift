@@ -16,15 +16,18 @@ public struct Failure: Error, Sendable {
         case notFound = 127
     }
 
+    /// What the program exits with.
     public var code: Code
     /// The step that failed, as a verb: `bind`.
     public var step: ByteString
     /// What it failed on: `socket http to 0.0.0.0:80`.
     public var object: ByteString
+    /// Why it failed.
     public var reason: ByteString
     /// What the user can do about it.
     public var remedy: ByteString?
 
+    /// A step that failed, on what, and why.
     @inline(never)
     public init(
         _ code: Code, _ step: ByteString, _ object: ByteString, _ reason: ByteString, remedy: ByteString? = nil
@@ -36,6 +39,7 @@ public struct Failure: Error, Sendable {
         self.remedy = remedy
     }
 
+    /// A step that failed, on what, and why.
     @inline(never)
     public init(_ step: ByteString, _ object: ByteString, _ errno: Errno, remedy: ByteString? = nil) {
         self.init(.system, step, object, errno.description, remedy: remedy)

@@ -1,8 +1,10 @@
 /// A growing array of values that have one owner each; `Array` holds copyable ones only.
 public struct OwnedArray<Element: ~Copyable>: ~Copyable {
     private var storage: UnsafeMutableBufferPointer<Element>
+    /// How many there are.
     public private(set) var count = 0
 
+    /// An empty one.
     public init() { storage = .allocate(capacity: 0) }
 
     deinit {
@@ -10,6 +12,7 @@ public struct OwnedArray<Element: ~Copyable>: ~Copyable {
         storage.deallocate()
     }
 
+    /// Adds one behind the others.
     public mutating func append(_ element: consuming Element) {
         if count == storage.count {
             let grown = UnsafeMutableBufferPointer<Element>.allocate(capacity: max(4, count * 2))
@@ -38,6 +41,7 @@ public struct OwnedArray<Element: ~Copyable>: ~Copyable {
         return storage.moveElement(from: count)
     }
 
+    /// Looks at one, or changes it, where it is.
     public subscript(index: Int) -> Element {
         _read {
             precondition(index >= 0 && index < count)

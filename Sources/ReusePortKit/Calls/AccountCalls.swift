@@ -1,12 +1,12 @@
 import CLinux
 
 /// An entry of the user database.
-public struct Account: Sendable, Equatable {
-    public var name: ByteString
-    public var user: UInt32
-    public var group: UInt32
-    public var home: ByteString
-    public var shell: ByteString
+struct Account: Sendable, Equatable {
+    var name: ByteString
+    var user: UInt32
+    var group: UInt32
+    var home: ByteString
+    var shell: ByteString
 }
 
 /// Calls a lookup of the name service with buffers that grow until its answer fits.

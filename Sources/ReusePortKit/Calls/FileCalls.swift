@@ -34,7 +34,7 @@ func readAll(_ file: borrowing Descriptor, atMost limit: Int) throws(Errno) -> B
 }
 
 /// What fstat(2) tells of a file.
-public struct FileStatus: Sendable {
+struct FileStatus: Sendable {
     var device: UInt64
     var inode: UInt64
     var rawMode: UInt32

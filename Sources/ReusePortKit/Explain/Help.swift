@@ -1,5 +1,5 @@
 /// The text of `--help`, or of one of its topics: each fits a screen of 24 lines and 80 columns.
-public func help(_ topic: Option.Topic?) -> ByteString {
+func help(_ topic: Option.Topic?) -> ByteString {
     switch topic {
     case nil: overview
     case .sockets: options(of: .sockets) + socketHelp

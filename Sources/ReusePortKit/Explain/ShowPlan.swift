@@ -1,5 +1,5 @@
 /// The text of `--dry-run`: what would be done, step by step.
-public func show(_ plan: Plan) -> ByteString {
+func show(_ plan: Plan) -> ByteString {
     var text = ByteString()
     func line(_ verb: ByteString, _ what: ByteString) {
         var head = verb
@@ -132,7 +132,7 @@ private func quoted(_ word: ByteString) -> ByteString {
 }
 
 /// The text of `--dry-run --json`: one object, with null for what is left as the caller has it.
-public func showAsJSON(_ plan: Plan) -> ByteString {
+func showAsJSON(_ plan: Plan) -> ByteString {
     func number<Number: FixedWidthInteger>(_ value: Number?) -> ByteString {
         value.map { ByteString(decimal: $0) } ?? "null"
     }

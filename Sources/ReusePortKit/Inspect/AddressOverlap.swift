@@ -1,15 +1,15 @@
 /// What a socket asks for with bind(2): it decides which other sockets are in its way.
-public struct BindAttempt: Hashable, Sendable {
-    public let internetProtocol: InternetProtocol
-    public let address: SocketAddress
+struct BindAttempt: Hashable, Sendable {
+    let internetProtocol: InternetProtocol
+    let address: SocketAddress
     /// IPV6_V6ONLY; of no meaning for IPv4.
-    public let isIPv6Only: Bool
+    let isIPv6Only: Bool
     /// The interface it is bound to, 0 for none.
-    public let interface: UInt32
+    let interface: UInt32
     /// The owner of the socket: the effective uid of who creates it.
-    public let uid: UInt32
+    let uid: UInt32
 
-    public init(
+    init(
         _ internetProtocol: InternetProtocol, _ address: SocketAddress, isIPv6Only: Bool, interface: UInt32 = 0,
         uid: UInt32
     ) {

@@ -1,11 +1,11 @@
 import CLinux
 
 /// Why something failed, and what to do about it; both as parts of one line.
-public struct Explanation: Hashable, Sendable {
-    public let reason: ByteString
-    public let remedy: ByteString?
+struct Explanation: Hashable, Sendable {
+    let reason: ByteString
+    let remedy: ByteString?
 
-    public init(_ reason: ByteString, remedy: ByteString? = nil) {
+    init(_ reason: ByteString, remedy: ByteString? = nil) {
         self.reason = reason
         self.remedy = remedy
     }
@@ -17,7 +17,7 @@ public struct Explanation: Hashable, Sendable {
 /// kernel, the option is seen by borrowing the holder's socket for a moment where that is allowed (root, or a process
 /// of our own), and inferred otherwise: what has our owner and is in the way does not share. It takes some
 /// milliseconds, and is to be called after a failure only.
-public func explainAddressInUse(
+func explainAddressInUse(
     _ attempt: BindAttempt, in proc: ProcFileSystem = ProcFileSystem()
 ) -> Explanation {
     let plain = Errno.addressInUse.description

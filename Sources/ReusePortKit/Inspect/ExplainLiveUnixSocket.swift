@@ -4,7 +4,7 @@ import CLinux
 ///
 /// SO_PEERCRED tells who called listen(2). That process may have gone and left the socket to others, or its number may
 /// be another's by now: then those that hold a listener of that name are looked for.
-public func explainLiveUnixSocket(
+func explainLiveUnixSocket(
     _ connected: borrowing Descriptor, in proc: ProcFileSystem = ProcFileSystem()
 ) -> Explanation {
     let remedy: ByteString = "stop it first"

@@ -16,7 +16,7 @@ import CLinux
 /// program selects, only as long as none has left: the group moves its last member to the place of the one that
 /// leaves, while this order keeps the others as they were. Members 0 1 2 3 4 5, 1 closed, 6 added: the group is
 /// 0 5 2 3 4 6, the dump still says 0 2 3 4 5 6. (Tried on Linux 6.18, TCP and UDP, specific and wildcard addresses.)
-public func internetSockets(
+func internetSockets(
     _ internetProtocol: InternetProtocol, family: Int32? = nil, states: SocketStates, localPort: UInt16? = nil
 ) throws(Errno) -> [SocketRecord] {
     let diagnostics = try DiagnosticSocket()
@@ -40,17 +40,17 @@ public func internetSockets(
 
 /// Turns the kernel's order of records of one address and port into the order in which they came; see
 /// `internetSockets`.
-public func oldestFirst(_ records: [SocketRecord]) -> [SocketRecord] {
+func oldestFirst(_ records: [SocketRecord]) -> [SocketRecord] {
     records.filter { $0.family == AF_INET }.reversed() + records.filter { $0.family != AF_INET }
 }
 
 /// Established TCP connections to a local port, those included that are not accepted yet (inode 0).
-public func establishedConnections(toLocalPort port: UInt16) throws(Errno) -> [SocketRecord] {
+func establishedConnections(toLocalPort port: UInt16) throws(Errno) -> [SocketRecord] {
     try internetSockets(.tcp, states: .established, localPort: port)
 }
 
 /// How many of these connections the process has accepted and still holds. EACCES if we may not see its descriptors.
-public func count(
+func count(
     _ connections: [SocketRecord], heldBy process: ProcessIdentity, in proc: ProcFileSystem = ProcFileSystem()
 ) throws(Errno) -> Int {
     let inodes = try socketInodes(of: process, in: proc)

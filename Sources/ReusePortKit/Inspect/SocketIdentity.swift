@@ -1,7 +1,7 @@
 import CLinux
 
 /// SO_COOKIE: a number that is this socket's alone until the next boot.
-public func socketCookie(of socket: borrowing Descriptor) throws(Errno) -> UInt64 {
+func socketCookie(of socket: borrowing Descriptor) throws(Errno) -> UInt64 {
     var cookie: UInt64 = 0
     var size = socklen_t(MemoryLayout<UInt64>.size)
     try checked(getsockopt(socket.number, SOL_SOCKET, CLINUX_SO_COOKIE, &cookie, &size))
@@ -9,4 +9,4 @@ public func socketCookie(of socket: borrowing Descriptor) throws(Errno) -> UInt6
 }
 
 /// fstat(2): the number in `socket:[N]`.
-public func socketInode(of socket: borrowing Descriptor) throws(Errno) -> UInt64 { try status(of: socket).inode }
+func socketInode(of socket: borrowing Descriptor) throws(Errno) -> UInt64 { try status(of: socket).inode }

@@ -1,32 +1,32 @@
 import CLinux
 
 /// What kind of Internet socket.
-public enum InternetProtocol: UInt8, Sendable {
+enum InternetProtocol: UInt8, Sendable {
     case tcp = 6
     case udp = 17
 }
 
 /// A socket's state, as the kernel numbers them (enum in net/tcp_states.h).
-public struct SocketState: RawRepresentable, Hashable, Sendable {
-    public let rawValue: UInt8
-    public init(rawValue: UInt8) { self.rawValue = rawValue }
+struct SocketState: RawRepresentable, Hashable, Sendable {
+    let rawValue: UInt8
+    init(rawValue: UInt8) { self.rawValue = rawValue }
 
     /// Also an UDP socket that is connected.
-    public static let established = SocketState(rawValue: 1)
-    public static let synSent = SocketState(rawValue: 2)
-    public static let synReceived = SocketState(rawValue: 3)
-    public static let finWait1 = SocketState(rawValue: 4)
-    public static let finWait2 = SocketState(rawValue: 5)
-    public static let timeWait = SocketState(rawValue: 6)
+    static let established = SocketState(rawValue: 1)
+    static let synSent = SocketState(rawValue: 2)
+    static let synReceived = SocketState(rawValue: 3)
+    static let finWait1 = SocketState(rawValue: 4)
+    static let finWait2 = SocketState(rawValue: 5)
+    static let timeWait = SocketState(rawValue: 6)
     /// A TCP socket that is bound and neither listening nor connected; a UDP socket that is not connected.
-    public static let bound = SocketState(rawValue: 7)
-    public static let closeWait = SocketState(rawValue: 8)
-    public static let lastAck = SocketState(rawValue: 9)
-    public static let listening = SocketState(rawValue: 10)
-    public static let closing = SocketState(rawValue: 11)
+    static let bound = SocketState(rawValue: 7)
+    static let closeWait = SocketState(rawValue: 8)
+    static let lastAck = SocketState(rawValue: 9)
+    static let listening = SocketState(rawValue: 10)
+    static let closing = SocketState(rawValue: 11)
 
     /// As ss(8) and netstat(8) write it.
-    public var description: ByteString {
+    var description: ByteString {
         switch self {
         case .established: "ESTABLISHED"
         case .synSent: "SYN-SENT"
@@ -45,17 +45,17 @@ public struct SocketState: RawRepresentable, Hashable, Sendable {
 }
 
 /// Several states.
-public struct SocketStates: OptionSet, Sendable {
-    public let rawValue: UInt32
-    public init(rawValue: UInt32) { self.rawValue = rawValue }
-    public init(_ state: SocketState) { rawValue = 1 << UInt32(state.rawValue) }
+struct SocketStates: OptionSet, Sendable {
+    let rawValue: UInt32
+    init(rawValue: UInt32) { self.rawValue = rawValue }
+    init(_ state: SocketState) { rawValue = 1 << UInt32(state.rawValue) }
 
-    public static let established = SocketStates(.established)
-    public static let listening = SocketStates(.listening)
+    static let established = SocketStates(.established)
+    static let listening = SocketStates(.listening)
     /// For TCP, the kernel tells of these since Linux 6.8; before, there are none.
-    public static let bound = SocketStates(.bound)
+    static let bound = SocketStates(.bound)
     /// The connections: all but `listening` and `bound`.
-    public static let connections = SocketStates(rawValue: 0x1FFE & ~(1 << 10 | 1 << 7))
+    static let connections = SocketStates(rawValue: 0x1FFE & ~(1 << 10 | 1 << 7))
 
     /// The mask for the kernel. It files TCP sockets that are just bound under a number of their own,
     /// TCP_BOUND_INACTIVE, and yet reports them as closed.
@@ -67,28 +67,28 @@ public struct SocketStates: OptionSet, Sendable {
 }
 
 /// What the kernel tells of one TCP or UDP socket.
-public struct SocketRecord: Hashable, Sendable {
+struct SocketRecord: Hashable, Sendable {
     /// AF_INET or AF_INET6, as it was created: a dual-stack socket's IPv4 connections are AF_INET6, with addresses such
     /// as `::ffff:127.0.0.1`.
-    public let family: Int32
-    public let address: SocketAddress
+    let family: Int32
+    let address: SocketAddress
     /// Where it is connected to; the wildcard address and port 0 if it is not.
-    public let remote: SocketAddress
-    public let state: SocketState
+    let remote: SocketAddress
+    let state: SocketState
     /// The owner: who created it, unless it was changed with fchown(2). All members of a reuseport group have the same.
-    public let uid: UInt32
+    let uid: UInt32
     /// 0 when no descriptor stands for it: connections that are not accepted yet, or that are over (TIME-WAIT).
-    public let inode: UInt64
+    let inode: UInt64
     /// Unique until the next boot; the same as SO_COOKIE (`socketCookie(of:)`).
-    public let cookie: UInt64
+    let cookie: UInt64
     /// Of a listening socket: connections that wait to be accepted. Of others: bytes that wait to be read.
-    public let acceptQueue: UInt32
+    let acceptQueue: UInt32
     /// Of a listening socket: how many may wait. Of others: bytes sent and not acknowledged.
-    public let acceptLimit: UInt32
+    let acceptLimit: UInt32
     /// The network interface it is bound to (SO_BINDTODEVICE, or link-local), 0 for none.
-    public let interface: UInt32
+    let interface: UInt32
     /// Whether an IPv6 socket leaves IPv4 alone (IPV6_V6ONLY). Nil for IPv4, and for connections.
-    public let isIPv6Only: Bool?
+    let isIPv6Only: Bool?
 }
 
 extension SocketRecord {

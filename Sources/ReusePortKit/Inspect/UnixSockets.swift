@@ -1,38 +1,38 @@
 import CLinux
 
 /// What the kernel tells of one listening Unix socket.
-public struct UnixSocketRecord: Hashable, Sendable {
+struct UnixSocketRecord: Hashable, Sendable {
     /// The name as it was given to bind(2): possibly relative, possibly of a file that has since been removed or
     /// renamed. Abstract names begin with `@`.
-    public let path: ByteString
+    let path: ByteString
     /// The file it is bound to, wherever it is now; nil for abstract names.
-    public let file: UnixSocketFile?
+    let file: UnixSocketFile?
     /// SOCK_STREAM, SOCK_SEQPACKET.
-    public let type: Int32
+    let type: Int32
     /// The socket's own inode.
-    public let inode: UInt64
+    let inode: UInt64
     /// As for `SocketRecord`.
-    public let cookie: UInt64
+    let cookie: UInt64
     /// Connections that wait to be accepted.
-    public let acceptQueue: UInt32
+    let acceptQueue: UInt32
     /// How many may wait.
-    public let acceptLimit: UInt32
+    let acceptLimit: UInt32
 }
 
 /// Which file a Unix socket is bound to: st_dev of stat(2), and the lower 32 bits of st_ino, for the kernel does not
 /// tell more.
-public struct UnixSocketFile: Hashable, Sendable {
-    public let device: UInt64
-    public let inode: UInt32
+struct UnixSocketFile: Hashable, Sendable {
+    let device: UInt64
+    let inode: UInt32
 
-    public init(device: UInt64, inode: UInt64) {
+    init(device: UInt64, inode: UInt64) {
         self.device = device
         self.inode = UInt32(truncatingIfNeeded: inode)
     }
 }
 
 /// The listening Unix sockets of our network namespace. It needs no privilege.
-public func listeningUnixSockets() throws(Errno) -> [UnixSocketRecord] {
+func listeningUnixSockets() throws(Errno) -> [UnixSocketRecord] {
     var request = unix_diag_req()
     request.sdiag_family = UInt8(AF_UNIX)
     request.udiag_states = SocketStates.listening.rawValue

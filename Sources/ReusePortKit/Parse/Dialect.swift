@@ -1,9 +1,9 @@
 /// A way in which servers learn of the descriptors that they inherit.
-public enum Dialect: UInt8, CaseIterable, Sendable {
+enum Dialect: UInt8, CaseIterable, Sendable {
     case systemd, niagra, niagra2, lactoserv, nodesockd, nginx, serverStarter, einhorn, unicorn, phpFPM, inetd
 
     /// As `--pass` takes it.
-    public var name: ByteString {
+    var name: ByteString {
         switch self {
         case .systemd: "systemd"
         case .niagra: "niagra"

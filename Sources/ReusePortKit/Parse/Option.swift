@@ -1,7 +1,7 @@
 /// The options of the exec form: the one table that parsing, configuration files, help and suggestions read.
-public struct Option: Sendable {
+struct Option: Sendable {
     /// What the option is to the program.
-    public enum Key: UInt8, Sendable {
+    enum Key: UInt8, Sendable {
         case socket, file, keepDescriptor
         case user, groups, noGroups, noNewPrivileges, chroot, chdir, umask
         case clearEnvironment, keep, environment
@@ -13,10 +13,10 @@ public struct Option: Sendable {
     }
 
     /// The page of `--help` that has it.
-    public enum Topic: UInt8, CaseIterable, Sendable {
+    enum Topic: UInt8, CaseIterable, Sendable {
         case sockets, files, privileges, environment, dialects, apps, retire, config, verbs, codes
 
-        public var name: ByteString {
+        var name: ByteString {
             switch self {
             case .sockets: "sockets"
             case .files: "files"
@@ -32,15 +32,15 @@ public struct Option: Sendable {
         }
     }
 
-    public let key: Key
+    let key: Key
     /// With its two hyphens.
-    public let name: StaticString
+    let name: StaticString
     /// What stands for the value in help texts; nil for options without one.
-    public let value: StaticString?
-    public let isRepeatable: Bool
-    public let topic: Topic
+    let value: StaticString?
+    let isRepeatable: Bool
+    let topic: Topic
     /// Half a line for help texts.
-    public let summary: StaticString
+    let summary: StaticString
 
     init(
         _ key: Key, _ name: StaticString, _ value: StaticString?, repeatable: Bool = false, _ topic: Topic,
@@ -55,7 +55,7 @@ public struct Option: Sendable {
     }
 
     /// Whether the option may stand in a configuration file.
-    public var isForFiles: Bool {
+    var isForFiles: Bool {
         switch key {
         case .config, .dryRun, .json, .help, .version: false
         default: true
@@ -63,12 +63,12 @@ public struct Option: Sendable {
     }
 
     /// The name without its hyphens, as configuration files have it.
-    public var bareName: ByteString { ByteString(stringLiteral: name).dropFirst(2) }
+    var bareName: ByteString { ByteString(stringLiteral: name).dropFirst(2) }
 }
 
 extension Option {
     /// All of them, in the order in which help texts show them.
-    public static let all: [Option] = [
+    static let all: [Option] = [
         Option(.socket, "--socket", "NAME:ADDRESS[,OPTION...]", repeatable: true, .sockets, "bind a socket"),
         Option(.file, "--file", "NAME:PATH[:FLAGS]", repeatable: true, .files, "open a file before the drop"),
         Option(.keepDescriptor, "--keep-fd", "N", repeatable: true, .files, "let the caller's descriptor N through"),

@@ -1,34 +1,34 @@
 /// Everything that a command line and its configuration file ask for, understood but not looked up.
-public struct Options: Sendable {
-    public var sockets: [SocketRequest] = []
-    public var files: [FileRequest] = []
-    public var keptDescriptors: [Int32] = []
-    public var user: ByteString?
+struct Options: Sendable {
+    var sockets: [SocketRequest] = []
+    var files: [FileRequest] = []
+    var keptDescriptors: [Int32] = []
+    var user: ByteString?
     /// Nil: the user's own. Empty: none.
-    public var groups: [ByteString]?
-    public var noNewPrivileges = false
-    public var chroot: ByteString?
-    public var chdir: ByteString?
-    public var umask: UInt32?
-    public var clearsEnvironment = false
-    public var keptVariables: [ByteString] = []
-    public var variables: [Variable] = []
+    var groups: [ByteString]?
+    var noNewPrivileges = false
+    var chroot: ByteString?
+    var chdir: ByteString?
+    var umask: UInt32?
+    var clearsEnvironment = false
+    var keptVariables: [ByteString] = []
+    var variables: [Variable] = []
     /// Nil: the default.
-    public var dialects: [Dialect]?
-    public var isDryRun = false
-    public var isJSON = false
-    public var command: [ByteString] = []
+    var dialects: [Dialect]?
+    var isDryRun = false
+    var isJSON = false
+    var command: [ByteString] = []
     /// What goes with `--app`; nil without it.
-    public var app: AppRequest?
+    var app: AppRequest?
     private var appOptions = AppOptions()
 
     /// `--env NAME=VALUE`, VALUE with its templates.
-    public struct Variable: Sendable, Equatable {
-        public var name: ByteString
-        public var value: ByteString
+    struct Variable: Sendable, Equatable {
+        var name: ByteString
+        var value: ByteString
     }
 
-    public init() {}
+    init() {}
 
     /// Understands what was written; the command line wins over the file that it names.
     init(_ commandLine: [Setting], command: [ByteString]) throws(Failure) {

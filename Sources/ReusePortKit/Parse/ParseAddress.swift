@@ -1,10 +1,10 @@
 import CLinux
 
 /// The transport that a socket is for.
-public enum Transport: UInt8, Sendable {
+enum Transport: UInt8, Sendable {
     case tcp, udp, unix
 
-    public var name: ByteString {
+    var name: ByteString {
         switch self {
         case .tcp: "tcp"
         case .udp: "udp"
@@ -14,16 +14,16 @@ public enum Transport: UInt8, Sendable {
 }
 
 /// An address as it was asked for, before any name in it is looked up.
-public struct RequestedAddress: Sendable, Equatable {
-    public var transport: Transport
-    public var address: SocketAddress
+struct RequestedAddress: Sendable, Equatable {
+    var transport: Transport
+    var address: SocketAddress
     /// The interface behind the `%` of a link-local address.
-    public var zone: ByteString?
+    var zone: ByteString?
     /// Whether an IPv6 socket takes IPv4 connections too.
-    public var isDualStack = false
+    var isDualStack = false
 
     /// As it is written.
-    public var description: ByteString {
+    var description: ByteString {
         let prefix: ByteString = transport == .tcp ? "" : "\(transport.name):"
         if isDualStack, let port = address.port { return "\(prefix)*:\(port)" }
         if let zone, let port = address.port { return "\(prefix)[\(address.host)%\(zone)]:\(port)" }

@@ -69,7 +69,7 @@ private let balances: [(ByteString, Balance)] = [
 
 extension Balance {
     /// As `--balance` takes it.
-    public var name: ByteString { balances.first { $0.1 == self }!.0 }
+    var name: ByteString { balances.first { $0.1 == self }!.0 }
 }
 
 /// A name that is a file's name as well: letters, digits, dots, hyphens and underscores.

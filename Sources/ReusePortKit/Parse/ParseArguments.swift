@@ -1,5 +1,5 @@
 /// What a command line asks for.
-public enum Invocation: Sendable {
+enum Invocation: Sendable {
     case help(Option.Topic?)
     case version
     case exec(Options)
@@ -9,7 +9,7 @@ public enum Invocation: Sendable {
 /// Reads the command line, without the program's own name, and the configuration file that it names.
 ///
 /// Parsing stops at the first word that is not an option; what follows is the target's and is not looked at.
-public func parseArguments(_ arguments: [ByteString]) throws(Failure) -> Invocation {
+func parseArguments(_ arguments: [ByteString]) throws(Failure) -> Invocation {
     if let word = arguments.first, let verb = Verb.named(word) {
         return .verb(try parseVerb(verb, Array(arguments.dropFirst())))
     }

@@ -1,24 +1,24 @@
 /// A file as it was asked for.
-public struct FileRequest: Sendable, Equatable {
-    public enum Access: UInt8, Sendable { case read, write, both, append }
+struct FileRequest: Sendable, Equatable {
+    enum Access: UInt8, Sendable { case read, write, both, append }
 
-    public var name: ByteString
-    public var path: ByteString
-    public var access = Access.read
+    var name: ByteString
+    var path: ByteString
+    var access = Access.read
     /// Make it if it is not there.
-    public var creates = false
+    var creates = false
     /// Refuse it if it is there.
-    public var isExclusive = false
+    var isExclusive = false
     /// Empty it.
-    public var truncates = false
+    var truncates = false
 
-    public init(name: ByteString, path: ByteString) {
+    init(name: ByteString, path: ByteString) {
         self.name = name
         self.path = path
     }
 
     /// The flags as they are written.
-    public var flags: ByteString {
+    var flags: ByteString {
         var words: [ByteString] = []
         switch access {
         case .read: words.append("r")

@@ -1,25 +1,25 @@
 /// A socket as it was asked for.
-public struct SocketRequest: Sendable, Equatable {
-    public var name: ByteString
-    public var address: RequestedAddress
+struct SocketRequest: Sendable, Equatable {
+    var name: ByteString
+    var address: RequestedAddress
     /// Connections that may wait to be accepted; the system's `somaxconn` if nil.
-    public var backlog: Int32?
+    var backlog: Int32?
     /// Permission bits of a Unix socket; by the umask if nil.
-    public var mode: UInt32?
-    public var owner: ByteString?
-    public var group: ByteString?
+    var mode: UInt32?
+    var owner: ByteString?
+    var group: ByteString?
     /// The number that the target is to see.
-    public var descriptor: Int32?
+    var descriptor: Int32?
     /// Whether the address need not exist yet (IP_FREEBIND).
-    public var isFreebind = false
+    var isFreebind = false
     /// The interface that the socket is tied to (SO_BINDTODEVICE).
-    public var device: ByteString?
+    var device: ByteString?
     /// TCP_NODELAY on the listener, which accepted connections inherit.
-    public var isNodelay = false
+    var isNodelay = false
     /// Whether listen(2) is called.
-    public var isListening = true
+    var isListening = true
 
-    public init(name: ByteString, address: RequestedAddress) {
+    init(name: ByteString, address: RequestedAddress) {
         self.name = name
         self.address = address
     }

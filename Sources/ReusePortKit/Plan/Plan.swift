@@ -1,25 +1,25 @@
 import CLinux
 
 /// A socket to be bound.
-public struct SocketPlan: Sendable, Equatable {
-    public var name: ByteString
-    public var transport: Transport
-    public var address: SocketAddress
-    public var isDualStack: Bool
+struct SocketPlan: Sendable, Equatable {
+    var name: ByteString
+    var transport: Transport
+    var address: SocketAddress
+    var isDualStack: Bool
     /// The system's `somaxconn` if nil.
-    public var backlog: Int32?
-    public var mode: UInt32?
-    public var owner: UInt32?
-    public var group: UInt32?
+    var backlog: Int32?
+    var mode: UInt32?
+    var owner: UInt32?
+    var group: UInt32?
     /// The number that the target will see.
-    public var descriptor: Int32
-    public var isFreebind: Bool
-    public var device: ByteString?
-    public var isNodelay: Bool
-    public var isListening: Bool
+    var descriptor: Int32
+    var isFreebind: Bool
+    var device: ByteString?
+    var isNodelay: Bool
+    var isListening: Bool
 
     /// As it is written: `*:80`, `udp:0.0.0.0:53`, `unix:/run/web.sock`.
-    public var written: ByteString { written(at: address) }
+    var written: ByteString { written(at: address) }
 
     /// The same with the port that the kernel has chosen.
     func written(at address: SocketAddress) -> ByteString {
@@ -31,36 +31,36 @@ public struct SocketPlan: Sendable, Equatable {
 }
 
 /// A file to be opened.
-public struct FilePlan: Sendable, Equatable {
-    public var name: ByteString
-    public var path: ByteString
-    public var request: FileRequest
+struct FilePlan: Sendable, Equatable {
+    var name: ByteString
+    var path: ByteString
+    var request: FileRequest
     /// The number that the target will see.
-    public var descriptor: Int32
+    var descriptor: Int32
 }
 
 /// Everything that will be done, decided before anything is done.
-public struct Plan: Sendable {
-    public var sockets: [SocketPlan]
-    public var files: [FilePlan]
-    public var keptDescriptors: [Int32]
-    public var identity: Identity
-    public var noNewPrivileges: Bool
-    public var chroot: ByteString?
-    public var chdir: ByteString?
-    public var umask: UInt32?
-    public var clearsEnvironment: Bool
-    public var keptVariables: [ByteString]
-    public var variables: [(name: ByteString, value: Template)]
-    public var dialects: [Dialect]
+struct Plan: Sendable {
+    var sockets: [SocketPlan]
+    var files: [FilePlan]
+    var keptDescriptors: [Int32]
+    var identity: Identity
+    var noNewPrivileges: Bool
+    var chroot: ByteString?
+    var chdir: ByteString?
+    var umask: UInt32?
+    var clearsEnvironment: Bool
+    var keptVariables: [ByteString]
+    var variables: [(name: ByteString, value: Template)]
+    var dialects: [Dialect]
     /// The two ends of the Node channel, if a dialect has one.
-    public var channel: (near: Int32, far: Int32)?
-    public var command: [Template]
+    var channel: (near: Int32, far: Int32)?
+    var command: [Template]
     /// What goes with `--app`; nil without it.
-    public var app: AppRequest?
+    var app: AppRequest?
 
     /// Looks up every name in the options and decides every number. Nothing is opened, bound or changed.
-    public init(_ options: Options) throws(Failure) {
+    init(_ options: Options) throws(Failure) {
         let numbers = try assignDescriptors(options)
         sockets = try resolveSockets(options.sockets, numbers: numbers)
         files = try resolveFiles(options.files, numbers: numbers)

@@ -1,13 +1,13 @@
 /// Who the target is to run as, in numbers.
-public struct Identity: Sendable, Equatable {
+struct Identity: Sendable, Equatable {
     /// Nil: as the caller.
-    public var user: UInt32?
+    var user: UInt32?
     /// Nil: as the caller.
-    public var group: UInt32?
+    var group: UInt32?
     /// Nil: as the caller. Empty: none.
-    public var groups: [UInt32]?
+    var groups: [UInt32]?
     /// What the user database knows of `user`.
-    public var account: Account?
+    var account: Account?
 }
 
 /// Looks up `--user` and `--groups` through the system's name service.

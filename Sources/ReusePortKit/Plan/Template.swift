@@ -1,5 +1,5 @@
 /// An argument or a variable's value, with what is known of `{fd:NAME}` and its kin filled in.
-public struct Template: Sendable, Equatable {
+struct Template: Sendable, Equatable {
     /// A part of it.
     enum Piece: Sendable, Equatable {
         case text(ByteString)

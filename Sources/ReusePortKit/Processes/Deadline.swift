@@ -2,12 +2,12 @@ import CLinux
 
 /// The monotonic clock, which setting the time of day does not touch (CLOCK_MONOTONIC; it stands still while the
 /// machine is suspended).
-public enum MonotonicClock {
+enum MonotonicClock {
     /// Milliseconds since some moment before the program began.
-    public static var milliseconds: UInt64 { microseconds / 1000 }
+    static var milliseconds: UInt64 { microseconds / 1000 }
 
     /// Microseconds since the same moment.
-    public static var microseconds: UInt64 {
+    static var microseconds: UInt64 {
         var now = timespec()
         // Fails only for a clock the kernel does not know, and it knows this one.
         clock_gettime(CLOCK_MONOTONIC, &now)
@@ -16,31 +16,31 @@ public enum MonotonicClock {
 }
 
 /// A moment by which something has to have happened, on the monotonic clock.
-public struct Deadline: Comparable, Hashable, Sendable {
+struct Deadline: Comparable, Hashable, Sendable {
     /// Milliseconds of `MonotonicClock`.
-    public let moment: UInt64
+    let moment: UInt64
 
-    public init(moment: UInt64) { self.moment = moment }
+    init(moment: UInt64) { self.moment = moment }
 
     /// That long from now; the end of time when it is longer than can be counted.
-    public init(after length: Milliseconds) {
+    init(after length: Milliseconds) {
         let (sum, overflow) = MonotonicClock.milliseconds.addingReportingOverflow(length.count)
         moment = overflow ? UInt64.max : sum
     }
 
-    public static func < (left: Deadline, right: Deadline) -> Bool { left.moment < right.moment }
+    static func < (left: Deadline, right: Deadline) -> Bool { left.moment < right.moment }
 
     /// What is left of it; nothing when it has passed.
-    public var remaining: Milliseconds {
+    var remaining: Milliseconds {
         let now = MonotonicClock.milliseconds
         return Milliseconds(moment > now ? moment - now : 0)
     }
 
-    public var hasPassed: Bool { remaining.count == 0 }
+    var hasPassed: Bool { remaining.count == 0 }
 
     /// For poll(2) and epoll_wait(2): milliseconds as they take them. One is added, for what is left of the running
     /// millisecond must not become a busy loop.
-    public var pollTimeout: Int32 {
+    var pollTimeout: Int32 {
         let left = remaining.count
         return left == 0 ? 0 : Int32(min(left + 1, UInt64(Int32.max)))
     }

@@ -1,12 +1,12 @@
 /// Inodes to look up quickly. A sorted array, for `Set` would bring its hashing, and libm, into the program.
-public struct InodeSet: Hashable, Sendable {
+struct InodeSet: Hashable, Sendable {
     private var sorted: [UInt64]
 
-    public init(_ inodes: [UInt64]) { sorted = inodes.sorted() }
+    init(_ inodes: [UInt64]) { sorted = inodes.sorted() }
 
-    public var isEmpty: Bool { sorted.isEmpty }
+    var isEmpty: Bool { sorted.isEmpty }
 
-    public func contains(_ inode: UInt64) -> Bool {
+    func contains(_ inode: UInt64) -> Bool {
         var start = 0
         var end = sorted.count
         while start < end {

@@ -1,17 +1,17 @@
 /// A length of time in whole milliseconds. Not `Duration`: the standard library's does not go into this program's
 /// size for what it is needed for.
-public struct Milliseconds: Comparable, Hashable, Sendable {
-    public var count: UInt64
+struct Milliseconds: Comparable, Hashable, Sendable {
+    var count: UInt64
 
-    public init(_ count: UInt64) { self.count = count }
+    init(_ count: UInt64) { self.count = count }
 
-    public static func seconds(_ count: UInt64) -> Milliseconds { Milliseconds(count * 1000) }
+    static func seconds(_ count: UInt64) -> Milliseconds { Milliseconds(count * 1000) }
 
-    public static func < (left: Milliseconds, right: Milliseconds) -> Bool { left.count < right.count }
+    static func < (left: Milliseconds, right: Milliseconds) -> Bool { left.count < right.count }
 
     /// Reads `500ms`, `30s`, `5m` or `1h`: decimal digits and a unit, nothing else. Nil when it is anything else,
     /// or too long to be counted.
-    public init?(parsing text: ByteString) {
+    init?(parsing text: ByteString) {
         var digits = 0
         while digits < text.count, text.bytes[digits] >= UInt8(ascii: "0"), text.bytes[digits] <= UInt8(ascii: "9") {
             digits += 1
@@ -31,7 +31,7 @@ public struct Milliseconds: Comparable, Hashable, Sendable {
     }
 
     /// The shortest way to write it without losing anything: `1500ms`, `30s`, `5m`, `1h`.
-    public var description: ByteString {
+    var description: ByteString {
         switch count {
         case 0: "0s"
         case _ where count % 3_600_000 == 0: "\(count / 3_600_000)h"

@@ -5,7 +5,7 @@ import CLinux
 ///
 /// New threads take the value of the one that starts them, so this goes on until a round finds no new ones. Lowering
 /// the value again (more priority) needs CAP_SYS_NICE or RLIMIT_NICE. EPERM for another user's process.
-public func setPriority(
+func setPriority(
     of process: ProcessIdentity, nice: Int32, in proc: ProcFileSystem = ProcFileSystem()
 ) throws(Errno) {
     let directory = try proc.open(process)
@@ -28,7 +28,7 @@ public func setPriority(
 }
 
 /// The nice value of each thread of a process.
-public func priorities(
+func priorities(
     of process: ProcessIdentity, in proc: ProcFileSystem = ProcFileSystem()
 ) throws(Errno) -> [Int32] {
     let directory = try proc.open(process)
@@ -42,7 +42,7 @@ public func priorities(
 
 /// Writes /proc/PID/oom_score_adj: -1000 (never killed when memory runs out) to 1000 (killed first). Lowering it below
 /// what it last was needs CAP_SYS_RESOURCE (EACCES).
-public func setOutOfMemoryScore(
+func setOutOfMemoryScore(
     of process: ProcessIdentity, adjustment: Int32, in proc: ProcFileSystem = ProcFileSystem()
 ) throws(Errno) {
     let directory = try proc.open(process)

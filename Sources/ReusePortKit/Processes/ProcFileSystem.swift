@@ -1,13 +1,13 @@
 import CLinux
 
 /// proc(5), which is not mounted everywhere. The place can be another one so that its absence can be tested.
-public struct ProcFileSystem: Sendable {
+struct ProcFileSystem: Sendable {
     let root: ByteString
 
-    public init(root: ByteString = "/proc") { self.root = root }
+    init(root: ByteString = "/proc") { self.root = root }
 
     /// Whether there is anything in it: an empty directory can stand in its place.
-    public var isMounted: Bool {
+    var isMounted: Bool {
         let probe: ByteString = "\(root)/self/stat"
         return probe.withCString { access($0, F_OK) == 0 }
     }

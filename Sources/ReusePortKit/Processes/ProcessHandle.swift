@@ -4,14 +4,14 @@ import CLinux
 ///
 /// The exit status of a process that is not our child cannot be had: only its parent is told. All that can be learnt
 /// is that it has ended.
-public struct ProcessHandle: ~Copyable, Sendable {
-    public let identity: ProcessIdentity
+struct ProcessHandle: ~Copyable, Sendable {
+    let identity: ProcessIdentity
     /// The pidfd; readable once the process has ended.
-    public let descriptor: Descriptor
+    let descriptor: Descriptor
 
     /// Whoever has the number now. The identity is read after the handle has been opened, and is that of the same
     /// process: if it has ended in between, this fails with ESRCH.
-    public init(to pid: Int32, in proc: ProcFileSystem = ProcFileSystem()) throws(Errno) {
+    init(to pid: Int32, in proc: ProcFileSystem = ProcFileSystem()) throws(Errno) {
         let descriptor = try openPidfd(pid)
         let identity = try ProcessIdentity(of: pid, in: proc)
         // Still there now (as a zombie at least) means that the number was not free, and so not another's, when the
@@ -25,7 +25,7 @@ public struct ProcessHandle: ~Copyable, Sendable {
     }
 
     /// This very process: ESRCH if its number is another's by now.
-    public init(to identity: ProcessIdentity, in proc: ProcFileSystem = ProcFileSystem()) throws(Errno) {
+    init(to identity: ProcessIdentity, in proc: ProcFileSystem = ProcFileSystem()) throws(Errno) {
         let descriptor = try openPidfd(identity.pid)
         // Opened first, so that it stands for the process whose identity is read if that is the one it should be: a
         // process that has this identity now has had the number ever since it started.
@@ -35,16 +35,16 @@ public struct ProcessHandle: ~Copyable, Sendable {
     }
 
     /// pidfd_send_signal(2). ESRCH once the process has ended and its parent knows.
-    public borrowing func signal(_ number: Int32) throws(Errno) { try sendSignal(number, through: descriptor) }
+    borrowing func signal(_ number: Int32) throws(Errno) { try sendSignal(number, through: descriptor) }
 
     /// True as soon as the process has ended (all its threads; its parent may not know yet), false when the deadline
     /// passes first. Without a deadline it waits for ever.
-    public borrowing func waitForExit(until deadline: Deadline?) throws(Errno) -> Bool {
+    borrowing func waitForExit(until deadline: Deadline?) throws(Errno) -> Bool {
         try waitForEvents(POLLIN, on: descriptor, until: deadline)
     }
 
     /// Whether it has ended.
-    public var hasExited: Bool {
+    var hasExited: Bool {
         borrowing get {
             var entry = pollfd(fd: descriptor.number, events: Int16(POLLIN), revents: 0)
             return CLinux.poll(&entry, 1, 0) == 1
@@ -53,7 +53,7 @@ public struct ProcessHandle: ~Copyable, Sendable {
 
     /// pidfd_getfd(2), Linux 5.6: a copy of the process's descriptor, of the same open file, close-on-exec. EPERM
     /// unless we may trace the process: its uids are ours and it is dumpable, or we have CAP_SYS_PTRACE.
-    public borrowing func borrowDescriptor(_ number: Int32) throws(Errno) -> Descriptor {
+    borrowing func borrowDescriptor(_ number: Int32) throws(Errno) -> Descriptor {
         let result = clinux_syscall(Int(CLINUX_SYS_pidfd_getfd), Int(descriptor.number), Int(number), 0, 0, 0, 0)
         return Descriptor(owning: Int32(try checked(result)))
     }

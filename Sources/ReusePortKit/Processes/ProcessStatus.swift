@@ -1,18 +1,18 @@
 /// What proc_pid_stat(5) tells of a process, as far as it matters here.
-public struct ProcessStatus: Hashable, Sendable {
-    public let identity: ProcessIdentity
+struct ProcessStatus: Hashable, Sendable {
+    let identity: ProcessIdentity
     /// The command's name: at most 15 bytes, any bytes.
-    public let name: ByteString
+    let name: ByteString
     /// `R` running, `S` and `D` sleeping, `T` and `t` stopped, `Z` and `X` ended.
-    public let state: UInt8
-    public let parent: Int32
+    let state: UInt8
+    let parent: Int32
 
     /// Ended, though its parent may not have asked for its exit status yet.
-    public var hasEnded: Bool { state == UInt8(ascii: "Z") || state == UInt8(ascii: "X") }
+    var hasEnded: Bool { state == UInt8(ascii: "Z") || state == UInt8(ascii: "X") }
     /// Stopped by a signal or a tracer.
-    public var isStopped: Bool { state == UInt8(ascii: "T") || state == UInt8(ascii: "t") }
+    var isStopped: Bool { state == UInt8(ascii: "T") || state == UInt8(ascii: "t") }
 
-    public init(of pid: Int32, in proc: ProcFileSystem = ProcFileSystem()) throws(Errno) {
+    init(of pid: Int32, in proc: ProcFileSystem = ProcFileSystem()) throws(Errno) {
         guard let parsed = ProcessStatus(parsing: try proc.read("\(pid)/stat")) else { throw .noProcess }
         self = parsed
     }
@@ -35,14 +35,14 @@ public struct ProcessStatus: Hashable, Sendable {
 }
 
 /// /proc/PID/comm: the command's name, at most 15 bytes, any bytes.
-public func commandName(of pid: Int32, in proc: ProcFileSystem = ProcFileSystem()) throws(Errno) -> ByteString {
+func commandName(of pid: Int32, in proc: ProcFileSystem = ProcFileSystem()) throws(Errno) -> ByteString {
     let line = try proc.read("\(pid)/comm")
     return line.hasSuffix("\n") ? line.prefix(line.count - 1) : line
 }
 
 /// /proc/PID/cmdline: the arguments, as far as the program has not written over them. Empty for a process that has
 /// ended, for the kernel's own, and for a moment in the middle of execve(2).
-public func commandLine(of pid: Int32, in proc: ProcFileSystem = ProcFileSystem()) throws(Errno) -> [ByteString] {
+func commandLine(of pid: Int32, in proc: ProcFileSystem = ProcFileSystem()) throws(Errno) -> [ByteString] {
     let line = try proc.read("\(pid)/cmdline")
     if line.isEmpty { return [] }
     return (line.hasSuffix("\0") ? line.prefix(line.count - 1) : line).split(on: 0)
@@ -50,7 +50,7 @@ public func commandLine(of pid: Int32, in proc: ProcFileSystem = ProcFileSystem(
 
 /// The effective user id, from /proc/PID/status. The owner of /proc/PID itself would be root for a process that has
 /// changed its credentials (see PR_SET_DUMPABLE).
-public func userID(of pid: Int32, in proc: ProcFileSystem = ProcFileSystem()) throws(Errno) -> UInt32 {
+func userID(of pid: Int32, in proc: ProcFileSystem = ProcFileSystem()) throws(Errno) -> UInt32 {
     for line in try proc.read("\(pid)/status").split(on: UInt8(ascii: "\n")) where line.hasPrefix("Uid:\t") {
         let ids = line.dropFirst(5).split(on: UInt8(ascii: "\t"))
         if ids.count > 1, let id = ids[1].decimal, id <= UInt64(UInt32.max) { return UInt32(id) }

@@ -1,26 +1,26 @@
 import CLinux
 
 /// A process that has a socket among its descriptors.
-public struct SocketHolder: Hashable, Sendable {
+struct SocketHolder: Hashable, Sendable {
     /// The socket's inode.
-    public let inode: UInt64
-    public let process: ProcessIdentity
+    let inode: UInt64
+    let process: ProcessIdentity
     /// The name of its command.
-    public let name: ByteString
+    let name: ByteString
     /// The first descriptor of the process that is this socket.
-    public let descriptor: Int32
+    let descriptor: Int32
 }
 
 /// What a search through the descriptors of all processes has brought.
-public struct SocketHolders: Sendable {
+struct SocketHolders: Sendable {
     /// Those that started first come first; one entry for each process and socket.
-    public internal(set) var found: [SocketHolder] = []
+    var found: [SocketHolder] = []
     /// How many processes did not let us see their descriptors (those of other users, unless we are root).
-    public internal(set) var hidden = 0
+    var hidden = 0
     /// False if the search was given up because there were too many descriptors.
-    public internal(set) var isComplete = true
+    var isComplete = true
 
-    public func holders(of inode: UInt64) -> [SocketHolder] { found.filter { $0.inode == inode } }
+    func holders(of inode: UInt64) -> [SocketHolder] { found.filter { $0.inode == inode } }
 }
 
 /// Searches /proc/PID/fd of all processes for sockets with these inodes. ENOENT if /proc is not mounted.
@@ -30,7 +30,7 @@ public struct SocketHolders: Sendable {
 /// execve(2) has all that its parent has, close-on-exec or not.
 ///
 /// `limit` bounds how many descriptors are looked at (each costs about a microsecond).
-public func holders(
+func holders(
     ofSocketInodes inodes: [UInt64], atMost limit: Int = 1_000_000, in proc: ProcFileSystem = ProcFileSystem()
 ) throws(Errno) -> SocketHolders {
     var result = SocketHolders()
@@ -67,7 +67,7 @@ public func holders(
 }
 
 /// The same for one socket.
-public func holders(
+func holders(
     ofSocketInode inode: UInt64, in proc: ProcFileSystem = ProcFileSystem()
 ) throws(Errno) -> SocketHolders {
     try holders(ofSocketInodes: [inode], in: proc)
@@ -75,7 +75,7 @@ public func holders(
 
 /// The inodes of all sockets a process has open; a socket that it holds twice counts once. EACCES if we may not see
 /// its descriptors, ESRCH or ENOENT if it has gone.
-public func socketInodes(
+func socketInodes(
     of process: ProcessIdentity, in proc: ProcFileSystem = ProcFileSystem()
 ) throws(Errno) -> InodeSet {
     var result: [UInt64] = []

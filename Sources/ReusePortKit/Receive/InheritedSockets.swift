@@ -16,6 +16,7 @@ public struct InheritedSocket: ~Copyable {
 
     /// The name that it has in LISTEN_FDNAMES; `unknown` if there is none, as sd_listen_fds_with_names(3) has it.
     public let name: ByteString
+    /// What it is.
     public let kind: Kind
     /// Where the socket is bound; nil for files.
     public let address: SocketAddress?

@@ -3,7 +3,7 @@ import CLinux
 extension Supervisor {
     /// Who supervises the calling process: who would start it again. To be asked before it changes its directory or
     /// its root. Only the direct parent counts: who starts a shell that starts us watches the shell.
-    public static func current(in proc: ProcFileSystem = ProcFileSystem()) -> Supervisor? {
+    static func current(in proc: ProcFileSystem = ProcFileSystem()) -> Supervisor? {
         current(parent: getppid(), in: proc)
     }
 

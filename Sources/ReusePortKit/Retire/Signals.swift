@@ -1,7 +1,7 @@
 import CLinux
 
 /// The number of a signal: `TERM`, `SIGTERM`, `15`, `RTMIN+3`, `RTMAX-1`, in capitals or not. Nil for anything else.
-public func parseSignal(_ text: ByteString) -> Int32? {
+func parseSignal(_ text: ByteString) -> Int32? {
     if let number = text.decimal { return (1...64).contains(number) ? Int32(number) : nil }
     var name = ByteString(text.bytes.map { $0 >= UInt8(ascii: "a") && $0 <= UInt8(ascii: "z") ? $0 - 32 : $0 })
     if name.hasPrefix("SIG") { name = name.dropFirst(3) }
@@ -20,7 +20,7 @@ public func parseSignal(_ text: ByteString) -> Int32? {
 }
 
 /// `TERM`, `RTMIN+3`; the number for what has no name.
-public func signalName(_ number: Int32) -> ByteString {
+func signalName(_ number: Int32) -> ByteString {
     let names = signalNames.split(on: UInt8(ascii: " "))
     if number >= 1, Int(number) <= names.count { return names[Int(number) - 1] }
     let first = __libc_current_sigrtmin()

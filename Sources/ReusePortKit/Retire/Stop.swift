@@ -11,7 +11,7 @@ import CLinux
 /// has already gone is told to keep the service down, which ends what may run in its place.
 ///
 /// Fails before anything is done if processes or sockets cannot be seen; and if poll(2) fails.
-public func stop(
+func stop(
     _ orders: [StopOrder], sparing: [Supervisor], log: Log, in proc: ProcFileSystem = ProcFileSystem(),
     searchPath: ByteString = safeSearchPath
 ) throws(Failure) -> [StopOutcome] {

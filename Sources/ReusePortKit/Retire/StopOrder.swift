@@ -1,19 +1,19 @@
 /// One copy that is to stop.
-public struct StopOrder: Sendable {
-    public var process: ProcessIdentity
+struct StopOrder: Sendable {
+    var process: ProcessIdentity
     /// What it listens on; those that are to be seen gone.
-    public var listeners: [ListenerIdentity]
+    var listeners: [ListenerIdentity]
     /// Who would start it again.
-    public var supervisor: Supervisor?
-    public var stopSignal: Int32
+    var supervisor: Supervisor?
+    var stopSignal: Int32
     /// From the stop signal until KILL.
-    public var stopTimeout: Milliseconds
+    var stopTimeout: Milliseconds
     /// Whether it may live on as soon as its listeners are closed.
-    public var keepsFinishing: Bool
+    var keepsFinishing: Bool
     /// The nice value it gets with the stop signal; nil leaves it as it is.
-    public var nice: Int32?
+    var nice: Int32?
 
-    public init(
+    init(
         process: ProcessIdentity, listeners: [ListenerIdentity], supervisor: Supervisor?, stopSignal: Int32,
         stopTimeout: Milliseconds, keepsFinishing: Bool, nice: Int32?
     ) {
@@ -28,7 +28,7 @@ public struct StopOrder: Sendable {
 }
 
 /// What has become of a copy that was to stop.
-public enum StopOutcome: Sendable, Equatable {
+enum StopOutcome: Sendable, Equatable {
     /// It had ended before anything was done; its listeners have gone too.
     case alreadyGone
     /// It has ended by itself, and its listeners have gone.

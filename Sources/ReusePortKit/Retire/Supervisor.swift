@@ -1,5 +1,5 @@
 /// Who starts a copy again when it ends.
-public enum Supervisor: Sendable, Equatable {
+enum Supervisor: Sendable, Equatable {
     /// runit's runsv, by its service directory.
     case runit(ByteString)
     /// s6-supervise, by its service directory.
@@ -10,11 +10,11 @@ public enum Supervisor: Sendable, Equatable {
     case userSystemd(ByteString)
 
     /// As it is kept in the registry: `runit:/etc/sv/web-blue`.
-    public var description: ByteString { "\(kind):\(place)" }
+    var description: ByteString { "\(kind):\(place)" }
 
     /// Reads what `description` wrote.
     /// Reads what `description` wrote; nil for anything else.
-    public init?(parsing text: ByteString) {
+    init?(parsing text: ByteString) {
         guard let (kind, place) = text.cut(at: UInt8(ascii: ":")), !place.isEmpty, !place.contains(0)
         else { return nil }
         switch kind {
@@ -45,7 +45,7 @@ public enum Supervisor: Sendable, Equatable {
     /// stop earlier may be found dead before the word is, and be started again.
     ///
     /// Only for a copy that runs: runsv takes this as "start it once" when it does not.
-    public func keepDown(searchPath: ByteString = safeSearchPath) throws(Failure) {
+    func keepDown(searchPath: ByteString = safeSearchPath) throws(Failure) {
         guard let command = try tell(.once, searchPath: searchPath) else { return }
         let deadline = Deadline(after: controlPatience)
         var pause = Pause()
@@ -99,7 +99,7 @@ enum ControlWord: Sendable {
 }
 
 /// Where system programs are looked for, whatever the caller's PATH is.
-public let safeSearchPath: ByteString = "/usr/bin:/bin"
+let safeSearchPath: ByteString = "/usr/bin:/bin"
 
 /// How long runsv and s6-supervise may take to read a command. Both sleep for a second after a short-lived service.
 let controlPatience = Milliseconds.seconds(5)

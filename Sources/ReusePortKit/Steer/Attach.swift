@@ -33,7 +33,7 @@ func attachFilter(_ code: [sock_filter], to listener: borrowing Descriptor) thro
 /// setsockopt(2) with SO_DETACH_REUSEPORT_BPF (Linux 5.3): the group of `listener` is no longer steered, the kernel
 /// chooses by a hash among all of it. False if no program was attached.
 @discardableResult
-public func detachSteering(from listener: borrowing Descriptor) throws(Errno) -> Bool {
+func detachSteering(from listener: borrowing Descriptor) throws(Errno) -> Bool {
     var unused: Int32 = 0
     do throws(Errno) {
         try checked(

@@ -1,5 +1,5 @@
 /// How the copies of a generation share its connections.
-public enum Balance: Equatable, Sendable {
+enum Balance: Equatable, Sendable {
     /// Evenly, each connection by itself.
     case random
     /// By the client's address, IPv4 or IPv6: a client comes back to the same copy while the number of copies stays.

@@ -6,15 +6,15 @@ import CLinux
 /// last one takes its place. So the program has to be made anew after each change. An index at or beyond the number of
 /// members makes the kernel choose by its hash among all of them. Connections that lost their listener are not
 /// directed: without net.ipv4.tcp_migrate_req they are reset, with it the kernel chooses.
-public struct IndexProgram: Equatable, Sendable {
+struct IndexProgram: Equatable, Sendable {
     /// The place of the first member that gets connections.
-    public let base: UInt32
+    let base: UInt32
     /// How many get them: 1…65535.
-    public let count: UInt32
-    public let balance: Balance
+    let count: UInt32
+    let balance: Balance
 
     /// Nil if there is no group in which such a run could be; the largest has 65535 members.
-    public init?(base: UInt32, count: UInt32, balance: Balance) {
+    init?(base: UInt32, count: UInt32, balance: Balance) {
         guard base <= 65535, count > 0, count <= 65535 - base else { return nil }
         self.base = base
         self.count = count
@@ -22,10 +22,10 @@ public struct IndexProgram: Equatable, Sendable {
     }
 
     /// From now on this program steers the whole group of `listener`. EINVAL: it is a TCP socket and not listening.
-    public func attach(to listener: borrowing Descriptor) throws(Errno) { try attachFilter(code, to: listener) }
+    func attach(to listener: borrowing Descriptor) throws(Errno) { try attachFilter(code, to: listener) }
 
     /// The same, but connections from `probePort` of 127.0.0.1 or ::1 go to the member at `probePlace` alone.
-    public func attach(to listener: borrowing Descriptor, probePort: UInt16, probePlace: UInt32) throws(Errno) {
+    func attach(to listener: borrowing Descriptor, probePort: UInt16, probePlace: UInt32) throws(Errno) {
         try attachFilter(probing(port: probePort, place: probePlace) + code, to: listener)
     }
 

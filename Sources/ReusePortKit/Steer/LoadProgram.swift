@@ -1,12 +1,12 @@
 import CLinux
 
 /// Why the kernel did not take a program.
-public struct LoadFailure: Error, Equatable, Sendable {
+struct LoadFailure: Error, Equatable, Sendable {
     /// EPERM: CAP_BPF and CAP_NET_ADMIN are needed. EOPNOTSUPP: the kernel is older than 5.14, and cannot migrate
     /// connections by a program. EACCES or EINVAL: the verifier refuses it, see `log`.
-    public let errno: Errno
+    let errno: Errno
     /// What the kernel's verifier says, in many lines; empty if it was not reached.
-    public let log: ByteString
+    let log: ByteString
 }
 
 /// bpf(2) with BPF_PROG_LOAD: a program that selects listeners, also for connections whose listener has closed

@@ -1,34 +1,34 @@
 /// One of the two ranges of slots in an app's maps.
-public enum Bank: UInt8, Equatable, Sendable {
+enum Bank: UInt8, Equatable, Sendable {
     case first = 0
     case second = 1
 
-    public var other: Bank { self == .first ? .second : .first }
+    var other: Bank { self == .first ? .second : .first }
 
     /// How many slots a bank has.
-    public static let size = 256
+    static let size = 256
     /// How many copies a generation can have: the last slot is for probes.
-    public static let copies = 255
+    static let copies = 255
 }
 
 /// Who gets the next connection: the word that all selection programs of an app read for each one.
 ///
 /// Everything is in one word so that one store switches all sockets of the app at once. A live count of 0 says that
 /// nothing is known yet: then the kernel chooses among all listeners, as it does without a program.
-public struct Selector: Equatable, Sendable {
+struct Selector: Equatable, Sendable {
     /// The bank of the generation that serves clients.
-    public var liveBank: Bank
+    var liveBank: Bank
     /// How many slots of the live bank are in use: 0…256.
-    public var liveCount: UInt16
+    var liveCount: UInt16
     /// How many slots of the other bank are in use: 0…256.
-    public var nextCount: UInt16
+    var nextCount: UInt16
     /// How many of 65536 connections go to the next bank. With `Balance.clientIP` it is a share of the clients instead:
     /// each stays with the generation it has met.
-    public var canaryShare: UInt16
+    var canaryShare: UInt16
     /// A connection from this port of 127.0.0.1 or ::1 is a probe, and goes to the probe's slot.
-    public var probePort: UInt16?
+    var probePort: UInt16?
 
-    public init(
+    init(
         liveBank: Bank = .first, liveCount: UInt16 = 0, nextCount: UInt16 = 0, canaryShare: UInt16 = 0,
         probePort: UInt16? = nil
     ) {
@@ -40,7 +40,7 @@ public struct Selector: Equatable, Sendable {
     }
 
     /// Takes the word apart. Any word is valid: counts above a bank's size are read as that size.
-    public init(word: UInt64) {
+    init(word: UInt64) {
         liveBank = word >> 12 & 1 == 0 ? .first : .second
         liveCount = Selector.bounded(UInt16(word & 0xFFF))
         nextCount = Selector.bounded(UInt16(word >> 16 & 0xFFF))
@@ -52,7 +52,7 @@ public struct Selector: Equatable, Sendable {
     /// Bits 0–11 live count, 12 live bank, 16–27 next count, 32–47 canary share, 48–63 probe port.
     ///
     /// A count never reaches beyond its bank, for the programs rely on it.
-    public var word: UInt64 {
+    var word: UInt64 {
         UInt64(Selector.bounded(liveCount))
             | UInt64(liveBank.rawValue) << 12
             | UInt64(Selector.bounded(nextCount)) << 16
@@ -61,12 +61,12 @@ public struct Selector: Equatable, Sendable {
     }
 
     /// The next bank becomes the live one and the live one the next, without canary or probe. Twice is a rollback.
-    public var cutOver: Selector {
+    var cutOver: Selector {
         Selector(liveBank: liveBank.other, liveCount: nextCount, nextCount: liveCount)
     }
 
     /// The share for so many per cent; 100 is the largest there is, for all of them is a cutover.
-    public static func share(percent: UInt8) -> UInt16 {
+    static func share(percent: UInt8) -> UInt16 {
         UInt16(min(UInt32(percent) * 65536 / 100, 65535))
     }
 

@@ -1,26 +1,26 @@
 import CLinux
 
 /// The map with an app's selector: one for all its sockets.
-public struct SelectorMap: ~Copyable, Sendable {
+struct SelectorMap: ~Copyable, Sendable {
     let map: BPFMap
 
     /// A new one with the word 0: the kernel chooses. EPERM: CAP_BPF is needed.
-    public static func create() throws(Errno) -> SelectorMap { SelectorMap(map: try .create(.selector)) }
+    static func create() throws(Errno) -> SelectorMap { SelectorMap(map: try .create(.selector)) }
 
     /// The one with this id. ENOENT: it has gone. ESTALE: the id is that of another kind of map now. EPERM:
     /// CAP_SYS_ADMIN is needed.
-    public static func open(id: UInt32) throws(Errno) -> SelectorMap {
+    static func open(id: UInt32) throws(Errno) -> SelectorMap {
         SelectorMap(map: try .open(.selector, id: id))
     }
 
-    public borrowing func id() throws(Errno) -> UInt32 { try map.id() }
+    borrowing func id() throws(Errno) -> UInt32 { try map.id() }
 
     /// Switches: the next connection of every socket of the app is chosen by `selector`. One store of 8 bytes.
-    public borrowing func store(_ selector: Selector) throws(Errno) {
+    borrowing func store(_ selector: Selector) throws(Errno) {
         try withWord { clinux_store_u64($0, selector.word) }
     }
 
-    public borrowing func load() throws(Errno) -> Selector {
+    borrowing func load() throws(Errno) -> Selector {
         Selector(word: try withWord { clinux_load_u64($0) })
     }
 

@@ -1,17 +1,17 @@
 import CLinux
 
 /// The place of one copy of a generation in the maps of its sockets.
-public struct Slot: Hashable, Sendable {
-    public let bank: Bank
-    public let copy: UInt8
+struct Slot: Hashable, Sendable {
+    let bank: Bank
+    let copy: UInt8
 
-    public init(_ bank: Bank, copy: UInt8) {
+    init(_ bank: Bank, copy: UInt8) {
         self.bank = bank
         self.copy = copy
     }
 
     /// The last slot of all is no copy's: whoever is in it is reached by probes, and by nobody else.
-    public static let probe = Slot(.second, copy: 255)
+    static let probe = Slot(.second, copy: 255)
 
     var key: UInt32 { UInt32(bank.rawValue) * UInt32(Bank.size) + UInt32(copy) }
 }
@@ -19,23 +19,23 @@ public struct Slot: Hashable, Sendable {
 /// The map with the listeners of one socket of an app: both banks.
 ///
 /// A listener that is closed, or shut down for reading, leaves its slot by itself.
-public struct SlotsMap: ~Copyable, Sendable {
+struct SlotsMap: ~Copyable, Sendable {
     let map: BPFMap
 
     /// A new one, empty. EPERM: CAP_BPF is needed.
-    public static func create() throws(Errno) -> SlotsMap { SlotsMap(map: try .create(.slots)) }
+    static func create() throws(Errno) -> SlotsMap { SlotsMap(map: try .create(.slots)) }
 
     /// The one with this id. ENOENT: it has gone. ESTALE: the id is that of another kind of map now. EPERM:
     /// CAP_SYS_ADMIN is needed.
-    public static func open(id: UInt32) throws(Errno) -> SlotsMap { SlotsMap(map: try .open(.slots, id: id)) }
+    static func open(id: UInt32) throws(Errno) -> SlotsMap { SlotsMap(map: try .open(.slots, id: id)) }
 
-    public borrowing func id() throws(Errno) -> UInt32 { try map.id() }
+    borrowing func id() throws(Errno) -> UInt32 { try map.id() }
 
     /// Puts a listener into a slot, in place of the one that may be there. To do so again changes nothing.
     ///
     /// EINVAL: a TCP socket is not listening yet, a UDP socket is not bound, or SO_REUSEPORT is missing. EBUSY: the
     /// socket is in another slot or map; a socket can be in one only.
-    public borrowing func place(_ listener: borrowing Descriptor, in slot: Slot) throws(Errno) {
+    borrowing func place(_ listener: borrowing Descriptor, in slot: Slot) throws(Errno) {
         do throws(Errno) {
             try map.update(slot.key, to: UInt64(listener.number))
         } catch {
@@ -44,9 +44,9 @@ public struct SlotsMap: ~Copyable, Sendable {
     }
 
     /// The socket cookie of the listener in a slot, the same that sock_diag(7) tells; nil if the slot is empty.
-    public borrowing func cookie(in slot: Slot) throws(Errno) -> UInt64? { try map.lookup(slot.key) }
+    borrowing func cookie(in slot: Slot) throws(Errno) -> UInt64? { try map.lookup(slot.key) }
 
     /// Takes the listener out of its slot; false if the slot was empty. What is in its queue stays there.
     @discardableResult
-    public borrowing func clear(_ slot: Slot) throws(Errno) -> Bool { try map.delete(slot.key) }
+    borrowing func clear(_ slot: Slot) throws(Errno) -> Bool { try map.delete(slot.key) }
 }

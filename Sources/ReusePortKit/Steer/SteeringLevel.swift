@@ -1,7 +1,7 @@
 import CLinux
 
 /// What this host lets us do to steer connections.
-public enum SteeringLevel: Equatable, Sendable {
+enum SteeringLevel: Equatable, Sendable {
     /// Level 1: `TwoBankProgram`.
     case twoBanks
     /// Level 2: `IndexProgram`.
@@ -11,16 +11,16 @@ public enum SteeringLevel: Equatable, Sendable {
 }
 
 /// What stands in the way of level 1.
-public struct SteeringObstacle: Error, Equatable, Sendable {
-    public enum Step: Sendable {
+struct SteeringObstacle: Error, Equatable, Sendable {
+    enum Step: Sendable {
         case createMap, reopenMap, loadProgram, attachProgram
     }
 
-    public let step: Step
-    public let errno: Errno
+    let step: Step
+    let errno: Errno
 
     /// `unable to create a BPF map: operation not permitted`, without the first two words.
-    public var description: ByteString {
+    var description: ByteString {
         switch step {
         case .createMap: "create a BPF map: \(errno.description)"
         case .reopenMap: "open a BPF map by its id: \(errno.description)"
@@ -31,7 +31,7 @@ public struct SteeringObstacle: Error, Equatable, Sendable {
 }
 
 /// Finds out by doing it all, on a socket that is never bound: no client can see it, and nothing is left behind.
-public func steeringLevel() -> SteeringLevel {
+func steeringLevel() -> SteeringLevel {
     var step = SteeringObstacle.Step.createMap
     let obstacle: SteeringObstacle
     do throws(Errno) {

@@ -11,14 +11,14 @@
 ///    a connection when the live generation has crashed: a new one may get it before it is ready, and it waits there.
 ///
 /// IPv4 and IPv6, sockets of both families at once, TCP and UDP.
-public struct TwoBankProgram: ~Copyable, Sendable {
+struct TwoBankProgram: ~Copyable, Sendable {
     /// As the kernel lists it.
     static let name: ByteString = "rpx_two_banks"
 
     let descriptor: Descriptor
 
     /// Loads the program. The maps are kept by it.
-    public init(
+    init(
         balance: Balance, selector: borrowing SelectorMap, slots: borrowing SlotsMap
     ) throws(LoadFailure) {
         let instructions: [Instruction]
@@ -32,11 +32,11 @@ public struct TwoBankProgram: ~Copyable, Sendable {
     }
 
     /// From now on this program steers the whole group of `listener`. EINVAL: it is a TCP socket and not listening.
-    public borrowing func attach(to listener: borrowing Descriptor) throws(Errno) {
+    borrowing func attach(to listener: borrowing Descriptor) throws(Errno) {
         try attachProgram(descriptor, to: listener)
     }
 
-    public borrowing func id() throws(Errno) -> UInt32 { try programID(of: descriptor) }
+    borrowing func id() throws(Errno) -> UInt32 { try programID(of: descriptor) }
 }
 
 /// Where the fields of `struct sk_reuseport_md` are.

@@ -1,9 +1,9 @@
 /// A command of its own, instead of options and a target.
-public enum Verb: UInt8, CaseIterable, Sendable {
+enum Verb: UInt8, CaseIterable, Sendable {
     case list, count, state, wait, check, retire, terminate
 
     /// As it is written first; `ls` and `st` are short for two of them.
-    public var names: [ByteString] {
+    var names: [ByteString] {
         switch self {
         case .list: ["list", "ls"]
         case .count: ["count"]
@@ -30,15 +30,15 @@ public enum Verb: UInt8, CaseIterable, Sendable {
 }
 
 /// A verb with what stands behind it.
-public struct VerbRequest: Sendable {
-    public var verb: Verb
-    public var app: ByteString?
-    public var isJSON = false
-    public var runDirectory: ByteString?
-    public var generation: ByteString?
-    public var pid: Int32?
-    public var timeout: Milliseconds?
-    public var onlyRetired = false
+struct VerbRequest: Sendable {
+    var verb: Verb
+    var app: ByteString?
+    var isJSON = false
+    var runDirectory: ByteString?
+    var generation: ByteString?
+    var pid: Int32?
+    var timeout: Milliseconds?
+    var onlyRetired = false
 }
 
 /// Reads what stands behind a verb. Options and the app may come in any order.
