@@ -189,13 +189,15 @@ extension Handoff {
         }
     }
 
-    /// Refuses to replace what has come to a public name since the start and is no socket.
+    /// Makes sure, before anything is switched, that `publish` will do what it is to do.
     private func checkPublic(_ records: [CopyRecord]) throws(Failure) {
         for listener in records.flatMap({ $0.listeners }) {
             guard let path = listener.publicPath else { continue }
             try step("publish", path) { () throws(Errno) in
                 let folder = try open(directory(of: path), O_RDONLY | O_DIRECTORY)
+                if try isPublic(listener, in: folder) { return }
                 do throws(Errno) {
+                    // What has come to the name since the start and is no socket is not ours to replace.
                     if !(try status(of: lastComponent(of: path), in: folder).isSocket) { throw .exists }
                 } catch {
                     if error != .noEntry { throw error }
@@ -206,24 +208,29 @@ extension Handoff {
 
     /// Gives the Unix sockets of copies their public names: rename(2) leaves no moment without one.
     private func publish(_ records: [CopyRecord]) throws(Failure) {
-        for record in records {
-            for listener in record.listeners {
-                guard let path = listener.publicPath, let temporary = listener.identity.address.path else { continue }
-                try step("rename", "\(temporary) to \(path)") { () throws(Errno) in
-                    let folder = try open(directory(of: path), O_RDONLY | O_DIRECTORY)
-                    let file = try listeningUnixSockets().first { $0.cookie == listener.identity.cookie }?.file
-                    // The directory, or what is in it, may not be what it was when the socket was bound.
-                    func isOurs(_ name: ByteString) throws(Errno) -> Bool {
-                        let facts = try status(of: lastComponent(of: name), in: folder)
-                        return facts.isSocket && UnixSocketFile(device: facts.device, inode: facts.inode) == file
-                    }
-                    // After a crash in between it has its name already.
-                    if let isThere = try? isOurs(path), isThere { return }
-                    guard try isOurs(temporary) else { throw .exists }
-                    try rename(lastComponent(of: temporary), to: lastComponent(of: path), in: folder)
-                }
+        for listener in records.flatMap({ $0.listeners }) {
+            guard let path = listener.publicPath, let temporary = listener.identity.address.path else { continue }
+            try step("rename", "\(temporary) to \(path)") { () throws(Errno) in
+                let folder = try open(directory(of: path), O_RDONLY | O_DIRECTORY)
+                if try isPublic(listener, in: folder) { return }
+                try rename(lastComponent(of: temporary), to: lastComponent(of: path), in: folder)
             }
         }
+    }
+
+    /// Whether a listener has its public name already, as after a crash in between. EEXIST: it has neither that nor the
+    /// one it was bound to; the directory, or what is in it, is not what it was.
+    private func isPublic(_ listener: CopyRecord.Listener, in folder: borrowing Descriptor) throws(Errno) -> Bool {
+        let file = try listeningUnixSockets().first { $0.cookie == listener.identity.cookie }?.file
+        func isOurs(_ path: ByteString?) -> Bool {
+            guard let file, let path, let facts = try? status(of: lastComponent(of: path), in: folder) else {
+                return false
+            }
+            return facts.isSocket && UnixSocketFile(device: facts.device, inode: facts.inode) == file
+        }
+        if isOurs(listener.publicPath) { return true }
+        guard isOurs(listener.identity.address.path) else { throw .exists }
+        return false
     }
 
     /// Waits until the last copy has cut over, or the generation has failed.

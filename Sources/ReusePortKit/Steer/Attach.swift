@@ -48,13 +48,6 @@ func detachSteering(from listener: borrowing Descriptor) throws(Errno) -> Bool {
 }
 
 private func requireListening(_ socket: borrowing Descriptor) throws(Errno) {
-    guard try option(SO_TYPE, of: socket) == Int32(SOCK_STREAM.rawValue) else { return }
-    guard try option(SO_ACCEPTCONN, of: socket) != 0 else { throw .invalid }
-}
-
-private func option(_ name: Int32, of socket: borrowing Descriptor) throws(Errno) -> Int32 {
-    var value: Int32 = 0
-    var length = socklen_t(MemoryLayout<Int32>.size)
-    try checked(getsockopt(socket.number, SOL_SOCKET, name, &value, &length))
-    return value
+    guard try option(socket, SOL_SOCKET, SO_TYPE) == Int32(SOCK_STREAM.rawValue) else { return }
+    guard try option(socket, SOL_SOCKET, SO_ACCEPTCONN) != 0 else { throw .invalid }
 }
