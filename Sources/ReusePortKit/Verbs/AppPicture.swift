@@ -121,7 +121,7 @@ extension AppPicture {
         for listener in copy.listeners {
             let queue = queue(listener, of: copy)
             if queue.text.isEmpty && listener.identity.transport != .udp { continue }
-            sheet.add([Cell(listener.identity.name), Cell(address(listener)), queue], indent: 6, group: 2)
+            sheet.add([Cell(listener.identity.name), queue], tail: address(listener), indent: 6, group: 2)
         }
     }
 
