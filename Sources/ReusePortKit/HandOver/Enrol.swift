@@ -157,6 +157,10 @@ extension AppState {
             }
             return .enter(try free(copies, in: starting))
         }
+        if let wanted = request.joins, app.live?.order != wanted {
+            throw Failure(
+                .negative, "add", "to generation \(request.generation ?? "")", "it is not live any more")
+        }
         if let live = app.live, live.label == request.generation {
             return .enter(try free(copies, in: live))
         }
