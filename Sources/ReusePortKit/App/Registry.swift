@@ -61,8 +61,7 @@ struct Registry: ~Copyable {
             }
             copies.append(copy)
         }
-        copies.sort { ($0.generation, $0.copy) < ($1.generation, $1.copy) }
-        return copies
+        return copies.ordered { ($0.generation, $0.copy) < ($1.generation, $1.copy) }
     }
 
     borrowing func store(_ record: CopyRecord) throws(Failure) { try replace(record.fileName, record.text) }

@@ -62,7 +62,7 @@ extension Handoff {
         }
         // From the last place to the first: the new copies then move into the holes, and stay together. While they do,
         // a connection may go to an old copy that is still there; it is accepted before that one is stopped.
-        let sorted = copies.sorted { one, other in place(one, state) > place(other, state) }
+        let sorted = copies.ordered { one, other in place(one, state) > place(other, state) }
         var outcomes: [StopOutcome] = []
         for copy in sorted {
             try awaitEmpty(

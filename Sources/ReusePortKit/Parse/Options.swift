@@ -193,8 +193,7 @@ struct Options: Sendable {
 
     /// What no single option can be wrong about.
     private func checkTogether() throws(Failure) {
-        var names = (sockets.map { $0.name } + files.map { $0.name })
-        names.sort { $0.bytes.lexicographicallyPrecedes($1.bytes) }
+        let names = (sockets.map { $0.name } + files.map { $0.name }).ordered { $0.precedes($1) }
         for (one, next) in zip(names, names.dropFirst()) where one == next {
             throw .usage(
                 "parse", "name \(one)", "it is given twice", remedy: "every socket and file needs its own name")

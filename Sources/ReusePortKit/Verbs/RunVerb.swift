@@ -25,7 +25,7 @@ func knownApps(_ request: VerbRequest, _ directory: ByteString) throws(Failure) 
         names = [app]
     } else if let folder = try? open(directory, O_RDONLY | O_DIRECTORY) {
         names = entryNames(of: folder).filter { (try? parseLabel($0, "")) != nil }
-        names.sort { $0.bytes.lexicographicallyPrecedes($1.bytes) }
+            .ordered { $0.precedes($1) }
     }
     var apps: [(name: ByteString, state: AppState)] = []
     for name in names {
