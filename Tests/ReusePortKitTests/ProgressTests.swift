@@ -1,4 +1,5 @@
 import CLinux
+import Foundation
 import Testing
 
 @testable import ReusePortKit
@@ -9,13 +10,15 @@ final class PseudoTerminal {
     let far: Int32
 
     init(columns: UInt16, rows: UInt16) throws {
-        near = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK)
-        guard near >= 0, grantpt(near) == 0, unlockpt(near) == 0, let name = ptsname(near) else {
-            throw Unavailable(description: "there is no pseudo terminal")
+        var ends: [Int32] = [-1, -1]
+        var size = winsize(ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0)
+        let result = ends.withUnsafeMutableBufferPointer { ends in
+            openpty(ends.baseAddress!, ends.baseAddress! + 1, nil, nil, &size)
         }
-        far = clinux_open(name, O_RDWR | O_NOCTTY | O_CLOEXEC, 0)
-        guard far >= 0 else { throw Unavailable(description: "the pseudo terminal does not open") }
-        resize(columns: columns, rows: rows)
+        guard result == 0 else { throw Unavailable(description: "there is no pseudo terminal") }
+        (near, far) = (ends[0], ends[1])
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        _ = fcntl(near, F_SETFL, O_NONBLOCK)
     }
 
     deinit {
@@ -25,7 +28,7 @@ final class PseudoTerminal {
 
     func resize(columns: UInt16, rows: UInt16) {
         var size = winsize(ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0)
-        ioctl(near, UInt(TIOCSWINSZ), &size)
+        #expect(ioctl(near, UInt(TIOCSWINSZ), &size) == 0)
     }
 
     /// What has been written to it so far.
@@ -166,26 +169,20 @@ struct Picture {
         #expect(picture.text == "  copy 0  pid 4711\n  copy 1  pid 4712\n")
     }
 
-    @Test func failures() {
+    @Test func output() {
         var picture = Picture()
-        var progress = progress([0, 1, 2])
+        var progress = progress([0])
         let output = ByteString((1...20).map { "line \($0)\n" }.joined() + "a line that is longer than the screen is\n")
-        progress.explain([
-            .init(copy: 0, pid: 4711, reason: "exited with 3", output: output),
-            .init(copy: 1, pid: 4712, reason: "not ready after 60s", output: "\u{1B}[31mhm\u{1B}[0m\n"),
-            .init(copy: 2, pid: 4713, reason: "exited with 3", output: output),
-        ])
+        progress.output(in: "/var/log/reuseport-exec/web.log", output)
+        progress.output(in: "/empty", "\n")
         picture.show(terminal.written())
-        let shown = (12...20).map { "    line \($0)\n" }.joined()
+        let shown = (12...20).map { "   line \($0)\n" }.joined()
         #expect(
             picture.text.hasSuffix(
                 """
-                ✗  copy 0, pid 4711: exited with 3, and
-                  so copy 2
-                \(shown)    a line that is longer than the scr…
-                ✗  copy 1, pid 4712: not ready after
-                  60s
-                    hm
+                !  the last lines of
+                  /var/log/reuseport-exec/web.log:
+                \(shown)   a line that is longer than the scre…
 
                 """), "\(picture.text)")
     }
@@ -200,28 +197,29 @@ struct Picture {
         progress.step("took over from generation 6")
         progress.detail("a detail")
         progress.note(copy: 0, pid: nil, .failed("exited with 3\n"))
-        progress.explain([.init(copy: 0, pid: 4711, reason: "exited with 3\n", output: "1\n2\n")])
+        progress.output(in: "/log", "1\n2\n")
         progress.warning("careful")
         progress.finish("all is well", isGood: true)
         return terminal.written().text.split(separator: "\r\n").map { String($0) }
     }
 
     private let warnings = [
-        "reuseport-exec: warning: web 7: copy 0, pid 4711: exited with 3\\n",
-        "reuseport-exec: warning: web 7: copy 0 wrote: 1", "reuseport-exec: warning: web 7: copy 0 wrote: 2",
+        "reuseport-exec: warning: web 7: copy 0: exited with 3\\n",
+        "reuseport-exec: warning: web 7: the last lines of /log:", "reuseport-exec: warning: web 7: | 1",
+        "reuseport-exec: warning: web 7: | 2",
         "reuseport-exec: warning: web 7: careful",
     ]
 
     @Test func plainLines() {
         #expect(
             lines(.steps) == [
-                "reuseport-exec: info: web 7: copy 0, pid 4711 is starting",
-                "reuseport-exec: info: web 7: copy 0, pid 4711 is ready",
+                "reuseport-exec: info: web 7: copy 0 is starting, as pid 4711",
+                "reuseport-exec: info: web 7: copy 0 is ready",
                 "reuseport-exec: info: web 7: took over from generation 6",
             ] + warnings + ["reuseport-exec: info: web 7: all is well"])
         #expect(lines(.quiet) == warnings)
         let everything = lines(.everything)
-        #expect(everything.contains("reuseport-exec: debug: web 7: copy 0, pid 4711 serves"))
+        #expect(everything.contains("reuseport-exec: debug: web 7: copy 0 serves"))
         #expect(everything.contains("reuseport-exec: debug: web 7: a detail"))
     }
 
@@ -240,8 +238,6 @@ struct Picture {
     /// A terminal that takes nothing any more, or has gone, ends nothing.
     @Test func stopped() {
         var progress = progress([0, 1])
-        let number = fcntl(terminal.far, F_GETFL)
-        #expect(number >= 0)
         // As ^S does.
         #expect(tcflow(terminal.far, TCOOFF) == 0)
         for number in 0..<1000 { progress.note(copy: number % 2, pid: Int32(number + 1), .starting) }
@@ -256,10 +252,12 @@ struct Picture {
 
     @Test func goneReader() throws {
         clinux_ignore_signal(SIGPIPE)
-        let (near, far) = try pipe()
+        var ends: [Int32] = [-1, -1]
+        try #require(pipe(&ends) == 0)
+        defer { close(ends[1]) }
         var progress = Progress(
-            app: "web", label: "7", copies: [0], verbosity: .steps, descriptor: far.number, screen: screen)
-        _ = consume near
+            app: "web", label: "7", copies: [0], verbosity: .steps, descriptor: ends[1], screen: screen)
+        close(ends[0])
         progress.note(copy: 0, pid: 1, .ready)
         progress.step("took over")
     }

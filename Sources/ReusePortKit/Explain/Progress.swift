@@ -10,14 +10,6 @@ struct Progress {
         case failed(ByteString)
     }
 
-    /// A copy that did not make it, with the end of what it wrote.
-    struct Failed {
-        var copy: Int
-        var pid: Int32?
-        var reason: ByteString
-        var output: ByteString
-    }
-
     private struct Copy {
         var number: Int
         var pid: Int32?
@@ -67,14 +59,13 @@ extension Progress {
         if copies[index].state == state && copies[index].pid == known { return }
         (copies[index].pid, copies[index].state) = (known, state)
         if isDrawing { return redraw() }
-        let copy = name(number, known)
         switch state {
-        case .starting: log.step("\(copy) is starting")
-        case .ready: log.step("\(copy) is ready")
-        case .serving: log.detail("\(copy) serves")
-        case .stopping: log.step("\(copy) is told to stop")
-        case .stopped: log.step("\(copy) has stopped")
-        case .failed(let reason): log.warning("\(copy): \(reason)")
+        case .starting: log.step("copy \(number) is starting\(known.map { ", as pid \($0)" } ?? "")")
+        case .ready: log.step("copy \(number) is ready")
+        case .serving: log.detail("copy \(number) serves")
+        case .stopping: log.step("copy \(number) is told to stop")
+        case .stopped: log.step("copy \(number) has stopped")
+        case .failed(let reason): log.warning("copy \(number): \(reason)")
         }
     }
 
@@ -93,23 +84,15 @@ extension Progress {
         if isDrawing { say("!", .waiting, text) } else { log.warning(text) }
     }
 
-    /// Why copies failed, each reason once, with the last lines of what the first of them wrote.
-    mutating func explain(_ failed: [Failed]) {
-        for (index, one) in failed.enumerated() where !failed.prefix(index).contains(where: { $0.reason == one.reason })
-        {
-            let same = failed.dropFirst(index + 1).filter { $0.reason == one.reason }
-            let others: ByteString =
-                same.isEmpty ? "" : ", and so \(joined(same.map { "copy \($0.copy)" }, by: ", "))"
-            let lines = lastLines(10, of: one.output)
-            if isDrawing {
-                say(screen.isUTF8 ? "✗" : "failed", .bad, "\(name(one.copy, one.pid)): \(one.reason)\(others)")
-                add(lines.map { "    \(screen.cut($0, to: max(usable - 4, 0)))" })
-            } else {
-                // Its reason was told when it failed, if it was noted.
-                let isTold = copies.contains { $0.number == one.copy && $0.state == .failed(one.reason) }
-                if !isTold || !others.isEmpty { log.warning("\(name(one.copy, one.pid)): \(one.reason)\(others)") }
-                for line in lines { log.warning("copy \(one.copy) wrote: \(line)") }
-            }
+    /// The last lines of what failed copies have written to a file.
+    mutating func output(in path: ByteString, _ text: ByteString) {
+        let lines = lastLines(10, of: text)
+        if lines.isEmpty { return }
+        warning("the last lines of \(path):")
+        if isDrawing {
+            add(lines.map { "   \(screen.cut($0, to: max(usable - 3, 0)))" })
+        } else {
+            for line in lines { log.warning("| \(line)") }
         }
     }
 
@@ -118,10 +101,6 @@ extension Progress {
         guard isDrawing else { return isGood ? log.step(outcome) : log.warning(outcome) }
         let mark: ByteString = screen.isUTF8 ? (isGood ? "✓" : "✗") : (isGood ? "ok" : "failed")
         say(mark, isGood ? .good : .bad, "\(log.subject): \(outcome)")
-    }
-
-    private func name(_ number: Int, _ pid: Int32?) -> ByteString {
-        "copy \(number)\(pid.map { ", pid \($0)" } ?? "")"
     }
 }
 

@@ -53,6 +53,7 @@ extension AppPicture {
     private var summary: Cell {
         guard let live = state.app.live else { return Cell("nothing serves", .bad) }
         let count = state.running(live.order).count { $0.state == .live }
+        if state.app.suspended == live.order { return Cell("suspended: connections wait until resume", .waiting) }
         let ink: Ink = count == live.copies ? .good : .bad
         return Cell("\(count)/\(live.copies) \(live.copies == 1 ? "copy serves" : "copies serve")", ink)
     }
@@ -63,7 +64,7 @@ extension AppPicture {
         let running = copies.count { $0.state != .ended }
         var heading = [
             Cell("generation \(generation.label)", .heading),
-            Cell("\(generation.state.name) \(ago(generation.since))", generation.state.ink),
+            state.app.shown(generation, " \(ago(generation.since))"),
         ]
         if running > 0 {
             let text: ByteString = "\(running)/\(generation.copies) \(generation.copies == 1 ? "copy" : "copies")"

@@ -36,7 +36,7 @@ func list(_ apps: [(name: ByteString, state: AppState)], on screen: Screen) -> B
         for generation in state.app.generations {
             let running = state.running(generation.order).count
             add([
-                Cell(name), Cell(generation.label), Cell(generation.state.name, generation.state.ink),
+                Cell(name), Cell(generation.label), state.app.shown(generation),
                 Cell("\(running)/\(generation.copies)", generation.ink(ofRunning: running)),
                 Cell(ago(generation.since)), Cell(generation.reason),
             ])
@@ -45,15 +45,19 @@ func list(_ apps: [(name: ByteString, state: AppState)], on screen: Screen) -> B
     return sheet.text(on: screen)
 }
 
-extension GenerationRecord.State {
-    var ink: Ink {
-        switch self {
-        case .live: .good
-        case .starting, .retiring: .waiting
-        case .retired: .plain
-        case .failed: .bad
-        case .ended: .past
+extension AppRecord {
+    /// What a generation is, in a word.
+    func shown(_ generation: GenerationRecord, _ addition: ByteString = "") -> Cell {
+        if generation.state == .live, suspended == generation.order { return Cell("suspended\(addition)", .waiting) }
+        let ink: Ink
+        switch generation.state {
+        case .live: ink = .good
+        case .starting, .retiring: ink = .waiting
+        case .retired: ink = .plain
+        case .failed: ink = .bad
+        case .ended: ink = .past
         }
+        return Cell("\(generation.state.name)\(addition)", ink)
     }
 }
 
