@@ -125,7 +125,7 @@ struct Picture {
                   copy 0  pid 4711     serves
                   copy 1  pid 1234567  failed: exited w…
                 ✓  took over from generation 6
-                ✓  web 7: serves with 1 copy
+                ✓  serves with 1 copy
 
                 """)
     }
@@ -142,7 +142,7 @@ struct Picture {
         let text = terminal.written()
         #expect(!text.contains(0x1B))
         picture.show(text)
-        #expect(picture.text.hasSuffix("ok  a step\nfailed  web 7: nothing was switched\n"), "\(picture.text)")
+        #expect(picture.text.hasSuffix("ok  a step\nfailed  nothing was switched\n"), "\(picture.text)")
     }
 
     /// What a line was has gone up beyond the screen: it is not written over another one.

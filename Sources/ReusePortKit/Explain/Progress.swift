@@ -100,7 +100,7 @@ extension Progress {
     mutating func finish(_ outcome: ByteString, isGood: Bool) {
         guard isDrawing else { return isGood ? log.step(outcome) : log.warning(outcome) }
         let mark: ByteString = screen.isUTF8 ? (isGood ? "✓" : "✗") : (isGood ? "ok" : "failed")
-        say(mark, isGood ? .good : .bad, "\(log.subject): \(outcome)")
+        say(mark, isGood ? .good : .bad, outcome)
     }
 }
 

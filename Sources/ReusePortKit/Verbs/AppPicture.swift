@@ -70,7 +70,9 @@ extension AppPicture {
             let text: ByteString = "\(running)/\(generation.copies) \(generation.copies == 1 ? "copy" : "copies")"
             heading.append(Cell(text, generation.ink(ofRunning: running)))
         }
-        if let shared, running > 0 { heading.append(Cell("\(shared.identity.name) \(address(shared))")) }
+        if let shared, copies.contains(where: { $0.state < .retired }) {
+            heading.append(Cell("\(shared.identity.name) \(address(shared))"))
+        }
         sheet.add(heading, tail: generation.reason, indent: 2)
         for copy in copies where isWorthALine(copy, of: generation) {
             sheet.add(cells(copy, of: generation, shared), tail: copy.reason, indent: 4, group: 1)
@@ -95,7 +97,8 @@ extension AppPicture {
     /// Whether a copy's line tells more than its generation's: what has ended as it was to end does not.
     private func isWorthALine(_ copy: CopyRecord, of generation: GenerationRecord) -> Bool {
         if copy.state != .ended || generation.state == .live { return true }
-        return generation.state == .failed && !generation.reason.hasSuffix(copy.reason)
+        return generation.state == .failed && copy.reason != "it has ended"
+            && !generation.reason.hasSuffix(copy.reason)
     }
 
     private func cells(
