@@ -164,10 +164,12 @@ extension AppState {
         try checkNames(listeners)
         for (index, socket) in plan.sockets.enumerated() { try listenIfWanted(sockets[index].source, socket) }
         try steer(request, sockets, listeners.map { $0.identity }, log)
-        let record = CopyRecord(
+        var record = CopyRecord(
             generation: order, copy: request.copy, process: process, helper: nil, state: .starting,
             since: secondsSince1970(), listeners: listeners, supervisor: Supervisor.current(),
             stopSignal: request.stopSignal, stopTimeout: request.stopTimeout, nice: request.retiredNice)
+        // Whether it runs for long enough to be through with crashing is seen at its end.
+        record.crashes = copies.first { $0.fileName == record.fileName }?.crashes
         replace(record)
         return record
     }

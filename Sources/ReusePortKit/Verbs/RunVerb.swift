@@ -9,6 +9,7 @@ func runVerb(_ request: VerbRequest) throws(Failure) {
     case .wait: try awaitGeneration(request, directory)
     case .check: try checkGeneration(request, directory)
     case .retire, .terminate: try endGenerations(request, directory)
+    case .finish: try finishCopy(request, directory)
     }
 }
 

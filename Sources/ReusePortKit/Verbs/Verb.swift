@@ -1,6 +1,6 @@
 /// A command of its own, instead of options and a target.
 enum Verb: UInt8, CaseIterable, Sendable {
-    case list, count, state, wait, check, retire, terminate
+    case list, count, state, wait, check, retire, terminate, finish
 
     /// As it is written first; `ls` and `st` are short for two of them.
     var names: [ByteString] {
@@ -12,6 +12,7 @@ enum Verb: UInt8, CaseIterable, Sendable {
         case .check: ["check"]
         case .retire: ["retire"]
         case .terminate: ["terminate"]
+        case .finish: ["finish"]
         }
     }
 
@@ -22,7 +23,7 @@ enum Verb: UInt8, CaseIterable, Sendable {
         switch self {
         case .list: .never
         case .count, .state: .optional
-        case .wait, .check, .retire, .terminate: .always
+        case .wait, .check, .retire, .terminate, .finish: .always
         }
     }
 
@@ -39,17 +40,35 @@ struct VerbRequest: Sendable {
     var pid: Int32?
     var timeout: Milliseconds?
     var onlyRetired = false
+    /// finish: which copy of the generation.
+    var copy = 0
+    /// finish: exit codes after which it is not to be started again.
+    var permanent: [ClosedRange<Int>] = []
+    /// finish: what the shell is to run.
+    var onExit: ByteString?
+    /// finish: how the copy has ended; nil if systemd says it.
+    var ending: Ending?
 }
 
-/// Reads what stands behind a verb. Options and the app may come in any order.
+/// Reads what stands behind a verb. Options and the app may come in any order; behind `--` there are no more options.
 func parseVerb(_ verb: Verb, _ words: [ByteString]) throws(Failure) -> VerbRequest {
     var request = VerbRequest(verb: verb)
     var index = 0
+    var ending: [ByteString] = []
+    var isBehindOptions = false
     while index < words.count {
         var word = words[index]
         var attached: ByteString?
         index += 1
-        guard word.hasPrefix("--") else {
+        if word == "--" && !isBehindOptions {
+            isBehindOptions = true
+            continue
+        }
+        guard word.hasPrefix("--") && !isBehindOptions else {
+            if verb == .finish && request.app != nil {
+                ending.append(word)
+                continue
+            }
             guard request.app == nil, verb.takesApp != .never else {
                 throw .usage("parse", word, "\(verb.names[0]) takes \(verb.takesApp == .never ? "no app" : "one app")")
             }
@@ -71,11 +90,14 @@ func parseVerb(_ verb: Verb, _ words: [ByteString]) throws(Failure) -> VerbReque
             switch (word, verb) {
             case ("--run-dir", _): request.runDirectory = try parseRunDirectory(given(value))
             case ("--json", .list), ("--json", .count), ("--json", .state): request.isJSON = true
-            case ("--generation", .wait), ("--generation", .check):
+            case ("--generation", .wait), ("--generation", .check), ("--generation", .finish):
                 request.generation = try parseLabel(given(value), "a generation's label")
             case ("--pid", .wait): request.pid = Int32(try parseNumber(given(value), 1...Int(Int32.max)))
             case ("--timeout", .wait): request.timeout = try parseTime(given(value))
             case ("--retired", .terminate): request.onlyRetired = true
+            case ("--copy", .finish): request.copy = try parseNumber(given(value), 0...(Bank.copies - 1))
+            case ("--permanent", .finish): request.permanent = try parseExitCodes(given(value))
+            case ("--on-exit", .finish): request.onExit = try given(value)
             default: throw Malformed("\(verb.names[0]) has no such option", remedy: "see reuseport-exec --help verbs")
             }
         } catch {
@@ -88,7 +110,21 @@ func parseVerb(_ verb: Verb, _ words: [ByteString]) throws(Failure) -> VerbReque
     if request.pid != nil && request.generation != nil {
         throw .usage("parse", "--pid", "--pid and --generation exclude each other")
     }
+    if verb == .finish { try checkFinish(&request, ending) }
     return request
+}
+
+/// What a finish script says of the end of its service.
+private func checkFinish(_ request: inout VerbRequest, _ words: [ByteString]) throws(Failure) {
+    guard request.generation != nil else {
+        throw .usage("parse", "finish", "the generation is missing", remedy: "add --generation LABEL")
+    }
+    if words.isEmpty { return }
+    do throws(Malformed) {
+        request.ending = try Ending(words: words)
+    } catch {
+        throw .usage("parse", words[0], error.reason, remedy: error.remedy)
+    }
 }
 
 /// The value, as an error of the value's own parser.
