@@ -43,6 +43,8 @@ struct FileStatus: Sendable {
     var links: UInt64
     /// Seconds since 1970.
     var modified: UInt64
+    /// Bytes.
+    var size: UInt64
 
     init(_ raw: stat) {
         device = UInt64(raw.st_dev)
@@ -52,6 +54,7 @@ struct FileStatus: Sendable {
         group = raw.st_gid
         links = UInt64(raw.st_nlink)
         modified = UInt64(max(0, raw.st_mtim.tv_sec))
+        size = UInt64(raw.st_size)
     }
 
     /// The permission bits.

@@ -13,7 +13,7 @@ func runTool(
     _ name: ByteString, _ arguments: [ByteString], environment: [ByteString], searchPath: ByteString,
     timeout: Milliseconds, reads: Bool = false
 ) throws(Failure) -> ToolEnd {
-    guard let program = find(name, in: searchPath) else {
+    guard let program = findProgram(name, in: searchPath) else {
         throw Failure(.system, "run", name, "it is not in \(searchPath)")
     }
     var ends: [Int32] = [-1, -1]
@@ -51,7 +51,8 @@ private func readUntil(_ deadline: Deadline, _ reader: borrowing Descriptor) -> 
     return result
 }
 
-private func find(_ name: ByteString, in searchPath: ByteString) -> ByteString? {
+/// Where an executable program of this name is.
+func findProgram(_ name: ByteString, in searchPath: ByteString) -> ByteString? {
     for directory in searchPath.split(on: UInt8(ascii: ":")) where directory.hasPrefix("/") {
         let path: ByteString = "\(directory)/\(name)"
         if path.withCString({ access($0, X_OK) }) == 0 { return path }

@@ -19,7 +19,7 @@ func finishCopy(_ request: VerbRequest, _ directory: ByteString) throws(Failure)
     let isDown = finished.isOver || finished.isPermanent || finished.isToStop
     if let command = request.onExit { runOnExit(command, ending, request, finished, isDown, log) }
     guard isDown else { return pause(finished.pause, supervisor, log, ending) }
-    if finished.isPermanent { log.step("copy \(request.copy) \(ending.description), and stays down") }
+    if finished.isPermanent { log.step("copy \(request.copy ?? 0) \(ending.description), and stays down") }
     if finished.isOver || finished.isPermanent { keepDown(supervisor, log) }
     if finished.isOver { removeOwnService(supervisor, request, log) }
     // s6 takes this as "keep it down", should it not have read what it was told.
@@ -43,6 +43,7 @@ private struct Finished {
 private func record(
     _ ending: Ending, _ request: VerbRequest, _ directory: ByteString
 ) throws(Failure) -> Finished {
+    let copy = request.copy ?? 0
     var finished = Finished()
     if case .exited(let code) = ending { finished.isPermanent = request.permanent.contains { $0.contains(code) } }
     guard let registry = try Registry.open(request.app ?? "", in: directory, create: false) else { return finished }
@@ -56,7 +57,7 @@ private func record(
             return finished
         }
         finished.isOver = generation.state != .live && generation.state != .starting
-        guard var record = state.copies(of: generation.order).first(where: { $0.copy == request.copy }) else {
+        guard var record = state.copies(of: generation.order).first(where: { $0.copy == copy }) else {
             return finished
         }
         if generation.state == .starting, record.helper != nil, record.state == .ended, !deadline.hasPassed {
@@ -134,7 +135,7 @@ private func keepDown(_ supervisor: Supervisor?, _ log: Log) {
 private func removeOwnService(_ supervisor: Supervisor?, _ request: VerbRequest, _ log: Log) {
     guard let supervisor, let path = supervisor.serviceFolder else { return }
     let name = lastComponent(of: path)
-    let wanted = ServiceMarker(app: request.app ?? "", label: request.generation ?? "", copy: request.copy)
+    let wanted = ServiceMarker(app: request.app ?? "", label: request.generation ?? "", copy: request.copy ?? 0)
     do throws(Failure) {
         var isS6 = false
         if case .s6 = supervisor { isS6 = true }
@@ -160,13 +161,14 @@ private func removeOwnService(_ supervisor: Supervisor?, _ request: VerbRequest,
 private func runOnExit(
     _ command: ByteString, _ ending: Ending, _ request: VerbRequest, _ finished: Finished, _ isDown: Bool, _ log: Log
 ) {
+    let copy = request.copy ?? 0
     var code = ByteString()
     var signal = ByteString()
     switch ending {
     case .exited(let number): code = ByteString(decimal: number)
     case .killed(let number): signal = signalName(number)
     }
-    var sentence: ByteString = "copy \(request.copy) of \(request.app ?? "") \(request.generation ?? ""): "
+    var sentence: ByteString = "copy \(copy) of \(request.app ?? "") \(request.generation ?? ""): "
     sentence.append(ending.description)
     if let crashes = finished.crashes, crashes.count > 1 { sentence.append(", \(crashes.count) crashes in a row") }
     sentence.append(
@@ -176,7 +178,7 @@ private func runOnExit(
                 ? "; it is started again" : "; it is started again after \(finished.pause.description)")
     let variables: [(ByteString, ByteString)] = [
         ("APP", request.app ?? ""), ("GENERATION", request.generation ?? ""),
-        ("COPY", ByteString(decimal: request.copy)), ("PID", finished.pid.map { ByteString(decimal: $0) } ?? ""),
+        ("COPY", ByteString(decimal: copy)), ("PID", finished.pid.map { ByteString(decimal: $0) } ?? ""),
         ("KIND", ending.kind), ("CODE", code), ("SIGNAL", signal),
         ("CRASHES", ByteString(decimal: finished.crashes?.count ?? 0)), ("NEXT", isDown ? "down" : "restart"),
         ("REASON", sentence),

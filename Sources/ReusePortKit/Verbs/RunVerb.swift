@@ -10,6 +10,7 @@ func runVerb(_ request: VerbRequest) throws(Failure) {
     case .check: try checkGeneration(request, directory)
     case .retire, .terminate: try endGenerations(request, directory)
     case .finish: try finishCopy(request, directory)
+    case .scale, .restart, .suspend, .resume, .deploy: break
     }
 }
 

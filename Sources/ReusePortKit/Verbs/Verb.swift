@@ -1,6 +1,6 @@
 /// A command of its own, instead of options and a target.
 enum Verb: UInt8, CaseIterable, Sendable {
-    case list, count, state, wait, check, retire, terminate, finish
+    case list, count, state, wait, check, retire, terminate, deploy, scale, restart, suspend, resume, finish
 
     /// As it is written first; `ls` and `st` are short for two of them.
     var names: [ByteString] {
@@ -12,6 +12,11 @@ enum Verb: UInt8, CaseIterable, Sendable {
         case .check: ["check"]
         case .retire: ["retire"]
         case .terminate: ["terminate"]
+        case .deploy: ["deploy", "start", "migrate"]
+        case .scale: ["scale"]
+        case .restart: ["restart"]
+        case .suspend: ["suspend"]
+        case .resume: ["resume"]
         case .finish: ["finish"]
         }
     }
@@ -23,7 +28,7 @@ enum Verb: UInt8, CaseIterable, Sendable {
         switch self {
         case .list: .never
         case .count, .state: .optional
-        case .wait, .check, .retire, .terminate, .finish: .always
+        default: .always
         }
     }
 
@@ -36,17 +41,22 @@ struct VerbRequest: Sendable {
     var app: ByteString?
     var isJSON = false
     var runDirectory: ByteString?
+    /// A file that describes the app: what is left out is read from there.
+    var config: ByteString?
     var generation: ByteString?
     var pid: Int32?
     var timeout: Milliseconds?
     var onlyRetired = false
-    /// finish: which copy of the generation.
-    var copy = 0
-    /// finish: exit codes after which it is not to be started again.
+    /// For scale.
+    var copies: Int?
+    /// For restart: this copy only; for finish: which one has ended (0).
+    var copy: Int?
+    var verbosity = Verbosity.steps
+    /// For finish: exit codes after which it is not to be started again.
     var permanent: [ClosedRange<Int>] = []
-    /// finish: what the shell is to run.
+    /// For finish: what the shell is to run.
     var onExit: ByteString?
-    /// finish: how the copy has ended; nil if systemd says it.
+    /// For finish: how the copy has ended; nil if systemd says it.
     var ending: Ending?
 }
 
@@ -67,6 +77,14 @@ func parseVerb(_ verb: Verb, _ words: [ByteString]) throws(Failure) -> VerbReque
         guard word.hasPrefix("--") && !isBehindOptions else {
             if verb == .finish && request.app != nil {
                 ending.append(word)
+                continue
+            }
+            if verb == .scale, request.app != nil, request.copies == nil {
+                do throws(Malformed) {
+                    request.copies = try parseNumber(word, 1...Bank.copies)
+                } catch {
+                    throw .usage("parse", word, error.reason, remedy: error.remedy)
+                }
                 continue
             }
             guard request.app == nil, verb.takesApp != .never else {
@@ -95,7 +113,10 @@ func parseVerb(_ verb: Verb, _ words: [ByteString]) throws(Failure) -> VerbReque
             case ("--pid", .wait): request.pid = Int32(try parseNumber(given(value), 1...Int(Int32.max)))
             case ("--timeout", .wait): request.timeout = try parseTime(given(value))
             case ("--retired", .terminate): request.onlyRetired = true
-            case ("--copy", .finish): request.copy = try parseNumber(given(value), 0...(Bank.copies - 1))
+            case ("--copy", .restart), ("--copy", .finish): request.copy = try parseNumber(given(value), 0...(Bank.copies - 1))
+            case ("--config", _): request.config = try given(value)
+            case ("--quiet", .scale), ("--quiet", .restart), ("--quiet", .suspend): request.verbosity = .quiet
+            case ("--debug", .scale), ("--debug", .restart), ("--debug", .suspend): request.verbosity = .everything
             case ("--permanent", .finish): request.permanent = try parseExitCodes(given(value))
             case ("--on-exit", .finish): request.onExit = try given(value)
             default: throw Malformed("\(verb.names[0]) has no such option", remedy: "see reuseport-exec --help verbs")
@@ -103,6 +124,15 @@ func parseVerb(_ verb: Verb, _ words: [ByteString]) throws(Failure) -> VerbReque
         } catch {
             throw .usage("parse", word, error.reason, remedy: error.remedy)
         }
+    }
+    if let config = request.config {
+        let described = try describedApp(config)
+        if verb.takesApp != .never { request.app = request.app ?? described.name }
+        request.runDirectory = request.runDirectory ?? described.runDirectory
+    }
+    if verb == .scale && request.app != nil && request.copies == nil {
+        throw .usage(
+            "parse", "scale", "the number of copies is missing", remedy: "write reuseport-exec scale APP N")
     }
     if verb.takesApp == .always && request.app == nil {
         throw .usage("parse", verb.names[0], "the app is missing", remedy: "write reuseport-exec \(verb.names[0]) APP")
