@@ -13,6 +13,7 @@ func runVerb(_ request: VerbRequest) throws(Failure) {
     case .restart: try restart(request, directory)
     case .suspend: try suspendApp(request, directory)
     case .resume: try resumeApp(request, directory)
+    case .finish: try finishCopy(request, directory)
     case .deploy: break
     }
 }
