@@ -186,7 +186,7 @@ extension AppState {
     }
 
     /// One more than the largest number that is a label, or the generation's own.
-    private func unusedNumber() -> ByteString {
+    func unusedNumber() -> ByteString {
         let largest = app.generations.compactMap { $0.label.decimal }.max() ?? 0
         return ByteString(decimal: max(app.sequence, largest &+ 1))
     }
