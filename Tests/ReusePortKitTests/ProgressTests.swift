@@ -1,5 +1,5 @@
 import CLinux
-import Foundation
+import Glibc
 import Testing
 
 @testable import ReusePortKit
@@ -173,8 +173,8 @@ struct Picture {
         var picture = Picture()
         var progress = progress([0])
         let output = ByteString((1...20).map { "line \($0)\n" }.joined() + "a line that is longer than the screen is\n")
-        progress.output(in: "/var/log/reuseport-exec/web.log", output)
-        progress.output(in: "/empty", "\n")
+        progress.output(of: "/var/log/reuseport-exec/web.log", output)
+        progress.output(of: "/empty", "\n")
         picture.show(terminal.written())
         let shown = (12...20).map { "   line \($0)\n" }.joined()
         #expect(
@@ -197,7 +197,7 @@ struct Picture {
         progress.step("took over from generation 6")
         progress.detail("a detail")
         progress.note(copy: 0, pid: nil, .failed("exited with 3\n"))
-        progress.output(in: "/log", "1\n2\n")
+        progress.output(of: "/log", "1\n2\n")
         progress.warning("careful")
         progress.finish("all is well", isGood: true)
         return terminal.written().text.split(separator: "\r\n").map { String($0) }

@@ -2,7 +2,7 @@
 final class Display: @unchecked Sendable {
     private var progress: Progress
 
-    init(app: ByteString, label: ByteString, copies: [Int], verbosity: Verbosity, isShared: Bool) {
+    init(app: ByteString, label: ByteString, copies: [Int], verbosity: Verbosity, isShared: Bool = false) {
         // Where others write as well, nobody knows which line is which.
         progress = Progress(
             app: app, label: label, copies: copies, verbosity: verbosity, screen: isShared ? Screen.none : nil)
@@ -13,6 +13,6 @@ final class Display: @unchecked Sendable {
     func detail(_ text: ByteString) { progress.detail(text) }
     func warning(_ text: ByteString) { progress.warning(text) }
     func finish(_ text: ByteString, isGood: Bool) { progress.finish(text, isGood: isGood) }
-    /// The end of what failed copies have written to a file.
-    func output(in path: ByteString, _ text: ByteString) { progress.output(in: path, text) }
+    /// The end of what failed copies have written: to a file, or to a service's log.
+    func output(of place: ByteString, _ text: ByteString) { progress.output(of: place, text) }
 }

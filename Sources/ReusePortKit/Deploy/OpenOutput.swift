@@ -47,7 +47,7 @@ struct Output: ~Copyable {
         guard var text = try? readAll(file, atMost: 1 << 16) else { return }
         // Where it begins in the middle of a line, it may as well be in the middle of a character.
         if from > start, let end = text.firstIndex(of: UInt8(ascii: "\n")) { text = text.dropFirst(end + 1) }
-        display.output(in: path, text)
+        display.output(of: path, text)
     }
 }
 

@@ -84,11 +84,11 @@ extension Progress {
         if isDrawing { say("!", .waiting, text) } else { log.warning(text) }
     }
 
-    /// The last lines of what failed copies have written to a file.
-    mutating func output(in path: ByteString, _ text: ByteString) {
+    /// The last lines of what failed copies have written to a file, or wherever.
+    mutating func output(of place: ByteString, _ text: ByteString) {
         let lines = lastLines(10, of: text)
         if lines.isEmpty { return }
-        warning("the last lines of \(path):")
+        warning("the last lines of \(place):")
         if isDrawing {
             add(lines.map { "   \(screen.cut($0, to: max(usable - 3, 0)))" })
         } else {

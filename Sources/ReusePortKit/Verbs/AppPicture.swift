@@ -75,7 +75,7 @@ extension AppPicture {
         }
         sheet.add(heading, tail: generation.reason, indent: 2)
         for copy in copies where isWorthALine(copy, of: generation) {
-            sheet.add(cells(copy, of: generation, shared), tail: copy.reason, indent: 4, group: 1)
+            sheet.add(cells(copy, of: generation, shared), tail: reason(of: copy), indent: 4, group: 1)
             if shared == nil && copy.state != .ended { addSockets(copy, to: &sheet) }
         }
     }
@@ -92,6 +92,12 @@ extension AppPicture {
 
     private func address(_ listener: CopyRecord.Listener) -> ByteString {
         listener.publicPath ?? listener.identity.address.description
+    }
+
+    private func reason(of copy: CopyRecord) -> ByteString {
+        guard let crashes = copy.crashes, crashes.count > 1 else { return copy.reason }
+        let count: ByteString = "\(crashes.count) crashes in a row"
+        return copy.reason.isEmpty ? count : "\(copy.reason), \(count)"
     }
 
     /// Whether a copy's line tells more than its generation's: what has ended as it was to end does not.
@@ -191,7 +197,9 @@ extension AppPicture {
             ("since", ByteString(decimal: copy.since)), ("state", ReusePortKit.json(copy.state.name)),
             ("bank", ByteString(decimal: generation.bank.rawValue)), ("slot", ByteString(decimal: copy.copy)),
             ("connections", established(copy).map { ByteString(decimal: $0) } ?? "null"),
-            ("reason", ReusePortKit.json(copy.reason)), ("sockets", "[\(joined(sockets, by: ","))]"),
+            ("reason", ReusePortKit.json(copy.reason)), ("crashes", ByteString(decimal: copy.crashes?.count ?? 0)),
+            ("crashing_since", copy.crashes.map { ByteString(decimal: $0.since) } ?? "null"),
+            ("sockets", "[\(joined(sockets, by: ","))]"),
         ])
     }
 }
