@@ -190,7 +190,7 @@ struct Picture {
     // MARK: - No terminal
 
     private func lines(_ verbosity: Verbosity) -> [String] {
-        var progress = progress([0], verbosity, Screen.none)
+        var progress = progress([0], verbosity, Screen.noTerminal)
         progress.note(copy: 0, pid: 4711, .starting)
         progress.note(copy: 0, pid: nil, .ready)
         progress.note(copy: 0, pid: nil, .serving)
