@@ -17,7 +17,9 @@ final class TmuxTerminal {
         name = "test\(stage.nextNumber())"
         // Its socket is in a folder that is named after its user, and not in one that many share. The user who has
         // no shell needs one here.
-        environment = Sandbox.environment + ["TMUX_TMPDIR=\(stage.home)", "TERM=xterm-256color", "SHELL=/bin/sh"] + variables
+        environment =
+            Sandbox.environment + ["TMUX_TMPDIR=\(stage.home)", "TERM=xterm-256color", "SHELL=/bin/sh"]
+            + variables
         let outcome = try run([
             "-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "24",
             "\(command); echo \"<$?>\"; exec sleep 1000",
