@@ -6,8 +6,7 @@ import CLinux
 /// the moment that connect(2) takes, under the app's lock, the listener is what probes are directed to.
 func connectProbe(
     to listener: CopyRecord.Listener, _ held: borrowing Descriptor, _ registry: borrowing Registry,
-    _ generation: UInt64,
-    _ balance: Balance
+    _ generation: UInt64
 ) throws(Failure) -> Descriptor {
     let identity = listener.identity
     let object: ByteString = "a probe to socket \(identity.name)"
@@ -40,12 +39,15 @@ func connectProbe(
         }
     case .index?:
         try state.followGroups([identity])
-        let live = state.app.live.flatMap { state.run(of: $0.order, in: identity.name) }
+        // The clients of the live copies are to notice nothing.
+        let live = state.app.live
+        let places = live.map { state.places(of: $0.order, in: identity.name) } ?? []
+        let balance = live?.balance ?? .random
         let place = state.place(of: identity)
         try step("connect", object) { () throws(Errno) in
-            if let place { try direct(held, to: live, balance, probe: (port, place)) }
+            if let place { try direct(held, to: places, balance, probe: (port, place)) }
             connectAndWait(probe, to: probeAddress(of: identity))
-            try direct(held, to: live, balance, probe: nil)
+            try direct(held, to: places, balance)
         }
         try registry.store(state.app)
     case .off?, nil:

@@ -57,7 +57,7 @@ extension Handoff {
                 until: deadline,
                 connect: { (index: Int) throws(Failure) in
                     try connectProbe(
-                        to: listeners[index], sockets[index].source, enrolment.registry, order, request.balance)
+                        to: listeners[index], sockets[index].source, enrolment.registry, order)
                 }, log: log)
             say("pid \(process.identity.pid) is ready")
             entry = try enter(enrolment, process, sockets)
@@ -157,13 +157,12 @@ extension Handoff {
         if generation.state == .live {
             record.state = .live
             state.replace(record)
-            try state.widen(generation, to: record.copy + 1, sockets, enrolment.request.balance)
+            try state.widen(generation, by: record, sockets)
             try publish([record])
             result = .tookItsPlace
         } else if state.isComplete(generation) {
             log.detail("at \(MonotonicClock.microseconds) us: complete")
-            try state.cutOver(
-                generation, sockets, enrolment.request.balance, listeners: record.listeners.map { $0.identity })
+            try state.cutOver(generation, sockets, listeners: record.listeners.map { $0.identity })
             try publish(state.running(order))
             state.makeLive(order)
             say("took over\(old.map { " from generation \($0.label)" } ?? "")")
