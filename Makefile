@@ -5,6 +5,7 @@
 # make format     puts the sources into the form that check wants
 # make bench-exec what the launcher costs, beside others (as root)
 # make bench-handoff  what a handoff costs the clients, beside others (as root); HANDOFFS=10 for a quick look
+# make pictures   docs/*.svg: what is seen in a terminal, with tmux
 # make install    to $(DESTDIR)$(PREFIX); uninstall removes it again
 # make setup      installs what tests and benchmarks need (Debian)
 
@@ -34,7 +35,7 @@ EMBEDDED_FLAGS := -c release --disable-local-rpath --omit-frame-pointers -debug-
 	-Xswiftc -use-ld=lld -Xlinker --icf=all \
 	-Xlinker -s -Xlinker --gc-sections -Xlinker --as-needed -Xlinker -z -Xlinker relro -Xlinker -z -Xlinker now
 
-.PHONY: all fixtures demo test check format bench-exec bench-handoff install uninstall setup clean
+.PHONY: all fixtures demo pictures test check format bench-exec bench-handoff install uninstall setup clean
 
 all:
 	@SWIFT='$(SWIFT)' Tests/build.sh $(EMBEDDED) reuseport-exec $(EMBEDDED_FLAGS)
@@ -45,6 +46,9 @@ fixtures:
 
 demo: all fixtures
 	@Tests/Fixtures/demo/demo.sh $(BINARY) $(SAMPLE_SERVER) $(LOAD_GENERATOR)
+
+pictures: all fixtures
+	@Tests/Fixtures/demo/pictures.sh $(BINARY) $(SAMPLE_SERVER) $(LOAD_GENERATOR) docs
 
 test: setup all fixtures
 	REUSEPORT_EXEC='$(abspath $(BINARY))' SAMPLE_SERVER='$(abspath $(SAMPLE_SERVER))' \

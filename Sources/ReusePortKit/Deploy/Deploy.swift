@@ -77,7 +77,7 @@ struct Deploy: ~Copyable {
             log.display?.finish("\(members.count) more of generation \(generation.label) serve", isGood: true)
             return
         }
-        log.display?.output(outputs.lastLines())
+        if let display = log.display { outputs.show(on: display) }
         throw Failure(
             .negative, "add", "to generation \(generation.label) of app \(members[0].enrolment.request.name)",
             joined(failures, by: "; "), remedy: "those that were there serve on")
@@ -184,7 +184,7 @@ extension Deploy {
         for each in 0..<members.count { handoff.close(members[each].sockets, members[each].sockets.count) }
         let served = AppState.mended(members[0].enrolment.registry).app.live?.label
         handoff.giveUp(members[index].enrolment, members[index].enrolment.process, cause)
-        log.display?.output(outputs.lastLines())
+        if let display = log.display { outputs.show(on: display) }
         throw Failure(
             .negative, "deploy", "generation \(generation.label) of app \(members[0].enrolment.request.name)",
             joined(failed, by: "; "), remedy: served.map { "generation \($0) serves on" })
@@ -218,7 +218,7 @@ extension Deploy {
         return endReason(of: members[index].enrolment.process)
     }
 
-    private borrowing func show(_ index: Int, _ state: Display.CopyState) {
+    private borrowing func show(_ index: Int, _ state: Progress.CopyState) {
         log.display?.note(
             copy: members[index].enrolment.record.copy, pid: members[index].enrolment.process.identity.pid, state)
     }
