@@ -31,6 +31,8 @@ struct AppRecord: Sendable, Equatable {
     /// The number that the youngest generation got.
     var sequence: UInt64 = 0
     var generations: [GenerationRecord] = []
+    /// In which its copies' groups are, once one has asked for a limit.
+    var group: MemoryGroup?
 
     init() {}
 
@@ -116,6 +118,7 @@ extension AppRecord {
         case .off:
             file.add("steering", "off")
         }
+        if let group { file.add("group", list: group.fields) }
         for one in generations {
             file.add(
                 "generation", ByteString(decimal: one.order), one.label, ByteString(decimal: one.copies),
@@ -133,6 +136,7 @@ extension AppRecord {
             return nil
         }
         self.sequence = sequence
+        group = file.fields("group").flatMap { MemoryGroup(fields: $0) }
         switch file.fields("steering")?.first {
         case "ebpf"?:
             guard let selector = file.number("selector") else { return nil }

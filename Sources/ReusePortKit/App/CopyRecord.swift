@@ -36,6 +36,8 @@ struct CopyRecord: Sendable, Equatable {
     var nice: Int32?
     /// Why it ended.
     var reason: ByteString = ""
+    /// Nil: it has no limits.
+    var group: CopyGroup?
 
     /// The name of its file.
     var fileName: ByteString { "\(generation)-\(copy)" }
@@ -64,6 +66,7 @@ extension CopyRecord {
         file.add("stop", ByteString(decimal: stopSignal), ByteString(decimal: stopTimeout.count))
         if let nice { file.add("nice", ByteString(decimal: nice)) }
         if !reason.isEmpty { file.add("reason", reason) }
+        if let group { file.add("group", list: group.fields) }
         return file.text
     }
 
@@ -91,6 +94,7 @@ extension CopyRecord {
             }
         }
         reason = file.fields("reason")?.first ?? ""
+        group = file.fields("group").flatMap { CopyGroup(fields: $0) }
         listeners = []
         for line in file.lines where line.key == "listener" {
             guard line.fields.count >= 7, let cookie = line.fields[2].decimal,

@@ -43,10 +43,13 @@ extension AppState {
             if let helper = copies[index].helper, !helper.isAlive() { copies[index].helper = nil }
             if copies[index].state != .ended, !copies[index].process.isAlive() {
                 copies[index].state = .ended
-                if copies[index].reason.isEmpty { copies[index].reason = "it has ended" }
+                if copies[index].reason.isEmpty {
+                    copies[index].reason = memoryReason(of: copies[index]) ?? "it has ended"
+                }
             }
         }
         // The app's file was lost: what the copies say of their generations is all there is.
+        if app.group == nil { app.group = copies.last { $0.state != .ended && $0.group != nil }?.group?.app }
         for copy in copies where app.generation(copy.generation) == nil {
             app.sequence = max(app.sequence, copy.generation)
             app.generations.append(
@@ -134,6 +137,10 @@ extension AppState {
         }
         for copy in copies where !writtenCopies.contains(copy) { try registry.store(copy) }
         if app != writtenApp { try registry.store(app) }
+        if removeUnusedGroups(registry) {
+            app.group = nil
+            try registry.store(app)
+        }
         (writtenApp, writtenCopies) = (app, copies)
     }
 }

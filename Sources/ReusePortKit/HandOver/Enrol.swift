@@ -64,16 +64,23 @@ func enrol(
                     "another one has taken over from it meanwhile",
                     remedy: "start it again if it is to take over in turn")
             }
-            let record = try state.enter(order, process.identity, request, plan, sockets, listeners, log)
+            state.tellOfPredecessor(order, request.copy, log)
+            var record = try state.enter(order, process.identity, request, plan, sockets, listeners, log)
+            record.group = try state.makeGroup(request, for: record, in: registry)
             guard let generation = state.app.generation(order) else { throw Failure("find", "generation", .noEntry) }
             log.subject = "\(request.name) \(generation.label)"
             var enrolment = Enrolment(
                 registry: registry, process: process, request: request, generation: generation, record: record,
                 channel: channel, exec: exec, log: log)
             // Before anything is written: whoever reads of a copy without a helper takes it that it was killed.
-            enrolment.record.helper = try startHelper(enrolment, sockets)
-            state.replace(enrolment.record)
-            try state.store(in: enrolment.registry)
+            do throws(Failure) {
+                enrolment.record.helper = try startHelper(enrolment, sockets)
+                state.replace(enrolment.record)
+                try state.store(in: enrolment.registry)
+            } catch {
+                takeBack(record.group, in: enrolment.registry)
+                throw error
+            }
             lock.release(closing: ())
             return enrolment
         }

@@ -8,13 +8,14 @@ struct Option: Sendable {
         case pass
         case app, generation, copies, copy, steering, balance, ready, readyTimeout, settle
         case stopSignal, stopTimeout, keepRetired, retiredNice, lockTimeout, runDirectory
+        case memoryHigh, memoryMax, appMemoryMax
         case notifyDescriptor, logDescriptor, quiet, debug
         case config, dryRun, json, help, version
     }
 
     /// The page of `--help` that has it.
     enum Topic: UInt8, CaseIterable, Sendable {
-        case sockets, files, privileges, environment, dialects, apps, retire, config, verbs, codes
+        case sockets, files, privileges, environment, dialects, apps, retire, memory, config, verbs, codes
 
         var name: ByteString {
             switch self {
@@ -25,6 +26,7 @@ struct Option: Sendable {
             case .dialects: "dialects"
             case .apps: "apps"
             case .retire: "retire"
+            case .memory: "memory"
             case .verbs: "verbs"
             case .config: "config"
             case .codes: "codes"
@@ -102,6 +104,9 @@ extension Option {
         Option(.stopTimeout, "--stop-timeout", "TIME", .retire, "until KILL (30s)"),
         Option(.keepRetired, "--keep-retired", "N", .retire, "generations that may finish (3)"),
         Option(.retiredNice, "--retired-nice", "N", .retire, "nice value of retired copies"),
+        Option(.memoryHigh, "--memory-high", "SIZE", .memory, "from here on a copy is slowed down"),
+        Option(.memoryMax, "--memory-max", "SIZE", .memory, "beyond this the kernel ends a copy"),
+        Option(.appMemoryMax, "--app-memory-max", "SIZE", .memory, "the same for all copies together"),
         Option(.config, "--config", "FILE", .config, "read options from FILE"),
         Option(.dryRun, "--dry-run", nil, .config, "print the plan, touch nothing"),
         Option(.json, "--json", nil, .config, "with --dry-run: print it as JSON"),

@@ -1,0 +1,8 @@
+/// Puts this process into its group, all its threads with it. What it has in memory already stays where it is counted.
+func joinGroup(_ copy: CopyGroup?, _ groups: ControlGroups = ControlGroups()) throws(Failure) {
+    guard let group = copy?.group else { return }
+    try step("join", "group \(group.path)") { () throws(Errno) in
+        // 0 is the writer, whatever its number is in a name space.
+        try GroupDirectory(group, in: groups).write("0", to: "cgroup.procs")
+    }
+}
