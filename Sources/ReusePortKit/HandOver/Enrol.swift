@@ -65,24 +65,27 @@ func enrol(
                     remedy: "start it again if it is to take over in turn")
             }
             state.tellOfPredecessor(order, request.copy, log)
-            var record = try state.enter(order, process.identity, request, plan, sockets, listeners, log)
-            record.group = try state.makeGroup(request, for: record, in: registry)
-            guard let generation = state.app.generation(order) else { throw Failure("find", "generation", .noEntry) }
-            log.subject = "\(request.name) \(generation.label)"
-            var enrolment = Enrolment(
-                registry: registry, process: process, request: request, generation: generation, record: record,
-                channel: channel, exec: exec, log: log)
-            // Before anything is written: whoever reads of a copy without a helper takes it that it was killed.
+            let group = try state.makeGroup(request, order, process.identity, in: registry)
             do throws(Failure) {
+                var record = try state.enter(order, process.identity, request, plan, sockets, listeners, log)
+                record.group = group
+                guard let generation = state.app.generation(order) else {
+                    throw Failure("find", "generation", .noEntry)
+                }
+                log.subject = "\(request.name) \(generation.label)"
+                var enrolment = Enrolment(
+                    registry: try registry.duplicate(), process: process, request: request, generation: generation,
+                    record: record, channel: channel, exec: exec, log: log)
+                // Before anything is written: whoever reads of a copy without a helper takes it that it was killed.
                 enrolment.record.helper = try startHelper(enrolment, sockets)
                 state.replace(enrolment.record)
                 try state.store(in: enrolment.registry)
+                lock.release(closing: ())
+                return enrolment
             } catch {
-                takeBack(record.group, in: enrolment.registry)
+                takeBack(group, in: registry)
                 throw error
             }
-            lock.release(closing: ())
-            return enrolment
         }
     }
 }

@@ -11,12 +11,12 @@ extension AppState {
     /// behind; where the app's group is stands in the registry before it is made, so that a kill leaves nothing either
     /// that the next invocation does not remove.
     mutating func makeGroup(
-        _ request: AppRequest, for copy: CopyRecord, in registry: borrowing Registry,
+        _ request: AppRequest, _ order: UInt64, _ process: ProcessIdentity, in registry: borrowing Registry,
         _ groups: ControlGroups = ControlGroups()
     ) throws(Failure) -> CopyGroup? {
-        guard request.limitsMemory, let label = app.generation(copy.generation)?.label else { return nil }
+        guard request.limitsMemory, let label = app.generation(order)?.label else { return nil }
         let object: ByteString = "the memory of app \(request.name)"
-        switch copy.supervisor {
+        switch Supervisor.current() {
         case .systemd(let unit)?, .userSystemd(let unit)?:
             throw .usage(
                 "limit", object, "systemd keeps the groups of \(unit)",
@@ -31,7 +31,7 @@ extension AppState {
             try registry.store(known)
         }
         app.group = place
-        let name = groupName(of: copy.copy, generation: label, pid: copy.process.pid)
+        let name = groupName(of: request.copy, generation: label, pid: process.pid)
         let result = CopyGroup(
             group: MemoryGroup(version: place.version, path: "\(place.path)/\(name)"), max: request.memoryMax,
             appMax: request.appMemoryMax)

@@ -87,26 +87,29 @@ import Testing
     }
 }
 
-private struct ServiceState: Equatable {
+struct ServiceState: Equatable {
     let pid: pid_t?
     /// Whether the supervisor would start it again.
     let isWanted: Bool
 }
 
 /// The 20 bytes that runsv keeps: see its status.c.
-private func runitState(_ path: String) throws -> ServiceState? {
+func runitState(_ path: String) throws -> ServiceState? {
     guard let bytes = FileManager.default.contents(atPath: path), bytes.count >= 20 else { return nil }
     let pid = (0..<4).reduce(pid_t(0)) { $0 | pid_t(bytes[12 + $1]) << (8 * $1) }
     return ServiceState(pid: pid > 0 ? pid : nil, isWanted: bytes[17] == UInt8(ascii: "u"))
 }
 
 /// A folder with the services blue and green, and a supervisor for them.
-private final class Services {
+final class Services {
     let stage: Stage
     let folder: String
-    private let supervisor: Running
+    let supervisor: Running
 
-    init(_ stage: Stage, _ program: String, check: Bool = false, notificationDescriptor: Int? = nil) throws {
+    init(
+        _ stage: Stage, _ program: String, check: Bool = false, notificationDescriptor: Int? = nil,
+        options: [ByteString] = []
+    ) throws {
         let program = try Tool.require(program)
         self.stage = stage
         folder = "\(stage.home)/services"
@@ -116,7 +119,7 @@ private final class Services {
             let service = "\(folder)/\(name)"
             mkdir(service, 0o755)
             var words: [ByteString] = [ByteString(launcher), "--app", "web", "--generation", ByteString(name)]
-            words += ["--run-dir", stage.runDirectory] + stage.common
+            words += ["--run-dir", stage.runDirectory] + stage.common + options
             if let notificationDescriptor {
                 words += ["--notify-fd", ByteString(decimal: notificationDescriptor)]
                 stage.box.write("\(service)/notification-fd", Array("\(notificationDescriptor)\n".utf8), mode: 0o644)
