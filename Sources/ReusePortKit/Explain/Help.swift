@@ -10,6 +10,7 @@ func help(_ topic: Option.Topic?) -> ByteString {
     case .apps: options(of: .apps) + appHelp
     case .retire: options(of: .retire) + retireHelp
     case .memory: options(of: .memory) + memoryHelp
+    case .deploy: options(of: .deploy)
     case .verbs: verbHelp
     case .config: options(of: .config) + configHelp
     case .codes: codeHelp

@@ -5,7 +5,8 @@ extension Handoff {
     func giveUp(_ enrolment: borrowing Enrolment, _ process: borrowing ProcessHandle, _ failure: Failure) {
         var failure = failure
         if process.hasExited, failure.reason == endReason(of: process) {
-            failure.reason = kernelsReason(enrolment)
+            failure = Failure(
+                failure.code, failure.step, failure.object, kernelsReason(enrolment), remedy: failure.remedy)
         }
         let reason: ByteString = "\(failure.object): \(failure.reason)"
         log.warning(failure.message)

@@ -12,10 +12,20 @@ struct MemoryGroup: Sendable, Equatable {
 }
 
 /// The group of one copy, and the limits that it was started with. The app's own group is the one above.
-struct CopyGroup: Sendable, Equatable {
-    var group: MemoryGroup
-    var max: UInt64?
-    var appMax: UInt64?
+///
+/// One pointer in the records that have it: they are copied all over the program.
+final class CopyGroup: Sendable, Equatable {
+    let group: MemoryGroup
+    let max: UInt64?
+    let appMax: UInt64?
+
+    init(group: MemoryGroup, max: UInt64?, appMax: UInt64?) {
+        self.group = group
+        self.max = max
+        self.appMax = appMax
+    }
+
+    static func == (one: CopyGroup, other: CopyGroup) -> Bool { one.fields == other.fields }
 
     var app: MemoryGroup { MemoryGroup(version: group.version, path: directory(of: group.path)) }
 }
@@ -37,7 +47,7 @@ extension CopyGroup {
         group.fields + [max.map { ByteString(decimal: $0) } ?? "", appMax.map { ByteString(decimal: $0) } ?? ""]
     }
 
-    init?(fields: [ByteString]) {
+    convenience init?(fields: [ByteString]) {
         guard fields.count == 4, let group = MemoryGroup(fields: fields) else { return nil }
         self.init(group: group, max: fields[2].decimal, appMax: fields[3].decimal)
     }

@@ -10,12 +10,13 @@ struct Option: Sendable {
         case stopSignal, stopTimeout, keepRetired, retiredNice, lockTimeout, runDirectory
         case memoryHigh, memoryMax, appMemoryMax
         case notifyDescriptor, logDescriptor, quiet, debug
+        case log, supervision, suspended, permanent, onExit
         case config, dryRun, json, help, version
     }
 
     /// The page of `--help` that has it.
     enum Topic: UInt8, CaseIterable, Sendable {
-        case sockets, files, privileges, environment, dialects, apps, retire, memory, config, verbs, codes
+        case sockets, files, privileges, environment, dialects, apps, retire, memory, deploy, config, verbs, codes
 
         var name: ByteString {
             switch self {
@@ -27,6 +28,7 @@ struct Option: Sendable {
             case .apps: "apps"
             case .retire: "retire"
             case .memory: "memory"
+            case .deploy: "deploy"
             case .verbs: "verbs"
             case .config: "config"
             case .codes: "codes"
@@ -107,6 +109,12 @@ extension Option {
         Option(.memoryHigh, "--memory-high", "SIZE", .memory, "from here on a copy is slowed down"),
         Option(.memoryMax, "--memory-max", "SIZE", .memory, "beyond this the kernel ends a copy"),
         Option(.appMemoryMax, "--app-memory-max", "SIZE", .memory, "the same for all copies together"),
+        Option(.log, "--log", "FILE|syslog|-", .deploy, "where the copies' output goes"),
+        Option(
+            .supervision, "--on", "runit:DIR|s6:DIR|systemd", .deploy, "who starts the copies, and starts them again"),
+        Option(.suspended, "--suspended", nil, .deploy, "take over with stopped copies; resume starts them"),
+        Option(.permanent, "--permanent", "CODES", .deploy, "with --on: exit codes that are final: 0,100-110"),
+        Option(.onExit, "--on-exit", "COMMAND", .deploy, "with --on: told of every end of a copy"),
         Option(.config, "--config", "FILE", .config, "read options from FILE"),
         Option(.dryRun, "--dry-run", nil, .config, "print the plan, touch nothing"),
         Option(.json, "--json", nil, .config, "with --dry-run: print it as JSON"),
