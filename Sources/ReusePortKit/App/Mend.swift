@@ -25,6 +25,11 @@ struct AppState {
 }
 
 extension AppState {
+    /// Of nothing that has been written yet.
+    init(app: AppRecord, copies: [CopyRecord]) {
+        self.init(app: app, copies: copies, writtenApp: nil, writtenCopies: [])
+    }
+
     /// What the registry says, put right by what the kernel says: which processes live, and which bank is live.
     ///
     /// Any invocation may have been killed after any of its writes. The switch in the kernel comes first and the file

@@ -133,6 +133,35 @@ import Testing
         #expect(groups.areGone)
     }
 
+    @Test func deployed() throws {
+        let stage = try Stage(.privileged)
+        let groups = try Groups(stage)
+        func deploy(_ label: String, _ options: [ByteString], _ command: [ByteString]) throws -> Outcome {
+            try stage.box.run(
+                ["deploy", "--app", "web", "--run-dir", stage.runDirectory, "--generation", ByteString(label)]
+                    + ["--copies", "2", "--log", ByteString(stage.box["log"])] + stage.common + options + ["--"]
+                    + command,
+                environment: stage.environment([]), stage.asDeployer)
+        }
+        let first = try deploy("1", MemoryTests.limit + ["--app-memory-max", "128M"], try stage.sampleServer("1"))
+        #expect(first.exit == 0, "\(first.errors)")
+        let copies = groups.copies
+        #expect(copies.count == 2 && copies.allSatisfy { groups.processes($0).count == 1 }, "\(copies)")
+        #expect(groups.max == 128 << 20)
+        let python = ByteString(try Tool.require("python3"))
+        let second = try deploy("2", MemoryTests.limit, [python, "-S", "-E", "-c", "bytearray(64 << 20)"])
+        #expect(second.exit == 1)
+        #expect(second.errors.contains(MemoryTests.beyond), "\(second.errors)")
+        #expect(groups.copies == copies)
+        #expect(groups.max == 128 << 20)
+        let third = try deploy("3", ["--memory-max", "48M"], try stage.sampleServer("3"))
+        #expect(third.exit == 0, "\(third.errors)")
+        #expect(groups.copies.map { $0.prefix(4) } == ["3.0.", "3.1."])
+        #expect(groups.max ?? .max > 1 << 60, "nobody asked for it any more")
+        #expect(try stage.verb("terminate", ["web"]).exit == 0)
+        #expect(groups.areGone)
+    }
+
     // MARK: - What is left behind
 
     @Test func helperIsNotInTheGroup() throws {
