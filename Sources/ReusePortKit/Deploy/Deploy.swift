@@ -152,6 +152,7 @@ struct Deploy: ~Copyable {
             guard var record = state.copies.first(where: { $0.fileName == name }) else { continue }
             record.helper = nil
             state.replace(record)
+            if index == 0 { state.settleAppLimit(record, log) }
         }
         try state.store(in: members[0].enrolment.registry)
         lock.release(closing: ())
@@ -215,7 +216,7 @@ extension Deploy {
         guard members[index].enrolment.process.hasExited else { return nil }
         let said = (try? members[index].enrolment.exec.awaitExec(until: Deadline(moment: 0))) ?? nil
         if let said, !said.isEmpty { return said }
-        return endReason(of: members[index].enrolment.process)
+        return handoff.kernelsReason(members[index].enrolment)
     }
 
     private borrowing func show(_ index: Int, _ state: Progress.CopyState) {
