@@ -8,7 +8,9 @@ func takeDown(_ services: [Service], on target: SupervisionTarget) throws(Failur
         if present.isEmpty { return }
         let names = present.map { $0.unitName }
         // It waits until they have ended.
-        let patience = services.reduce(Milliseconds.seconds(100)) { max($0, Milliseconds($1.stopTimeout.count + 100_000)) }
+        let patience = services.reduce(Milliseconds.seconds(100)) {
+            max($0, Milliseconds($1.stopTimeout.count + 100_000))
+        }
         try systemctl(
             "stop", joined(names, by: " "), ["stop", "--"] + names, ofUser: geteuid() != 0, timeout: patience)
         return try removeUnits(present.map { $0.marker })

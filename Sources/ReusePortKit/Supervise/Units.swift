@@ -44,7 +44,9 @@ func writeUnit(_ service: Service) throws(Failure) {
             .usage, "write", path, "a unit cannot have the working directory \(service.workingDirectory)",
             remedy: "start it from another one")
     }
-    if (try? status(of: service.unitName, in: units.folder)) != nil, marker(of: service.unitName, units) != service.marker {
+    if (try? status(of: service.unitName, in: units.folder)) != nil,
+        marker(of: service.unitName, units) != service.marker
+    {
         throw Failure(
             .system, "write", path, "it exists, and is not one that deploy wrote for this copy",
             remedy: "remove it, or choose another --generation")

@@ -112,7 +112,8 @@ extension AppPicture {
             ("bank", ByteString(decimal: generation.bank.rawValue)), ("slot", ByteString(decimal: copy.copy)),
             ("connections", established(copy).map { ByteString(decimal: $0) } ?? "null"),
             ("reason", ReusePortKit.json(copy.reason)), ("crashes", ByteString(decimal: copy.crashes?.count ?? 0)),
-            ("crashing_since", copy.crashes.map { ByteString(decimal: $0.since) } ?? "null"), ("sockets", "[\(joined(sockets, by: ","))]"),
+            ("crashing_since", copy.crashes.map { ByteString(decimal: $0.since) } ?? "null"),
+            ("sockets", "[\(joined(sockets, by: ","))]"),
         ])
     }
 }

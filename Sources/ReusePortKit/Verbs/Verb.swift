@@ -113,7 +113,8 @@ func parseVerb(_ verb: Verb, _ words: [ByteString]) throws(Failure) -> VerbReque
             case ("--pid", .wait): request.pid = Int32(try parseNumber(given(value), 1...Int(Int32.max)))
             case ("--timeout", .wait): request.timeout = try parseTime(given(value))
             case ("--retired", .terminate): request.onlyRetired = true
-            case ("--copy", .restart), ("--copy", .finish): request.copy = try parseNumber(given(value), 0...(Bank.copies - 1))
+            case ("--copy", .restart), ("--copy", .finish):
+                request.copy = try parseNumber(given(value), 0...(Bank.copies - 1))
             case ("--config", _): request.config = try given(value)
             case ("--quiet", .scale), ("--quiet", .restart), ("--quiet", .suspend): request.verbosity = .quiet
             case ("--debug", .scale), ("--debug", .restart), ("--debug", .suspend): request.verbosity = .everything
