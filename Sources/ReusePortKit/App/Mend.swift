@@ -56,7 +56,7 @@ extension AppState {
                     state: copy.state == .live ? .live : copy.state == .retired ? .retired : .starting,
                     since: copy.since))
         }
-        app.generations.sort { $0.order < $1.order }
+        app.generations = app.generations.ordered { $0.order < $1.order }
     }
 
     private mutating func believeTheSelector() {

@@ -140,6 +140,9 @@ extension Deploy {
     /// Ends what was started, says why for each copy, and fails.
     private borrowing func giveUp(_ failure: Failure, _ outputs: borrowing Outputs) throws(Failure) -> Never {
         let signal = interruptions.received()
+        // The others are likely to fail for the same reason, or for the real one.
+        let patience = Deadline(after: Milliseconds(signal == nil ? 300 : 0))
+        for each in 0..<members.count { _ = try? members[each].enrolment.process.waitForExit(until: patience) }
         var cause = signal.map { interrupted($0) } ?? failure
         var index = 0
         var failed: [ByteString] = []
@@ -168,7 +171,8 @@ extension Deploy {
         var room = 0
         for index in 0..<members.count {
             for which in 0..<members[index].sockets.count {
-                room += try widenBacklog(members[index].sockets[which].source, members[index].enrolment.record.listeners[which])
+                room += try widenBacklog(
+                    members[index].sockets[which].source, members[index].enrolment.record.listeners[which])
             }
         }
         log.step("up to \(room) connections can wait")

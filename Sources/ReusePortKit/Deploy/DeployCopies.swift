@@ -81,7 +81,7 @@ private func enrol(
     }
     try turn.state.store(in: registry)
     if generation.state == .starting {
-        registry.removeDeployments(but: turn.state.app.generations.map { $0.order })
+        registry.removeDeployments(but: turn.state.app.generations)
         var deployment = deployment
         deployment.generation = generation.order
         try registry.store(deployment)

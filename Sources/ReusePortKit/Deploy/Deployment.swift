@@ -24,7 +24,8 @@ extension Deployment {
             switch setting.option.key {
             // Of one time only.
             case .generation, .suspended, .quiet, .debug: continue
-            default: self.settings.append(Pair(name: ByteString(stringLiteral: setting.option.name), value: setting.value))
+            default:
+                self.settings.append(Pair(name: ByteString(stringLiteral: setting.option.name), value: setting.value))
             }
         }
     }

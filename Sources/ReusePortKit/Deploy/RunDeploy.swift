@@ -14,7 +14,41 @@ func runDeploy(_ request: DeployRequest) throws(Failure) {
     if options.isDryRun { return try write(options.isJSON ? showAsJSON(plan) : show(plan)) }
     let deployment = Deployment(
         generation: 0, directory: try here(), try settings.map(anchored), command: command)
-    try deployCopies(plan, app, Array(0..<app.copies), log: options.deploy.log, deployment)
+    if let target = options.deploy.supervision {
+        try deployServices(app, Array(0..<app.copies), options, on: target, deployment)
+    } else {
+        try deployCopies(plan, app, Array(0..<app.copies), log: options.deploy.log, deployment)
+    }
+    do throws(Failure) {
+        try removeRetiredServices(of: app.name, in: try runDirectory(of: app))
+    } catch {
+        // It serves; the next deploy comes by again.
+        Log(descriptor: 2, verbosity: app.verbosity, subject: app.name).warning(error.message)
+    }
+}
+
+/// Copies for the live generation, started as those that are there were.
+func addCopies(
+    _ numbers: [Int], to live: GenerationRecord, _ deployment: Deployment, _ verbosity: Verbosity,
+    runDirectory: ByteString
+) throws(Failure) {
+    try enter(deployment)
+    let options = try Options(deployment.settings(with: []), command: deployment.command, isDeploy: true)
+    guard var app = options.app else { throw Failure("find", "the app", .noEntry) }
+    (app.generation, app.joins, app.copies) = (live.label, live.order, max(live.copies, (numbers.max() ?? 0) + 1))
+    (app.verbosity, app.runDirectory) = (verbosity, runDirectory)
+    let plan = try Plan(options)
+    if let target = options.deploy.supervision {
+        try deployServices(app, numbers, options, on: target, deployment)
+    } else {
+        try deployCopies(plan, app, numbers, log: options.deploy.log, deployment)
+    }
+}
+
+private func enter(_ deployment: Deployment) throws(Failure) {
+    try step("enter", deployment.directory) { () throws(Errno) in
+        try deployment.directory.withCString { path throws(Errno) in try checked(chdir(path)) }
+    }
 }
 
 /// What was asked for, with what the live generation was deployed with where no command is named.
@@ -30,9 +64,7 @@ private func completed(_ request: DeployRequest) throws(Failure) -> ([Setting], 
             remedy: "write reuseport-exec deploy \(app.value) [options] -- command")
     }
     let deployment = try liveDeployment(registry)
-    try step("enter", deployment.directory) { () throws(Errno) in
-        try deployment.directory.withCString { path throws(Errno) in try checked(chdir(path)) }
-    }
+    try enter(deployment)
     return (deployment.settings(with: settings), deployment.command)
 }
 

@@ -22,6 +22,9 @@ struct Changes: ~Copyable {
 
     func wait(until deadline: Deadline) { wait(-1, deadline) }
 
+    /// Or when something else is readable.
+    func wait(for other: Int32, until deadline: Deadline) { wait(other, deadline) }
+
     private func wait(_ other: Int32, _ deadline: Deadline) {
         var entries = (
             pollfd(fd: descriptor.number, events: Int16(POLLIN), revents: 0),

@@ -157,6 +157,10 @@ extension AppState {
             }
             return .enter(try free(copies, in: starting))
         }
+        if let wanted = request.joins, app.live?.order != wanted {
+            throw Failure(
+                .negative, "add", "to generation \(request.generation ?? "")", "it is not live any more")
+        }
         if let live = app.live, live.label == request.generation {
             return .enter(try free(copies, in: live))
         }
@@ -182,7 +186,7 @@ extension AppState {
     }
 
     /// One more than the largest number that is a label, or the generation's own.
-    private func unusedNumber() -> ByteString {
+    func unusedNumber() -> ByteString {
         let largest = app.generations.compactMap { $0.label.decimal }.max() ?? 0
         return ByteString(decimal: max(app.sequence, largest &+ 1))
     }

@@ -157,7 +157,8 @@ extension Handoff {
         var entering: [CopyRecord] = []
         for (index, copy) in copies.enumerated() {
             guard var record = state.copies.first(where: { $0.generation == order && $0.copy == copy }) else {
-                throw Failure(.negative, "take over", "generation \(label)", "copy \(copy) was removed from the registry")
+                throw Failure(
+                    .negative, "take over", "generation \(label)", "copy \(copy) was removed from the registry")
             }
             if let why = end(index) { throw Failure(.negative, "wait for", "pid \(record.process.pid)", why) }
             record.state = .ready

@@ -105,7 +105,8 @@ extension Option {
         Option(.keepRetired, "--keep-retired", "N", .retire, "generations that may finish (3)"),
         Option(.retiredNice, "--retired-nice", "N", .retire, "nice value of retired copies"),
         Option(.log, "--log", "FILE|syslog|-", .deploy, "where the copies' output goes"),
-        Option(.supervision, "--on", "runit:DIR|s6:DIR|systemd", .deploy, "who starts the copies, and starts them again"),
+        Option(
+            .supervision, "--on", "runit:DIR|s6:DIR|systemd", .deploy, "who starts the copies, and starts them again"),
         Option(.suspended, "--suspended", nil, .deploy, "take over with stopped copies; resume starts them"),
         Option(.permanent, "--permanent", "CODES", .deploy, "with --on: exit codes that are final: 0,100-110"),
         Option(.onExit, "--on-exit", "COMMAND", .deploy, "with --on: told of every end of a copy"),

@@ -43,7 +43,7 @@ struct Options: Sendable {
             let file = try readConfiguration(config.value)
             self.command = file.command
             for setting in file.settings where !isOverridden(setting, by: commandLine) { try take(setting) }
-            anchor(at: directory(of: config.value))
+            anchor(at: file.base ?? directory(of: config.value))
             // Without a name in it, the app is called like the file: niagra's files have none.
             if isDeploy, appOptions.name == nil { appOptions.name = appName(fromFile: config.value) }
         }
@@ -56,6 +56,7 @@ struct Options: Sendable {
         self.command = command.isEmpty ? fromFile.command : command
         if let needsDeploy, !isDeploy { throw .usage("parse", needsDeploy, "it goes with deploy") }
         app = try isDeploy ? appOptions.checkedForDeploy() : appOptions.checked()
+        if isDeploy { try deploy.check() }
         try checkTogether()
     }
 
@@ -193,8 +194,7 @@ struct Options: Sendable {
 
     /// What no single option can be wrong about.
     private func checkTogether() throws(Failure) {
-        var names = (sockets.map { $0.name } + files.map { $0.name })
-        names.sort { $0.bytes.lexicographicallyPrecedes($1.bytes) }
+        let names = (sockets.map { $0.name } + files.map { $0.name }).ordered { $0.precedes($1) }
         for (one, next) in zip(names, names.dropFirst()) where one == next {
             throw .usage(
                 "parse", "name \(one)", "it is given twice", remedy: "every socket and file needs its own name")

@@ -51,7 +51,8 @@ struct AppOptions: Sendable {
     func checkedForDeploy() throws(Failure) -> AppRequest {
         guard let name else {
             throw .usage(
-                "parse", "deploy", "the app's name is missing", remedy: "write reuseport-exec deploy APP [options] -- command")
+                "parse", "deploy", "the app's name is missing",
+                remedy: "write reuseport-exec deploy APP [options] -- command")
         }
         if let notForDeploy { throw .usage("parse", notForDeploy, "deploy does this itself for each copy") }
         var result = request

@@ -7,6 +7,9 @@ struct Service: Sendable {
     var copy: Int
     /// What is to be executed: the launcher by its absolute path, with all its options and the target.
     var command: [ByteString]
+    /// The configuration file as it was when this was deployed: what is started again must not be something else. In a
+    /// service directory it is the file `config`.
+    var configuration: ByteString?
     /// Where relative paths in the command begin: absolute.
     var workingDirectory: ByteString
     /// What `--run-dir` said.

@@ -30,6 +30,9 @@ extension Service {
             ServiceFile(name: "finish", text: "#!/bin/sh\nexec \(finish) -- \"$@\"\n"),
             ServiceFile(name: "log/run", text: "#!/bin/sh\nexec \(log)\n"),
         ]
+        if let configuration {
+            files.append(ServiceFile(name: "config", text: configuration, isExecutable: false))
+        }
         if isS6 {
             files.append(
                 ServiceFile(
