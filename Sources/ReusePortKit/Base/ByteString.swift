@@ -29,8 +29,13 @@ public struct ByteString: Hashable, Sendable {
     /// A number in decimal.
     @inline(__always)
     public init<Number: FixedWidthInteger>(decimal number: Number) {
+        self.init(magnitude: UInt64(truncatingIfNeeded: number.magnitude), isNegative: number < 0)
+    }
+
+    @inline(never)
+    private init(magnitude: UInt64, isNegative: Bool) {
         bytes = []
-        append(decimal: number)
+        appendDecimal(magnitude, isNegative: isNegative)
     }
 
     /// A number in octal, as file modes are written.
@@ -119,7 +124,7 @@ extension ByteString {
     public func hasPrefix(_ prefix: ByteString) -> Bool { hasBytes(prefix, at: 0) }
 
     /// Whether they end with `suffix`.
-    @inline(never)
+    @inline(never) @_disfavoredOverload
     public func hasSuffix(_ suffix: ByteString) -> Bool {
         suffix.count <= count && hasBytes(suffix, at: count - suffix.count)
     }
@@ -219,23 +224,35 @@ func joined(_ parts: [ByteString], by separator: ByteString) -> ByteString {
 
 // MARK: - Literals
 
-// A literal is handed on as one address, the zero byte behind it being its end; and where it is only looked at or
-// copied, no array is made of it. There are two thousand of them, so every instruction spent on one counts.
+// A literal is handed on as one address where size matters, the zero byte behind it being its end, and where it is only
+// looked at or copied, no array is made of it: there are two thousand, so every instruction spent on one counts. So in
+// Embedded Swift a zero byte ends a literal; `make check` sees that there is none in ours.
+#if hasFeature(Embedded)
+    typealias Literal = UnsafePointer<UInt8>
+#else
+    typealias Literal = UnsafeBufferPointer<UInt8>
+#endif
 
 extension StaticString {
-    /// Where the literal's bytes are, which have no zero byte but the one behind them.
+    /// Where the literal's bytes are.
     @inline(__always)
-    var start: UnsafePointer<UInt8> {
-        assert(unsafe strlen(UnsafeRawPointer(utf8Start).assumingMemoryBound(to: CChar.self)) == utf8CodeUnitCount)
-        return unsafe utf8Start
+    var start: Literal {
+        #if hasFeature(Embedded)
+            return unsafe utf8Start
+        #else
+            return unsafe Literal(start: utf8Start, count: utf8CodeUnitCount)
+        #endif
     }
 }
 
-/// The bytes up to the zero byte.
 @inline(__always)
-private func bytes(at start: UnsafePointer<UInt8>) -> UnsafeBufferPointer<UInt8> {
-    unsafe UnsafeBufferPointer(
-        start: start, count: strlen(UnsafeRawPointer(start).assumingMemoryBound(to: CChar.self)))
+private func bytes(at literal: Literal) -> UnsafeBufferPointer<UInt8> {
+    #if hasFeature(Embedded)
+        let count = unsafe strlen(UnsafeRawPointer(literal).assumingMemoryBound(to: CChar.self))
+        return unsafe UnsafeBufferPointer(start: literal, count: count)
+    #else
+        return unsafe literal
+    #endif
 }
 
 extension ByteString: ExpressibleByStringInterpolation {
@@ -245,7 +262,7 @@ extension ByteString: ExpressibleByStringInterpolation {
 
     /// The bytes of a literal.
     @inline(never)
-    init(literal: UnsafePointer<UInt8>) { self.bytes = unsafe Array(ReusePortKit.bytes(at: literal)) }
+    init(literal: Literal) { self.bytes = unsafe Array(ReusePortKit.bytes(at: literal)) }
 
     /// A literal with what is filled in.
     @inline(__always)
@@ -282,7 +299,7 @@ extension ByteString: ExpressibleByStringInterpolation {
 
     /// Adds the bytes of a literal.
     @inline(never)
-    mutating func append(literal: UnsafePointer<UInt8>) {
+    mutating func append(literal: Literal) {
         unsafe bytes.append(contentsOf: ReusePortKit.bytes(at: literal))
     }
 
@@ -310,13 +327,20 @@ extension ByteString: ExpressibleByStringInterpolation {
     @inline(__always)
     public func hasPrefix(_ prefix: StaticString) -> Bool { unsafe begins(with: prefix.start) }
 
+    /// Whether they end with a literal.
+    @inline(__always)
+    public func hasSuffix(_ suffix: StaticString) -> Bool { unsafe ends(with: suffix.start) }
+
     @inline(never)
-    func equals(_ literal: UnsafePointer<UInt8>) -> Bool {
+    func ends(with literal: Literal) -> Bool { hasSuffix(unsafe ByteString(literal: literal)) }
+
+    @inline(never)
+    func equals(_ literal: Literal) -> Bool {
         unsafe bytes.elementsEqual(ReusePortKit.bytes(at: literal))
     }
 
     @inline(never)
-    func begins(with literal: UnsafePointer<UInt8>) -> Bool {
+    func begins(with literal: Literal) -> Bool {
         unsafe bytes.starts(with: ReusePortKit.bytes(at: literal))
     }
 }
