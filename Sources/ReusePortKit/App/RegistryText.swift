@@ -31,6 +31,12 @@ struct RegistryText {
     }
 
     @inline(__always)
+    mutating func add(_ key: StaticString, _ field: ByteString) { unsafe add(literal: key.start, field) }
+
+    @inline(never)
+    private mutating func add(literal key: Literal, _ field: ByteString) { unsafe add(literal: key, [field]) }
+
+    @inline(__always)
     mutating func add(_ key: StaticString, _ fields: ByteString...) { add(key, list: fields) }
 
     @inline(__always)

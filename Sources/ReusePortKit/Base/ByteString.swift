@@ -29,13 +29,22 @@ public struct ByteString: Hashable, Sendable {
     /// A number in decimal.
     @inline(__always)
     public init<Number: FixedWidthInteger>(decimal number: Number) {
-        self.init(magnitude: UInt64(truncatingIfNeeded: number.magnitude), isNegative: number < 0)
+        self =
+            Number.isSigned ? .signed(Int64(truncatingIfNeeded: number)) : .unsigned(UInt64(truncatingIfNeeded: number))
     }
 
     @inline(never)
-    private init(magnitude: UInt64, isNegative: Bool) {
-        bytes = []
-        appendDecimal(magnitude, isNegative: isNegative)
+    private static func signed(_ number: Int64) -> ByteString {
+        var result = ByteString()
+        result.appendSigned(number)
+        return result
+    }
+
+    @inline(never)
+    private static func unsigned(_ number: UInt64) -> ByteString {
+        var result = ByteString()
+        result.appendUnsigned(number)
+        return result
     }
 
     /// A number in octal, as file modes are written.
@@ -56,7 +65,7 @@ public struct ByteString: Hashable, Sendable {
 
     /// Adds other bytes behind these.
     @inline(never) @_disfavoredOverload
-    public mutating func append(_ other: ByteString) { bytes.append(contentsOf: other.bytes) }
+    public mutating func append(_ other: ByteString) { addAll(other.bytes, to: &bytes) }
     /// Adds one byte.
     @inline(never)
     public mutating func append(_ byte: UInt8) { bytes.append(byte) }
@@ -65,19 +74,28 @@ public struct ByteString: Hashable, Sendable {
     @inline(__always)
     public mutating func append<Number: FixedWidthInteger>(decimal number: Number) {
         // One function for all widths: it is not multiplied by their number.
-        appendDecimal(UInt64(truncatingIfNeeded: number.magnitude), isNegative: number < 0)
+        if Number.isSigned {
+            appendSigned(Int64(truncatingIfNeeded: number))
+        } else {
+            appendUnsigned(UInt64(truncatingIfNeeded: number))
+        }
     }
 
     @inline(never)
-    private mutating func appendDecimal(_ magnitude: UInt64, isNegative: Bool) {
+    private mutating func appendSigned(_ number: Int64) {
+        if number < 0 { bytes.append(UInt8(ascii: "-")) }
+        appendUnsigned(number.magnitude)
+    }
+
+    @inline(never)
+    private mutating func appendUnsigned(_ number: UInt64) {
         var digits: [UInt8] = []
-        var rest = magnitude
+        var rest = number
         repeat {
             digits.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10))
             rest /= 10
         } while rest > 0
-        if isNegative { bytes.append(UInt8(ascii: "-")) }
-        bytes.append(contentsOf: digits.reversed())
+        for digit in digits.reversed() { bytes.append(digit) }
     }
 
     /// Calls `body` with the bytes and a zero byte behind them.
