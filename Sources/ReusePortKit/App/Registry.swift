@@ -24,21 +24,21 @@ struct Registry: ~Copyable {
     }
 
     /// Takes the app's lock; it ends with the descriptor.
-    borrowing func lock(until deadline: Deadline) throws(Failure) -> Descriptor {
-        let file = try step("open", "\(path)/lock") { () throws(Errno) in
-            try ReusePortKit.open("lock", in: folder, O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600)
+    borrowing func lock(_ name: ByteString = "lock", until deadline: Deadline) throws(Failure) -> Descriptor {
+        let file = try step("open", "\(path)/\(name)") { () throws(Errno) in
+            try ReusePortKit.open(name, in: folder, O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600)
         }
         let number = file.number
         var pause: Int32 = 1
         while flock(number, LOCK_EX | LOCK_NB) != 0 {
             let reason = Errno.current
             guard reason.rawValue == EWOULDBLOCK || reason == .interrupted else {
-                throw Failure("lock", "\(path)/lock", reason)
+                throw Failure("lock", "\(path)/\(name)", reason)
             }
             if deadline.hasPassed {
                 throw Failure(
-                    .negative, "lock", "app \(app)", "another invocation holds \(path)/lock",
-                    remedy: "see fuser \(path)/lock, or wait longer with --lock-timeout")
+                    .negative, "lock", "app \(app)", "another invocation holds \(path)/\(name)",
+                    remedy: "see fuser \(path)/\(name), or wait longer with --lock-timeout")
             }
             _ = poll(nil, 0, pause)
             pause = min(pause * 2, 16)
@@ -66,6 +66,34 @@ struct Registry: ~Copyable {
 
     borrowing func store(_ record: CopyRecord) throws(Failure) { try replace(record.fileName, record.text) }
 
+    /// With what a generation was deployed; nil if it was not.
+    borrowing func loadDeployment(of generation: UInt64) -> Deployment? {
+        contents(of: "deployment.\(generation)").flatMap { Deployment(text: $0) }
+    }
+
+    /// For nobody else's eyes: words of a command line can be secrets.
+    borrowing func store(_ deployment: Deployment) throws(Failure) {
+        try replace("deployment.\(deployment.generation)", deployment.text, mode: 0o600)
+    }
+
+    /// The configuration file of a generation that systemd starts again: answers its path.
+    borrowing func store(configuration: ByteString, of label: ByteString) throws(Failure) -> ByteString {
+        try replace("config.\(label)", configuration, mode: 0o600)
+        return "\(path)/config.\(label)"
+    }
+
+    /// Removes what belongs to generations that are not known any more.
+    borrowing func removeDeployments(but known: [GenerationRecord]) {
+        for name in entryNames(of: folder) {
+            if name.hasPrefix("deployment.") {
+                if known.contains(where: { name == "deployment.\($0.order)" }) { continue }
+            } else if !name.hasPrefix("config.") || known.contains(where: { name == "config.\($0.label)" }) {
+                continue
+            }
+            _ = reason { () throws(Errno) in try unlink(name, in: folder) }
+        }
+    }
+
     borrowing func remove(_ record: CopyRecord) {
         _ = reason { () throws(Errno) in try unlink(record.fileName, in: folder) }
     }
@@ -83,7 +111,7 @@ struct Registry: ~Copyable {
     }
 
     /// Writes beside the name and renames: whoever reads, and whoever comes after a crash, finds all or nothing of it.
-    private borrowing func replace(_ name: ByteString, _ text: ByteString) throws(Failure) {
+    private borrowing func replace(_ name: ByteString, _ text: ByteString, mode: mode_t = 0o644) throws(Failure) {
         let temporary: ByteString = ".\(name).new"
         try step("write", "\(path)/\(name)") { () throws(Errno) in
             // What a crash left there is nobody's: the lock is ours.
@@ -91,7 +119,7 @@ struct Registry: ~Copyable {
                 throw reason
             }
             let file = try ReusePortKit.open(
-                temporary, in: folder, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o644)
+                temporary, in: folder, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: mode)
             try writeAll(text, to: file)
             try rename(temporary, to: name, in: folder)
         }

@@ -196,6 +196,22 @@ extension ByteString {
         return (prefix(index), dropFirst(index + 1))
     }
 
+    /// With `other` in the place of each `part`.
+    func replacing(_ part: ByteString, with other: ByteString) -> ByteString {
+        var result = ByteString()
+        var index = 0
+        while index < count {
+            if !part.isEmpty, hasBytes(part, at: index) {
+                result.append(other)
+                index += part.count
+            } else {
+                result.append(bytes[index])
+                index += 1
+            }
+        }
+        return result
+    }
+
     /// Without blanks and tabs at both ends.
     public var trimmed: ByteString {
         var start = 0

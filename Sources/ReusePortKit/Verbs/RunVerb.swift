@@ -9,6 +9,12 @@ func runVerb(_ request: VerbRequest) throws(Failure) {
     case .wait: try awaitGeneration(request, directory)
     case .check: try checkGeneration(request, directory)
     case .retire, .terminate: try endGenerations(request, directory)
+    case .scale: try scale(request, directory)
+    case .restart: try restart(request, directory)
+    case .suspend: try suspendApp(request, directory)
+    case .resume: try resumeApp(request, directory)
+    case .finish: try finishCopy(request, directory)
+    case .deploy: break
     }
 }
 
@@ -35,6 +41,23 @@ func unknown(_ app: ByteString, _ directory: ByteString) -> Failure {
     Failure(.negative, "find", "app \(app)", "nothing is registered in \(directory)")
 }
 
+/// The app that a verb is about, with its live generation.
+func openLiveApp(_ request: VerbRequest, _ directory: ByteString) throws(Failure) -> (GenerationRecord, AppState) {
+    let registry = try openApp(request, directory)
+    let state = AppState.mended(registry)
+    guard let live = state.app.live else {
+        throw Failure(.negative, request.verb.names[0], "app \(registry.app)", "no generation of it is live")
+    }
+    return (live, state)
+}
+
+func openApp(_ request: VerbRequest, _ directory: ByteString) throws(Failure) -> Registry {
+    guard let app = request.app, let registry = try Registry.open(app, in: directory, create: false) else {
+        throw unknown(request.app ?? "", directory)
+    }
+    return registry
+}
+
 /// 0 if the generation is live with a copy that runs; else 1, with what it is instead.
 private func checkGeneration(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     for (name, state) in try knownApps(request, directory) {
@@ -51,17 +74,16 @@ private func checkGeneration(_ request: VerbRequest, _ directory: ByteString) th
 }
 
 /// Ends generations that are not wanted any more, without a new one in their place.
-private func endGenerations(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
-    guard let app = request.app, let registry = try Registry.open(app, in: directory, create: false) else {
-        throw unknown(request.app ?? "", directory)
-    }
+func endGenerations(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
+    let registry = try openApp(request, directory)
+    let app = registry.app
     let log = Log(descriptor: 2, verbosity: .quiet, subject: app)
     let lock = try registry.lock(until: Deadline(after: .seconds(10)))
     var state = AppState.mended(registry)
     let chosen = state.app.generations.filter { generation in
         if state.running(generation.order).isEmpty { return false }
         let isOld = generation.state != .live && generation.state != .starting
-        if request.verb == .retire { return generation.state == .live }
+        if request.verb == .retire || request.verb == .restart { return generation.state == .live }
         return !request.onlyRetired || isOld
     }
     if chosen.isEmpty {
@@ -96,6 +118,7 @@ private func endGenerations(_ request: VerbRequest, _ directory: ByteString) thr
         for case .refused(let why) in outcomes { refused = why }
     }
     if let refused { throw Failure(.negative, request.verb.names[0], "app \(app)", refused) }
+    try removeRetiredServices(of: app, in: directory)
 }
 
 /// Removes the Unix sockets' paths that nobody serves any more; whoever else is there is left alone.

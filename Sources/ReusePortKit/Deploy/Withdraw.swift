@@ -1,0 +1,33 @@
+import CLinux
+
+extension AppState {
+    /// Directs no more connections to these copies of the live generation; the others get their share.
+    mutating func withdraw(_ copies: [CopyRecord]) throws(Failure) {
+        for copy in copies {
+            var copy = copy
+            copy.state = .stopping
+            replace(copy)
+        }
+        guard case .twoBanks(let id, let slots)? = app.steering else { return }
+        try step("withdraw", "copies of the live generation") { () throws(Errno) in
+            let maps = try AppMaps(selector: id, slots: slots)
+            for copy in copies {
+                guard let bank = app.generation(copy.generation)?.bank else { continue }
+                for listener in copy.listeners {
+                    try maps.clear(listener.identity.name, Slot(bank, copy: UInt8(copy.copy)))
+                }
+            }
+        }
+    }
+
+    mutating func narrow(_ generation: GenerationRecord, to count: Int) throws(Failure) {
+        app.change(generation.order) { $0.copies = count }
+        guard case .twoBanks(let id, let slots)? = app.steering else { return }
+        try step("narrow", "generation \(generation.label)") { () throws(Errno) in
+            let maps = try AppMaps(selector: id, slots: slots)
+            var word = try maps.selector.load()
+            word.liveCount = UInt16(count)
+            try maps.selector.store(word)
+        }
+    }
+}
