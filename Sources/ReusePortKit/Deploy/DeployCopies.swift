@@ -72,6 +72,8 @@ private func enrol(
             isFirst: members.count == 0)
         // While it lives, it is the one who waits for their readiness.
         record.helper = helper
+        // Whoever supervises deploy does not supervise what it leaves behind.
+        record.supervisor = nil
         turn.state.replace(record)
         try step("watch", "pid \(record.process.pid)") { () throws(Errno) in try interruptions.watch(copy.process) }
         let enrolment = Enrolment(

@@ -113,8 +113,8 @@ struct Assembler {
     mutating func xor(_ destination: Register, _ source: Register) { emit(0xAF, destination, source) }
     mutating func shiftRight(_ destination: Register, _ bits: Int32) { emit(0x77, destination, immediate: bits) }
 
-    /// From network byte order to that of the host, or back; the bits above the lowest 16 become 0.
-    mutating func swapNetworkHalf(_ destination: Register) { emit(0xDC, destination, immediate: 16) }
+    /// From network byte order to that of the host, or back: 16, 32 or 64 bits, those above them become 0.
+    mutating func swapNetwork(_ destination: Register, bits: Int32) { emit(0xDC, destination, immediate: bits) }
 
     // MARK: Control
 
