@@ -69,21 +69,36 @@ private func enrol(
         try Interruptions()
     }
     var members = OwnedArray<Member>()
-    while started.count > 0 {
-        let copy = started.remove(at: 0)
-        var record = try turn.state.enter(
-            generation.order, copy.process.identity, copy.request, plan, copy.sockets, copy.listeners, log,
-            isFirst: members.count == 0)
-        // While it lives, it is the one who waits for their readiness.
-        record.helper = helper
-        turn.state.replace(record)
-        try step("watch", "pid \(record.process.pid)") { () throws(Errno) in try interruptions.watch(copy.process) }
-        let enrolment = Enrolment(
-            registry: try registry.duplicate(), process: copy.process, request: copy.request, generation: generation,
-            record: record, channel: copy.channel, exec: copy.exec, log: log)
-        members.append(Member(enrolment: enrolment, sockets: copy.sockets))
+    var groups: [CopyGroup] = []
+    do throws(Failure) {
+        while started.count > 0 {
+            let copy = started.remove(at: 0)
+            turn.state.tellOfPredecessor(generation.order, copy.request.copy, log)
+            let group = try turn.state.makeGroup(copy.request, generation.order, copy.process.identity, in: registry)
+            if let group { groups.append(group) }
+            var record = try turn.state.enter(
+                generation.order, copy.process.identity, copy.request, plan, copy.sockets, copy.listeners, log,
+                isFirst: members.count == 0)
+            // While it lives, it is the one who waits for their readiness.
+            record.helper = helper
+            // Whoever supervises deploy does not supervise what it leaves behind.
+            record.supervisor = nil
+            record.group = group
+            turn.state.replace(record)
+            try step("watch", "pid \(record.process.pid)") { () throws(Errno) in try interruptions.watch(copy.process) }
+            let enrolment = Enrolment(
+                registry: try registry.duplicate(), process: copy.process, request: copy.request,
+                generation: generation, record: record, channel: copy.channel, exec: copy.exec, log: log)
+            members.append(Member(enrolment: enrolment, sockets: copy.sockets))
+        }
+        for index in 0..<members.count {
+            try joinGroup(members[index].enrolment.record.group, members[index].enrolment.process.identity.pid)
+        }
+        try turn.state.store(in: registry)
+    } catch {
+        for group in groups { takeBack(group, in: registry) }
+        throw error
     }
-    try turn.state.store(in: registry)
     if generation.state == .starting {
         registry.removeDeployments(but: turn.state.app.generations)
         var deployment = deployment
