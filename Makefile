@@ -24,10 +24,14 @@ BINARY := $(EMBEDDED)/release/reuseport-exec
 SAMPLE_SERVER := $(EMBEDDED)/release/sample-server
 LOAD_GENERATOR := $(EMBEDDED)/release/load-generator
 
-# The same sources as the ordinary build, as Embedded Swift: small, and in need of libc only.
-EMBEDDED_FLAGS := -c release --disable-local-rpath \
+# The same sources as the ordinary build, as Embedded Swift: small, and in need of libc only. Nothing unwinds or is
+# debugged in it: no frame pointers, no tables for that. Inlining, which pays off for less code only, and equal
+# functions are left out by the linker; lld comes with every Swift, and gold, which was the default, is no more.
+EMBEDDED_FLAGS := -c release --disable-local-rpath --omit-frame-pointers -debug-info-format none \
 	-Xswiftc -enable-experimental-feature -Xswiftc Embedded -Xswiftc -wmo -Xswiftc -Osize \
 	-Xswiftc -Xfrontend -Xswiftc -function-sections -Xswiftc -Xfrontend -Xswiftc -mergeable-traps \
+	-Xswiftc -Xllvm -Xswiftc -inline-threshold=0 -Xswiftc -Xllvm -Xswiftc -enable-machine-outliner=always \
+	-Xswiftc -use-ld=lld -Xlinker --icf=all \
 	-Xlinker -s -Xlinker --gc-sections -Xlinker --as-needed -Xlinker -z -Xlinker relro -Xlinker -z -Xlinker now
 
 .PHONY: all fixtures demo test check format bench-exec bench-handoff install uninstall setup clean

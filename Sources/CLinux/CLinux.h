@@ -35,6 +35,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -102,6 +103,18 @@ struct clinux_ucred { pid_t pid; uid_t uid; gid_t gid; };
 // SIG_IGN and SIG_DFL are casts, which the importer leaves out.
 static inline void clinux_ignore_signal(int number) { signal(number, SIG_IGN); }
 static inline void clinux_default_signal(int number) { signal(number, SIG_DFL); }
+
+// sigaction's handler is a member of a union that Swift names differently per platform.
+static inline int clinux_signal_is_ignored(int number) {
+    struct sigaction action;
+    return sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+// struct epoll_event is packed, with a union in it: no Swift type.
+static inline int clinux_epoll_add(int poll, int fd) {
+    struct epoll_event event = {.events = EPOLLIN, .data = {.fd = fd}};
+    return epoll_ctl(poll, EPOLL_CTL_ADD, fd, &event);
+}
 
 // S_ISREG and its kin are function-like macros.
 static inline int clinux_file_type(mode_t mode) { return mode & S_IFMT; }
@@ -300,6 +313,29 @@ static inline int clinux_spawn_in_group(
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+    int code = posix_spawn(child, path, &actions, &attributes, arguments, environment);
+    posix_spawn_file_actions_destroy(&actions);
+    posix_spawnattr_destroy(&attributes);
+    return code;
+}
+
+// A process in a session of its own that reads what is written to a pipe, and is nobody's business else.
+static inline int clinux_spawn_reader(
+    pid_t *child, const char *path, char *const *arguments, char *const *environment, int input) {
+    posix_spawnattr_t attributes;
+    posix_spawn_file_actions_t actions;
+    sigset_t all, none;
+    sigfillset(&all);
+    sigemptyset(&none);
+    posix_spawnattr_init(&attributes);
+    // POSIX_SPAWN_SETSID of glibc 2.26, which is declared for _GNU_SOURCE only.
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | 0x80);
+    posix_spawnattr_setsigdefault(&attributes, &all);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, input, 0);
+    posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+    posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
     int code = posix_spawn(child, path, &actions, &attributes, arguments, environment);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);

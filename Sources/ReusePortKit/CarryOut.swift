@@ -20,7 +20,7 @@ func carryOut(_ plan: Plan) -> Failure {
 }
 
 /// What is open by the time the rights to open more are given up.
-private struct Opened: ~Copyable {
+struct Opened: ~Copyable {
     var placements = OwnedArray<Placement>()
     var addresses: [SocketAddress] = []
     /// Until the exec; nil without `--app`.
@@ -32,10 +32,10 @@ private struct Opened: ~Copyable {
         return highest
     }
 
-    /// The helper is not to take the end of this process for the exec.
-    borrowing func tellFailure() {
+    /// Whoever waits is not to take the end of this process for the exec.
+    borrowing func tell(_ failure: Failure) {
         switch exec {
-        case .some(let exec): exec.tellFailure()
+        case .some(let exec): exec.tell(failure)
         case .none: break
         }
     }
@@ -46,7 +46,7 @@ private struct Opened: ~Copyable {
 }
 
 /// Binds all sockets, then opens all files.
-private func openAll(_ plan: Plan, _ leftovers: inout Leftovers) throws(Failure) -> Opened {
+func openAll(_ plan: Plan, _ leftovers: inout Leftovers) throws(Failure) -> Opened {
     var opened = Opened()
     for socket in plan.sockets {
         let bound = try bindSocket(plan.app == nil ? socket : try hidden(socket), leftovers: &leftovers)
@@ -105,7 +105,7 @@ private func hidden(_ socket: SocketPlan) throws(Failure) -> SocketPlan {
 }
 
 /// The steps after which there is no way back.
-private func finish(
+func finish(
     _ plan: Plan, _ opened: consuming Opened, _ leftovers: consuming Leftovers, _ readiness: ByteString?
 ) -> Failure {
     guard !leftovers.isEmpty, plan.identity.user != nil || plan.chroot != nil else {
@@ -119,14 +119,14 @@ private func finish(
         cleaner.cleanUp()
         return failure
     } catch {
-        opened.tellFailure()
+        opened.tell(error)
         return error
     }
 }
 
 private func dropAndExecute(_ plan: Plan, _ opened: consuming Opened, _ readiness: ByteString?) -> Failure {
     let failure = tryToExecute(plan, &opened, readiness)
-    opened.tellFailure()
+    opened.tell(failure)
     return failure
 }
 

@@ -10,6 +10,8 @@ public func run(_ arguments: [ByteString]) throws(Failure) {
         try write("reuseport-exec \(version) (\(build))\n")
     case .verb(let request):
         try runVerb(request)
+    case .deploy(let request):
+        try runDeploy(request)
     case .exec(let options):
         let plan = try Plan(options)
         if options.isDryRun { return try write(options.isJSON ? showAsJSON(plan) : show(plan)) }

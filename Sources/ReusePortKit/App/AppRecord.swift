@@ -31,6 +31,10 @@ struct AppRecord: Sendable, Equatable {
     /// The number that the youngest generation got.
     var sequence: UInt64 = 0
     var generations: [GenerationRecord] = []
+    /// The generation whose copies are stopped until `resume`; what joins it is stopped as well.
+    var suspended: UInt64?
+    /// The label of the generation that is to be stopped when it takes over.
+    var suspending: ByteString?
 
     init() {}
 
@@ -120,6 +124,8 @@ extension AppRecord {
         case .off:
             file.add("steering", "off")
         }
+        if let suspended { file.add("suspended", ByteString(decimal: suspended)) }
+        if let suspending { file.add("suspending", suspending) }
         for one in generations {
             file.add(
                 "generation", ByteString(decimal: one.order), one.label, ByteString(decimal: one.copies),
@@ -157,6 +163,8 @@ extension AppRecord {
         case "off"?: steering = .off
         default: steering = nil
         }
+        suspended = file.number("suspended")
+        suspending = file.fields("suspending")?.first
         for line in file.lines where line.key == "generation" {
             guard line.fields.count == 7, let order = line.fields[0].decimal, let copies = line.fields[2].decimal,
                 let bank = line.fields[3].decimal, order < 1 << 62, let since = line.fields[5].decimal,

@@ -30,6 +30,10 @@ struct AppRequest: Sendable, Equatable {
     /// Where the helper's lines go.
     var logDescriptor: Int32 = 2
     var verbosity = Verbosity.steps
+    /// The live generation that these copies are for, and no other.
+    var joins: UInt64?
+    /// Whether the generation is stopped before it takes over.
+    var isSuspended = false
 
     init(name: ByteString) { self.name = name }
 

@@ -56,7 +56,7 @@ extension AppState {
                     state: copy.state == .live ? .live : copy.state == .retired ? .retired : .starting,
                     since: copy.since))
         }
-        app.generations.sort { $0.order < $1.order }
+        app.generations = app.generations.ordered { $0.order < $1.order }
     }
 
     private mutating func believeTheSelector() {
@@ -104,6 +104,8 @@ extension AppState {
         let now = secondsSince1970()
         if let old = app.live { app.change(old.order) { ($0.state, $0.since) = (.retiring, now) } }
         app.change(order) { ($0.state, $0.since) = (.live, now) }
+        if app.suspended != order { app.suspended = nil }
+        app.suspending = nil
         for index in copies.indices where copies[index].generation == order && copies[index].state == .ready {
             copies[index].state = .live
         }

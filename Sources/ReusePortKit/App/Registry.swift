@@ -61,11 +61,28 @@ struct Registry: ~Copyable {
             }
             copies.append(copy)
         }
-        copies.sort { ($0.generation, $0.copy) < ($1.generation, $1.copy) }
-        return copies
+        return copies.ordered { ($0.generation, $0.copy) < ($1.generation, $1.copy) }
     }
 
     borrowing func store(_ record: CopyRecord) throws(Failure) { try replace(record.fileName, record.text) }
+
+    /// With what a generation was deployed; nil if it was not.
+    borrowing func loadDeployment(of generation: UInt64) -> Deployment? {
+        contents(of: "deployment.\(generation)").flatMap { Deployment(text: $0) }
+    }
+
+    /// For nobody else's eyes: words of a command line can be secrets.
+    borrowing func store(_ deployment: Deployment) throws(Failure) {
+        try replace("deployment.\(deployment.generation)", deployment.text, mode: 0o600)
+    }
+
+    /// Removes those of generations that are not known any more.
+    borrowing func removeDeployments(but known: [UInt64]) {
+        for name in entryNames(of: folder) where name.hasPrefix("deployment.") {
+            if let order = name.dropFirst(11).decimal, known.contains(order) { continue }
+            _ = reason { () throws(Errno) in try unlink(name, in: folder) }
+        }
+    }
 
     borrowing func remove(_ record: CopyRecord) {
         _ = reason { () throws(Errno) in try unlink(record.fileName, in: folder) }
@@ -84,7 +101,7 @@ struct Registry: ~Copyable {
     }
 
     /// Writes beside the name and renames: whoever reads, and whoever comes after a crash, finds all or nothing of it.
-    private borrowing func replace(_ name: ByteString, _ text: ByteString) throws(Failure) {
+    private borrowing func replace(_ name: ByteString, _ text: ByteString, mode: mode_t = 0o644) throws(Failure) {
         let temporary: ByteString = ".\(name).new"
         try step("write", "\(path)/\(name)") { () throws(Errno) in
             // What a crash left there is nobody's: the lock is ours.
@@ -92,7 +109,7 @@ struct Registry: ~Copyable {
                 throw reason
             }
             let file = try ReusePortKit.open(
-                temporary, in: folder, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o644)
+                temporary, in: folder, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: mode)
             try writeAll(text, to: file)
             try rename(temporary, to: name, in: folder)
         }

@@ -27,6 +27,7 @@ public struct ByteString: Hashable, Sendable {
     }
 
     /// A number in decimal.
+    @inline(__always)
     public init<Number: FixedWidthInteger>(decimal number: Number) {
         bytes = []
         append(decimal: number)
@@ -49,20 +50,28 @@ public struct ByteString: Hashable, Sendable {
     public var isEmpty: Bool { bytes.isEmpty }
 
     /// Adds other bytes behind these.
-    @inline(never)
+    @inline(never) @_disfavoredOverload
     public mutating func append(_ other: ByteString) { bytes.append(contentsOf: other.bytes) }
     /// Adds one byte.
+    @inline(never)
     public mutating func append(_ byte: UInt8) { bytes.append(byte) }
 
     /// Adds a number in decimal.
+    @inline(__always)
     public mutating func append<Number: FixedWidthInteger>(decimal number: Number) {
+        // One function for all widths: it is not multiplied by their number.
+        appendDecimal(UInt64(truncatingIfNeeded: number.magnitude), isNegative: number < 0)
+    }
+
+    @inline(never)
+    private mutating func appendDecimal(_ magnitude: UInt64, isNegative: Bool) {
         var digits: [UInt8] = []
-        var rest = number.magnitude
+        var rest = magnitude
         repeat {
             digits.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10))
             rest /= 10
         } while rest > 0
-        if number < 0 { bytes.append(UInt8(ascii: "-")) }
+        if isNegative { bytes.append(UInt8(ascii: "-")) }
         bytes.append(contentsOf: digits.reversed())
     }
 
@@ -71,12 +80,17 @@ public struct ByteString: Hashable, Sendable {
     public func withCString<Result, Problem: Error>(
         _ body: (UnsafePointer<CChar>) throws(Problem) -> Result
     ) throws(Problem) -> Result {
-        var terminated = bytes
-        terminated.append(0)
-        return try unsafe terminated.withUnsafeBufferPointer { buffer throws(Problem) in
+        try unsafe terminated.withUnsafeBufferPointer { buffer throws(Problem) in
             let start = UnsafeRawPointer(buffer.baseAddress!).assumingMemoryBound(to: CChar.self)
             return try body(start)
         }
+    }
+
+    @inline(never)
+    private var terminated: [UInt8] {
+        var terminated = bytes
+        terminated.append(0)
+        return terminated
     }
 }
 
@@ -101,9 +115,11 @@ extension ByteString {
     public func contains(_ byte: UInt8) -> Bool { firstIndex(of: byte) != nil }
 
     /// Whether they begin with `prefix`.
+    @_disfavoredOverload
     public func hasPrefix(_ prefix: ByteString) -> Bool { hasBytes(prefix, at: 0) }
 
     /// Whether they end with `suffix`.
+    @inline(never)
     public func hasSuffix(_ suffix: ByteString) -> Bool {
         suffix.count <= count && hasBytes(suffix, at: count - suffix.count)
     }
@@ -119,6 +135,10 @@ extension ByteString {
         }
         return true
     }
+
+    /// Whether these come before `other`, byte by byte.
+    @inline(never)
+    func precedes(_ other: ByteString) -> Bool { bytes.lexicographicallyPrecedes(other.bytes) }
 
     /// The first bytes, at most `length`.
     @inline(never)
@@ -151,6 +171,22 @@ extension ByteString {
     public func cut(at separator: UInt8) -> (head: ByteString, tail: ByteString)? {
         guard let index = firstIndex(of: separator) else { return nil }
         return (prefix(index), dropFirst(index + 1))
+    }
+
+    /// With `other` in the place of each `part`.
+    func replacing(_ part: ByteString, with other: ByteString) -> ByteString {
+        var result = ByteString()
+        var index = 0
+        while index < count {
+            if !part.isEmpty, hasBytes(part, at: index) {
+                result.append(other)
+                index += part.count
+            } else {
+                result.append(bytes[index])
+                index += 1
+            }
+        }
+        return result
     }
 
     /// Without blanks and tabs at both ends.
@@ -199,40 +235,105 @@ func joined(_ parts: [ByteString], by separator: ByteString) -> ByteString {
 
 // MARK: - Literals
 
+// A literal is handed on as one address, the zero byte behind it being its end; and where it is only looked at or
+// copied, no array is made of it. There are two thousand of them, so every instruction spent on one counts.
+
+extension StaticString {
+    /// Where the literal's bytes are, which have no zero byte but the one behind them.
+    @inline(__always)
+    var start: UnsafePointer<UInt8> {
+        assert(unsafe strlen(UnsafeRawPointer(utf8Start).assumingMemoryBound(to: CChar.self)) == utf8CodeUnitCount)
+        return unsafe utf8Start
+    }
+}
+
+/// The bytes up to the zero byte.
+@inline(__always)
+private func bytes(at start: UnsafePointer<UInt8>) -> UnsafeBufferPointer<UInt8> {
+    unsafe UnsafeBufferPointer(
+        start: start, count: strlen(UnsafeRawPointer(start).assumingMemoryBound(to: CChar.self)))
+}
+
 extension ByteString: ExpressibleByStringInterpolation {
     /// The UTF-8 of a literal.
+    @inline(__always)
+    public init(stringLiteral literal: StaticString) { self = unsafe ByteString(literal: literal.start) }
+
+    /// The bytes of a literal.
     @inline(never)
-    public init(stringLiteral literal: StaticString) {
-        bytes = literal.withUTF8Buffer { Array($0) }
-    }
+    init(literal: UnsafePointer<UInt8>) { self.bytes = unsafe Array(ReusePortKit.bytes(at: literal)) }
 
     /// A literal with what is filled in.
-    public init(stringInterpolation interpolation: Interpolation) { bytes = interpolation.result.bytes }
+    @inline(__always)
+    public init(stringInterpolation interpolation: Interpolation) { self = interpolation.result }
 
     /// What is collected while a literal is filled in.
     public struct Interpolation: StringInterpolationProtocol {
-        var result = ByteString()
+        var result: ByteString
 
-        /// Room for the literal and for some bytes of each value.
-        @inline(never)
-        public init(literalCapacity: Int, interpolationCount: Int) {
-            result.bytes.reserveCapacity(literalCapacity + 16 * interpolationCount)
-        }
+        /// Nothing is known of the values' lengths, so the room for them is left to the first part.
+        @inline(__always)
+        public init(literalCapacity: Int, interpolationCount: Int) { result = ByteString() }
 
-        /// Adds a part of the literal.
-        @inline(never)
+        /// Adds a part of the literal; there is an empty one between two values, and at the ends.
+        @inline(__always)
         public mutating func appendLiteral(_ literal: StaticString) {
-            literal.withUTF8Buffer { result.bytes.append(contentsOf: $0) }
+            if literal.utf8CodeUnitCount > 0 { unsafe result.append(literal: literal.start) }
         }
 
         /// Adds bytes as they are.
-        @inline(never)
+        @inline(__always)
         public mutating func appendInterpolation(_ value: ByteString) { result.append(value) }
 
         /// Adds a number in decimal.
+        @inline(__always)
         public mutating func appendInterpolation<Number: FixedWidthInteger>(_ value: Number) {
             result.append(decimal: value)
         }
+    }
+
+    /// Adds the UTF-8 of a literal.
+    @inline(__always)
+    public mutating func append(_ literal: StaticString) { unsafe append(literal: literal.start) }
+
+    /// Adds the bytes of a literal.
+    @inline(never)
+    mutating func append(literal: UnsafePointer<UInt8>) {
+        unsafe bytes.append(contentsOf: ReusePortKit.bytes(at: literal))
+    }
+
+    /// Whether the bytes are the same.
+    @inline(never) @_disfavoredOverload
+    public static func == (one: ByteString, other: ByteString) -> Bool {
+        one.count == other.count && one.hasBytes(other, at: 0)
+    }
+
+    /// Whether the bytes are those of a literal.
+    @inline(__always)
+    public static func == (text: ByteString, literal: StaticString) -> Bool {
+        unsafe text.equals(literal.start)
+    }
+
+    /// Whether the bytes are others than those of a literal.
+    @inline(__always)
+    public static func != (text: ByteString, literal: StaticString) -> Bool { !(text == literal) }
+
+    /// Whether the bytes are those of a literal, in a `case`.
+    @inline(__always)
+    public static func ~= (literal: StaticString, text: ByteString) -> Bool { text == literal }
+
+    /// Whether they begin with a literal.
+    @inline(__always)
+    public func hasPrefix(_ prefix: StaticString) -> Bool { unsafe begins(with: prefix.start) }
+
+    @inline(never)
+    func equals(_ literal: UnsafePointer<UInt8>) -> Bool {
+        unsafe bytes.elementsEqual(ReusePortKit.bytes(at: literal))
+    }
+
+    @inline(never)
+    func begins(with literal: UnsafePointer<UInt8>) -> Bool {
+        unsafe bytes.starts(with: ReusePortKit.bytes(at: literal))
     }
 }
 

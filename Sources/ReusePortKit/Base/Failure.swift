@@ -16,27 +16,44 @@ public struct Failure: Error, Sendable {
         case notFound = 127
     }
 
+    /// What is said, behind one pointer: every function that throws hands it on.
+    private final class Content: Sendable {
+        let code: Code
+        let step: ByteString
+        let object: ByteString
+        let reason: ByteString
+        let remedy: ByteString?
+
+        init(
+            _ code: Code, _ step: ByteString, _ object: ByteString, _ reason: ByteString, _ remedy: ByteString?
+        ) {
+            self.code = code
+            self.step = step
+            self.object = object
+            self.reason = reason
+            self.remedy = remedy
+        }
+    }
+
+    private let content: Content
+
     /// What the program exits with.
-    public var code: Code
+    public var code: Code { content.code }
     /// The step that failed, as a verb: `bind`.
-    public var step: ByteString
+    public var step: ByteString { content.step }
     /// What it failed on: `socket http to 0.0.0.0:80`.
-    public var object: ByteString
+    public var object: ByteString { content.object }
     /// Why it failed.
-    public var reason: ByteString
+    public var reason: ByteString { content.reason }
     /// What the user can do about it.
-    public var remedy: ByteString?
+    public var remedy: ByteString? { content.remedy }
 
     /// A step that failed, on what, and why.
     @inline(never)
     public init(
         _ code: Code, _ step: ByteString, _ object: ByteString, _ reason: ByteString, remedy: ByteString? = nil
     ) {
-        self.code = code
-        self.step = step
-        self.object = object
-        self.reason = reason
-        self.remedy = remedy
+        content = Content(code, step, object, reason, remedy)
     }
 
     /// A step that failed, on what, and why.

@@ -41,6 +41,8 @@ struct FileStatus: Sendable {
     var owner: UInt32
     var group: UInt32
     var links: UInt64
+    /// Bytes.
+    var size: UInt64
 
     init(_ raw: stat) {
         device = UInt64(raw.st_dev)
@@ -49,6 +51,7 @@ struct FileStatus: Sendable {
         owner = raw.st_uid
         group = raw.st_gid
         links = UInt64(raw.st_nlink)
+        size = UInt64(raw.st_size)
     }
 
     /// The permission bits.

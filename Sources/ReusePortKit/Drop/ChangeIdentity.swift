@@ -24,7 +24,11 @@ private func changeGroups(_ groups: [UInt32]) throws(Failure) {
         try setGroups(groups)
     } catch {
         // Who has no right to change them may still have what is asked for.
-        if error == .notPermitted, let current = try? currentGroups(), current.sorted() == groups.sorted() { return }
+        if error == .notPermitted, let current = try? currentGroups(),
+            current.ordered(by: { $0 < $1 }) == groups.ordered(by: { $0 < $1 })
+        {
+            return
+        }
         throw Failure("set", "supplementary groups", error, remedy: rightsRemedy(error))
     }
 }

@@ -9,6 +9,7 @@ func help(_ topic: Option.Topic?) -> ByteString {
     case .dialects: options(of: .dialects) + dialectHelp
     case .apps: options(of: .apps) + appHelp
     case .retire: options(of: .retire) + retireHelp
+    case .deploy: options(of: .deploy)
     case .verbs: verbHelp
     case .config: options(of: .config) + configHelp
     case .codes: codeHelp

@@ -21,33 +21,80 @@ func enrol(
     _ request: AppRequest, _ plan: Plan, _ sockets: borrowing OwnedArray<Placement>, _ addresses: [SocketAddress],
     channel: consuming ReadinessChannel, exec: consuming ExecChannel
 ) throws(Failure) -> Enrolment {
-    let runDirectory: ByteString
-    if let given = request.runDirectory { runDirectory = given } else { runDirectory = try defaultRunDirectory() }
-    guard let registry = try Registry.open(request.name, in: runDirectory, create: true) else {
-        throw Failure("open", runDirectory, .noEntry)
-    }
-    let deadline = Deadline(after: request.lockTimeout)
+    let registry = try openRegistry(of: request)
     // Held from now on: what the helper then watches is this process, even if it ends at once.
-    let process = try step("watch", "this process", remedy: { _ in "--app needs /proc, and Linux 5.3" }) {
-        () throws(Errno) in
-        try ProcessHandle(to: getpid())
-    }
+    let process = try watchProcess(getpid())
     let listeners = try identify(plan, sockets, addresses)
-    let visible = listeners.map { listener -> ListenerIdentity in
+    try refuseOtherApps(visible(listeners), of: request.name, in: try runDirectory(of: request))
+    var log = Log(descriptor: request.logDescriptor, verbosity: request.verbosity, subject: request.name)
+    var turn = try awaitTurn(
+        registry, request, copies: [request.copy], listeners, ours: listeners.map { $0.identity.cookie }, log)
+    let order = turn.generation
+    let record = try turn.state.enter(order, process.identity, request, plan, sockets, listeners, log, isFirst: true)
+    guard let generation = turn.state.app.generation(order) else { throw Failure("find", "generation", .noEntry) }
+    log.subject = "\(request.name) \(generation.label)"
+    var enrolment = Enrolment(
+        registry: registry, process: process, request: request, generation: generation, record: record,
+        channel: channel, exec: exec, log: log)
+    // Before anything is written: whoever reads of a copy without a helper takes it that it was killed.
+    enrolment.record.helper = try startHelper(enrolment, sockets)
+    turn.state.replace(enrolment.record)
+    try turn.state.store(in: enrolment.registry)
+    return enrolment
+}
+
+func runDirectory(of request: AppRequest) throws(Failure) -> ByteString {
+    if let given = request.runDirectory { return given }
+    return try defaultRunDirectory()
+}
+
+/// The app's folder, made if need be.
+func openRegistry(of request: AppRequest) throws(Failure) -> Registry {
+    let directory = try runDirectory(of: request)
+    guard let registry = try Registry.open(request.name, in: directory, create: true) else {
+        throw Failure("open", directory, .noEntry)
+    }
+    return registry
+}
+
+func watchProcess(_ pid: Int32) throws(Failure) -> ProcessHandle {
+    try step("watch", "pid \(pid)", remedy: { _ in "--app needs /proc, and Linux 5.3" }) { () throws(Errno) in
+        try ProcessHandle(to: pid)
+    }
+}
+
+/// Listeners as clients see them.
+func visible(_ listeners: [CopyRecord.Listener]) -> [ListenerIdentity] {
+    listeners.map { listener in
         var identity = listener.identity
         if let path = listener.publicPath { identity.address = .unix(path) }
         return identity
     }
-    try refuseOtherApps(visible, of: request.name, in: runDirectory)
-    var log = Log(descriptor: request.logDescriptor, verbosity: request.verbosity, subject: request.name)
+}
+
+/// The lock of an app, with what is known of it, and the generation that may be entered now.
+struct Turn: ~Copyable {
+    let lock: Descriptor
+    var state: AppState
+    let generation: UInt64
+}
+
+/// Waits until no other generation is on its way, and finds the one for these copies, or makes it.
+///
+/// `ours` are the cookies of all sockets that are about to listen.
+func awaitTurn(
+    _ registry: borrowing Registry, _ request: AppRequest, copies: [Int], _ listeners: [CopyRecord.Listener],
+    ours: [UInt64], _ log: Log
+) throws(Failure) -> Turn {
+    let deadline = Deadline(after: request.lockTimeout)
     // The live generation of this label when we came, which others may have replaced when it is our turn.
     var meant: UInt64?
     while true {
         let lock = try registry.lock(until: deadline)
         var state = AppState.mended(registry)
-        state.recover(listeners.map { $0.identity }, ours: listeners.map { $0.identity.cookie }, log: log)
+        state.recover(listeners.map { $0.identity }, ours: ours, log: log)
         if let live = state.app.live, live.label == request.generation { meant = live.order }
-        switch try state.choose(request) {
+        switch try state.choose(request, copies) {
         case .wait(let label):
             try state.store(in: registry)
             lock.release(closing: ())
@@ -64,18 +111,7 @@ func enrol(
                     "another one has taken over from it meanwhile",
                     remedy: "start it again if it is to take over in turn")
             }
-            let record = try state.enter(order, process.identity, request, plan, sockets, listeners, log)
-            guard let generation = state.app.generation(order) else { throw Failure("find", "generation", .noEntry) }
-            log.subject = "\(request.name) \(generation.label)"
-            var enrolment = Enrolment(
-                registry: registry, process: process, request: request, generation: generation, record: record,
-                channel: channel, exec: exec, log: log)
-            // Before anything is written: whoever reads of a copy without a helper takes it that it was killed.
-            enrolment.record.helper = try startHelper(enrolment, sockets)
-            state.replace(enrolment.record)
-            try state.store(in: enrolment.registry)
-            lock.release(closing: ())
-            return enrolment
+            return Turn(lock: lock, state: state, generation: order)
         }
     }
 }
@@ -86,7 +122,7 @@ extension Descriptor {
 }
 
 /// The sockets as the kernel and the registry know them.
-private func identify(
+func identify(
     _ plan: Plan, _ sockets: borrowing OwnedArray<Placement>, _ addresses: [SocketAddress]
 ) throws(Failure) -> [CopyRecord.Listener] {
     var listeners: [CopyRecord.Listener] = []
@@ -110,8 +146,8 @@ private enum Choice {
 }
 
 extension AppState {
-    /// Finds the generation for this copy, or makes it.
-    fileprivate mutating func choose(_ request: AppRequest) throws(Failure) -> Choice {
+    /// Finds the generation for these copies, or makes it.
+    fileprivate mutating func choose(_ request: AppRequest, _ copies: [Int]) throws(Failure) -> Choice {
         if let starting = app.starting {
             guard starting.label == request.generation else { return .wait(starting.label) }
             guard starting.copies == request.copies else {
@@ -120,11 +156,15 @@ extension AppState {
                     "its first copy said --copies \(starting.copies), this one says \(request.copies)")
             }
             try agreeOnBalance(request, starting)
-            return .enter(try free(request.copy, in: starting))
+            return .enter(try free(copies, in: starting))
+        }
+        if let wanted = request.joins, app.live?.order != wanted {
+            throw Failure(
+                .negative, "add", "to generation \(request.generation ?? "")", "it is not live any more")
         }
         if let live = app.live, live.label == request.generation {
             try agreeOnBalance(request, live)
-            return .enter(try free(request.copy, in: live))
+            return .enter(try free(copies, in: live))
         }
         app.sequence += 1
         let label: ByteString
@@ -149,11 +189,11 @@ extension AppState {
             remedy: "leave --balance out, or choose another --generation")
     }
 
-    /// Whether the copy's place is empty.
-    private func free(_ copy: Int, in generation: GenerationRecord) throws(Failure) -> UInt64 {
-        if let running = running(generation.order).first(where: { $0.copy == copy }) {
+    /// Whether the copies' places are empty.
+    private func free(_ copies: [Int], in generation: GenerationRecord) throws(Failure) -> UInt64 {
+        if let running = running(generation.order).first(where: { copies.contains($0.copy) }) {
             throw Failure(
-                .usage, "start", "copy \(copy) of generation \(generation.label)",
+                .usage, "start", "copy \(running.copy) of generation \(generation.label)",
                 "it runs as pid \(running.process.pid)",
                 remedy: "choose another --generation to replace it")
         }
@@ -166,11 +206,11 @@ extension AppState {
         return ByteString(decimal: max(app.sequence, largest &+ 1))
     }
 
-    /// Listens and registers.
-    fileprivate mutating func enter(
+    /// Listens and registers. `isFirst`: of those that enter in this turn; for the others the groups are steered already.
+    mutating func enter(
         _ order: UInt64, _ process: ProcessIdentity, _ request: AppRequest, _ plan: Plan,
         _ sockets: borrowing OwnedArray<Placement>,
-        _ listeners: [CopyRecord.Listener], _ log: Log
+        _ listeners: [CopyRecord.Listener], _ log: Log, isFirst: Bool
     ) throws(Failure) -> CopyRecord {
         let ours = copies.flatMap { $0.listeners.map { $0.identity.cookie } }
         for socket in plan.sockets {
@@ -178,7 +218,11 @@ extension AppState {
         }
         try checkNames(listeners)
         for (index, socket) in plan.sockets.enumerated() { try listenIfWanted(sockets[index].source, socket) }
-        try steer(request, order, sockets, listeners.map { $0.identity }, log)
+        if isFirst {
+            try steer(request, order, sockets, listeners.map { $0.identity }, log)
+        } else {
+            try followGroups(listeners.map { $0.identity })
+        }
         let record = CopyRecord(
             generation: order, copy: request.copy, process: process, helper: nil, state: .starting,
             since: secondsSince1970(), listeners: listeners, supervisor: Supervisor.current(),

@@ -88,7 +88,7 @@ extension Handoff {
     }
 
     /// A listener that somebody else holds stays open when its process has died, and swallows connections.
-    private func letGo(
+    func letGo(
         _ enrolment: borrowing Enrolment, _ process: borrowing ProcessHandle, _ sockets: borrowing OwnedArray<Placement>
     ) {
         let count = enrolment.record.listeners.count
@@ -98,12 +98,12 @@ extension Handoff {
     }
 
     /// close(2), although their owner does not know of it: this process ends without looking at them again.
-    private func close(_ sockets: borrowing OwnedArray<Placement>, _ count: Int) {
+    func close(_ sockets: borrowing OwnedArray<Placement>, _ count: Int) {
         for index in 0..<count { _ = CLinux.close(sockets[index].source.number) }
     }
 
     /// Changes this copy's record, and anything else, under the lock.
-    fileprivate func note(
+    func note(
         _ enrolment: borrowing Enrolment, _ change: (inout AppState, inout CopyRecord) -> Void
     ) throws(Failure) {
         let lock = try enrolment.registry.lock(until: Deadline(after: .seconds(10)))
@@ -116,24 +116,37 @@ extension Handoff {
     }
 }
 
-/// What has become of a copy that was ready.
-private enum Entry {
-    /// Its generation was live already.
+/// What has become of copies that were ready.
+enum Entry {
+    /// Their generation was live already.
     case tookItsPlace
-    /// It was the last: its generation is live now, in place of the old one.
+    /// They were the last: their generation is live now, in place of the old one.
     case cutOver(GenerationRecord?)
     /// Others are not ready yet.
     case waiting
 }
 
 extension Handoff {
-    /// Puts a ready copy into its slots, and cuts over if it is the last of its generation.
     private func enter(
         _ enrolment: borrowing Enrolment, _ process: borrowing ProcessHandle, _ sockets: borrowing OwnedArray<Placement>
     ) throws(Failure) -> Entry {
-        let registry = try enrolment.registry.duplicate()
-        let lock = try registry.lock(until: Deadline(after: .seconds(10)))
-        var state = AppState.mended(registry)
+        try enter(
+            enrolment, [enrolment.record.copy], sockets,
+            end: { _ in process.hasExited ? endReason(of: process) : nil },
+            place: { (_, state: AppState, record: CopyRecord, slot: Slot) throws(Failure) in
+                try place(record, in: slot, state, sockets)
+            })
+    }
+
+    /// Puts ready copies into their slots, and cuts over if they are the last of their generation.
+    ///
+    /// `sockets` are listeners of one of them; `end` tells why the copy at an index of `copies` has ended, if it has.
+    func enter(
+        _ enrolment: borrowing Enrolment, _ copies: [Int], _ sockets: borrowing OwnedArray<Placement>,
+        end: (Int) -> ByteString?, place: (Int, AppState, CopyRecord, Slot) throws(Failure) -> Void
+    ) throws(Failure) -> Entry {
+        let lock = try enrolment.registry.lock(until: Deadline(after: .seconds(10)))
+        var state = AppState.mended(enrolment.registry)
         guard let generation = state.app.generation(order) else {
             throw Failure(.negative, "take over", "generation \(label)", "the registry was removed")
         }
@@ -141,42 +154,59 @@ extension Handoff {
             throw Failure(
                 .negative, "take over", "generation \(label)", "it has \(generation.state.name): \(generation.reason)")
         }
-        guard var record = state.copies.first(where: { $0.fileName == enrolment.record.fileName }), !process.hasExited
-        else {
-            throw Failure(.negative, "wait for", "pid \(process.identity.pid)", endReason(of: process))
-        }
-        record.state = .ready
-        state.replace(record)
-        let slot = Slot(generation.bank, copy: UInt8(record.copy))
-        try place(record, in: slot, state, sockets)
-
-        let result: Entry
-        let old = state.app.live
-        // Before anything is switched, for what has been is not undone.
-        try checkPublic(generation.state == .live ? [record] : state.running(order))
-        if generation.state == .live {
-            record.state = .live
+        var entering: [CopyRecord] = []
+        for (index, copy) in copies.enumerated() {
+            guard var record = state.copies.first(where: { $0.generation == order && $0.copy == copy }) else {
+                throw Failure(
+                    .negative, "take over", "generation \(label)", "copy \(copy) was removed from the registry")
+            }
+            if let why = end(index) { throw Failure(.negative, "wait for", "pid \(record.process.pid)", why) }
+            record.state = .ready
             state.replace(record)
-            try state.widen(generation, by: record, sockets)
-            try publish([record])
-            result = .tookItsPlace
-        } else if state.isComplete(generation) {
-            log.detail("at \(MonotonicClock.microseconds) us: complete")
-            try state.cutOver(generation, sockets, listeners: record.listeners.map { $0.identity })
-            try publish(state.running(order))
-            state.makeLive(order)
-            say("took over\(old.map { " from generation \($0.label)" } ?? "")")
-            result = .cutOver(old)
-        } else {
-            result = .waiting
+            entering.append(record)
         }
-        try state.store(in: registry)
+        if state.app.suspended == order { try suspend(entering, log) }
+        for (index, record) in entering.enumerated() {
+            try place(index, state, record, Slot(generation.bank, copy: UInt8(record.copy)))
+        }
+        // Before anything is switched, for what has been is not undone.
+        try checkPublic(generation.state == .live ? entering : state.running(order))
+        let result = try admit(entering, generation, &state, enrolment, sockets)
+        try state.store(in: enrolment.registry)
         lock.release(closing: ())
         return result
     }
 
+    /// Connections for copies that are in their slots; a generation gets them when all of it is.
+    private func admit(
+        _ entering: [CopyRecord], _ generation: GenerationRecord, _ state: inout AppState,
+        _ enrolment: borrowing Enrolment, _ sockets: borrowing OwnedArray<Placement>
+    ) throws(Failure) -> Entry {
+        if generation.state == .live {
+            for record in entering {
+                var record = record
+                record.state = .live
+                state.replace(record)
+                try state.widen(generation, by: record, sockets)
+            }
+            try publish(entering)
+            return .tookItsPlace
+        }
+        guard state.isComplete(generation) else { return .waiting }
+        log.detail("at \(MonotonicClock.microseconds) us: complete")
+        let old = state.app.live
+        let isSuspended = enrolment.request.isSuspended || state.app.suspending == generation.label
+        if isSuspended { try suspend(state.running(order), log) }
+        try state.cutOver(generation, sockets, listeners: enrolment.record.listeners.map { $0.identity })
+        try publish(state.running(order))
+        state.makeLive(order)
+        if isSuspended { state.app.suspended = order }
+        say("took over\(old.map { " from generation \($0.label)" } ?? "")")
+        return .cutOver(old)
+    }
+
     /// Puts the listeners of a copy into their slots: level 1 only.
-    private func place(
+    func place(
         _ record: CopyRecord, in slot: Slot, _ state: AppState, _ sockets: borrowing OwnedArray<Placement>
     ) throws(Failure) {
         guard case .twoBanks(let id, let slots)? = state.app.steering else { return }

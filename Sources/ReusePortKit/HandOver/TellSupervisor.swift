@@ -6,7 +6,7 @@ extension Handoff {
         if let number = enrolment.request.notifyDescriptor {
             // s6: a newline on the notification descriptor, which is then closed.
             _ = write(number, "\n", 1)
-            close(number)
+            _ = CLinux.close(number)
         }
         if let path = environmentVariable("NOTIFY_SOCKET"), let mark = path.bytes.first,
             mark == UInt8(ascii: "/") || mark == UInt8(ascii: "@"),

@@ -9,12 +9,13 @@ struct Option: Sendable {
         case app, generation, copies, copy, steering, balance, ready, readyTimeout, settle
         case stopSignal, stopTimeout, keepRetired, retiredNice, lockTimeout, runDirectory
         case notifyDescriptor, logDescriptor, quiet, debug
+        case log, supervision, suspended, permanent, onExit
         case config, dryRun, json, help, version
     }
 
     /// The page of `--help` that has it.
     enum Topic: UInt8, CaseIterable, Sendable {
-        case sockets, files, privileges, environment, dialects, apps, retire, config, verbs, codes
+        case sockets, files, privileges, environment, dialects, apps, retire, deploy, config, verbs, codes
 
         var name: ByteString {
             switch self {
@@ -25,6 +26,7 @@ struct Option: Sendable {
             case .dialects: "dialects"
             case .apps: "apps"
             case .retire: "retire"
+            case .deploy: "deploy"
             case .verbs: "verbs"
             case .config: "config"
             case .codes: "codes"
@@ -102,6 +104,12 @@ extension Option {
         Option(.stopTimeout, "--stop-timeout", "TIME", .retire, "until KILL (30s)"),
         Option(.keepRetired, "--keep-retired", "N", .retire, "generations that may finish (3)"),
         Option(.retiredNice, "--retired-nice", "N", .retire, "nice value of retired copies"),
+        Option(.log, "--log", "FILE|syslog|-", .deploy, "where the copies' output goes"),
+        Option(
+            .supervision, "--on", "runit:DIR|s6:DIR|systemd", .deploy, "who starts the copies, and starts them again"),
+        Option(.suspended, "--suspended", nil, .deploy, "take over with stopped copies; resume starts them"),
+        Option(.permanent, "--permanent", "CODES", .deploy, "with --on: exit codes that are final: 0,100-110"),
+        Option(.onExit, "--on-exit", "COMMAND", .deploy, "with --on: told of every end of a copy"),
         Option(.config, "--config", "FILE", .config, "read options from FILE"),
         Option(.dryRun, "--dry-run", nil, .config, "print the plan, touch nothing"),
         Option(.json, "--json", nil, .config, "with --dry-run: print it as JSON"),

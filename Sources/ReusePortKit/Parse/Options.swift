@@ -21,6 +21,12 @@ struct Options: Sendable {
     /// What goes with `--app`; nil without it.
     var app: AppRequest?
     private var appOptions = AppOptions()
+    /// Whether the file was written for niagra, and so the program to be told of its descriptors in niagra's way.
+    private var isNiagras = false
+    /// What is for `deploy` alone.
+    private(set) var deploy = DeployOptions()
+    /// The first option on the command line that is for `deploy` alone.
+    private var needsDeploy: ByteString?
 
     /// `--env NAME=VALUE`, VALUE with its templates.
     struct Variable: Sendable, Equatable {
@@ -30,22 +36,26 @@ struct Options: Sendable {
 
     init() {}
 
-    /// Understands what was written; the command line wins over the file that it names.
-    init(_ commandLine: [Setting], command: [ByteString]) throws(Failure) {
+    /// Understands what was written; the command line wins over the file that it names. `isDeploy`: for the verb.
+    init(_ commandLine: [Setting], command: [ByteString], isDeploy: Bool = false) throws(Failure) {
         self.command = command
         if let config = commandLine.first(where: { $0.option.key == .config }) {
             let file = try readConfiguration(config.value)
             self.command = file.command
             for setting in file.settings where !isOverridden(setting, by: commandLine) { try take(setting) }
             anchor(at: directory(of: config.value))
+            // Without a name in it, the app is called like the file: niagra's files have none.
+            if isDeploy, appOptions.name == nil { appOptions.name = appName(fromFile: config.value) }
         }
         let fromFile = self
         self = Options()
         appOptions = fromFile.appOptions
+        deploy = fromFile.deploy
         for setting in commandLine { try take(setting) }
         add(fromFile)
         self.command = command.isEmpty ? fromFile.command : command
-        app = try appOptions.checked()
+        if let needsDeploy, !isDeploy { throw .usage("parse", needsDeploy, "it goes with deploy") }
+        app = try isDeploy ? appOptions.checkedForDeploy() : appOptions.checked()
         try checkTogether()
     }
 
@@ -72,7 +82,14 @@ struct Options: Sendable {
         chdir = chdir ?? file.chdir
         umask = umask ?? file.umask
         clearsEnvironment = clearsEnvironment || file.clearsEnvironment
-        dialects = dialects ?? file.dialects
+        dialects = dialects ?? file.dialects ?? (file.isNiagras ? [.niagra] : nil)
+    }
+
+    /// `web` for `/etc/web.conf`; nil if that cannot be an app's name.
+    private func appName(fromFile path: ByteString) -> ByteString? {
+        let file = lastComponent(of: path)
+        let name = file.lastIndex(of: UInt8(ascii: ".")).map { file.prefix($0) } ?? file
+        return try? parseLabel(name, "")
     }
 
     /// Makes relative paths relative to the configuration file.
@@ -83,6 +100,7 @@ struct Options: Sendable {
             }
         }
         for index in files.indices { files[index].path = resolve(files[index].path, against: directory) }
+        if case .file(let path)? = deploy.log { deploy.log = .file(resolve(path, against: directory)) }
         chroot = chroot.map { resolve($0, against: directory) }
         // Inside a new root, the directory is the root's.
         if chroot == nil { chdir = chdir.map { resolve($0, against: directory) } }
@@ -96,6 +114,12 @@ struct Options: Sendable {
     private mutating func take(_ setting: Setting) throws(Failure) {
         do throws(Malformed) {
             if case .file = setting.origin, try applyNiagra(setting.option.key, setting.value) { return }
+            if try deploy.apply(setting.option, setting.value) {
+                if case .commandLine = setting.origin {
+                    needsDeploy = needsDeploy ?? ByteString(stringLiteral: setting.option.name)
+                }
+                return
+            }
             if try appOptions.apply(setting.option, setting.value) { return }
             try apply(setting.option.key, setting.value)
         } catch {
@@ -107,10 +131,12 @@ struct Options: Sendable {
     private mutating func applyNiagra(_ key: Option.Key, _ value: ByteString) throws(Malformed) -> Bool {
         if key == .socket, let socket = try parseNiagraSocket(value) {
             sockets.append(socket)
+            isNiagras = true
             return true
         }
         if key == .file, let file = try parseNiagraFile(value) {
             files.append(file)
+            isNiagras = true
             return true
         }
         return false
@@ -167,8 +193,7 @@ struct Options: Sendable {
 
     /// What no single option can be wrong about.
     private func checkTogether() throws(Failure) {
-        var names = (sockets.map { $0.name } + files.map { $0.name })
-        names.sort { $0.bytes.lexicographicallyPrecedes($1.bytes) }
+        let names = (sockets.map { $0.name } + files.map { $0.name }).ordered { $0.precedes($1) }
         for (one, next) in zip(names, names.dropFirst()) where one == next {
             throw .usage(
                 "parse", "name \(one)", "it is given twice", remedy: "every socket and file needs its own name")

@@ -4,7 +4,9 @@ import CLinux
 struct AppOptions: Sendable {
     var name: ByteString?
     /// What was given that means nothing without `--app`.
-    var needsApp: ByteString?
+    private var needsApp: ByteString?
+    /// What was given that means nothing to `deploy`.
+    private var notForDeploy: ByteString?
     var request = AppRequest(name: "")
 
     /// Takes an option of these; false if it is none.
@@ -38,7 +40,24 @@ struct AppOptions: Sendable {
         default: return false
         }
         needsApp = needsApp ?? ByteString(stringLiteral: option.name)
+        switch option.key {
+        case .copy, .notifyDescriptor, .logDescriptor: notForDeploy = ByteString(stringLiteral: option.name)
+        default: break
+        }
         return true
+    }
+
+    /// What is asked for of `deploy`, which numbers its copies itself.
+    func checkedForDeploy() throws(Failure) -> AppRequest {
+        guard let name else {
+            throw .usage(
+                "parse", "deploy", "the app's name is missing",
+                remedy: "write reuseport-exec deploy APP [options] -- command")
+        }
+        if let notForDeploy { throw .usage("parse", notForDeploy, "deploy does this itself for each copy") }
+        var result = request
+        result.name = name
+        return result
     }
 
     /// What is asked for; nil without `--app`.

@@ -4,6 +4,7 @@ enum Invocation: Sendable {
     case version
     case exec(Options)
     case verb(VerbRequest)
+    case deploy(DeployRequest)
 }
 
 /// Reads the command line, without the program's own name, and the configuration file that it names.
@@ -11,9 +12,27 @@ enum Invocation: Sendable {
 /// Parsing stops at the first word that is not an option; what follows is the target's and is not looked at.
 func parseArguments(_ arguments: [ByteString]) throws(Failure) -> Invocation {
     if let word = arguments.first, let verb = Verb.named(word) {
-        return .verb(try parseVerb(verb, Array(arguments.dropFirst())))
+        let rest = Array(arguments.dropFirst())
+        guard verb == .deploy else { return .verb(try parseVerb(verb, rest)) }
+        let line = try readCommandLine(rest, isDeploy: true)
+        return line.early ?? .deploy(DeployRequest(settings: line.settings, command: line.command))
     }
+    let line = try readCommandLine(arguments, isDeploy: false)
+    if let early = line.early { return early }
+    return .exec(try Options(line.settings, command: line.command))
+}
+
+/// A command line taken apart.
+private struct CommandLine {
     var settings: [Setting] = []
+    var command: [ByteString] = []
+    /// What is asked for instead: help or the version.
+    var early: Invocation?
+}
+
+/// `isDeploy`: the first word that is not an option is the app's name, unless that is known already.
+private func readCommandLine(_ arguments: [ByteString], isDeploy: Bool) throws(Failure) -> CommandLine {
+    var line = CommandLine()
     var index = 0
     while index < arguments.count {
         let word = arguments[index]
@@ -21,13 +40,23 @@ func parseArguments(_ arguments: [ByteString]) throws(Failure) -> Invocation {
             index += 1
             break
         }
-        guard word.count > 1, word.bytes[0] == UInt8(ascii: "-") else { break }
+        guard word.count > 1, word.bytes[0] == UInt8(ascii: "-") else {
+            let isNamed = line.settings.contains { $0.option.key == .app || $0.option.key == .config }
+            guard isDeploy, !isNamed else { break }
+            try line.add(Setting(option: .of(.app), value: word, origin: .commandLine))
+            index += 1
+            continue
+        }
         index += 1
         let (option, attached) = try recognise(word)
         if option.key == .help {
-            return .help(try topic(attached ?? (index < arguments.count ? arguments[index] : nil)))
+            line.early = .help(try topic(attached ?? (index < arguments.count ? arguments[index] : nil)))
+            return line
         }
-        if option.key == .version { return .version }
+        if option.key == .version {
+            line.early = .version
+            return line
+        }
         let value: ByteString
         if option.value == nil {
             if attached != nil { throw .usage("parse", word, "this option takes no value") }
@@ -43,13 +72,19 @@ func parseArguments(_ arguments: [ByteString]) throws(Failure) -> Invocation {
             value = arguments[index]
             index += 1
         }
-        let setting = Setting(option: option, value: value, origin: .commandLine)
-        if !option.isRepeatable, settings.contains(where: { $0.option.key == option.key }) {
+        try line.add(Setting(option: option, value: value, origin: .commandLine))
+    }
+    line.command = Array(arguments[index...])
+    return line
+}
+
+extension CommandLine {
+    fileprivate mutating func add(_ setting: Setting) throws(Failure) {
+        if !setting.option.isRepeatable, settings.contains(where: { $0.option.key == setting.option.key }) {
             throw setting.failure(Malformed("this option was given before, and takes one value"))
         }
         settings.append(setting)
     }
-    return .exec(try Options(settings, command: Array(arguments[index...])))
 }
 
 /// Splits `--option=value` and finds the option.

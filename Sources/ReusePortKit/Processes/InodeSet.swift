@@ -2,7 +2,7 @@
 struct InodeSet: Hashable, Sendable {
     private var sorted: [UInt64]
 
-    init(_ inodes: [UInt64]) { sorted = inodes.sorted() }
+    init(_ inodes: [UInt64]) { sorted = inodes.ordered { $0 < $1 } }
 
     var isEmpty: Bool { sorted.isEmpty }
 

@@ -45,7 +45,7 @@ func commandName(of pid: Int32, in proc: ProcFileSystem = ProcFileSystem()) thro
 func commandLine(of pid: Int32, in proc: ProcFileSystem = ProcFileSystem()) throws(Errno) -> [ByteString] {
     let line = try proc.read("\(pid)/cmdline")
     if line.isEmpty { return [] }
-    return (line.hasSuffix("\0") ? line.prefix(line.count - 1) : line).split(on: 0)
+    return (line.bytes.last == 0 ? line.prefix(line.count - 1) : line).split(on: 0)
 }
 
 /// The effective user id, from /proc/PID/status. The owner of /proc/PID itself would be root for a process that has

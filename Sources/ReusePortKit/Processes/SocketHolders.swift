@@ -62,7 +62,7 @@ func holders(
             break
         }
     }
-    result.found.sort { $0.process.startTime < $1.process.startTime }
+    result.found = result.found.ordered { $0.process.startTime < $1.process.startTime }
     return result
 }
 

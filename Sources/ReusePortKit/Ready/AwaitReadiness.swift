@@ -6,13 +6,16 @@ import CLinux
 /// `connect` gives a private, non-blocking stream connection, made or being made, to a listener of exactly this copy,
 /// by its index in `listeners`. It may be called again for each attempt; what it throws is final.
 ///
+/// `disturbance` is a descriptor that becomes readable when there is something more important to see to.
+///
 /// The caller need not be the copy's parent. For `fd:N` it must not hold the pipe's write end.
 func awaitReadiness(
     _ readiness: Readiness, channel: borrowing ReadinessChannel, of copy: borrowing ProcessHandle,
-    listeners: [ListenerIdentity], until deadline: Deadline, connect: (Int) throws(Failure) -> Descriptor, log: Log
+    listeners: [ListenerIdentity], until deadline: Deadline, unless disturbance: Int32 = -1,
+    connect: (Int) throws(Failure) -> Descriptor, log: Log
 ) throws(Failure) {
     let start = copyName(copy, nil)
-    var watch = Watch(of: copy, until: deadline, log: log)
+    var watch = Watch(of: copy, until: deadline, unless: disturbance, log: log)
     let allowed = deadline.remaining
     do throws(Interruption) {
         switch readiness {
@@ -53,6 +56,8 @@ func awaitReadiness(
             throw Failure(
                 .negative, "wait for", object, end?.description ?? "it has ended",
                 remedy: end == .exited(0) ? "it must not put itself into the background" : nil)
+        case .disturbed:
+            throw Failure(.negative, "wait for", object, "not ready yet: \(watch.seen)")
         case .late:
             throw Failure(.negative, "wait for", object, "not ready after \(rounded(allowed)): \(watch.seen)")
         }
@@ -65,6 +70,8 @@ enum Interruption: Error {
     case ended
     /// The deadline has passed.
     case late
+    /// Something else has happened that the caller wants to see to.
+    case disturbed
     case failed(Failure)
 }
 
@@ -74,10 +81,12 @@ struct Watch {
     /// What was seen last, for the message when the deadline passes.
     var seen = ByteString()
     private let pidfd: Int32
+    private let disturbance: Int32
     private let deadline: Deadline
 
-    init(of copy: borrowing ProcessHandle, until deadline: Deadline, log: Log) {
+    init(of copy: borrowing ProcessHandle, until deadline: Deadline, unless disturbance: Int32 = -1, log: Log) {
         pidfd = copy.descriptor.number
+        self.disturbance = disturbance
         self.deadline = deadline
         self.log = log
     }
@@ -98,12 +107,13 @@ struct Watch {
         let end = pause.map { Deadline(after: Milliseconds($0)) }
         var entries = (
             pollfd(fd: pidfd, events: Int16(POLLIN), revents: 0),
-            pollfd(fd: descriptor, events: Int16(events), revents: 0)
+            pollfd(fd: descriptor, events: Int16(events), revents: 0),
+            pollfd(fd: disturbance, events: Int16(POLLIN), revents: 0)
         )
         while true {
             let timeout = end.map { min($0, deadline) } ?? deadline
             let count = withUnsafeMutableBytes(of: &entries) { raw in
-                CLinux.poll(raw.baseAddress!.assumingMemoryBound(to: pollfd.self), 2, timeout.pollTimeout)
+                CLinux.poll(raw.baseAddress!.assumingMemoryBound(to: pollfd.self), 3, timeout.pollTimeout)
             }
             if count == -1 {
                 let reason = Errno.current
@@ -111,6 +121,7 @@ struct Watch {
                 continue
             }
             if entries.0.revents != 0 { throw .ended }
+            if entries.2.revents != 0 { throw .disturbed }
             // Before what has come: somebody who sends without end must not stop the clock.
             if deadline.hasPassed { throw .late }
             if entries.1.revents != 0 { return true }

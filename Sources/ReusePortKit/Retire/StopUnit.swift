@@ -8,7 +8,7 @@ func stopUnit(
     _ unit: ByteString, ofUser isUser: Bool, searchPath: ByteString, timeout: Milliseconds = .seconds(10)
 ) throws(Failure) {
     let command: ByteString = isUser ? "systemctl --user stop" : "systemctl stop"
-    guard let program = find("systemctl", in: searchPath) else {
+    guard let program = findProgram("systemctl", in: searchPath) else {
         throw Failure(.system, "run", "systemctl", "it is not in \(searchPath)")
     }
     var arguments: [ByteString] = ["systemctl", "--no-block", "stop", "--", unit]
@@ -32,7 +32,7 @@ func stopUnit(
         .system, "stop", unit, "\(command) has failed", remedy: "run it by hand to see why")
 }
 
-private func find(_ name: ByteString, in searchPath: ByteString) -> ByteString? {
+func findProgram(_ name: ByteString, in searchPath: ByteString) -> ByteString? {
     for directory in searchPath.split(on: UInt8(ascii: ":")) where directory.hasPrefix("/") {
         let path: ByteString = "\(directory)/\(name)"
         if path.withCString({ access($0, X_OK) }) == 0 { return path }

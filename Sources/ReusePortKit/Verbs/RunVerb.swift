@@ -9,6 +9,11 @@ func runVerb(_ request: VerbRequest) throws(Failure) {
     case .wait: try awaitGeneration(request, directory)
     case .check: try checkGeneration(request, directory)
     case .retire, .terminate: try endGenerations(request, directory)
+    case .scale: try scale(request, directory)
+    case .restart: try restart(request, directory)
+    case .suspend: try suspendApp(request, directory)
+    case .resume: try resumeApp(request, directory)
+    case .deploy: break
     }
 }
 
@@ -20,7 +25,7 @@ func knownApps(_ request: VerbRequest, _ directory: ByteString) throws(Failure) 
         names = [app]
     } else if let folder = try? open(directory, O_RDONLY | O_DIRECTORY) {
         names = entryNames(of: folder).filter { (try? parseLabel($0, "")) != nil }
-        names.sort { $0.bytes.lexicographicallyPrecedes($1.bytes) }
+            .ordered { $0.precedes($1) }
     }
     var apps: [(name: ByteString, state: AppState)] = []
     for name in names {
@@ -33,6 +38,23 @@ func knownApps(_ request: VerbRequest, _ directory: ByteString) throws(Failure) 
 
 func unknown(_ app: ByteString, _ directory: ByteString) -> Failure {
     Failure(.negative, "find", "app \(app)", "nothing is registered in \(directory)")
+}
+
+/// The app that a verb is about, with its live generation.
+func openLiveApp(_ request: VerbRequest, _ directory: ByteString) throws(Failure) -> (GenerationRecord, AppState) {
+    let registry = try openApp(request, directory)
+    let state = AppState.mended(registry)
+    guard let live = state.app.live else {
+        throw Failure(.negative, request.verb.names[0], "app \(registry.app)", "no generation of it is live")
+    }
+    return (live, state)
+}
+
+func openApp(_ request: VerbRequest, _ directory: ByteString) throws(Failure) -> Registry {
+    guard let app = request.app, let registry = try Registry.open(app, in: directory, create: false) else {
+        throw unknown(request.app ?? "", directory)
+    }
+    return registry
 }
 
 /// 0 if the generation is live with a copy that runs; else 1, with what it is instead.
@@ -51,17 +73,16 @@ private func checkGeneration(_ request: VerbRequest, _ directory: ByteString) th
 }
 
 /// Ends generations that are not wanted any more, without a new one in their place.
-private func endGenerations(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
-    guard let app = request.app, let registry = try Registry.open(app, in: directory, create: false) else {
-        throw unknown(request.app ?? "", directory)
-    }
+func endGenerations(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
+    let registry = try openApp(request, directory)
+    let app = registry.app
     let log = Log(descriptor: 2, verbosity: .quiet, subject: app)
     let lock = try registry.lock(until: Deadline(after: .seconds(10)))
     var state = AppState.mended(registry)
     let chosen = state.app.generations.filter { generation in
         if state.running(generation.order).isEmpty { return false }
         let isOld = generation.state != .live && generation.state != .starting
-        if request.verb == .retire { return generation.state == .live }
+        if request.verb == .retire || request.verb == .restart { return generation.state == .live }
         return !request.onlyRetired || isOld
     }
     if chosen.isEmpty {

@@ -1,6 +1,6 @@
 /// A command of its own, instead of options and a target.
 enum Verb: UInt8, CaseIterable, Sendable {
-    case list, count, state, wait, check, retire, terminate
+    case list, count, state, wait, check, retire, terminate, deploy, scale, restart, suspend, resume
 
     /// As it is written first; `ls` and `st` are short for two of them.
     var names: [ByteString] {
@@ -12,6 +12,11 @@ enum Verb: UInt8, CaseIterable, Sendable {
         case .check: ["check"]
         case .retire: ["retire"]
         case .terminate: ["terminate"]
+        case .deploy: ["deploy", "start", "migrate"]
+        case .scale: ["scale"]
+        case .restart: ["restart"]
+        case .suspend: ["suspend"]
+        case .resume: ["resume"]
         }
     }
 
@@ -22,7 +27,7 @@ enum Verb: UInt8, CaseIterable, Sendable {
         switch self {
         case .list: .never
         case .count, .state: .optional
-        case .wait, .check, .retire, .terminate: .always
+        default: .always
         }
     }
 
@@ -35,10 +40,17 @@ struct VerbRequest: Sendable {
     var app: ByteString?
     var isJSON = false
     var runDirectory: ByteString?
+    /// A file that describes the app: what is left out is read from there.
+    var config: ByteString?
     var generation: ByteString?
     var pid: Int32?
     var timeout: Milliseconds?
     var onlyRetired = false
+    /// For scale.
+    var copies: Int?
+    /// For restart: this copy only.
+    var copy: Int?
+    var verbosity = Verbosity.steps
 }
 
 /// Reads what stands behind a verb. Options and the app may come in any order.
@@ -50,6 +62,14 @@ func parseVerb(_ verb: Verb, _ words: [ByteString]) throws(Failure) -> VerbReque
         var attached: ByteString?
         index += 1
         guard word.hasPrefix("--") else {
+            if verb == .scale, request.app != nil, request.copies == nil {
+                do throws(Malformed) {
+                    request.copies = try parseNumber(word, 1...Bank.copies)
+                } catch {
+                    throw .usage("parse", word, error.reason, remedy: error.remedy)
+                }
+                continue
+            }
             guard request.app == nil, verb.takesApp != .never else {
                 throw .usage("parse", word, "\(verb.names[0]) takes \(verb.takesApp == .never ? "no app" : "one app")")
             }
@@ -76,11 +96,24 @@ func parseVerb(_ verb: Verb, _ words: [ByteString]) throws(Failure) -> VerbReque
             case ("--pid", .wait): request.pid = Int32(try parseNumber(given(value), 1...Int(Int32.max)))
             case ("--timeout", .wait): request.timeout = try parseTime(given(value))
             case ("--retired", .terminate): request.onlyRetired = true
+            case ("--copy", .restart): request.copy = try parseNumber(given(value), 0...(Bank.copies - 1))
+            case ("--config", _): request.config = try given(value)
+            case ("--quiet", .scale), ("--quiet", .restart), ("--quiet", .suspend): request.verbosity = .quiet
+            case ("--debug", .scale), ("--debug", .restart), ("--debug", .suspend): request.verbosity = .everything
             default: throw Malformed("\(verb.names[0]) has no such option", remedy: "see reuseport-exec --help verbs")
             }
         } catch {
             throw .usage("parse", word, error.reason, remedy: error.remedy)
         }
+    }
+    if let config = request.config {
+        let described = try describedApp(config)
+        if verb.takesApp != .never { request.app = request.app ?? described.name }
+        request.runDirectory = request.runDirectory ?? described.runDirectory
+    }
+    if verb == .scale && request.app != nil && request.copies == nil {
+        throw .usage(
+            "parse", "scale", "the number of copies is missing", remedy: "write reuseport-exec scale APP N")
     }
     if verb.takesApp == .always && request.app == nil {
         throw .usage("parse", verb.names[0], "the app is missing", remedy: "write reuseport-exec \(verb.names[0]) APP")

@@ -1,0 +1,35 @@
+extension Array {
+    /// Sorted: by places and not by values, so that the sorting itself is in the program once and not for each type.
+    func ordered(by precedes: (Element, Element) -> Bool) -> [Element] {
+        places(count) { precedes(self[$0], self[$1]) }.map { self[$0] }
+    }
+}
+
+/// The places of `count` values in their order; where two are equal, the first stays the first. A merge sort.
+@inline(never)
+private func places(_ count: Int, _ precedes: (Int, Int) -> Bool) -> [Int] {
+    var places = Array(0..<count)
+    var merged = places
+    var width = 1
+    while width < count {
+        var start = 0
+        while start < count {
+            let middle = Swift.min(start + width, count)
+            let end = Swift.min(middle + width, count)
+            var (left, right) = (start, middle)
+            for place in start..<end {
+                if left < middle && (right == end || !precedes(places[right], places[left])) {
+                    merged[place] = places[left]
+                    left += 1
+                } else {
+                    merged[place] = places[right]
+                    right += 1
+                }
+            }
+            start = end
+        }
+        swap(&places, &merged)
+        width *= 2
+    }
+    return places
+}

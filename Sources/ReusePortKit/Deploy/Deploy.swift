@@ -1,0 +1,201 @@
+import CLinux
+
+/// A generation, or copies that join one, on its way.
+struct Deploy: ~Copyable {
+    private let members: OwnedArray<Member>
+    private let generation: GenerationRecord
+    private let interruptions: Interruptions
+    private let log: Log
+    private let handoff: Handoff
+    private let deadline: Deadline
+
+    init(
+        _ members: consuming OwnedArray<Member>, _ generation: GenerationRecord,
+        _ interruptions: consuming Interruptions, _ log: Log
+    ) {
+        handoff = Handoff(members[0].enrolment, title: ProcessTitle())
+        deadline = Deadline(after: members[0].enrolment.request.readyTimeout)
+        self.members = members
+        self.generation = generation
+        self.interruptions = interruptions
+        self.log = log
+    }
+
+    /// Returns when it serves, and what it replaces has gone; fails with nothing changed.
+    borrowing func run(_ outputs: borrowing Outputs) throws(Failure) {
+        for index in 0..<members.count { show(index, .starting) }
+        if generation.state == .live { return try join(outputs) }
+        let entry: Entry
+        do throws(Failure) {
+            try handoff.sweep(members[0].enrolment)
+            for index in 0..<members.count { try awaitReady(index) }
+            if members[0].enrolment.request.isSuspended { try reportRoom() }
+            entry = try enter(0..<members.count)
+        } catch {
+            try giveUp(error, outputs)
+        }
+        for index in 0..<members.count { show(index, .serving) }
+        handoff.letGo(members[0].enrolment, members[0].enrolment.process, members[0].sockets)
+        for index in 1..<max(1, members.count) { handoff.close(members[index].sockets, members[index].sockets.count) }
+        if case .cutOver(let old) = entry { handoff.retireOthers(members[0].enrolment, members[0].sockets, old) }
+        try leave()
+        log.display?.finish(
+            "generation \(generation.label) \(summary())", isGood: true)
+    }
+
+    private borrowing func summary() -> ByteString {
+        let count: ByteString = members.count == 1 ? "1 copy" : "\(members.count) copies"
+        return members[0].enrolment.request.isSuspended
+            ? "has taken over, suspended, with \(count): connections wait until resume" : "serves with \(count)"
+    }
+
+    /// Copies of a live generation take their places one by one, and fail one by one.
+    private borrowing func join(_ outputs: borrowing Outputs) throws(Failure) {
+        var failures: [ByteString] = []
+        var interruption: Int32?
+        for index in 0..<members.count {
+            do throws(Failure) {
+                if interruption == nil { try awaitReady(index) }
+                if let interruption { throw interrupted(interruption) }
+                _ = try enter(index..<(index + 1))
+                show(index, .serving)
+                handoff.letGo(members[index].enrolment, members[index].enrolment.process, members[index].sockets)
+            } catch {
+                interruption = interruption ?? interruptions.received()
+                let why = interruption.map { interrupted($0).reason } ?? reason(of: index) ?? error.reason
+                failures.append("copy \(members[index].enrolment.record.copy): \(why)")
+                show(index, .failed(why))
+                handoff.close(members[index].sockets, members[index].sockets.count)
+                handoff.giveUp(members[index].enrolment, members[index].enrolment.process, error)
+            }
+        }
+        try leave()
+        if failures.isEmpty {
+            log.display?.finish("\(members.count) more of generation \(generation.label) serve", isGood: true)
+            return
+        }
+        log.display?.output(outputs.lastLines())
+        throw Failure(
+            .negative, "add", "to generation \(generation.label) of app \(members[0].enrolment.request.name)",
+            joined(failures, by: "; "), remedy: "those that were there serve on")
+    }
+
+    /// Waits until one copy is ready, or anything happens that concerns all.
+    private borrowing func awaitReady(_ index: Int) throws(Failure) {
+        let number = members[index].enrolment.process.identity.pid
+        let obstacle = try step("wait for", "pid \(number)") { () throws(Errno) in
+            try members[index].enrolment.exec.awaitExec(until: deadline)
+        }
+        if let obstacle {
+            throw Failure(
+                .negative, "start", "copy \(members[index].enrolment.record.copy)",
+                obstacle.isEmpty ? endReason(of: members[index].enrolment.process) : obstacle)
+        }
+        let listeners = members[index].enrolment.record.listeners
+        let request = members[index].enrolment.request
+        try awaitReadiness(
+            request.readiness, channel: members[index].enrolment.channel, of: members[index].enrolment.process,
+            listeners: listeners.map { $0.identity }, until: deadline,
+            unless: generation.state == .live ? -1 : interruptions.number,
+            connect: { (which: Int) throws(Failure) in
+                try connectProbe(
+                    to: listeners[which], members[index].sockets[which].source, members[index].enrolment.registry,
+                    generation.order)
+            }, log: log)
+        show(index, .ready)
+    }
+
+    private borrowing func enter(_ range: Range<Int>) throws(Failure) -> Entry {
+        try handoff.enter(
+            members[range.lowerBound].enrolment, range.map { members[$0].enrolment.record.copy },
+            members[range.lowerBound].sockets,
+            end: { index in
+                let index = range.lowerBound + index
+                guard members[index].enrolment.process.hasExited else { return nil }
+                return endReason(of: members[index].enrolment.process)
+            },
+            place: { (index, state: AppState, record: CopyRecord, slot: Slot) throws(Failure) in
+                try handoff.place(record, in: slot, state, members[range.lowerBound + index].sockets)
+            })
+    }
+
+    /// Nobody waits for them any more: they serve.
+    private borrowing func leave() throws(Failure) {
+        let lock = try members[0].enrolment.registry.lock(until: Deadline(after: .seconds(10)))
+        var state = AppState.mended(members[0].enrolment.registry)
+        for index in 0..<members.count {
+            let name = members[index].enrolment.record.fileName
+            guard var record = state.copies.first(where: { $0.fileName == name }) else { continue }
+            record.helper = nil
+            state.replace(record)
+        }
+        try state.store(in: members[0].enrolment.registry)
+        lock.release(closing: ())
+    }
+}
+
+// MARK: - When it fails
+
+extension Deploy {
+    /// Ends what was started, says why for each copy, and fails.
+    private borrowing func giveUp(_ failure: Failure, _ outputs: borrowing Outputs) throws(Failure) -> Never {
+        let signal = interruptions.received()
+        // The others are likely to fail for the same reason, or for the real one.
+        let patience = Deadline(after: Milliseconds(signal == nil ? 300 : 0))
+        for each in 0..<members.count { _ = try? members[each].enrolment.process.waitForExit(until: patience) }
+        var cause = signal.map { interrupted($0) } ?? failure
+        var index = 0
+        var failed: [ByteString] = []
+        for each in 0..<members.count {
+            guard let why = reason(of: each) else { continue }
+            if failed.isEmpty {
+                index = each
+                if signal == nil { cause = Failure(.negative, "wait for", object(each), why) }
+            }
+            failed.append("copy \(members[each].enrolment.record.copy): \(why)")
+            show(each, .failed(why))
+        }
+        if failed.isEmpty { failed = ["\(cause.object.isEmpty ? "" : "\(cause.object): ")\(cause.reason)"] }
+        // What is stopped now is waited for until its listeners are closed: ours would be taken for its own.
+        for each in 0..<members.count { handoff.close(members[each].sockets, members[each].sockets.count) }
+        let served = AppState.mended(members[0].enrolment.registry).app.live?.label
+        handoff.giveUp(members[index].enrolment, members[index].enrolment.process, cause)
+        log.display?.output(outputs.lastLines())
+        throw Failure(
+            .negative, "deploy", "generation \(generation.label) of app \(members[0].enrolment.request.name)",
+            joined(failed, by: "; "), remedy: served.map { "generation \($0) serves on" })
+    }
+
+    /// How many connections can wait while they stand still, after what their programs have shrunk has been raised again.
+    private borrowing func reportRoom() throws(Failure) {
+        var room = 0
+        for index in 0..<members.count {
+            for which in 0..<members[index].sockets.count {
+                room += try widenBacklog(
+                    members[index].sockets[which].source, members[index].enrolment.record.listeners[which])
+            }
+        }
+        log.step("up to \(room) connections can wait")
+    }
+
+    private func interrupted(_ signal: Int32) -> Failure {
+        Failure(.negative, "deploy", "", "it was interrupted by \(signalName(signal))")
+    }
+
+    private borrowing func object(_ index: Int) -> ByteString {
+        "pid \(members[index].enrolment.process.identity.pid)"
+    }
+
+    /// Why a copy has ended, in the launcher's own words where it was still that; nil if it runs.
+    private borrowing func reason(of index: Int) -> ByteString? {
+        guard members[index].enrolment.process.hasExited else { return nil }
+        let said = (try? members[index].enrolment.exec.awaitExec(until: Deadline(moment: 0))) ?? nil
+        if let said, !said.isEmpty { return said }
+        return endReason(of: members[index].enrolment.process)
+    }
+
+    private borrowing func show(_ index: Int, _ state: Display.CopyState) {
+        log.display?.note(
+            copy: members[index].enrolment.record.copy, pid: members[index].enrolment.process.identity.pid, state)
+    }
+}

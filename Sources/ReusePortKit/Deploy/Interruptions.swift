@@ -1,0 +1,36 @@
+import CLinux
+
+/// What a deploy that waits for its copies wants to know at once: that one of them has ended, or that it is to stop
+/// itself. One descriptor that becomes readable for any of them.
+struct Interruptions: ~Copyable {
+    private let poll: Descriptor
+    private let signals: Descriptor
+
+    /// From now on INT, TERM, HUP and QUIT end nothing by themselves: a generation would be left half started.
+    init() throws(Errno) {
+        let poll = Descriptor(owning: try checked(epoll_create1(Int32(EPOLL_CLOEXEC))))
+        var set = sigset_t()
+        sigemptyset(&set)
+        for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT] { sigaddset(&set, signal) }
+        let signals = Descriptor(
+            owning: try checked(signalfd(-1, &set, Int32(SFD_CLOEXEC | SFD_NONBLOCK))))
+        try checked(clinux_epoll_add(poll.number, signals.number))
+        sigprocmask(SIG_BLOCK, &set, nil)
+        self.poll = poll
+        self.signals = signals
+    }
+
+    var number: Int32 { poll.number }
+
+    func watch(_ process: borrowing ProcessHandle) throws(Errno) {
+        try checked(clinux_epoll_add(poll.number, process.descriptor.number))
+    }
+
+    /// The signal that has come; nil if none has.
+    func received() -> Int32? {
+        var info = signalfd_siginfo()
+        let size = MemoryLayout<signalfd_siginfo>.size
+        guard read(signals.number, &info, size) == size else { return nil }
+        return Int32(info.ssi_signo)
+    }
+}

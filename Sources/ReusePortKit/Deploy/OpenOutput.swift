@@ -1,0 +1,130 @@
+import CLinux
+
+/// Where copies write to, open.
+struct Output: ~Copyable {
+    /// Nil: deploy's own standard output and error.
+    let descriptor: Descriptor?
+    /// Of a file.
+    let path: ByteString?
+    /// How many bytes were there before.
+    let start: UInt64
+
+    static func open(_ destination: LogDestination?, app: ByteString, copy: Int) throws(Failure) -> Output {
+        switch destination {
+        case .inherited?: return Output(descriptor: nil, path: nil, start: 0)
+        case .syslog?: return Output(descriptor: try openSystemLog(app), path: nil, start: 0)
+        case .file(let path)?: return try openFile(path.replacing("{copy}", with: ByteString(decimal: copy)))
+        case nil: return try openFile(try usualLogFile(of: app))
+        }
+    }
+
+    private static func openFile(_ path: ByteString) throws(Failure) -> Output {
+        let object: ByteString = "log \(path)"
+        let place = try followPath(path, object: object)
+        let file = try step("open", object) { () throws(Errno) in
+            // Anybody may have put a FIFO there, at which we would wait: that is the reason for O_NONBLOCK.
+            try ReusePortKit.open(
+                place.name, in: place.directory,
+                O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, mode: 0o640)
+        }
+        let facts = try step("examine", object) { () throws(Errno) in try status(of: file) }
+        guard facts.isRegular && facts.links == 1 || facts.isCharacterDevice || facts.isFIFO else {
+            throw Failure(.system, "open", object, "it is a special file, or has other names")
+        }
+        // The copies share this open file, and wait when a FIFO is full.
+        _ = clinux_fcntl(file.number, F_SETFL, Int(O_APPEND))
+        return Output(descriptor: file, path: path, start: facts.isRegular ? facts.size : 0)
+    }
+
+    /// The last lines that were written since, at most 10, from at most 4096 bytes.
+    borrowing func lastLines() -> [ByteString] {
+        guard let path, let place = try? followPath(path, object: path),
+            let file = try? ReusePortKit.open(place.name, in: place.directory, O_RDONLY | O_NOFOLLOW | O_NONBLOCK),
+            let facts = try? status(of: file), facts.isRegular, facts.size > start
+        else { return [] }
+        let from = max(start, facts.size - min(facts.size, 4096))
+        _ = lseek(file.number, Int(from), SEEK_SET)
+        guard let text = try? readAll(file, atMost: 1 << 16) else { return [] }
+        return Array(text.split(on: UInt8(ascii: "\n")).filter { !$0.isEmpty }.suffix(10))
+    }
+}
+
+/// Where all copies of a deploy write to: one place for all, or one for each.
+struct Outputs: ~Copyable {
+    private var places = OwnedArray<Output>()
+
+    init(_ destination: LogDestination?, app: ByteString, _ copies: [Int]) throws(Failure) {
+        for copy in copies {
+            places.append(try Output.open(destination, app: app, copy: copy))
+            guard case .file(let path)? = destination, path.replacing("{copy}", with: "") != path else { break }
+        }
+    }
+
+    /// That of a copy, by its index among them.
+    subscript(index: Int) -> Output { _read { yield places[min(index, places.count - 1)] } }
+
+    /// The last lines of each.
+    borrowing func lastLines() -> [ByteString] {
+        var lines: [ByteString] = []
+        for index in 0..<places.count { lines += places[index].lastLines() }
+        return lines
+    }
+}
+
+/// `/var/log/reuseport-exec/APP.log` for root, in XDG_STATE_HOME or ~/.local/state for others.
+private func usualLogFile(of app: ByteString) throws(Failure) -> ByteString {
+    "\(try usualLogDirectory())/\(app).log"
+}
+
+/// Makes the directory if need be.
+func usualLogDirectory() throws(Failure) -> ByteString {
+    var parents: [ByteString] = ["/var/log"]
+    if geteuid() != 0 {
+        if let state = environmentVariable("XDG_STATE_HOME"), state.hasPrefix("/") {
+            parents = [state]
+        } else if let home = environmentVariable("HOME"), home.hasPrefix("/") {
+            parents = ["\(home)/.local", "\(home)/.local/state"]
+        } else {
+            throw .usage("find", "the log's place", "neither XDG_STATE_HOME nor HOME is set", remedy: "give --log FILE")
+        }
+    }
+    let path: ByteString = "\(parents[parents.count - 1])/reuseport-exec"
+    for directory in parents + [path] {
+        let code = directory.withCString { mkdir($0, 0o755) == 0 ? 0 : clinux_errno() }
+        if code != 0 && code != EEXIST {
+            throw Failure("make", "log directory \(directory)", Errno(rawValue: code), remedy: "give --log FILE")
+        }
+    }
+    return path
+}
+
+/// A stream to the journal where there is one, else to a logger(1) that ends with the last copy.
+private func openSystemLog(_ app: ByteString) throws(Failure) -> Descriptor {
+    if let stream = try? openJournalStream(app) { return stream }
+    var ends: [Int32] = [-1, -1]
+    try step("make", "pipe to logger", remedy: descriptorRemedy) { () throws(Errno) in
+        try checked(pipe2(&ends, O_CLOEXEC))
+    }
+    let reader = Descriptor(owning: ends[0])
+    let writer = Descriptor(owning: ends[1])
+    guard let logger = findProgram("logger", in: safeSearchPath) else {
+        throw Failure(.system, "run", "logger", "it is not in \(safeSearchPath)", remedy: "give --log FILE")
+    }
+    var pid: Int32 = 0
+    let arguments = CStrings(["logger", "-t", app])
+    let environment = CStrings(["PATH=\(safeSearchPath)"])
+    let code = logger.withCString {
+        clinux_spawn_reader(&pid, $0, arguments.pointer, environment.pointer, reader.number)
+    }
+    if code != 0 { throw Failure("run", logger, Errno(rawValue: code)) }
+    return writer
+}
+
+/// The journal's own protocol for what systemd starts: a few lines of header, then whatever is written.
+/// (sd_journal_stream_fd(3): identifier, unit, priority 6, prefixes read, not forwarded to syslog, kmsg, console.)
+private func openJournalStream(_ app: ByteString) throws(Errno) -> Descriptor {
+    let stream = try socket(family: AF_UNIX, type: Int32(SOCK_STREAM.rawValue))
+    try connect(stream, to: .unix("/run/systemd/journal/stdout"))
+    try writeAll("\(app)\n\n6\n1\n0\n0\n0\n", to: stream)
+    return stream
+}

@@ -1,0 +1,63 @@
+import CLinux
+
+/// `restart`: stop, then start; of all copies of the live generation, or of one.
+func restart(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
+    let registry = try openApp(request, directory)
+    let (live, state) = try openLiveApp(request, directory)
+    let copies = state.running(live.order).filter { request.copy == nil || $0.copy == request.copy }
+    guard let first = copies.first else {
+        throw Failure(
+            .negative, "restart", "app \(registry.app)",
+            request.copy.map { "copy \($0) of generation \(live.label) does not run" } ?? "none of its copies runs")
+    }
+    let log = Log(descriptor: 2, verbosity: request.verbosity, subject: "\(registry.app) \(live.label)")
+    if copies.allSatisfy({ $0.supervisor != nil }) { return try restartSupervised(copies, registry, log) }
+    let deployment = try liveDeployment(registry)
+    if request.copy == nil {
+        try endGenerations(request, directory)
+        return try runDeploy(request.again(with: [], directory))
+    }
+    try withdraw([first], registry)
+    try end([first], of: live, registry, log)
+    try addCopies([first.copy], to: live, deployment, request.verbosity, runDirectory: directory)
+}
+
+/// Those that a supervisor starts again are only stopped, and their successors waited for.
+private func restartSupervised(_ copies: [CopyRecord], _ registry: borrowing Registry, _ log: Log) throws(Failure) {
+    try withdraw(copies, registry)
+    let orders = copies.map { copy in
+        var order = stopOrder(for: copy, keepsFinishing: false)
+        order.supervisor = nil
+        return order
+    }
+    for case .refused(let why) in try stop(orders, sparing: [], log: log) {
+        throw Failure(.negative, "restart", "app \(registry.app)", why)
+    }
+    let deadline = Deadline(after: .seconds(60))
+    let changes = try step("watch", registry.path) { () throws(Errno) in try Changes(in: registry) }
+    while true {
+        let state = AppState.mended(registry)
+        let missing = copies.filter { old in
+            !state.copies.contains {
+                $0.fileName == old.fileName && $0.process != old.process && $0.state == .live
+            }
+        }
+        guard let late = missing.first else { return }
+        if deadline.hasPassed {
+            throw Failure(
+                .negative, "restart", "copy \(late.copy) of app \(registry.app)",
+                "its supervisor has not started it again within 60 s")
+        }
+        changes.wait(until: min(deadline, Deadline(after: Milliseconds(500))))
+    }
+}
+
+/// Directs no more connections to these copies.
+private func withdraw(_ copies: [CopyRecord], _ registry: borrowing Registry) throws(Failure) {
+    let lock = try registry.lock(until: Deadline(after: .seconds(10)))
+    var state = AppState.mended(registry)
+    try state.withdraw(copies)
+    try state.store(in: registry)
+    lock.release(closing: ())
+    try awaitEmpty(copies.flatMap { $0.listeners.map { $0.identity } }, until: Deadline(after: .seconds(5)))
+}

@@ -1,0 +1,102 @@
+import CLinux
+
+/// `deploy`, `start` and `migrate`: what is not said is taken from the last time.
+func runDeploy(_ request: DeployRequest) throws(Failure) {
+    let (settings, command) = try completed(request)
+    var options = try Options(settings, command: command, isDeploy: true)
+    guard var app = options.app else { throw Failure("find", "the app", .noEntry) }
+    if options.deploy.countsProcessors { app.copies = processorCount() }
+    app.isSuspended = options.deploy.isSuspended
+    // All at once: what finishes would still use the database that is about to change.
+    if app.isSuspended { app.keepRetired = 0 }
+    options.app = app
+    let plan = try Plan(options)
+    if options.isDryRun { return try write(options.isJSON ? showAsJSON(plan) : show(plan)) }
+    let deployment = Deployment(
+        generation: 0, directory: try here(), try settings.map(anchored), command: command)
+    try deployCopies(plan, app, Array(0..<app.copies), log: options.deploy.log, deployment)
+}
+
+/// Copies for the live generation, started as those that are there were.
+func addCopies(
+    _ numbers: [Int], to live: GenerationRecord, _ deployment: Deployment, _ verbosity: Verbosity,
+    runDirectory: ByteString
+) throws(Failure) {
+    try enter(deployment)
+    let options = try Options(deployment.settings(with: []), command: deployment.command, isDeploy: true)
+    guard var app = options.app else { throw Failure("find", "the app", .noEntry) }
+    (app.generation, app.joins, app.copies) = (live.label, live.order, max(live.copies, (numbers.max() ?? 0) + 1))
+    (app.verbosity, app.runDirectory) = (verbosity, runDirectory)
+    try deployCopies(try Plan(options), app, numbers, log: options.deploy.log, deployment)
+}
+
+private func enter(_ deployment: Deployment) throws(Failure) {
+    try step("enter", deployment.directory) { () throws(Errno) in
+        try deployment.directory.withCString { path throws(Errno) in try checked(chdir(path)) }
+    }
+}
+
+/// What was asked for, with what the live generation was deployed with where no command is named.
+private func completed(_ request: DeployRequest) throws(Failure) -> ([Setting], [ByteString]) {
+    let settings = request.settings
+    guard request.command.isEmpty, !settings.contains(where: { $0.option.key == .config }),
+        let app = settings.first(where: { $0.option.key == .app })
+    else { return (settings, request.command) }
+    let directory = try runDirectory(of: settings)
+    guard let registry = try Registry.open(app.value, in: directory, create: false) else {
+        throw .usage(
+            "deploy", "app \(app.value)", "no command was given, and nothing is registered in \(directory)",
+            remedy: "write reuseport-exec deploy \(app.value) [options] -- command")
+    }
+    let deployment = try liveDeployment(registry)
+    try enter(deployment)
+    return (deployment.settings(with: settings), deployment.command)
+}
+
+private func runDirectory(of settings: [Setting]) throws(Failure) -> ByteString {
+    guard let setting = settings.first(where: { $0.option.key == .runDirectory }) else {
+        return try defaultRunDirectory()
+    }
+    do throws(Malformed) {
+        return try parseRunDirectory(setting.value)
+    } catch {
+        throw setting.failure(error)
+    }
+}
+
+/// With what the live generation was deployed; or, where none is live, the last one that was.
+func liveDeployment(_ registry: borrowing Registry) throws(Failure) -> Deployment {
+    let app = AppState.mended(registry).app
+    let past = app.generations.reversed().filter { $0.state == .ended || $0.state == .retired }
+    let candidates = app.live.map { [$0] } ?? past
+    for generation in candidates {
+        if let deployment = registry.loadDeployment(of: generation.order) { return deployment }
+    }
+    throw Failure(
+        .negative, "deploy", "app \(registry.app) again",
+        candidates.isEmpty
+            ? "it has not been deployed yet" : "generation \(candidates[0].label) was not started by deploy",
+        remedy: "write reuseport-exec deploy \(registry.app) [options] -- command")
+}
+
+private func here() throws(Failure) -> ByteString {
+    try step("find", "the working directory") { () throws(Errno) in try workingDirectory() }
+}
+
+/// A configuration file is found again from anywhere.
+private func anchored(_ setting: Setting) throws(Failure) -> Setting {
+    var setting = setting
+    if setting.option.key == .config { setting.value = resolve(setting.value, against: try here()) }
+    return setting
+}
+
+/// sched_getaffinity(2): how many processors this process may use, at most as many as there can be copies.
+func processorCount() -> Int {
+    var mask = [UInt64](repeating: 0, count: 128)
+    let size = mask.count * 8
+    let count = mask.withUnsafeMutableBytes {
+        clinux_syscall(Int(SYS_sched_getaffinity), 0, size, Int(bitPattern: $0.baseAddress), 0, 0, 0)
+    }
+    guard count > 0 else { return 1 }
+    return min(Bank.copies, max(1, mask.reduce(0) { $0 + $1.nonzeroBitCount }))
+}

@@ -1,0 +1,90 @@
+import CLinux
+
+/// `scale`: more or fewer copies of the live generation, without a restart of any.
+func scale(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
+    let registry = try openApp(request, directory)
+    let (live, state) = try openLiveApp(request, directory)
+    let wanted = request.copies ?? live.copies
+    let present = state.running(live.order).map { $0.copy }
+    let missing = (0..<wanted).filter { !present.contains($0) }
+    let log = Log(descriptor: 2, verbosity: request.verbosity, subject: "\(registry.app) \(live.label)")
+    if wanted < live.copies { try shrink(registry, live, to: wanted, log) }
+    if !missing.isEmpty {
+        guard let deployment = registry.loadDeployment(of: live.order) else {
+            throw Failure(
+                .negative, "scale", "app \(registry.app)", "generation \(live.label) was not started by deploy",
+                remedy: "start more copies with the same --generation, and --copies \(wanted)")
+        }
+        try addCopies(missing, to: live, deployment, request.verbosity, runDirectory: directory)
+    }
+    try remember(wanted, registry, live)
+    if missing.isEmpty { log.step("has \(wanted) \(wanted == 1 ? "copy" : "copies")") }
+}
+
+/// What is deployed next has as many.
+private func remember(_ count: Int, _ registry: borrowing Registry, _ live: GenerationRecord) throws(Failure) {
+    let lock = try registry.lock(until: Deadline(after: .seconds(10)))
+    if var deployment = registry.loadDeployment(of: live.order) {
+        let copies = Setting(option: .of(.copies), value: ByteString(decimal: count), origin: .commandLine)
+        deployment = Deployment(
+            generation: live.order, directory: deployment.directory, deployment.settings(with: [copies]),
+            command: deployment.command)
+        try registry.store(deployment)
+    }
+    lock.release(closing: ())
+}
+
+/// Takes connections from the copies that are too many, then ends them.
+private func shrink(
+    _ registry: borrowing Registry, _ live: GenerationRecord, to count: Int, _ log: Log
+) throws(Failure) {
+    let lock = try registry.lock(until: Deadline(after: .seconds(10)))
+    var state = AppState.mended(registry)
+    guard state.app.live?.order == live.order else {
+        throw Failure(.negative, "scale", "app \(registry.app)", "another generation has taken over meanwhile")
+    }
+    if let starting = state.app.starting {
+        throw Failure(.negative, "scale", "app \(registry.app)", "generation \(starting.label) is taking over")
+    }
+    let surplus = state.copies(of: live.order).filter { $0.copy >= count }
+    try state.narrow(live, to: count)
+    for copy in surplus where copy.state != .ended {
+        var copy = copy
+        copy.state = .stopping
+        state.replace(copy)
+    }
+    try state.store(in: registry)
+    lock.release(closing: ())
+    try end(surplus, of: live, registry, log)
+}
+
+/// Stops copies that get no connections any more, and writes down what has become of them.
+func end(
+    _ copies: [CopyRecord], of live: GenerationRecord, _ registry: borrowing Registry, _ log: Log
+) throws(Failure) {
+    if copies.isEmpty { return }
+    try awaitEmpty(copies.flatMap { $0.listeners.map { $0.identity } }, until: Deadline(after: .seconds(5)))
+    let before = AppState.mended(registry)
+    let sparing = before.supervisors(sparing: copies)
+    for (index, together) in before.inOrderOfStopping(copies).enumerated() {
+        if index > 0 {
+            // Until the program was told that others have moved, some connections may have come to these.
+            _ = poll(nil, 0, 200)
+            try awaitEmpty(together.flatMap { $0.listeners.map { $0.identity } }, until: Deadline(after: .seconds(5)))
+        }
+        let outcomes = try stop(together.map { stopOrder(for: $0, keepsFinishing: false) }, sparing: sparing, log: log)
+        let lock = try registry.lock(until: Deadline(after: .seconds(10)))
+        var state = AppState.mended(registry)
+        for (copy, outcome) in zip(together, outcomes) {
+            if case .refused(let why) = outcome {
+                log.warning(why)
+            } else {
+                state.end(copy, "it was told to stop")
+            }
+        }
+        try state.store(in: registry)
+        if state.app.live?.order == live.order { try state.redirect(to: live.order) }
+        try state.store(in: registry)
+        lock.release(closing: ())
+    }
+}

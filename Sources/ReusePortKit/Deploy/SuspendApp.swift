@@ -1,0 +1,68 @@
+import CLinux
+
+/// `suspend`: the same program again in a generation that stands still, so that the one that served is drained and ends,
+/// and what comes meanwhile waits.
+///
+/// Where deploy does not know how it was started, the copies stand still as they are, with the requests they are at.
+func suspendApp(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
+    let registry = try openApp(request, directory)
+    let (live, _) = try openLiveApp(request, directory)
+    if registry.loadDeployment(of: live.order) != nil {
+        return try runDeploy(
+            request.again(with: [Setting(option: .of(.suspended), value: "", origin: .commandLine)], directory))
+    }
+    let log = Log(descriptor: 2, verbosity: request.verbosity, subject: "\(registry.app) \(live.label)")
+    let lock = try registry.lock(until: Deadline(after: .seconds(10)))
+    var state = AppState.mended(registry)
+    guard state.app.live?.order == live.order else {
+        throw Failure(.negative, "suspend", "app \(registry.app)", "another generation has taken over meanwhile")
+    }
+    // First: what is started again meanwhile is to stand still as well.
+    state.app.suspended = live.order
+    try state.store(in: registry)
+    try suspend(state.running(live.order).filter { $0.state == .live }, log)
+    lock.release(closing: ())
+    log.step("stands still, with the requests it is at, for deploy did not start it")
+}
+
+/// `resume`: the copies go on. Says how many, so that it may be said again after a failure.
+func resumeApp(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
+    let registry = try openApp(request, directory)
+    let lock = try registry.lock(until: Deadline(after: .seconds(10)))
+    var state = AppState.mended(registry)
+    let copies = state.app.live.map { state.running($0.order) } ?? []
+    let isSuspended =
+        state.app.suspended != nil
+        || copies.contains { copy in
+            (try? ProcessStatus(of: copy.process.pid))?.isStopped == true
+        }
+    guard isSuspended, !copies.isEmpty else {
+        throw Failure(.negative, "resume", "app \(registry.app)", "it is not suspended")
+    }
+    var refused: Failure?
+    for copy in copies {
+        do throws(Errno) {
+            try resume(copy)
+        } catch {
+            // What has just ended needs nothing.
+            if error != .noProcess { refused = Failure("resume", "pid \(copy.process.pid)", error) }
+        }
+    }
+    if let refused { throw refused }
+    state.app.suspended = nil
+    try state.store(in: registry)
+    lock.release(closing: ())
+}
+
+extension VerbRequest {
+    /// What the live generation was deployed with, deployed again.
+    func again(with settings: [Setting], _ directory: ByteString) -> DeployRequest {
+        func setting(_ key: Option.Key, _ value: ByteString) -> Setting {
+            Setting(option: .of(key), value: value, origin: .commandLine)
+        }
+        var all = settings + [setting(.app, app ?? ""), setting(.runDirectory, directory)]
+        if verbosity == .quiet { all.append(setting(.quiet, "")) }
+        if verbosity == .everything { all.append(setting(.debug, "")) }
+        return DeployRequest(settings: all, command: [])
+    }
+}
