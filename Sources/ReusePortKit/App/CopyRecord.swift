@@ -36,6 +36,8 @@ struct CopyRecord: Sendable, Equatable {
     var nice: Int32?
     /// Why it ended.
     var reason: ByteString = ""
+    /// Nil if it has not, or was not started by a supervisor whose finish script tells us.
+    var crashes: Crashes?
 
     /// The name of its file.
     var fileName: ByteString { "\(generation)-\(copy)" }
@@ -64,6 +66,11 @@ extension CopyRecord {
         file.add("stop", ByteString(decimal: stopSignal), ByteString(decimal: stopTimeout.count))
         if let nice { file.add("nice", ByteString(decimal: nice)) }
         if !reason.isEmpty { file.add("reason", reason) }
+        if let crashes {
+            file.add(
+                "crashes", ByteString(decimal: crashes.count), ByteString(decimal: crashes.since),
+                ByteString(decimal: crashes.last))
+        }
         return file.text
     }
 
@@ -91,6 +98,12 @@ extension CopyRecord {
             }
         }
         reason = file.fields("reason")?.first ?? ""
+        // A damaged count is none: it is no reason to lose the copy.
+        if let numbers = file.fields("crashes")?.compactMap({ $0.decimal }), numbers.count == 3,
+            numbers.allSatisfy({ $0 < 1 << 40 })
+        {
+            crashes = Crashes(count: Int(numbers[0]), since: numbers[1], last: numbers[2])
+        }
         listeners = []
         for line in file.lines where line.key == "listener" {
             guard line.fields.count >= 7, let cookie = line.fields[2].decimal,

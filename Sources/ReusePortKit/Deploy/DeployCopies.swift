@@ -72,6 +72,8 @@ private func enrol(
             isFirst: members.count == 0)
         // While it lives, it is the one who waits for their readiness.
         record.helper = helper
+        // Whoever supervises deploy does not supervise what it leaves behind.
+        record.supervisor = nil
         turn.state.replace(record)
         try step("watch", "pid \(record.process.pid)") { () throws(Errno) in try interruptions.watch(copy.process) }
         let enrolment = Enrolment(
@@ -81,7 +83,7 @@ private func enrol(
     }
     try turn.state.store(in: registry)
     if generation.state == .starting {
-        registry.removeDeployments(but: turn.state.app.generations.map { $0.order })
+        registry.removeDeployments(but: turn.state.app.generations)
         var deployment = deployment
         deployment.generation = generation.order
         try registry.store(deployment)

@@ -56,8 +56,7 @@ extension Handoff {
                 request.readiness, channel: enrolment.channel, of: process, listeners: listeners.map { $0.identity },
                 until: deadline,
                 connect: { (index: Int) throws(Failure) in
-                    try connectProbe(
-                        to: listeners[index], sockets[index].source, enrolment.registry, order)
+                    try connectProbe(to: listeners[index], sockets[index].source, enrolment.registry)
                 }, log: log)
             say("pid \(process.identity.pid) is ready")
             entry = try enter(enrolment, process, sockets)
