@@ -27,11 +27,12 @@ final class Services {
     let stage: Stage
     let kind: SupervisorKind
     let folder: String
-    private let supervisor: Running
+    let supervisor: Running
 
     /// `fill` writes what is to be there from the start.
     init(
-        _ stage: Stage, _ kind: SupervisorKind, environment: [ByteString] = [], _ fill: (String) throws -> Void = { _ in }
+        _ stage: Stage, _ kind: SupervisorKind, environment: [ByteString] = [],
+        _ fill: (String) throws -> Void = { _ in }
     ) throws {
         let program = try Tool.require(kind.scanner)
         self.stage = stage
@@ -43,22 +44,14 @@ final class Services {
         if let owner = stage.deployer { chownTree(folder, owner) }
         supervisor = try stage.box.start(
             program: program, [ByteString(folder)],
-            environment: environment + Sandbox.environment + [Services.mark(stage)], stage.asDeployer)
+            environment: environment + Sandbox.environment + [mark(of: stage)], stage.asDeployer)
     }
 
     /// The supervisors put their services into sessions of their own; they are known by what they inherited.
     deinit {
         supervisor.kill()
-        let mark = Data(Services.mark(stage).bytes)
-        for name in (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? [] {
-            guard let pid = pid_t(name), let environment = FileManager.default.contents(atPath: "/proc/\(pid)/environ"),
-                environment.split(separator: 0).contains(mark)
-            else { continue }
-            kill(pid, SIGKILL)
-        }
+        endMarked(stage)
     }
-
-    private static func mark(_ stage: Stage) -> ByteString { "TEST_STAGE=\(stage.box.path)" }
 
     func file(_ service: String, _ name: String) -> String { "\(folder)/\(service)/\(name)" }
 
@@ -90,9 +83,46 @@ final class Services {
     }
 }
 
+/// What all have inherited that a stage's supervisors have started.
+private func mark(of stage: Stage) -> ByteString { "TEST_STAGE=\(stage.box.path)" }
+
+/// Kills what supervisors of this stage have left.
+func endMarked(_ stage: Stage) {
+    let mark = Data(mark(of: stage).bytes)
+    for name in (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? [] {
+        guard let pid = pid_t(name), let environment = FileManager.default.contents(atPath: "/proc/\(pid)/environ"),
+            environment.split(separator: 0).contains(mark)
+        else { continue }
+        kill(pid, SIGKILL)
+    }
+}
+
 private func chownTree(_ path: String, _ owner: uid_t) {
     chown(path, owner, owner)
     for name in (try? FileManager.default.subpathsOfDirectory(atPath: path)) ?? [] {
         chown("\(path)/\(name)", owner, owner)
     }
+}
+
+/// A service directory without a finish script.
+func writeByHand(
+    _ name: String, _ stage: Stage, _ kind: SupervisorKind, _ service: String, _ options: [ByteString] = []
+) throws {
+    let launcher = try stage.box.launcher()
+    mkdir(service, 0o755)
+    func write(_ name: String, _ text: String, mode: mode_t = 0o755) {
+        stage.box.write("\(service)/\(name)", Array(text.utf8), mode: mode)
+    }
+    var words: [ByteString] = [ByteString(launcher), "--app", "web", "--generation", ByteString(name)]
+    words += ["--run-dir", stage.runDirectory] + stage.common + options
+    if kind == .s6 {
+        words += ["--notify-fd", "5"]
+        write("notification-fd", "5\n", mode: 0o644)
+    } else {
+        let check = "\(launcher) check web --generation \(name) --run-dir \(stage.runDirectory.text)"
+        write("check", "#!/bin/sh\nexec \(check)\n")
+    }
+    words += try ["--"] + stage.sampleServer(name)
+    write("run", "#!/bin/sh\nexec 2>&1\nexec \(words.map(\.text).joined(separator: " "))\n")
+    write("down", "", mode: 0o644)
 }
