@@ -38,6 +38,8 @@ struct CopyRecord: Sendable, Equatable {
     var reason: ByteString = ""
     /// Nil: it has no limits.
     var group: CopyGroup?
+    /// Nil if it has not, or was not started by a supervisor whose finish script tells us.
+    var crashes: Crashes?
 
     /// The name of its file.
     var fileName: ByteString { "\(generation)-\(copy)" }
@@ -67,6 +69,11 @@ extension CopyRecord {
         if let nice { file.add("nice", ByteString(decimal: nice)) }
         if !reason.isEmpty { file.add("reason", reason) }
         if let group { file.add("group", list: group.fields) }
+        if let crashes {
+            file.add(
+                "crashes", ByteString(decimal: crashes.count), ByteString(decimal: crashes.since),
+                ByteString(decimal: crashes.last))
+        }
         return file.text
     }
 
@@ -95,6 +102,12 @@ extension CopyRecord {
         }
         reason = file.fields("reason")?.first ?? ""
         group = file.fields("group").flatMap { CopyGroup(fields: $0) }
+        // A damaged count is none: it is no reason to lose the copy.
+        if let numbers = file.fields("crashes")?.compactMap({ $0.decimal }), numbers.count == 3,
+            numbers.allSatisfy({ $0 < 1 << 40 })
+        {
+            crashes = Crashes(count: Int(numbers[0]), since: numbers[1], last: numbers[2])
+        }
         listeners = []
         for line in file.lines where line.key == "listener" {
             guard line.fields.count >= 7, let cookie = line.fields[2].decimal,

@@ -24,21 +24,21 @@ struct Registry: ~Copyable {
     }
 
     /// Takes the app's lock; it ends with the descriptor.
-    borrowing func lock(until deadline: Deadline) throws(Failure) -> Descriptor {
-        let file = try step("open", "\(path)/lock") { () throws(Errno) in
-            try ReusePortKit.open("lock", in: folder, O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600)
+    borrowing func lock(_ name: ByteString = "lock", until deadline: Deadline) throws(Failure) -> Descriptor {
+        let file = try step("open", "\(path)/\(name)") { () throws(Errno) in
+            try ReusePortKit.open(name, in: folder, O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600)
         }
         let number = file.number
         var pause: Int32 = 1
         while flock(number, LOCK_EX | LOCK_NB) != 0 {
             let reason = Errno.current
             guard reason.rawValue == EWOULDBLOCK || reason == .interrupted else {
-                throw Failure("lock", "\(path)/lock", reason)
+                throw Failure("lock", "\(path)/\(name)", reason)
             }
             if deadline.hasPassed {
                 throw Failure(
-                    .negative, "lock", "app \(app)", "another invocation holds \(path)/lock",
-                    remedy: "see fuser \(path)/lock, or wait longer with --lock-timeout")
+                    .negative, "lock", "app \(app)", "another invocation holds \(path)/\(name)",
+                    remedy: "see fuser \(path)/\(name), or wait longer with --lock-timeout")
             }
             _ = poll(nil, 0, pause)
             pause = min(pause * 2, 16)
@@ -76,10 +76,20 @@ struct Registry: ~Copyable {
         try replace("deployment.\(deployment.generation)", deployment.text, mode: 0o600)
     }
 
-    /// Removes those of generations that are not known any more.
-    borrowing func removeDeployments(but known: [UInt64]) {
-        for name in entryNames(of: folder) where name.hasPrefix("deployment.") {
-            if let order = name.dropFirst(11).decimal, known.contains(order) { continue }
+    /// The configuration file of a generation that systemd starts again: answers its path.
+    borrowing func store(configuration: ByteString, of label: ByteString) throws(Failure) -> ByteString {
+        try replace("config.\(label)", configuration, mode: 0o600)
+        return "\(path)/config.\(label)"
+    }
+
+    /// Removes what belongs to generations that are not known any more.
+    borrowing func removeDeployments(but known: [GenerationRecord]) {
+        for name in entryNames(of: folder) {
+            if name.hasPrefix("deployment.") {
+                if known.contains(where: { name == "deployment.\($0.order)" }) { continue }
+            } else if !name.hasPrefix("config.") || known.contains(where: { name == "config.\($0.label)" }) {
+                continue
+            }
             _ = reason { () throws(Errno) in try unlink(name, in: folder) }
         }
     }

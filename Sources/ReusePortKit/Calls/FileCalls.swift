@@ -41,6 +41,8 @@ struct FileStatus: Sendable {
     var owner: UInt32
     var group: UInt32
     var links: UInt64
+    /// Seconds since 1970.
+    var modified: UInt64
     /// Bytes.
     var size: UInt64
 
@@ -51,6 +53,7 @@ struct FileStatus: Sendable {
         owner = raw.st_uid
         group = raw.st_gid
         links = UInt64(raw.st_nlink)
+        modified = UInt64(max(0, raw.st_mtim.tv_sec))
         size = UInt64(raw.st_size)
     }
 
@@ -88,6 +91,33 @@ func status(of name: ByteString, in directory: borrowing Descriptor) throws(Errn
 func unlink(_ name: ByteString, in directory: borrowing Descriptor) throws(Errno) {
     let number = directory.number
     try name.withCString { name throws(Errno) in try checked(unlinkat(number, name, 0)) }
+}
+
+/// unlinkat(2) of an empty directory.
+func removeDirectory(_ name: ByteString, in directory: borrowing Descriptor) throws(Errno) {
+    let number = directory.number
+    try name.withCString { name throws(Errno) in try checked(unlinkat(number, name, AT_REMOVEDIR)) }
+}
+
+/// mkdirat(2), and the directory, open; it has this mode whatever the umask is.
+func makeDirectory(
+    _ name: ByteString, mode: mode_t, in directory: borrowing Descriptor
+) throws(Errno) -> Descriptor {
+    let number = directory.number
+    try name.withCString { name throws(Errno) in try checked(mkdirat(number, name, mode)) }
+    let made = try open(name, in: directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+    // Who else could have put another one there may write to the directory: then this fails.
+    try checked(fchmod(made.number, mode))
+    return made
+}
+
+/// Makes a file that is not there yet, with these contents and this mode.
+func makeFile(
+    _ name: ByteString, _ text: ByteString, mode: mode_t, in directory: borrowing Descriptor
+) throws(Errno) {
+    let file = try open(name, in: directory, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: mode)
+    try writeAll(text, to: file)
+    try checked(fchmod(file.number, mode))
 }
 
 /// readlinkat(2).

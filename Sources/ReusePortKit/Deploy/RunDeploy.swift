@@ -14,7 +14,17 @@ func runDeploy(_ request: DeployRequest) throws(Failure) {
     if options.isDryRun { return try write(options.isJSON ? showAsJSON(plan) : show(plan)) }
     let deployment = Deployment(
         generation: 0, directory: try here(), try settings.map(anchored), command: command)
-    try deployCopies(plan, app, Array(0..<app.copies), log: options.deploy.log, deployment)
+    if let target = options.deploy.supervision {
+        try deployServices(app, Array(0..<app.copies), options, on: target, deployment)
+    } else {
+        try deployCopies(plan, app, Array(0..<app.copies), log: options.deploy.log, deployment)
+    }
+    do throws(Failure) {
+        try removeRetiredServices(of: app.name, in: try runDirectory(of: app))
+    } catch {
+        // It serves; the next deploy comes by again.
+        Log(descriptor: 2, verbosity: app.verbosity, subject: app.name).warning(error.message)
+    }
 }
 
 /// Copies for the live generation, started as those that are there were.
@@ -27,7 +37,12 @@ func addCopies(
     guard var app = options.app else { throw Failure("find", "the app", .noEntry) }
     (app.generation, app.joins, app.copies) = (live.label, live.order, max(live.copies, (numbers.max() ?? 0) + 1))
     (app.verbosity, app.runDirectory) = (verbosity, runDirectory)
-    try deployCopies(try Plan(options), app, numbers, log: options.deploy.log, deployment)
+    let plan = try Plan(options)
+    if let target = options.deploy.supervision {
+        try deployServices(app, numbers, options, on: target, deployment)
+    } else {
+        try deployCopies(plan, app, numbers, log: options.deploy.log, deployment)
+    }
 }
 
 private func enter(_ deployment: Deployment) throws(Failure) {

@@ -18,6 +18,7 @@ func scale(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
         try addCopies(missing, to: live, deployment, request.verbosity, runDirectory: directory)
     }
     try remember(wanted, registry, live)
+    try removeRetiredServices(of: registry.app, in: directory)
     if missing.isEmpty { log.step("has \(wanted) \(wanted == 1 ? "copy" : "copies")") }
 }
 

@@ -183,14 +183,17 @@ private let verbHelp: ByteString = """
       check APP [--generation LABEL] 0 if it is live, 1 if not
       retire APP                     tell the live generation to stop
       terminate APP [--retired]      end all generations, or the retired ones
+      finish APP --generation LABEL [--copy I] [--permanent CODES] [--on-exit CMD]
+                                     a finish script's: records, waits, stays down
     All take --run-dir DIR; list, count and state take --json.
     Behind -- a word is never a verb.
 
     A deploy:
       reuseport-exec --app web --socket http:0.0.0.0:80 -- node app.js &
       reuseport-exec wait web --pid $!
-    runit, as ./check of the service web-green:
+    runit, as ./check and ./finish of the service web-green:
       exec reuseport-exec check web --generation green
+      exec reuseport-exec finish web --generation green -- "$@"
 
     """
 

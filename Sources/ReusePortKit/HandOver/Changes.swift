@@ -4,10 +4,12 @@ import CLinux
 struct Changes: ~Copyable {
     private let descriptor: Descriptor
 
-    init(in registry: borrowing Registry) throws(Errno) {
+    init(in registry: borrowing Registry) throws(Errno) { try self.init(in: registry.path) }
+
+    init(in path: ByteString) throws(Errno) {
         let descriptor = Descriptor(owning: try checked(inotify_init1(Int32(IN_CLOEXEC) | Int32(IN_NONBLOCK))))
         let number = descriptor.number
-        try registry.path.withCString { path throws(Errno) in
+        try path.withCString { path throws(Errno) in
             try checked(inotify_add_watch(number, path, UInt32(IN_MOVED_TO) | UInt32(IN_DELETE_SELF)))
         }
         self.descriptor = descriptor
@@ -19,6 +21,9 @@ struct Changes: ~Copyable {
     }
 
     func wait(until deadline: Deadline) { wait(-1, deadline) }
+
+    /// Or when something else is readable.
+    func wait(for other: Int32, until deadline: Deadline) { wait(other, deadline) }
 
     private func wait(_ other: Int32, _ deadline: Deadline) {
         var entries = (

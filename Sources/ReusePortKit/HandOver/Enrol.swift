@@ -195,7 +195,7 @@ extension AppState {
     }
 
     /// One more than the largest number that is a label, or the generation's own.
-    private func unusedNumber() -> ByteString {
+    func unusedNumber() -> ByteString {
         let largest = app.generations.compactMap { $0.label.decimal }.max() ?? 0
         return ByteString(decimal: max(app.sequence, largest &+ 1))
     }
@@ -217,10 +217,12 @@ extension AppState {
         } else {
             try followGroups(listeners.map { $0.identity })
         }
-        let record = CopyRecord(
+        var record = CopyRecord(
             generation: order, copy: request.copy, process: process, helper: nil, state: .starting,
             since: secondsSince1970(), listeners: listeners, supervisor: Supervisor.current(),
             stopSignal: request.stopSignal, stopTimeout: request.stopTimeout, nice: request.retiredNice)
+        // Whether it runs for long enough to be through with crashing is seen at its end.
+        record.crashes = copies.first { $0.fileName == record.fileName }?.crashes
         replace(record)
         return record
     }

@@ -43,7 +43,7 @@ struct Options: Sendable {
             let file = try readConfiguration(config.value)
             self.command = file.command
             for setting in file.settings where !isOverridden(setting, by: commandLine) { try take(setting) }
-            anchor(at: directory(of: config.value))
+            anchor(at: file.base ?? directory(of: config.value))
             // Without a name in it, the app is called like the file: niagra's files have none.
             if isDeploy, appOptions.name == nil { appOptions.name = appName(fromFile: config.value) }
         }
@@ -56,6 +56,7 @@ struct Options: Sendable {
         self.command = command.isEmpty ? fromFile.command : command
         if let needsDeploy, !isDeploy { throw .usage("parse", needsDeploy, "it goes with deploy") }
         app = try isDeploy ? appOptions.checkedForDeploy() : appOptions.checked()
+        if isDeploy { try deploy.check() }
         try checkTogether()
     }
 

@@ -2,14 +2,26 @@
 struct DeployOptions: Sendable, Equatable {
     /// Where the copies write to; nil: the usual file.
     var log: LogDestination?
-    /// Who starts the copies, as written; nil: this process does.
-    var supervision: ByteString?
+    /// Who starts the copies; nil: this process does.
+    var supervision: SupervisionTarget?
     /// Whether the copies are stopped before they take over.
     var isSuspended = false
     /// With a supervisor: the exit codes after which it does not start a copy again.
     var permanent: ByteString?
     /// With a supervisor: what is run after each end of a copy.
     var onExit: ByteString?
+    /// Refuses what goes with a supervisor only.
+    func check() throws(Failure) {
+        if supervision == nil {
+            if permanent != nil { throw .usage("parse", "--permanent", "it goes with --on") }
+            if onExit != nil { throw .usage("parse", "--on-exit", "it goes with --on") }
+        } else if let log {
+            guard case .file = log else {
+                throw .usage("parse", "--log", "with --on it names a directory, in which each copy gets its own")
+            }
+        }
+    }
+
     /// As many copies as there are processors.
     var countsProcessors = false
 
@@ -17,9 +29,11 @@ struct DeployOptions: Sendable, Equatable {
     mutating func apply(_ option: Option, _ value: ByteString) throws(Malformed) -> Bool {
         switch option.key {
         case .log: log = try LogDestination(parsing: value)
-        case .supervision: supervision = value
+        case .supervision: supervision = try parseSupervisionTarget(value)
         case .suspended: isSuspended = true
-        case .permanent: permanent = value
+        case .permanent:
+            _ = try parseExitCodes(value)
+            permanent = value
         case .onExit:
             if value.trimmed.isEmpty { throw Malformed("the command is missing") }
             onExit = value

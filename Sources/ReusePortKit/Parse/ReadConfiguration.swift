@@ -4,6 +4,8 @@ import CLinux
 struct Configuration {
     var settings: [Setting] = []
     var command: [ByteString] = []
+    /// Where relative paths in it begin, if not in the file's own directory.
+    var base: ByteString?
 }
 
 /// Reads a configuration file: `key: value` lines, keys being the long options' names.
@@ -43,6 +45,13 @@ extension Configuration {
             if command.isEmpty { throw failure(Malformed("the command is missing", at: start)) }
             return
         }
+        if key == "relative-to" {
+            guard value.hasPrefix("/") else {
+                throw failure(Malformed("'\(value)' does not start at the root", at: start))
+            }
+            base = value
+            return
+        }
         // niagra's files say so; with it, one process is one copy in any case.
         if key == "copies" && value == "1" { return }
         guard let option = Option.all.first(where: { $0.bareName == key && $0.isForFiles }) else {
@@ -65,7 +74,7 @@ extension Configuration {
 }
 
 /// Reads a file that decides what a privileged process does: only its owner may be able to write it.
-private func readTrusted(_ path: ByteString) throws(Failure) -> ByteString {
+func readTrusted(_ path: ByteString) throws(Failure) -> ByteString {
     let file = try step("open", path) { () throws(Errno) in try open(path, O_RDONLY | O_NOCTTY) }
     let facts = try step("examine", path) { () throws(Errno) in try status(of: file) }
     guard facts.isRegular || facts.isCharacterDevice || facts.isFIFO else {

@@ -4,12 +4,14 @@ import CLinux
 struct ControlCommand: ~Copyable {
     private let pipe: Descriptor
 
-    /// Writes it to `supervise/control`. Nil if nobody reads that (ENXIO): then nobody starts the service again.
+    /// Writes it to `supervise/control`, or to the s6-svscan of a scan directory. Nil if nobody reads that (ENXIO): then nobody starts the service again.
     ///
     /// Nobody else may be able to put another file there: it must be a FIFO of root's or ours, in a directory of
     /// root's or ours that no one else may write to. Links to it (some keep `supervise` in /run) must be root's or ours.
-    static func send(_ command: UInt8, to serviceDirectory: ByteString) throws(Failure) -> ControlCommand? {
-        let path: ByteString = "\(serviceDirectory)/supervise/control"
+    static func send(
+        _ command: UInt8, to directory: ByteString, pipe: ByteString = "supervise/control"
+    ) throws(Failure) -> ControlCommand? {
+        let path: ByteString = "\(directory)/\(pipe)"
         let place = try followPath(path, object: path)
         let (directory, facts) = try step("open", path) { () throws(Errno) in
             (try status(of: place.directory), try status(of: place.name, in: place.directory))

@@ -7,64 +7,28 @@ import CLinux
 func stopUnit(
     _ unit: ByteString, ofUser isUser: Bool, searchPath: ByteString, timeout: Milliseconds = .seconds(10)
 ) throws(Failure) {
-    let command: ByteString = isUser ? "systemctl --user stop" : "systemctl stop"
-    guard let program = findProgram("systemctl", in: searchPath) else {
-        throw Failure(.system, "run", "systemctl", "it is not in \(searchPath)")
+    try systemctl(
+        "stop", unit, ["--no-block", "stop", "--", unit], ofUser: isUser, searchPath: searchPath, timeout: timeout)
+}
+
+/// Runs systemctl, of the system's manager or of the caller's own; fails if it does, or takes too long.
+func systemctl(
+    _ verb: ByteString, _ object: ByteString, _ arguments: [ByteString], ofUser isUser: Bool,
+    searchPath: ByteString = safeSearchPath, timeout: Milliseconds = .seconds(10)
+) throws(Failure) {
+    let command: ByteString = isUser ? "systemctl --user \(verb)" : "systemctl \(verb)"
+    let end = try runTool(
+        "systemctl", (isUser ? ["--user"] : []) + arguments,
+        environment: managerEnvironment(ofUser: isUser, searchPath), searchPath: searchPath, timeout: timeout)
+    guard let status = end.status else { throw Failure(.system, verb, object, "\(command) takes too long") }
+    guard status == 0 else {
+        throw Failure(.system, verb, object, "\(command) has failed", remedy: "run it by hand to see why")
     }
-    var arguments: [ByteString] = ["systemctl", "--no-block", "stop", "--", unit]
+}
+
+/// With what systemd's programs find the manager.
+func managerEnvironment(ofUser isUser: Bool, _ searchPath: ByteString) -> [ByteString] {
     var environment: [ByteString] = ["PATH=\(searchPath)"]
-    if isUser {
-        arguments.insert("--user", at: 1)
-        // Where systemctl finds the user's manager.
-        environment.append("XDG_RUNTIME_DIR=/run/user/\(geteuid())")
-    }
-    let deadline = Deadline(after: timeout)
-    let pid = try step("run", program) { () throws(Errno) in try spawn(program, arguments, environment) }
-    // ESRCH: SIGCHLD is ignored, and it has gone without leaving an exit code.
-    if let process = try? ProcessHandle(to: pid), (try? process.waitForExit(until: deadline)) != true {
-        try? process.signal(SIGKILL)
-        _ = try? uninterrupted { waitpid(pid, nil, 0) }
-        throw Failure(.system, "stop", unit, "\(command) takes too long")
-    }
-    var status: Int32 = 0
-    guard (try? uninterrupted { waitpid(pid, &status, 0) }) == pid, status != 0 else { return }
-    throw Failure(
-        .system, "stop", unit, "\(command) has failed", remedy: "run it by hand to see why")
-}
-
-func findProgram(_ name: ByteString, in searchPath: ByteString) -> ByteString? {
-    for directory in searchPath.split(on: UInt8(ascii: ":")) where directory.hasPrefix("/") {
-        let path: ByteString = "\(directory)/\(name)"
-        if path.withCString({ access($0, X_OK) }) == 0 { return path }
-    }
-    return nil
-}
-
-/// posix_spawn(3), with nothing but /dev/null open, and no signal blocked or ignored.
-private func spawn(
-    _ program: ByteString, _ arguments: [ByteString], _ environment: [ByteString]
-) throws(Errno) -> Int32 {
-    var actions = posix_spawn_file_actions_t()
-    var attributes = posix_spawnattr_t()
-    posix_spawn_file_actions_init(&actions)
-    posix_spawnattr_init(&attributes)
-    defer {
-        posix_spawn_file_actions_destroy(&actions)
-        posix_spawnattr_destroy(&attributes)
-    }
-    for number in Int32(0)...2 { posix_spawn_file_actions_addopen(&actions, number, "/dev/null", O_RDWR, 0) }
-    var signals = sigset_t()
-    sigemptyset(&signals)
-    posix_spawnattr_setsigmask(&attributes, &signals)
-    sigfillset(&signals)
-    posix_spawnattr_setsigdefault(&attributes, &signals)
-    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
-    let argv = CStrings(arguments)
-    let variables = CStrings(environment)
-    var pid: Int32 = 0
-    let code = program.withCString {
-        posix_spawn(&pid, $0, &actions, &attributes, argv.pointer, variables.pointer)
-    }
-    if code != 0 { throw Errno(rawValue: code) }
-    return pid
+    if isUser { environment.append("XDG_RUNTIME_DIR=/run/user/\(geteuid())") }
+    return environment
 }

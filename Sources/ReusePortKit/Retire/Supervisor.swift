@@ -26,6 +26,14 @@ enum Supervisor: Sendable, Equatable {
         }
     }
 
+    /// The service directory; nil for a unit.
+    var serviceFolder: ByteString? {
+        switch self {
+        case .runit(let directory), .s6(let directory): directory
+        case .systemd, .userSystemd: nil
+        }
+    }
+
     private var kind: ByteString {
         switch self {
         case .runit: "runit"

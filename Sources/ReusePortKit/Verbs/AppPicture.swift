@@ -63,7 +63,7 @@ extension AppPicture {
                         ago(copy.since), copy.state.name, slot(generation, copy), listener.identity.name,
                         listener.publicPath ?? listener.identity.address.description,
                         queue.map { "\($0.waiting)/\($0.limit)" } ?? "",
-                        established(copy).map { ByteString(decimal: $0) } ?? "", copy.reason,
+                        established(copy).map { ByteString(decimal: $0) } ?? "", reason(of: copy),
                     ])
                 }
             }
@@ -88,6 +88,12 @@ extension AppPicture {
         ])
     }
 
+    private func reason(of copy: CopyRecord) -> ByteString {
+        guard let crashes = copy.crashes, crashes.count > 1 else { return copy.reason }
+        let count: ByteString = "\(crashes.count) crashes in a row"
+        return copy.reason.isEmpty ? count : "\(copy.reason), \(count)"
+    }
+
     private func member(_ generation: GenerationRecord, _ copy: CopyRecord) -> ByteString {
         let sockets = copy.listeners.map { listener in
             let queue = queue(listener.identity)
@@ -105,7 +111,9 @@ extension AppPicture {
             ("since", ByteString(decimal: copy.since)), ("state", ReusePortKit.json(copy.state.name)),
             ("bank", ByteString(decimal: generation.bank.rawValue)), ("slot", ByteString(decimal: copy.copy)),
             ("connections", established(copy).map { ByteString(decimal: $0) } ?? "null"),
-            ("reason", ReusePortKit.json(copy.reason)), ("sockets", "[\(joined(sockets, by: ","))]"),
+            ("reason", ReusePortKit.json(copy.reason)), ("crashes", ByteString(decimal: copy.crashes?.count ?? 0)),
+            ("crashing_since", copy.crashes.map { ByteString(decimal: $0.since) } ?? "null"),
+            ("sockets", "[\(joined(sockets, by: ","))]"),
         ])
     }
 }

@@ -13,6 +13,7 @@ func runVerb(_ request: VerbRequest) throws(Failure) {
     case .restart: try restart(request, directory)
     case .suspend: try suspendApp(request, directory)
     case .resume: try resumeApp(request, directory)
+    case .finish: try finishCopy(request, directory)
     case .deploy: break
     }
 }
@@ -117,6 +118,7 @@ func endGenerations(_ request: VerbRequest, _ directory: ByteString) throws(Fail
         for case .refused(let why) in outcomes { refused = why }
     }
     if let refused { throw Failure(.negative, request.verb.names[0], "app \(app)", refused) }
+    try removeRetiredServices(of: app, in: directory)
 }
 
 /// Removes the Unix sockets' paths that nobody serves any more; whoever else is there is left alone.

@@ -1,6 +1,6 @@
 /// A command of its own, instead of options and a target.
 enum Verb: UInt8, CaseIterable, Sendable {
-    case list, count, state, wait, check, retire, terminate, deploy, scale, restart, suspend, resume
+    case list, count, state, wait, check, retire, terminate, deploy, scale, restart, suspend, resume, finish
 
     /// As it is written first; `ls` and `st` are short for two of them.
     var names: [ByteString] {
@@ -17,6 +17,7 @@ enum Verb: UInt8, CaseIterable, Sendable {
         case .restart: ["restart"]
         case .suspend: ["suspend"]
         case .resume: ["resume"]
+        case .finish: ["finish"]
         }
     }
 
@@ -48,20 +49,36 @@ struct VerbRequest: Sendable {
     var onlyRetired = false
     /// For scale.
     var copies: Int?
-    /// For restart: this copy only.
+    /// For restart: this copy only; for finish: which one has ended (0).
     var copy: Int?
     var verbosity = Verbosity.steps
+    /// For finish: exit codes after which it is not to be started again.
+    var permanent: [ClosedRange<Int>] = []
+    /// For finish: what the shell is to run.
+    var onExit: ByteString?
+    /// For finish: how the copy has ended; nil if systemd says it.
+    var ending: Ending?
 }
 
-/// Reads what stands behind a verb. Options and the app may come in any order.
+/// Reads what stands behind a verb. Options and the app may come in any order; behind `--` there are no more options.
 func parseVerb(_ verb: Verb, _ words: [ByteString]) throws(Failure) -> VerbRequest {
     var request = VerbRequest(verb: verb)
     var index = 0
+    var ending: [ByteString] = []
+    var isBehindOptions = false
     while index < words.count {
         var word = words[index]
         var attached: ByteString?
         index += 1
-        guard word.hasPrefix("--") else {
+        if word == "--" && !isBehindOptions {
+            isBehindOptions = true
+            continue
+        }
+        guard word.hasPrefix("--") && !isBehindOptions else {
+            if verb == .finish && request.app != nil {
+                ending.append(word)
+                continue
+            }
             if verb == .scale, request.app != nil, request.copies == nil {
                 do throws(Malformed) {
                     request.copies = try parseNumber(word, 1...Bank.copies)
@@ -91,15 +108,18 @@ func parseVerb(_ verb: Verb, _ words: [ByteString]) throws(Failure) -> VerbReque
             switch (word, verb) {
             case ("--run-dir", _): request.runDirectory = try parseRunDirectory(given(value))
             case ("--json", .list), ("--json", .count), ("--json", .state): request.isJSON = true
-            case ("--generation", .wait), ("--generation", .check):
+            case ("--generation", .wait), ("--generation", .check), ("--generation", .finish):
                 request.generation = try parseLabel(given(value), "a generation's label")
             case ("--pid", .wait): request.pid = Int32(try parseNumber(given(value), 1...Int(Int32.max)))
             case ("--timeout", .wait): request.timeout = try parseTime(given(value))
             case ("--retired", .terminate): request.onlyRetired = true
-            case ("--copy", .restart): request.copy = try parseNumber(given(value), 0...(Bank.copies - 1))
+            case ("--copy", .restart), ("--copy", .finish):
+                request.copy = try parseNumber(given(value), 0...(Bank.copies - 1))
             case ("--config", _): request.config = try given(value)
             case ("--quiet", .scale), ("--quiet", .restart), ("--quiet", .suspend): request.verbosity = .quiet
             case ("--debug", .scale), ("--debug", .restart), ("--debug", .suspend): request.verbosity = .everything
+            case ("--permanent", .finish): request.permanent = try parseExitCodes(given(value))
+            case ("--on-exit", .finish): request.onExit = try given(value)
             default: throw Malformed("\(verb.names[0]) has no such option", remedy: "see reuseport-exec --help verbs")
             }
         } catch {
@@ -121,7 +141,21 @@ func parseVerb(_ verb: Verb, _ words: [ByteString]) throws(Failure) -> VerbReque
     if request.pid != nil && request.generation != nil {
         throw .usage("parse", "--pid", "--pid and --generation exclude each other")
     }
+    if verb == .finish { try checkFinish(&request, ending) }
     return request
+}
+
+/// What a finish script says of the end of its service.
+private func checkFinish(_ request: inout VerbRequest, _ words: [ByteString]) throws(Failure) {
+    guard request.generation != nil else {
+        throw .usage("parse", "finish", "the generation is missing", remedy: "add --generation LABEL")
+    }
+    if words.isEmpty { return }
+    do throws(Malformed) {
+        request.ending = try Ending(words: words)
+    } catch {
+        throw .usage("parse", words[0], error.reason, remedy: error.remedy)
+    }
 }
 
 /// The value, as an error of the value's own parser.

@@ -1,0 +1,257 @@
+import CLinux
+
+/// Has a supervisor start copies, waits until they have taken over, and fails with nothing left of them.
+///
+/// The copies hand over by their own helpers, as those of hand-written services do: also when they are started again.
+/// Killed at any moment this leaves services that take over, or fail, by themselves.
+func deployServices(
+    _ request: AppRequest, _ numbers: [Int], _ options: Options, on target: SupervisionTarget, _ deployment: Deployment
+) throws(Failure) {
+    if case .systemd = target, request.limitsMemory {
+        // It reads the drop-ins of all units whose names begin so.
+        throw .usage(
+            "limit", "the memory of app \(request.name)", "systemd keeps the groups of its units",
+            remedy: "write MemoryMax= into reuseport-exec-\(request.name)-.service.d/memory.conf beside its units")
+    }
+    let registry = try openRegistry(of: request)
+    // One at a time: until its copies come, nothing in the registry speaks of a generation that is about to be.
+    let turn = try registry.lock("deploy.lock", until: Deadline(after: request.lockTimeout))
+    let interruptions = try step("wait for", "signals", remedy: descriptorRemedy) { () throws(Errno) in
+        try Interruptions()
+    }
+    let label = try prepare(request, registry)
+    let display = Display(app: request.name, label: label, copies: numbers, verbosity: request.verbosity)
+    let log = Log(descriptor: 2, verbosity: request.verbosity, subject: "\(request.name) \(label)", display: display)
+    var services: [Service] = []
+    do throws(Failure) {
+        for number in numbers {
+            let service = try describeService(request, label, number, options, on: target, deployment, registry)
+            try writeService(service, on: target)
+            services.append(service)
+        }
+        log.step(
+            "\(services.count == 1 ? "1 service is" : "\(services.count) services are") written for \(target.description)"
+        )
+        try startServices(services, on: target)
+        var watch = ServiceWatch(
+            request: request, label: label, numbers: numbers, deployment: deployment, log: log,
+            // runsvdir looks for new services every five seconds.
+            deadline: Deadline(after: Milliseconds(request.readyTimeout.count + 15_000)))
+        try watch.run(registry, interruptions)
+    } catch {
+        log.warning(error.message)
+        for service in services.prefix(3) { display.output(serviceOutput(service, on: target)) }
+        try fail(label, registry, joins: request.joins != nil, error.reason)
+        try takeDown(services, on: target)
+        throw error
+    }
+    turn.release(closing: ())
+    display.finish(
+        "generation \(label) \(request.isSuspended ? "has taken over, suspended: connections wait until resume" : "serves with \(request.copies == 1 ? "1 copy" : "\(request.copies) copies")")",
+        isGood: true)
+}
+
+/// The generation's label, and whether it is to stand still when it takes over.
+private func prepare(_ request: AppRequest, _ registry: borrowing Registry) throws(Failure) -> ByteString {
+    let lock = try registry.lock(until: Deadline(after: request.lockTimeout))
+    var state = AppState.mended(registry)
+    let label = request.generation ?? state.unusedNumber()
+    if request.joins == nil {
+        if state.app.generations.contains(where: { $0.label == label && ($0.state == .live || $0.state == .starting) })
+        {
+            throw Failure(
+                .usage, "deploy", "generation \(label)", "it is there already", remedy: "choose another --generation")
+        }
+        state.app.suspending = request.isSuspended ? label : nil
+    }
+    try state.store(in: registry)
+    lock.release(closing: ())
+    return label
+}
+
+/// What a service directory needs to know of a copy.
+private func describeService(
+    _ request: AppRequest, _ label: ByteString, _ number: Int, _ options: Options, on target: SupervisionTarget,
+    _ deployment: Deployment, _ registry: borrowing Registry
+) throws(Failure) -> Service {
+    let launcher = try step("find", "this program") { () throws(Errno) in
+        try readLink("exe", in: try open("/proc/self", O_RDONLY | O_DIRECTORY))
+    }
+    var service = Service(
+        app: request.name, label: label, copy: number, command: [], workingDirectory: deployment.directory)
+    service.runDirectory = request.runDirectory
+    if case .file(let path)? = options.deploy.log {
+        service.logDirectory = resolve(path, against: deployment.directory)
+    }
+    service.permanent = options.deploy.permanent
+    service.onExit = options.deploy.onExit
+    service.stopTimeout = request.stopTimeout
+    service.readyTimeout = request.readyTimeout
+
+    var words: [ByteString] = [launcher, "--app", request.name, "--generation", label]
+    words += ["--copies", ByteString(decimal: request.copies), "--copy", ByteString(decimal: number)]
+    for pair in deployment.settings {
+        guard let option = Option.named(pair.name) else { continue }
+        switch option.key {
+        case .app, .copies, .log, .supervision, .permanent, .onExit: continue
+        case .config:
+            let text = try readTrusted(pair.value)
+            service.configuration = "relative-to: \(directory(of: pair.value))\n\(text)"
+            let path: ByteString
+            if let folder = target.directory {
+                path = "\(folder)/\(service.name)/config"
+            } else {
+                path = try registry.store(configuration: service.configuration ?? "", of: label)
+            }
+            words += ["--config", path]
+        default:
+            words.append(pair.name)
+            if option.value != nil { words.append(pair.value) }
+        }
+    }
+    service.command = words + (deployment.command.isEmpty ? [] : ["--"] + deployment.command)
+    return service
+}
+
+/// Writes down that a generation has failed, if its copies have not done so themselves: their supervisors keep them down.
+private func fail(
+    _ label: ByteString, _ registry: borrowing Registry, joins: Bool, _ why: ByteString
+) throws(Failure) {
+    let lock = try registry.lock(until: Deadline(after: .seconds(10)))
+    var state = AppState.mended(registry)
+    state.app.suspending = nil
+    if !joins, let starting = state.app.starting, starting.label == label { state.finish(starting.order, .failed, why) }
+    try state.store(in: registry)
+    lock.release(closing: ())
+}
+
+/// What is seen of a generation while others start its copies.
+private struct ServiceWatch {
+    let request: AppRequest
+    let label: ByteString
+    let numbers: [Int]
+    let deployment: Deployment
+    let log: Log
+    let deadline: Deadline
+    private var order: UInt64?
+    private var shown: [CopyRecord.State?]
+    private var hasTakenOver = false
+
+    init(
+        request: AppRequest, label: ByteString, numbers: [Int], deployment: Deployment, log: Log, deadline: Deadline
+    ) {
+        self.request = request
+        self.label = label
+        self.numbers = numbers
+        self.deployment = deployment
+        self.log = log
+        self.deadline = deadline
+        shown = numbers.map { _ in nil }
+    }
+
+    /// Returns when the generation serves and nobody is at work on the handoff any more.
+    mutating func run(_ registry: borrowing Registry, _ interruptions: borrowing Interruptions) throws(Failure) {
+        let changes = try step("watch", registry.path) { () throws(Errno) in try Changes(in: registry) }
+        while true {
+            let state = AppState.mended(registry)
+            if try look(at: state, registry) { return }
+            if !hasTakenOver {
+                if let signal = interruptions.received() {
+                    throw Failure(
+                        .negative, "deploy", "generation \(label) of app \(request.name)",
+                        "it was interrupted by \(signalName(signal))")
+                }
+                if deadline.hasPassed { throw late(state) }
+            }
+            changes.wait(for: interruptions.number, until: Deadline(after: Milliseconds(500)))
+        }
+    }
+
+    /// Shows what is new; true when all is done.
+    private mutating func look(at state: AppState, _ registry: borrowing Registry) throws(Failure) -> Bool {
+        guard
+            let generation = state.app.generations.last(where: {
+                $0.label == label && (order == nil || $0.order == order)
+                    && (request.joins == nil || $0.order == request.joins)
+            })
+        else { return false }
+        let copies = state.copies(of: generation.order)
+        if order == nil, generation.state == .starting || generation.state == .live, request.joins == nil {
+            order = generation.order
+            var deployment = deployment
+            deployment.generation = generation.order
+            registry.removeDeployments(but: state.app.generations)
+            try registry.store(deployment)
+        }
+        for (index, number) in numbers.enumerated() {
+            guard let copy = copies.first(where: { $0.copy == number }), copy.state != shown[index] else { continue }
+            shown[index] = copy.state
+            switch copy.state {
+            case .starting: log.display?.note(copy: number, pid: copy.process.pid, .starting)
+            case .ready: log.display?.note(copy: number, pid: copy.process.pid, .ready)
+            case .live: log.display?.note(copy: number, pid: copy.process.pid, .serving)
+            case .ended:
+                log.display?.note(copy: number, pid: copy.process.pid, .failed(copy.reason))
+                // One that joins fails alone, and would be started again and again.
+                if request.joins != nil {
+                    throw Failure(
+                        .negative, "add", "copy \(number) to generation \(label) of app \(request.name)", copy.reason)
+                }
+            case .stopping, .retired: break
+            }
+        }
+        switch generation.state {
+        case .starting: return false
+        case .live:
+            let serving = copies.filter { $0.state == .live && numbers.contains($0.copy) }
+            if !hasTakenOver, serving.count == numbers.count {
+                hasTakenOver = true
+                log.step("has taken over")
+            }
+            // The helper of the last copy has the old generation to end.
+            return hasTakenOver && !state.copies.contains { $0.helper != nil }
+        case .retiring, .retired, .ended:
+            if hasTakenOver { return true }
+            fallthrough
+        case .failed:
+            if order == nil { return false }
+            let failed = copies.filter { !$0.reason.isEmpty }.map { "copy \($0.copy): \($0.reason)" as ByteString }
+            throw Failure(
+                .negative, "deploy", "generation \(label) of app \(request.name)",
+                generation.reason.isEmpty ? joined(failed, by: "; ") : generation.reason,
+                remedy: state.app.live.map { "generation \($0.label) serves on" })
+        }
+    }
+
+    private func late(_ state: AppState) -> Failure {
+        let present = state.app.generations.last { $0.label == label }.map { state.running($0.order).count } ?? 0
+        return Failure(
+            .negative, "deploy", "generation \(label) of app \(request.name)",
+            present == 0
+                ? "its supervisor has not started it" : "only \(present) of \(request.copies) copies are there",
+            remedy: state.app.live.map { "generation \($0.label) serves on" })
+    }
+}
+
+/// Removes the services of generations that are over, wherever deploy has written some.
+func removeRetiredServices(of app: ByteString, in runDirectory: ByteString) throws(Failure) {
+    guard let registry = try Registry.open(app, in: runDirectory, create: false) else { return }
+    let state = AppState.mended(registry)
+    var targets: [SupervisionTarget] = []
+    for generation in state.app.generations {
+        guard let deployment = registry.loadDeployment(of: generation.order),
+            let on = deployment.settings.first(where: { $0.name == "--on" }),
+            let target = try? parseSupervisionTarget(on.value), !targets.contains(target)
+        else { continue }
+        targets.append(target)
+    }
+    for target in targets {
+        try removeServices(app: app, on: target) { label, copy in
+            let wanted = state.app.generations.contains { generation in
+                generation.label == label
+                    && (generation.state == .starting || generation.state == .live && copy < generation.copies)
+            }
+            return !wanted
+        }
+    }
+}

@@ -1,0 +1,112 @@
+import CLinux
+
+/// A directory of service directories, or of units: open, and ours or root's alone to change.
+struct ScanDirectory: ~Copyable {
+    let path: ByteString
+    let folder: Descriptor
+    let isS6: Bool
+
+    /// Follows links of root's and ours only, as /service is one on some systems.
+    static func open(_ path: ByteString, isS6: Bool) throws(Failure) -> ScanDirectory {
+        let place = try followPath(path, object: path)
+        let folder = try step(
+            "open", path, remedy: { $0 == .noEntry ? "make it, and have its supervisor run" : nil }
+        ) { () throws(Errno) in
+            try ReusePortKit.open(place.name, in: place.directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+        }
+        let facts = try step("open", path) { () throws(Errno) in try status(of: folder) }
+        guard facts.isOurs else {
+            throw Failure(
+                .system, "trust", path, "others own it or may write it",
+                remedy: "it must belong to this user or to root, with mode 755 or less")
+        }
+        return ScanDirectory(path: path, folder: folder, isS6: isS6)
+    }
+
+    /// What a service directory says it is for; nil if it is not one that we wrote.
+    borrowing func marker(of name: ByteString) -> ServiceMarker? {
+        do throws(Errno) {
+            let directory = try ReusePortKit.open(name, in: folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+            guard try status(of: directory).isOurs else { return nil }
+            let file = try ReusePortKit.open(
+                ServiceMarker.fileName, in: directory, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+            let facts = try status(of: file)
+            guard facts.isRegular, facts.isOurs else { return nil }
+            return ServiceMarker(text: try readAll(file, atMost: 1 << 12))
+        } catch {
+            return nil
+        }
+    }
+
+    /// The service directories that we wrote for an app, by their names.
+    borrowing func services(of app: ByteString) -> [(name: ByteString, marker: ServiceMarker)] {
+        var found: [(name: ByteString, marker: ServiceMarker)] = []
+        for name in entryNames(of: folder) where name.hasPrefix("\(app)-") {
+            if let marker = marker(of: name), marker.app == app { found.append((name, marker)) }
+        }
+        found.sort { ($0.marker.copy) < ($1.marker.copy) }
+        return found
+    }
+
+    /// Whether anybody reads the commands of this service directory, or of its log's.
+    borrowing func isSupervised(_ name: ByteString) -> Bool {
+        for pipe in ["supervise/control", "log/supervise/control"] as [ByteString] {
+            // ENXIO: nobody has it open to read.
+            if (try? ReusePortKit.open("\(name)/\(pipe)", in: folder, O_WRONLY | O_NONBLOCK | O_NOFOLLOW)) != nil {
+                return true
+            }
+        }
+        return false
+    }
+
+    /// What its supervisor says of it; nil if none ever has.
+    borrowing func serviceStatus(of name: ByteString) -> ServiceStatus? {
+        guard
+            let file = try? ReusePortKit.open(
+                "\(name)/supervise/status", in: folder, O_RDONLY | O_NOFOLLOW | O_NONBLOCK),
+            let bytes = try? readAll(file, atMost: 4096)
+        else { return nil }
+        return ServiceStatus(bytes.bytes, isS6: isS6)
+    }
+}
+
+extension FileStatus {
+    /// Whether nobody but root and we may write to it.
+    fileprivate var isOurs: Bool { (owner == geteuid() || owner == 0) && mode & 0o022 == 0 }
+}
+
+/// The file `supervise/status` of a service directory.
+struct ServiceStatus: Equatable {
+    /// Of the service, or of its finish script.
+    var pid: Int32?
+    /// Whether it is to be started again when it ends.
+    var isWantedUp: Bool
+
+    /// runit's has 20 bytes: the process at 12, lowest byte first, `u` or `d` at 17 (runsv.c). s6's has 35, and 43 since
+    /// 2.12: the process at 24, highest byte first, and flags in the last byte, of which 4 is "want up".
+    init?(_ bytes: [UInt8], isS6: Bool) {
+        if isS6 {
+            guard bytes.count == 35 || bytes.count == 43 else { return nil }
+            let number = bytes[28..<32].reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+            pid = number == 0 ? nil : Int32(truncatingIfNeeded: number)
+            isWantedUp = bytes[bytes.count - 1] & 4 != 0
+        } else {
+            guard bytes.count == 20 else { return nil }
+            let number = bytes[12..<16].reversed().reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+            pid = number == 0 ? nil : Int32(truncatingIfNeeded: number)
+            isWantedUp = bytes[17] == UInt8(ascii: "u")
+        }
+    }
+}
+
+extension Supervisor {
+    /// What it says of its service; nil for systemd, and if it says nothing.
+    var status: ServiceStatus? {
+        guard let directory = serviceFolder,
+            let file = try? open("\(directory)/supervise/status", O_RDONLY | O_NONBLOCK),
+            let bytes = try? readAll(file, atMost: 4096)
+        else { return nil }
+        if case .s6 = self { return ServiceStatus(bytes.bytes, isS6: true) }
+        return ServiceStatus(bytes.bytes, isS6: false)
+    }
+}

@@ -1,0 +1,93 @@
+/// A file of a service directory.
+struct ServiceFile: Equatable {
+    /// Seen from the directory; `log/run` is the only one further down.
+    var name: ByteString
+    var text: ByteString
+    var isExecutable = true
+}
+
+extension Service {
+    /// What a service directory of runit or s6 consists of. The marker is the first, so that what is left of a half
+    /// written one can be told.
+    func files(forS6 isS6: Bool, logDirectory: ByteString) -> [ServiceFile] {
+        var words = command
+        if isS6 { words.insert(contentsOf: ["--notify-fd", ByteString(decimal: notifyDescriptor)], at: 1) }
+        let finish = quotedForShell([command[0], "finish"] + finishOptions)
+        let check = quotedForShell([command[0], "check", app, "--generation", label] + runDirectoryOption)
+        let log = quotedForShell(
+            isS6 ? ["s6-log", "t", "n10", "s1000000", logDirectory] : ["svlogd", "-tt", logDirectory])
+        var files = [
+            ServiceFile(name: ServiceMarker.fileName, text: marker.text, isExecutable: false),
+            ServiceFile(
+                name: "run",
+                text: """
+                    #!/bin/sh
+                    exec 2>&1
+                    cd -- \(quotedForShell([workingDirectory])) || exit 111
+                    exec \(quotedForShell(words))
+
+                    """),
+            ServiceFile(name: "finish", text: "#!/bin/sh\nexec \(finish) -- \"$@\"\n"),
+            ServiceFile(name: "log/run", text: "#!/bin/sh\nexec \(log)\n"),
+        ]
+        if let configuration {
+            files.append(ServiceFile(name: "config", text: configuration, isExecutable: false))
+        }
+        if isS6 {
+            files.append(
+                ServiceFile(
+                    name: "notification-fd", text: "\(notifyDescriptor)\n", isExecutable: false))
+            // The longest that --on-exit and the pause before the next start may take; s6's own is five seconds.
+            files.append(ServiceFile(name: "timeout-finish", text: "90000\n", isExecutable: false))
+        } else {
+            files.append(ServiceFile(name: "check", text: "#!/bin/sh\nexec \(check)\n"))
+        }
+        return files
+    }
+
+    /// A unit of systemd.
+    func unit(workingDirectory: ByteString) -> ByteString {
+        // It is the helper that says READY=1, and which process is the main one. TERM is for that alone; and a retired
+        // copy may finish what it is at, however long it takes: KILL is up to us. on-failure, for a stop is no failure.
+        """
+        # \(ServiceMarker.fileName) \(app) \(label) \(copy)
+        [Unit]
+        Description=\(app), generation \(label), copy \(copy)
+        StartLimitIntervalSec=0
+
+        [Service]
+        Type=notify
+        NotifyAccess=all
+        WorkingDirectory=\(workingDirectory)
+        ExecStart=\(quotedForUnit(command))
+        ExecStopPost=-\(quotedForUnit([command[0], "finish"] + finishOptions))
+        Restart=on-failure
+        RestartSec=1\(permanentLine)
+        KillMode=mixed
+        SendSIGKILL=no
+        TimeoutStartSec=\(readyTimeout.count + 65_000)ms
+        TimeoutStopSec=\(stopTimeout.count + 90_000)ms
+
+        """
+    }
+
+    /// With ranges written out, for systemd has none.
+    private var permanentLine: ByteString {
+        guard let permanent, let ranges = try? parseExitCodes(permanent) else { return "" }
+        let codes = ranges.flatMap { range in range.map { ByteString(decimal: $0) } }
+        return "\nRestartPreventExitStatus=\(joined(codes, by: " "))"
+    }
+}
+
+/// Reads exit codes and ranges of them: `0,100-110`.
+func parseExitCodes(_ text: ByteString) throws(Malformed) -> [ClosedRange<Int>] {
+    var ranges: [ClosedRange<Int>] = []
+    for part in text.split(on: UInt8(ascii: ",")) {
+        let ends = part.cut(at: UInt8(ascii: "-")) ?? (part, part)
+        let first = try parseNumber(ends.0, 0...255)
+        let last = try parseNumber(ends.1, 0...255)
+        guard first <= last else { throw Malformed("\(part) is no range", remedy: "the smaller code comes first") }
+        ranges.append(first...last)
+    }
+    return ranges
+}

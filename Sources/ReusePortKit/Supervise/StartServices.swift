@@ -1,0 +1,43 @@
+import CLinux
+
+/// Has the supervisor see what has been written. It starts the services by itself: s6-svscan now, runsvdir within the
+/// five seconds after which it looks again (nothing makes it look earlier: runsvdir.c of runit 2.1.2).
+func startServices(_ services: [Service], on target: SupervisionTarget) throws(Failure) {
+    switch target {
+    case .runit: break
+    case .s6(let path):
+        guard try ControlCommand.send(UInt8(ascii: "a"), to: path, pipe: ".s6-svscan/control") != nil else {
+            throw Failure(.system, "tell", target.description, "no s6-svscan runs there")
+        }
+    case .systemd:
+        try reloadUnits()
+        try systemctl(
+            "start", joined(services.map { $0.unitName }, by: " "),
+            ["--no-block", "start", "--"] + services.map { $0.unitName }, ofUser: geteuid() != 0)
+    }
+}
+
+/// The last lines of a service's log, oldest first, without the times; none if there is no log yet.
+func serviceOutput(_ service: Service, on target: SupervisionTarget, lines: Int = 10) -> [ByteString] {
+    var text = ByteString()
+    if target == .systemd {
+        let isUser = geteuid() != 0
+        let arguments: [ByteString] = [isUser ? "--user-unit" : "--unit", service.unitName, "--lines"]
+        let end = try? runTool(
+            "journalctl", arguments + [ByteString(decimal: lines), "--output", "cat", "--no-pager", "--quiet"],
+            environment: managerEnvironment(ofUser: isUser, safeSearchPath), searchPath: safeSearchPath,
+            timeout: .seconds(5), reads: true)
+        text = end?.output ?? text
+    } else if let folder = try? logDirectory(of: service),
+        let file = try? open("\(folder)/current", O_RDONLY | O_NOFOLLOW | O_NONBLOCK),
+        let facts = try? status(of: file), facts.isRegular
+    {
+        // Its end: so much is more than ten lines, unless they are monstrous.
+        _ = lseek(file.number, -min(off_t(1 << 16), lseek(file.number, 0, SEEK_END)), SEEK_END)
+        text = (try? readAll(file, atMost: 1 << 20)) ?? text
+    }
+    let all = text.split(on: UInt8(ascii: "\n")).filter { !$0.isEmpty }
+    return all.suffix(lines).map { line in
+        target == .systemd ? line : line.cut(at: UInt8(ascii: " "))?.tail ?? line
+    }
+}

@@ -1,0 +1,114 @@
+import CLinux
+
+extension ServiceMarker {
+    var unitName: ByteString { "reuseport-exec-\(app)-\(label)-\(copy).service" }
+
+    /// Reads the first line of a unit.
+    fileprivate init?(unitLine line: ByteString) {
+        let words = line.split(on: UInt8(ascii: " "))
+        guard words.count == 5, words[0] == "#", words[1] == ServiceMarker.fileName, let copy = words[4].decimal else {
+            return nil
+        }
+        self.init(app: words[2], label: words[3], copy: Int(clamping: copy))
+    }
+}
+
+extension Service {
+    var unitName: ByteString { marker.unitName }
+}
+
+/// Where units are written that are to be gone after the next boot.
+private func unitDirectory() throws(Failure) -> ByteString {
+    if geteuid() == 0 { return "/run/systemd/system" }
+    guard let runtime = environmentVariable("XDG_RUNTIME_DIR"), runtime.hasPrefix("/") else {
+        throw .usage("find", "the directory of units", "XDG_RUNTIME_DIR is not set")
+    }
+    return "\(runtime)/systemd/user"
+}
+
+private func openUnits() throws(Failure) -> ScanDirectory {
+    let path = try unitDirectory()
+    if geteuid() != 0, path.withCString({ mkdir($0, 0o755) }) == -1, clinux_errno() == ENOENT {
+        _ = directory(of: path).withCString { mkdir($0, 0o755) }
+        _ = path.withCString { mkdir($0, 0o755) }
+    }
+    return try ScanDirectory.open(path, isS6: false)
+}
+
+/// Writes the unit of a copy. What has its name and is not ours is refused; one of ours for the same copy is replaced.
+func writeUnit(_ service: Service) throws(Failure) {
+    let units = try openUnits()
+    let path: ByteString = "\(units.path)/\(service.unitName)"
+    guard let directory = writtenForUnit(path: service.workingDirectory) else {
+        throw Failure(
+            .usage, "write", path, "a unit cannot have the working directory \(service.workingDirectory)",
+            remedy: "start it from another one")
+    }
+    if (try? status(of: service.unitName, in: units.folder)) != nil,
+        marker(of: service.unitName, units) != service.marker
+    {
+        throw Failure(
+            .system, "write", path, "it exists, and is not one that deploy wrote for this copy",
+            remedy: "remove it, or choose another --generation")
+    }
+    let temporary: ByteString = ".\(service.unitName).new"
+    try step("write", path) { () throws(Errno) in
+        if let reason = reason({ () throws(Errno) in try unlink(temporary, in: units.folder) }), reason != .noEntry {
+            throw reason
+        }
+        try makeFile(temporary, service.unit(workingDirectory: directory), mode: 0o644, in: units.folder)
+        try rename(temporary, to: service.unitName, in: units.folder)
+    }
+}
+
+private func marker(of name: ByteString, _ units: borrowing ScanDirectory) -> ServiceMarker? {
+    guard let file = try? open(name, in: units.folder, O_RDONLY | O_NOFOLLOW | O_NONBLOCK),
+        let facts = try? status(of: file), facts.isRegular, facts.owner == geteuid(), facts.mode & 0o022 == 0,
+        let text = try? readAll(file, atMost: 1 << 22)
+    else { return nil }
+    return ServiceMarker(unitLine: text.split(on: UInt8(ascii: "\n"))[0])
+}
+
+/// The units of an app that we wrote.
+func unitMarkers(of app: ByteString) -> [ServiceMarker] {
+    guard let units = try? openUnits() else { return [] }
+    var found: [ServiceMarker] = []
+    for name in entryNames(of: units.folder) where name.hasPrefix("reuseport-exec-\(app)-") {
+        if let marker = marker(of: name, units), marker.app == app, marker.unitName == name { found.append(marker) }
+    }
+    found.sort { $0.copy < $1.copy }
+    return found
+}
+
+func hasUnit(_ service: Service) -> Bool { unitMarkers(of: service.app).contains(service.marker) }
+
+/// Whether a process of the unit runs, or will again; yes if systemd does not say.
+func isActive(_ marker: ServiceMarker) -> Bool {
+    let isUser = geteuid() != 0
+    let end = try? runTool(
+        "systemctl", (isUser ? ["--user"] : []) + ["show", "--property", "ActiveState", "--", marker.unitName],
+        environment: managerEnvironment(ofUser: isUser, safeSearchPath), searchPath: safeSearchPath,
+        timeout: .seconds(10), reads: true)
+    guard let end, end.status == 0 else { return true }
+    return end.output != "ActiveState=inactive\n" && end.output != "ActiveState=failed\n"
+}
+
+/// Removes units of ours; of a failed one systemd forgets the failure as well.
+func removeUnits(_ markers: [ServiceMarker]) throws(Failure) {
+    if markers.isEmpty { return }
+    let units = try openUnits()
+    for one in markers where marker(of: one.unitName, units) == one {
+        try step("remove", "\(units.path)/\(one.unitName)") { () throws(Errno) in
+            try unlink(one.unitName, in: units.folder)
+        }
+    }
+    let names = markers.map { $0.unitName }
+    // It fails for those that have not.
+    _ = try? systemctl("reset", names[0], ["reset-failed", "--"] + names, ofUser: geteuid() != 0)
+    try reloadUnits()
+}
+
+/// Has systemd read its units again.
+func reloadUnits() throws(Failure) {
+    try systemctl("reload", "the units of systemd", ["daemon-reload"], ofUser: geteuid() != 0, timeout: .seconds(60))
+}

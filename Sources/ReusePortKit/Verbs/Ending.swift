@@ -1,0 +1,47 @@
+/// How a supervised process has ended, by what its supervisor tells the finish script.
+enum Ending: Equatable {
+    case exited(Int)
+    case killed(Int32)
+
+    /// runit: the exit code, or -1; then the low byte of the status that wait(2) gave, 128 more with a core dump.
+    /// s6: the exit code, or 256; then the signal, and more that does not matter here.
+    init(words: [ByteString]) throws(Malformed) {
+        let first = words[0]
+        if first == "-1" || first == "256" {
+            guard words.count > 1, let number = words[1].decimal, number & 0x7F > 0, number < 256 else {
+                throw Malformed("the number of the signal is missing", remedy: "write finish APP … -- \"$@\"")
+            }
+            self = .killed(Int32(number & 0x7F))
+        } else {
+            self = .exited(try parseNumber(first, 0...255))
+        }
+    }
+
+    /// systemd: what ExecStopPost= finds in its environment; nil if the main process has not ended, or never ran.
+    static func fromEnvironment() -> Ending? {
+        guard let kind = environmentVariable("EXIT_CODE"), let value = environmentVariable("EXIT_STATUS") else {
+            return nil
+        }
+        switch kind {
+        case "exited": return value.decimal.flatMap { $0 < 256 ? .exited(Int($0)) : nil }
+        case "killed", "dumped": return parseSignal(value).map { .killed($0) }
+        default: return nil
+        }
+    }
+
+    var kind: ByteString {
+        switch self {
+        case .exited(0): "normal"
+        case .exited: "abnormal"
+        case .killed: "signal"
+        }
+    }
+
+    /// `exited with 3`, `killed by signal 11 (SEGV)`.
+    var description: ByteString {
+        switch self {
+        case .exited(let code): ProcessEnd.exited(Int32(code)).description
+        case .killed(let number): ProcessEnd.killed(number).description
+        }
+    }
+}

@@ -1,0 +1,205 @@
+import CLinux
+
+/// `finish`: records how a copy has ended, and returns when its supervisor may start it again; or has it stay down.
+func finishCopy(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
+    let app = request.app ?? ""
+    let label = request.generation ?? ""
+    // A unit's ExecStopPost= is run after a start that has failed as well.
+    guard let ending = request.ending ?? Ending.fromEnvironment() else { return }
+    let log = Log(descriptor: 2, verbosity: .steps, subject: "\(app) \(label)")
+    let supervisor = Supervisor.current() ?? supervisorOfWorkingDirectory(request)
+    var finished = Finished()
+    finished.what = ending.description
+    do throws(Failure) {
+        finished = try record(ending, request, directory)
+    } catch {
+        // The pause before the next start is kept all the same.
+        log.warning(error.message)
+    }
+    if let status = supervisor?.status, !status.isWantedUp { finished.isToStop = true }
+    let isDown = finished.isOver || finished.isPermanent || finished.isToStop
+    if let command = request.onExit { runOnExit(command, ending, request, finished, isDown, log) }
+    guard isDown else { return pause(finished.pause, supervisor, log, finished.what) }
+    if finished.isPermanent { log.step("copy \(request.copy ?? 0) \(finished.what), and stays down") }
+    if finished.isOver || finished.isPermanent { keepDown(supervisor, log) }
+    if finished.isOver { removeOwnService(supervisor, request, log) }
+    // s6 takes this as "keep it down", should it not have read what it was told.
+    if case .s6? = supervisor { exit(125) }
+}
+
+/// What is known of a copy that has ended.
+private struct Finished {
+    var pid: Int32?
+    var crashes: Crashes?
+    /// Its generation has been replaced, or has failed.
+    var isOver = false
+    var isPermanent = false
+    /// Its supervisor has been told to keep it down.
+    var isToStop = false
+    /// Without a record, the launcher has failed before it had one, and there is nothing to count in.
+    var pause = Milliseconds.seconds(5)
+    /// How it has ended, or why the kernel ended it.
+    var what = ByteString()
+}
+
+/// Writes it down; answers what follows.
+private func record(
+    _ ending: Ending, _ request: VerbRequest, _ directory: ByteString
+) throws(Failure) -> Finished {
+    let copy = request.copy ?? 0
+    var finished = Finished()
+    finished.what = ending.description
+    if case .exited(let code) = ending { finished.isPermanent = request.permanent.contains { $0.contains(code) } }
+    guard let registry = try Registry.open(request.app ?? "", in: directory, create: false) else { return finished }
+    // Of a copy that was to be ready, its helper has the first word.
+    let deadline = Deadline(after: .seconds(10))
+    while true {
+        let changes = try step("watch", registry.path) { () throws(Errno) in try Changes(in: registry) }
+        let lock = try registry.lock(until: deadline)
+        var state = AppState.mended(registry)
+        guard let generation = state.app.generations.last(where: { $0.label == request.generation }) else {
+            return finished
+        }
+        finished.isOver = generation.state != .live && generation.state != .starting
+        guard var record = state.copies(of: generation.order).first(where: { $0.copy == copy }) else {
+            return finished
+        }
+        if generation.state == .starting, record.helper != nil, record.state == .ended, !deadline.hasPassed {
+            lock.release(closing: ())
+            changes.wait(until: min(deadline, Deadline(after: Milliseconds(100))))
+            continue
+        }
+        let isTold = ending == .killed(record.stopSignal)
+        if ending == .exited(0) || isTold {
+            record.crashes = nil
+        } else {
+            record.crashes = Crashes.after(record.crashes, start: record.since, now: secondsSince1970())
+        }
+        finished.crashes = record.crashes
+        finished.pause = record.crashes?.pause ?? Milliseconds(0)
+        // Else somebody has started the copy in another way meanwhile, and it is not its end.
+        if record.state == .ended {
+            finished.pid = record.process.pid
+            // Of one that was stopped by us, the reason is known better.
+            if ending == .killed(SIGKILL), record.reason.hasPrefix(killedByKernel) {
+                finished.what = record.reason
+            } else if record.reason.isEmpty || record.reason == "it has ended" || !finished.isOver {
+                record.reason = ending.description
+            }
+        }
+        state.replace(record)
+        try state.store(in: registry)
+        lock.release(closing: ())
+        return finished
+    }
+}
+
+/// For scripts that run us as a child: the directory in which supervisors start the finish script.
+private func supervisorOfWorkingDirectory(_ request: VerbRequest) -> Supervisor? {
+    guard let directory = try? workingDirectory(), let file = try? open("supervise/status", O_RDONLY | O_NONBLOCK),
+        let bytes = try? readAll(file, atMost: 4096)
+    else { return nil }
+    return ServiceStatus(bytes.bytes, isS6: false) != nil ? .runit(directory) : .s6(directory)
+}
+
+/// Waits before the supervisor starts the copy again; a word that it is to stay down, and TERM, end the wait.
+private func pause(_ length: Milliseconds, _ supervisor: Supervisor?, _ log: Log, _ what: ByteString) {
+    if length.count == 0 { return }
+    log.step("\(what); it is started again after \(length.description)")
+    let deadline = Deadline(after: length)
+    let changes = supervisor?.serviceFolder.map { "\($0)/supervise" as ByteString }
+    while !deadline.hasPassed {
+        if let status = supervisor?.status, !status.isWantedUp { return }
+        // Without inotify it is looked at now and then.
+        guard let changes, let watch = try? Changes(in: changes) else {
+            _ = poll(nil, 0, min(deadline, Deadline(after: Milliseconds(500))).pollTimeout)
+            continue
+        }
+        // What has changed before the watch was there is seen after a moment.
+        watch.wait(until: min(deadline, Deadline(after: .seconds(1))))
+    }
+}
+
+/// Returns once the supervisor knows that the copy is not to be started again.
+private func keepDown(_ supervisor: Supervisor?, _ log: Log) {
+    guard let supervisor else { return }
+    do throws(Failure) {
+        guard let command = try supervisor.tell(.down, searchPath: safeSearchPath) else { return }
+        let deadline = Deadline(after: controlPatience)
+        var pause = Pause()
+        while !command.isRead {
+            if deadline.hasPassed { throw supervisor.unread }
+            pause.wait(until: deadline)
+        }
+    } catch {
+        log.warning(error.message)
+    }
+}
+
+/// Removes the service directory in which we run if deploy has written it for this very copy.
+private func removeOwnService(_ supervisor: Supervisor?, _ request: VerbRequest, _ log: Log) {
+    guard let supervisor, let path = supervisor.serviceFolder else { return }
+    let name = lastComponent(of: path)
+    let wanted = ServiceMarker(app: request.app ?? "", label: request.generation ?? "", copy: request.copy ?? 0)
+    do throws(Failure) {
+        var isS6 = false
+        if case .s6 = supervisor { isS6 = true }
+        // That others may write to where it lies is a reason to leave it alone, and none to speak of.
+        guard let scan = try? ScanDirectory.open(directory(of: path), isS6: isS6), scan.marker(of: name) == wanted,
+            let hidden = try hideService(name, in: scan)
+        else { return }
+        // The supervisor waits for us, and uses what is in there until it ends: somebody else has to remove that.
+        let child = try step("start", "a process") { () throws(Errno) in try checked(fork()) }
+        if child != 0 { return }
+        _ = setsid()
+        if let null = try? open("/dev/null", O_RDWR) { for number in Int32(0)...2 { dup2(null.number, number) } }
+        _ = chdir("/")
+        // What is left if this fails is swept up by the next deploy.
+        _ = try? removeHidden(hidden, from: scan, patience: .seconds(20))
+        _exit(0)
+    } catch {
+        log.warning(error.message)
+    }
+}
+
+/// Runs what `--on-exit` says. That it fails, or takes too long, changes nothing.
+private func runOnExit(
+    _ command: ByteString, _ ending: Ending, _ request: VerbRequest, _ finished: Finished, _ isDown: Bool, _ log: Log
+) {
+    let copy = request.copy ?? 0
+    var code = ByteString()
+    var signal = ByteString()
+    switch ending {
+    case .exited(let number): code = ByteString(decimal: number)
+    case .killed(let number): signal = signalName(number)
+    }
+    var sentence: ByteString = "copy \(copy) of \(request.app ?? "") \(request.generation ?? ""): "
+    sentence.append(finished.what)
+    if let crashes = finished.crashes, crashes.count > 1 { sentence.append(", \(crashes.count) crashes in a row") }
+    sentence.append(
+        isDown
+            ? finished.isOver ? "; its generation is over, and it stays down" : "; it stays down"
+            : finished.pause.count == 0
+                ? "; it is started again" : "; it is started again after \(finished.pause.description)")
+    let variables: [(ByteString, ByteString)] = [
+        ("APP", request.app ?? ""), ("GENERATION", request.generation ?? ""),
+        ("COPY", ByteString(decimal: copy)), ("PID", finished.pid.map { ByteString(decimal: $0) } ?? ""),
+        ("KIND", ending.kind), ("CODE", code), ("SIGNAL", signal),
+        ("CRASHES", ByteString(decimal: finished.crashes?.count ?? 0)), ("NEXT", isDown ? "down" : "restart"),
+        ("REASON", sentence),
+    ]
+    let prefix: ByteString = "REUSEPORT_EXEC_"
+    let environment = CStrings(
+        callersEnvironment().filter { !$0.hasPrefix(prefix) } + variables.map { "\(prefix)\($0.0)=\($0.1)" })
+    clinux_default_signal(SIGCHLD)
+    do throws(Errno) {
+        var child = try Child(CStrings(["/bin/sh", "-c", command]), environment)
+        guard try waitForEvents(POLLIN, on: child.pidfd, until: Deadline(after: .seconds(30))) else {
+            return log.warning("--on-exit takes longer than 30s, and is killed")
+        }
+        let end = ProcessEnd(waitStatus: child.reap())
+        if end != .exited(0) { log.warning("--on-exit \(end.description)") }
+    } catch {
+        log.warning("unable to run --on-exit: \(error.description)")
+    }
+}

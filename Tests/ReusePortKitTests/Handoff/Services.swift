@@ -1,0 +1,98 @@
+import Foundation
+import Testing
+
+@testable import ReusePortKit
+
+/// What a supervisor says of a service.
+struct ServiceState: Equatable {
+    let pid: pid_t?
+    /// Whether the supervisor would start it again.
+    let isWanted: Bool
+}
+
+/// A real supervisor of service directories.
+enum SupervisorKind: CaseIterable, CustomTestStringConvertible {
+    case runit, s6
+
+    var testDescription: String { self == .runit ? "runit" : "s6" }
+    var scanner: String { self == .runit ? "runsvdir" : "s6-svscan" }
+
+    func target(_ folder: String) -> SupervisionTarget {
+        self == .runit ? .runit(ByteString(folder)) : .s6(ByteString(folder))
+    }
+}
+
+/// A folder of services, and a supervisor for them.
+final class Services {
+    let stage: Stage
+    let kind: SupervisorKind
+    let folder: String
+    private let supervisor: Running
+
+    /// `fill` writes what is to be there from the start.
+    init(
+        _ stage: Stage, _ kind: SupervisorKind, environment: [ByteString] = [], _ fill: (String) throws -> Void = { _ in }
+    ) throws {
+        let program = try Tool.require(kind.scanner)
+        self.stage = stage
+        self.kind = kind
+        folder = "\(stage.home)/services"
+        _ = try stage.box.launcher()
+        mkdir(folder, 0o755)
+        try fill(folder)
+        if let owner = stage.deployer { chownTree(folder, owner) }
+        supervisor = try stage.box.start(
+            program: program, [ByteString(folder)],
+            environment: environment + Sandbox.environment + [Services.mark(stage)], stage.asDeployer)
+    }
+
+    /// The supervisors put their services into sessions of their own; they are known by what they inherited.
+    deinit {
+        supervisor.kill()
+        let mark = Data(Services.mark(stage).bytes)
+        for name in (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? [] {
+            guard let pid = pid_t(name), let environment = FileManager.default.contents(atPath: "/proc/\(pid)/environ"),
+                environment.split(separator: 0).contains(mark)
+            else { continue }
+            kill(pid, SIGKILL)
+        }
+    }
+
+    private static func mark(_ stage: Stage) -> ByteString { "TEST_STAGE=\(stage.box.path)" }
+
+    func file(_ service: String, _ name: String) -> String { "\(folder)/\(service)/\(name)" }
+
+    func write(_ service: String, _ name: String, _ text: String, mode: mode_t = 0o755) {
+        stage.box.write(file(service, name), Array(text.utf8), mode: mode)
+    }
+
+    /// Nil if nobody supervises it yet.
+    func state(_ service: String) throws -> ServiceState? {
+        guard let bytes = FileManager.default.contents(atPath: file(service, "supervise/status")) else { return nil }
+        guard let status = ServiceStatus([UInt8](bytes), isS6: kind == .s6) else { return nil }
+        return ServiceState(pid: status.pid, isWanted: status.isWantedUp)
+    }
+
+    /// Starts a service that is down, and waits until it says that it is ready.
+    func start(_ service: String) throws -> Outcome {
+        switch kind {
+        case .runit:
+            try stage.box.start(
+                program: try Tool.require("sv"), ["-w", "35", "start", ByteString("\(folder)/\(service)")],
+                stage.asDeployer
+            ).end()
+        case .s6:
+            try stage.box.start(
+                program: try Tool.require("s6-svc"), ["-uwU", "-T", "35000", ByteString("\(folder)/\(service)")],
+                stage.asDeployer
+            ).end()
+        }
+    }
+}
+
+private func chownTree(_ path: String, _ owner: uid_t) {
+    chown(path, owner, owner)
+    for name in (try? FileManager.default.subpathsOfDirectory(atPath: path)) ?? [] {
+        chown("\(path)/\(name)", owner, owner)
+    }
+}
