@@ -8,7 +8,8 @@ struct AppRequest: Sendable, Equatable {
     /// Which of them this is: 0…copies-1.
     var copy = 0
     var steering = SteeringChoice.automatic
-    var balance = Balance.random
+    /// Nil: that of the generation; of a new one, random.
+    var balance: Balance?
     var readiness = Readiness.accept
     var readyTimeout = Milliseconds.seconds(60)
     /// How long connections that were under way at the cutover may still arrive at the old listeners, where the kernel

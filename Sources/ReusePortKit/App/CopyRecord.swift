@@ -36,10 +36,10 @@ struct CopyRecord: Sendable, Equatable {
     var nice: Int32?
     /// Why it ended.
     var reason: ByteString = ""
-    /// Nil: it has no limits.
-    var group: CopyGroup?
     /// Nil if it has not, or was not started by a supervisor whose finish script tells us.
     var crashes: Crashes?
+    /// Nil: it has no limits.
+    var group: CopyGroup?
 
     /// The name of its file.
     var fileName: ByteString { "\(generation)-\(copy)" }
@@ -68,12 +68,12 @@ extension CopyRecord {
         file.add("stop", ByteString(decimal: stopSignal), ByteString(decimal: stopTimeout.count))
         if let nice { file.add("nice", ByteString(decimal: nice)) }
         if !reason.isEmpty { file.add("reason", reason) }
-        if let group { file.add("group", list: group.fields) }
         if let crashes {
             file.add(
                 "crashes", ByteString(decimal: crashes.count), ByteString(decimal: crashes.since),
                 ByteString(decimal: crashes.last))
         }
+        if let group { file.add("group", list: group.fields) }
         return file.text
     }
 
@@ -101,13 +101,13 @@ extension CopyRecord {
             }
         }
         reason = file.fields("reason")?.first ?? ""
-        group = file.fields("group").flatMap { CopyGroup(fields: $0) }
         // A damaged count is none: it is no reason to lose the copy.
         if let numbers = file.fields("crashes")?.compactMap({ $0.decimal }), numbers.count == 3,
             numbers.allSatisfy({ $0 < 1 << 40 })
         {
             crashes = Crashes(count: Int(numbers[0]), since: numbers[1], last: numbers[2])
         }
+        group = file.fields("group").flatMap { CopyGroup(fields: $0) }
         listeners = []
         for line in file.lines where line.key == "listener" {
             guard line.fields.count >= 7, let cookie = line.fields[2].decimal,

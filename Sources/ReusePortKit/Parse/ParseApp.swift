@@ -19,7 +19,7 @@ struct AppOptions: Sendable {
         case .copies: request.copies = try parseNumber(value, 1...Bank.copies)
         case .copy: request.copy = try parseNumber(value, 0...(Bank.copies - 1))
         case .steering: request.steering = try parseChoice(value, SteeringChoice.allCases.map { ($0.name, $0) })
-        case .balance: request.balance = try parseChoice(value, balances)
+        case .balance: request.balance = try parseChoice(value, Balance.allCases.map { ($0.name, $0) })
         case .ready: request.readiness = try parseReadiness(value)
         case .readyTimeout: request.readyTimeout = try parseTime(value)
         case .settle: request.settle = try parseTime(value)
@@ -94,15 +94,6 @@ struct AppOptions: Sendable {
         guard let size, let limit, size > limit else { return }
         throw .usage("parse", "\(name) \(memorySize(size))", "it is more than \(other) \(memorySize(limit))")
     }
-}
-
-private let balances: [(ByteString, Balance)] = [
-    ("random", .random), ("client-ip", .clientIP), ("cpu", .cpu), ("hash", .hash),
-]
-
-extension Balance {
-    /// As `--balance` takes it.
-    var name: ByteString { balances.first { $0.1 == self }!.0 }
 }
 
 /// A name that is a file's name as well: letters, digits, dots, hyphens and underscores.
