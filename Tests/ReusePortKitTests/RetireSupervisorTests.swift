@@ -16,7 +16,7 @@ import Testing
             #expect(supervisor.description == text)
             #expect(Supervisor(parsing: text) == supervisor)
         }
-        for text in ["", "runit", "runit:", "runit:sv/web", "s6:", "upstart:web", "systemd:", "s6:/a\0b"]
+        for text in ["", "runit", "runit:", "runit:sv/web", "s6:", "upstart:web", "systemd:", ByteString("s6:/a\0b" as String)]
             as [ByteString]
         {
             #expect(Supervisor(parsing: text) == nil, "\(text.text)")

@@ -18,6 +18,7 @@ extension Stage {
     /// All copies that are known, youngest generation last.
     func copies() throws -> [CopyView] {
         let output = try verb("state", ["web", "--json"]).output
+        if output.isEmpty { return [] }
         guard let apps = try JSONSerialization.jsonObject(with: Data(output.bytes)) as? [[String: Any]] else {
             return []
         }
@@ -91,7 +92,7 @@ extension Stage {
         arguments: [
             [], ["web"], ["web", "--generation", "a", "--copy", "x"], ["web", "--generation", "a", "-1"],
             ["web", "--generation", "a", "256", "0"], ["web", "--generation", "a", "seven"],
-            ["web", "--generation", "a", "--permanent", "300"], ["--generation", "a", "3"],
+            ["web", "--generation", "a", "--permanent", "300"],
             ["web", "--generation", "a", "--json"],
         ] as [[ByteString]])
     func wrongUse(words: [ByteString]) throws {

@@ -27,16 +27,18 @@ final class Services {
     let stage: Stage
     let kind: SupervisorKind
     let folder: String
+    private let environment: [ByteString]
     private let supervisor: Running
 
     /// `fill` writes what is to be there from the start.
     init(
-        _ stage: Stage, _ kind: SupervisorKind, environment: [ByteString] = [],
+        _ stage: Stage, _ kind: SupervisorKind, environment: [ByteString] = Sandbox.environment,
         _ fill: (String) throws -> Void = { _ in }
     ) throws {
         let program = try Tool.require(kind.scanner)
         self.stage = stage
         self.kind = kind
+        self.environment = environment
         folder = "\(stage.home)/services"
         _ = try stage.box.launcher()
         mkdir(folder, 0o755)
@@ -44,7 +46,7 @@ final class Services {
         if let owner = stage.deployer { chownTree(folder, owner) }
         supervisor = try stage.box.start(
             program: program, [ByteString(folder)],
-            environment: environment + Sandbox.environment + [mark(of: stage)], stage.asDeployer)
+            environment: environment + [mark(of: stage)], stage.asDeployer)
     }
 
     /// The supervisors put their services into sessions of their own; they are known by what they inherited.
@@ -72,12 +74,12 @@ final class Services {
         case .runit:
             try stage.box.start(
                 program: try Tool.require("sv"), ["-w", "35", "start", ByteString("\(folder)/\(service)")],
-                stage.asDeployer
+                environment: environment, stage.asDeployer
             ).end()
         case .s6:
             try stage.box.start(
                 program: try Tool.require("s6-svc"), ["-uwU", "-T", "35000", ByteString("\(folder)/\(service)")],
-                stage.asDeployer
+                environment: environment, stage.asDeployer
             ).end()
         }
     }
