@@ -44,7 +44,7 @@ struct ScanDirectory: ~Copyable {
         for name in entryNames(of: folder) where name.hasPrefix("\(app)-") {
             if let marker = marker(of: name), marker.app == app { found.append((name, marker)) }
         }
-        found.sort { ($0.marker.copy) < ($1.marker.copy) }
+        found.sort { $0.marker.isBefore($1.marker) }
         return found
     }
 

@@ -202,9 +202,7 @@ extension Stage {
         // A supervisor that is told to keep it down does not wait for the pause.
         kill(pid_t(again.pid), SIGKILL)
         try waitUntil("it pauses") { try stage.copy("blue")?.crashes == 4 }
-        let supervisor: Supervisor =
-            kind == .runit ? .runit(ByteString("\(services.folder)/blue")) : .s6(ByteString("\(services.folder)/blue"))
-        _ = try supervisor.tell(.down, searchPath: "/bin")
+        try services.stop("blue")
         try waitUntil("it is down") { try services.state("blue") == ServiceState(pid: nil, isWanted: false) }
         #expect(try #require(try stage.copy("blue")).reason == "killed by signal 9 (KILL)")
     }

@@ -64,8 +64,21 @@ final class Services {
     /// Nil if nobody supervises it yet.
     func state(_ service: String) throws -> ServiceState? {
         guard let bytes = FileManager.default.contents(atPath: file(service, "supervise/status")) else { return nil }
+        // What its tools look at comes after that.
+        let pipe = open(
+            file(service, kind == .runit ? "supervise/ok" : "supervise/control"), O_WRONLY | O_NONBLOCK | O_CLOEXEC)
+        if pipe < 0 { return nil }
+        close(pipe)
         guard let status = ServiceStatus([UInt8](bytes), isS6: kind == .s6) else { return nil }
         return ServiceState(pid: status.pid, isWanted: status.isWantedUp)
+    }
+
+    /// Has the supervisor keep a service down.
+    func stop(_ service: String) throws {
+        let path = ByteString("\(folder)/\(service)")
+        let (program, words): (String, [ByteString]) =
+            kind == .runit ? ("sv", ["down", path]) : ("s6-svc", ["-d", path])
+        _ = try stage.box.start(program: try Tool.require(program), words, stage.asDeployer).end()
     }
 
     /// Starts a service that is down, and waits until it says that it is ready.
