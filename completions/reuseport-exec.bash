@@ -140,7 +140,7 @@ _reuseport_exec_value() {
             [[ ! $value =~ ^[0-9]+$ ]] || printf '%s\n' "$value"{ms,s,m,h}
             ;;
         --help | -h)
-            printf '%s\n' sockets files privileges environment dialects apps retire config verbs codes
+            printf '%s\n' sockets files privileges environment dialects apps retire memory config verbs codes
             ;;
     esac
 }
@@ -166,7 +166,7 @@ _reuseport_exec() {
     local last=$((${#words[@]} - 1))
     local current=${words[last]} raw=${COMP_WORDS[COMP_CWORD]}
 
-    local verbs=' list ls count state st wait check retire terminate '
+    local verbs=' list ls count state st wait check retire terminate finish '
     if [[ $last -gt 1 && $verbs == *" ${words[1]} "* ]]; then
         _reuseport_exec_verb
         return
@@ -176,7 +176,8 @@ _reuseport_exec() {
     local repeatable=' --socket --file --keep-fd --keep --env '
     local valued="$repeatable --user --groups --chroot --chdir --umask --pass --config"
     valued+=' --app --generation --copies --copy --ready --ready-timeout --steering --balance --settle --lock-timeout'
-    valued+=' --run-dir --notify-fd --log-fd --stop-signal --stop-timeout --keep-retired --retired-nice '
+    valued+=' --run-dir --notify-fd --log-fd --stop-signal --stop-timeout --keep-retired --retired-nice'
+    valued+=' --memory-high --memory-max --app-memory-max '
     local given=' ' option='' command=0
     for ((index = 1; index < last; index++)); do
         word=${words[index]}
@@ -228,7 +229,8 @@ _reuseport_exec() {
             for word in --socket --file --keep-fd --user --groups --no-groups --no-new-privs --chroot --chdir --umask \
                 --clear-env --keep --env --pass --app --generation --copies --copy --ready --ready-timeout --steering \
                 --balance --settle --lock-timeout --run-dir --notify-fd --log-fd --quiet --debug --stop-signal \
-                --stop-timeout --keep-retired --retired-nice --config --dry-run --json --help --version; do
+                --stop-timeout --keep-retired --retired-nice --memory-high --memory-max --app-memory-max --config \
+                --dry-run --json --help --version; do
                 [[ $given == *" $word "* && $repeatable != *" $word "* ]] || printf '%s\n' "$word"
             done
         )
@@ -262,10 +264,11 @@ _reuseport_exec_verb() {
         wait) options+=' --pid --generation --timeout' ;;
         check) options+=' --generation' ;;
         terminate) options+=' --retired' ;;
+        finish) options+=' --generation --copy --permanent --on-exit' ;;
     esac
     for ((index = 2; index < last; index++)); do
         case ${words[index]} in
-            --run-dir | --pid | --generation | --timeout)
+            --run-dir | --pid | --generation | --timeout | --copy | --permanent | --on-exit)
                 option=${words[index]}
                 index=$((index + 1))
                 [[ $index -ge $last ]] || option=''

@@ -3,8 +3,9 @@
 # The options that take a value.
 set -g __reuseport_exec_valued --socket --file --keep-fd --user --groups --chroot --chdir --umask --keep --env --pass \
     --config --app --generation --copies --copy --ready --ready-timeout --steering --balance --settle --lock-timeout \
-    --run-dir --notify-fd --log-fd --stop-signal --stop-timeout --keep-retired --retired-nice
-set -g __reuseport_exec_verbs list ls count state st wait check retire terminate
+    --run-dir --notify-fd --log-fd --stop-signal --stop-timeout --keep-retired --retired-nice \
+    --memory-high --memory-max --app-memory-max
+set -g __reuseport_exec_verbs list ls count state st wait check retire terminate finish
 
 # The words of the command that is to be run, without the one that is being completed; fails if it has not begun.
 function __reuseport_exec_command
@@ -213,18 +214,22 @@ complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a wait -d 'Until
 complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a check -d 'Whether a generation is live'
 complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a retire -d 'Tell the live generation to stop'
 complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a terminate -d 'End generations now'
+complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a finish -d "A supervisor's finish script"
 complete -c reuseport-exec -x -a '(__reuseport_exec_apps)' \
-    -n '__reuseport_exec_verb count state st wait check retire terminate; and not __reuseport_exec_app >/dev/null'
+    -n '__reuseport_exec_verb count state st wait check retire terminate finish; and not __reuseport_exec_app >/dev/null'
 complete -c reuseport-exec -n __reuseport_exec_verb -l run-dir -x -a '(__fish_complete_directories)' \
     -d 'Where apps are registered'
 complete -c reuseport-exec -n '__reuseport_exec_verb list ls count state st' -l json -d 'Print JSON'
 complete -c reuseport-exec -n '__reuseport_exec_verb wait' -l pid -x -a '(__fish_complete_pids)' \
     -d 'The generation of this process'
-complete -c reuseport-exec -n '__reuseport_exec_verb wait check' -l generation -x -a '(__reuseport_exec_labels)' \
+complete -c reuseport-exec -n '__reuseport_exec_verb wait check finish' -l generation -x -a '(__reuseport_exec_labels)' \
     -d 'The generation of this label'
 complete -c reuseport-exec -n '__reuseport_exec_verb wait' -l timeout -x -a '(__reuseport_exec_times)' \
     -d 'Wait no longer'
 complete -c reuseport-exec -n '__reuseport_exec_verb terminate' -l retired -d 'Only those that are retired'
+complete -c reuseport-exec -n '__reuseport_exec_verb finish' -l copy -x -d 'Which copy has ended'
+complete -c reuseport-exec -n '__reuseport_exec_verb finish' -l permanent -x -d 'Exit codes after which it stays down'
+complete -c reuseport-exec -n '__reuseport_exec_verb finish' -l on-exit -x -d 'Command that is told of the end'
 
 complete -c reuseport-exec -n __reuseport_exec_options -l socket -x -a '(__reuseport_exec_sockets)' -d 'Bind a socket'
 complete -c reuseport-exec -n __reuseport_exec_options -l file -x -a '(__reuseport_exec_files)' \
@@ -277,10 +282,14 @@ complete -c reuseport-exec -n __reuseport_exec_options -l stop-timeout -x -a '(_
     -d 'Until KILL'
 complete -c reuseport-exec -n __reuseport_exec_options -l keep-retired -x -d 'Generations that may finish'
 complete -c reuseport-exec -n __reuseport_exec_options -l retired-nice -x -d 'Nice value of retired copies'
+complete -c reuseport-exec -n __reuseport_exec_options -l memory-high -x -d 'From here on a copy is slowed down'
+complete -c reuseport-exec -n __reuseport_exec_options -l memory-max -x -d 'Beyond this the kernel ends a copy'
+complete -c reuseport-exec -n __reuseport_exec_options -l app-memory-max -x \
+    -d 'The same for all copies together'
 complete -c reuseport-exec -n __reuseport_exec_options -l config -r -F -d 'Read options from a file'
 complete -c reuseport-exec -n __reuseport_exec_options -l dry-run -d 'Print the plan, touch nothing'
 complete -c reuseport-exec -n __reuseport_exec_options -l json -d 'With --dry-run: print it as JSON'
 complete -c reuseport-exec -n __reuseport_exec_options -s h -l help -d 'Show help'
 complete -c reuseport-exec -n 'contains -- (commandline -opc)[-1] --help -h; and __reuseport_exec_options' -x \
-    -a 'sockets files privileges environment dialects apps retire config verbs codes'
+    -a 'sockets files privileges environment dialects apps retire memory config verbs codes'
 complete -c reuseport-exec -n __reuseport_exec_options -s V -l version -d 'Show version and build'

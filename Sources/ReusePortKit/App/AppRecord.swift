@@ -31,6 +31,8 @@ struct AppRecord: Sendable, Equatable {
     /// The number that the youngest generation got.
     var sequence: UInt64 = 0
     var generations: [GenerationRecord] = []
+    /// In which its copies' groups are, once one has asked for a limit.
+    var group: MemoryGroup?
     /// The generation whose copies are stopped until `resume`; what joins it is stopped as well.
     var suspended: UInt64?
     /// The label of the generation that is to be stopped when it takes over.
@@ -124,6 +126,7 @@ extension AppRecord {
         case .off:
             file.add("steering", "off")
         }
+        if let group { file.add("group", list: group.fields) }
         if let suspended { file.add("suspended", ByteString(decimal: suspended)) }
         if let suspending { file.add("suspending", suspending) }
         for one in generations {
@@ -144,6 +147,7 @@ extension AppRecord {
             return nil
         }
         self.sequence = sequence
+        group = file.fields("group").flatMap { MemoryGroup(fields: $0) }
         switch file.fields("steering")?.first {
         case "ebpf"?:
             guard let selector = file.number("selector") else { return nil }

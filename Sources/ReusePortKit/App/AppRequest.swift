@@ -21,6 +21,12 @@ struct AppRequest: Sendable, Equatable {
     /// How many retired generations may finish what they are at.
     var keepRetired = 3
     var retiredNice: Int32?
+    /// From here on a copy is slowed down; bytes.
+    var memoryHigh: UInt64?
+    /// Beyond this the kernel ends it.
+    var memoryMax: UInt64?
+    /// Beyond this, all copies taken together, the kernel ends one; retired ones first.
+    var appMemoryMax: UInt64?
     /// How long another handoff of the same app may take before this one gives up.
     var lockTimeout = Milliseconds.seconds(60)
     /// Nil: the usual place.

@@ -77,7 +77,7 @@ struct Deploy: ~Copyable {
             log.display?.finish("\(members.count) more of generation \(generation.label) serve", isGood: true)
             return
         }
-        log.display?.output(outputs.lastLines())
+        if let display = log.display { outputs.show(on: display) }
         throw Failure(
             .negative, "add", "to generation \(generation.label) of app \(members[0].enrolment.request.name)",
             joined(failures, by: "; "), remedy: "those that were there serve on")
@@ -152,6 +152,7 @@ struct Deploy: ~Copyable {
             guard var record = state.copies.first(where: { $0.fileName == name }) else { continue }
             record.helper = nil
             state.replace(record)
+            if index == 0 { state.settleAppLimit(record, log) }
         }
         try state.store(in: members[0].enrolment.registry)
         lock.release(closing: ())
@@ -184,7 +185,7 @@ extension Deploy {
         for each in 0..<members.count { handoff.close(members[each].sockets, members[each].sockets.count) }
         let served = AppState.mended(members[0].enrolment.registry).app.live?.label
         handoff.giveUp(members[index].enrolment, members[index].enrolment.process, cause)
-        log.display?.output(outputs.lastLines())
+        if let display = log.display { outputs.show(on: display) }
         throw Failure(
             .negative, "deploy", "generation \(generation.label) of app \(members[0].enrolment.request.name)",
             joined(failed, by: "; "), remedy: served.map { "generation \($0) serves on" })
@@ -215,10 +216,10 @@ extension Deploy {
         guard members[index].enrolment.process.hasExited else { return nil }
         let said = (try? members[index].enrolment.exec.awaitExec(until: Deadline(moment: 0))) ?? nil
         if let said, !said.isEmpty { return said }
-        return endReason(of: members[index].enrolment.process)
+        return handoff.kernelsReason(members[index].enrolment)
     }
 
-    private borrowing func show(_ index: Int, _ state: Display.CopyState) {
+    private borrowing func show(_ index: Int, _ state: Progress.CopyState) {
         log.display?.note(
             copy: members[index].enrolment.record.copy, pid: members[index].enrolment.process.identity.pid, state)
     }

@@ -50,6 +50,12 @@ private func steps(_ app: AppRequest) -> [(ByteString, ByteString)] {
         ("wait", "for readiness by \(app.readiness.description), \(app.readyTimeout.description) at most"),
         ("cut over", app.copies == 1 ? "when it is ready" : "when all \(app.copies) copies are ready"),
     ]
+    func limit(_ size: UInt64?, _ what: ByteString) {
+        if let size { result.append(("limit", "\(what) \(memorySize(size))")) }
+    }
+    limit(app.memoryHigh, "slow the copy down when its memory is more than")
+    limit(app.memoryMax, "the copy's memory to")
+    limit(app.appMemoryMax, "the memory of all copies together to")
     if let number = app.notifyDescriptor { result.append(("notify", "descriptor \(number)")) }
     result.append(("settle", "for \(app.settle.description), unless steered by ebpf"))
     let keep: ByteString =
@@ -168,6 +174,8 @@ func showAsJSON(_ plan: Plan) -> ByteString {
             ("settle_ms", number(app.settle.count)), ("lock_timeout_ms", number(app.lockTimeout.count)),
             ("stop_signal", json(signalName(app.stopSignal))), ("stop_timeout_ms", number(app.stopTimeout.count)),
             ("keep_retired", number(app.keepRetired)), ("retired_nice", number(app.retiredNice)),
+            ("memory_high", number(app.memoryHigh)), ("memory_max", number(app.memoryMax)),
+            ("app_memory_max", number(app.appMemoryMax)),
             ("run_directory", text(runDirectory(of: app))), ("notify_descriptor", number(app.notifyDescriptor)),
             ("log_descriptor", number(app.logDescriptor)), ("log", json(app.verbosity.description)),
         ])

@@ -30,17 +30,26 @@ func enrol(
     var turn = try awaitTurn(
         registry, request, copies: [request.copy], listeners, ours: listeners.map { $0.identity.cookie }, log)
     let order = turn.generation
-    let record = try turn.state.enter(order, process.identity, request, plan, sockets, listeners, log, isFirst: true)
-    guard let generation = turn.state.app.generation(order) else { throw Failure("find", "generation", .noEntry) }
-    log.subject = "\(request.name) \(generation.label)"
-    var enrolment = Enrolment(
-        registry: registry, process: process, request: request, generation: generation, record: record,
-        channel: channel, exec: exec, log: log)
-    // Before anything is written: whoever reads of a copy without a helper takes it that it was killed.
-    enrolment.record.helper = try startHelper(enrolment, sockets)
-    turn.state.replace(enrolment.record)
-    try turn.state.store(in: enrolment.registry)
-    return enrolment
+    turn.state.tellOfPredecessor(order, request.copy, log)
+    let group = try turn.state.makeGroup(request, order, process.identity, in: registry)
+    do throws(Failure) {
+        var record = try turn.state.enter(
+            order, process.identity, request, plan, sockets, listeners, log, isFirst: true)
+        record.group = group
+        guard let generation = turn.state.app.generation(order) else { throw Failure("find", "generation", .noEntry) }
+        log.subject = "\(request.name) \(generation.label)"
+        var enrolment = Enrolment(
+            registry: try registry.duplicate(), process: process, request: request, generation: generation,
+            record: record, channel: channel, exec: exec, log: log)
+        // Before anything is written: whoever reads of a copy without a helper takes it that it was killed.
+        enrolment.record.helper = try startHelper(enrolment, sockets)
+        turn.state.replace(enrolment.record)
+        try turn.state.store(in: enrolment.registry)
+        return enrolment
+    } catch {
+        takeBack(group, in: registry)
+        throw error
+    }
 }
 
 func runDirectory(of request: AppRequest) throws(Failure) -> ByteString {

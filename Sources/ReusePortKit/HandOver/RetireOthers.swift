@@ -144,9 +144,11 @@ extension Handoff {
 
 /// What is to be done to stop a copy.
 func stopOrder(for copy: CopyRecord, keepsFinishing: Bool) -> StopOrder {
-    StopOrder(
+    var order = StopOrder(
         process: copy.process, listeners: copy.listeners.map { $0.identity }, supervisor: copy.supervisor,
         stopSignal: copy.stopSignal, stopTimeout: copy.stopTimeout, keepsFinishing: keepsFinishing, nice: copy.nice)
+    order.sharesLimit = copy.group != nil
+    return order
 }
 
 extension AppState {

@@ -78,7 +78,10 @@ extension Handoff {
             tellSupervisor(enrolment, process.identity.pid)
         }
         do throws(Failure) {
-            try note(enrolment) { (state: inout AppState, record: inout CopyRecord) in record.helper = nil }
+            try note(enrolment) { (state: inout AppState, record: inout CopyRecord) in
+                record.helper = nil
+                state.settleAppLimit(record, log)
+            }
         } catch {
             // It serves by now. That it could not be written down is no reason to stop it.
             log.warning(error.message)

@@ -31,6 +31,9 @@ struct AppOptions: Sendable {
         case .stopTimeout: request.stopTimeout = try parseTime(value)
         case .keepRetired: request.keepRetired = try parseNumber(value, 0...1000)
         case .retiredNice: request.retiredNice = try parseNice(value)
+        case .memoryHigh: request.memoryHigh = try parseMemorySize(value)
+        case .memoryMax: request.memoryMax = try parseMemorySize(value)
+        case .appMemoryMax: request.appMemoryMax = try parseMemorySize(value)
         case .lockTimeout: request.lockTimeout = try parseTime(value)
         case .runDirectory: request.runDirectory = try parseRunDirectory(value)
         case .notifyDescriptor: request.notifyDescriptor = try parseDescriptor(value)
@@ -78,7 +81,18 @@ struct AppOptions: Sendable {
                 "parse", "--copies \(result.copies)", "copies find each other by their generation's label",
                 remedy: "add --generation LABEL")
         }
+        try checkOrder("--memory-high", result.memoryHigh, "--memory-max", result.memoryMax)
+        try checkOrder("--memory-high", result.memoryHigh, "--app-memory-max", result.appMemoryMax)
+        try checkOrder("--memory-max", result.memoryMax, "--app-memory-max", result.appMemoryMax)
         return result
+    }
+
+    /// A limit that another one never lets be reached is a mistake.
+    private func checkOrder(
+        _ name: ByteString, _ size: UInt64?, _ other: ByteString, _ limit: UInt64?
+    ) throws(Failure) {
+        guard let size, let limit, size > limit else { return }
+        throw .usage("parse", "\(name) \(memorySize(size))", "it is more than \(other) \(memorySize(limit))")
     }
 }
 
