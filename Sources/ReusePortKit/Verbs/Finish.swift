@@ -18,8 +18,8 @@ func finishCopy(_ request: VerbRequest, _ directory: ByteString) throws(Failure)
     if let status = supervisor?.status, !status.isWantedUp { finished.isToStop = true }
     let isDown = finished.isOver || finished.isPermanent || finished.isToStop
     if let command = request.onExit { runOnExit(command, ending, request, finished, isDown, log) }
-    guard isDown else { return pause(finished.pause, supervisor, log, finished.what) }
-    if finished.isPermanent { log.step("copy \(request.copy ?? 0) \(finished.what), and stays down") }
+    guard isDown else { return pause(finished.pause, supervisor, log, finished.reason) }
+    if finished.isPermanent { log.step("copy \(request.copy ?? 0) \(finished.reason), and stays down") }
     if finished.isOver || finished.isPermanent { keepDown(supervisor, log) }
     if finished.isOver { removeOwnService(supervisor, request, log) }
     // s6 takes this as "keep it down", should it not have read what it was told.
