@@ -96,7 +96,7 @@ struct Deploy: ~Copyable {
         try awaitReadiness(
             request.readiness, channel: members[index].enrolment.channel, of: members[index].enrolment.process,
             listeners: listeners.map { $0.identity }, until: deadline,
-            unless: generation.state == .live ? -1 : interruptions.number,
+            unless: generation.state == .live ? interruptions.signalsNumber : interruptions.number,
             connect: { (which: Int) throws(Failure) in
                 try connectProbe(
                     to: listeners[which], members[index].sockets[which].source, members[index].enrolment.registry,
