@@ -49,7 +49,7 @@ struct Opened: ~Copyable {
 func openAll(_ plan: Plan, _ leftovers: inout Leftovers) throws(Failure) -> Opened {
     var opened = Opened()
     for socket in plan.sockets {
-        let bound = try bindSocket(plan.app == nil ? socket : try hidden(socket, plan), leftovers: &leftovers)
+        let bound = try bindSocket(plan.app == nil ? socket : try hidden(socket), leftovers: &leftovers)
         opened.addresses.append(bound.address)
         opened.append(bound.descriptor, at: socket.descriptor)
     }
@@ -88,18 +88,15 @@ private func handOver(_ plan: Plan, _ opened: inout Opened) throws(Failure) -> B
 }
 
 /// The socket as it is bound first: clients find it only when its copy is ready.
-private func hidden(_ socket: SocketPlan, _ plan: Plan) throws(Failure) -> SocketPlan {
+private func hidden(_ socket: SocketPlan) throws(Failure) -> SocketPlan {
     var hidden = socket
     hidden.isListening = false
     if let path = socket.address.path {
-        // All copies of a deploy are bound by one process.
-        let copy = plan.app?.copy ?? 0
-        let number: ByteString = copy > 0 ? "\(getpid()).\(copy)" : ByteString(decimal: getpid())
-        let name: ByteString = "\(directory(of: path))/.\(lastComponent(of: path)).\(number)"
+        let name: ByteString = "\(directory(of: path))/.\(lastComponent(of: path)).\(getpid())"
         guard name.count <= SocketAddress.longestPath else {
             throw .usage(
                 "bind", socket.object, "the path is too long for the name beside it that each generation needs",
-                remedy: "at most \(SocketAddress.longestPath - 16) bytes")
+                remedy: "at most \(SocketAddress.longestPath - 12) bytes")
         }
         clearAbandoned(beside: path)
         hidden.address = .unix(name)

@@ -1,6 +1,6 @@
 import CLinux
 
-/// Removes names that launchers have made beside a Unix socket's path (`.web.sock.PID`, `.web.sock.PID.COPY`) and could not give it, because
+/// Removes names that launchers have made beside a Unix socket's path (`.web.sock.PID`) and could not give it, because
 /// they were killed, and so were their helpers.
 ///
 /// Only a socket that nobody listens on, of a process that has gone: one that has not come to listen yet is alive.
@@ -9,8 +9,7 @@ func clearAbandoned(beside path: ByteString) {
     guard let folder = try? open(place, O_RDONLY | O_DIRECTORY) else { return }
     let prefix: ByteString = ".\(lastComponent(of: path))."
     for name in entryNames(of: folder) where name.hasPrefix(prefix) {
-        let number = name.dropFirst(prefix.count)
-        guard let pid = (number.cut(at: UInt8(ascii: "."))?.head ?? number).decimal, pid > 0, pid <= UInt64(Int32.max),
+        guard let pid = name.dropFirst(prefix.count).decimal, pid > 0, pid <= UInt64(Int32.max),
             kill(Int32(pid), 0) == -1, Errno.current == .noProcess,
             let facts = try? status(of: name, in: folder), facts.isSocket,
             facts.owner == geteuid() || geteuid() == 0,

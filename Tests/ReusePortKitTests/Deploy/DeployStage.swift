@@ -101,7 +101,8 @@ extension Stage {
     }
 
     /// Plain copies that share the address with the same load, as a control.
-    func replacePlainCopies(_ old: [Running], times: Int, command: (String) throws -> [ByteString]) throws -> [Running] {
+    func replacePlainCopies(_ old: [Running], times: Int, command: (String) throws -> [ByteString]) throws -> [Running]
+    {
         var old = old
         for number in 1...times {
             let new = try old.indices.map { _ in
@@ -179,7 +180,9 @@ extension Stage {
                 return left == pids.sorted()
             }
         } catch {
-            let names = left.map { "\($0) \((try? String(contentsOfFile: "/proc/\($0)/cmdline", encoding: .utf8)) ?? "")" }
+            let names = left.map {
+                "\($0) \((try? String(contentsOfFile: "/proc/\($0)/cmdline", encoding: .utf8)) ?? "")"
+            }
             Issue.record("\(names) run, and not only \(pids)", sourceLocation: location)
         }
     }
