@@ -5,6 +5,7 @@
 # make format     puts the sources into the form that check wants
 # make bench-exec what the launcher costs, beside others (as root)
 # make bench-handoff  what a handoff costs the clients, beside others (as root); HANDOFFS=10 for a quick look
+# make pictures   docs/*.svg: what is seen in a terminal, with tmux
 # make install    to $(DESTDIR)$(PREFIX); uninstall removes it again
 # make setup      installs what tests and benchmarks need (Debian)
 
@@ -25,16 +26,19 @@ SAMPLE_SERVER := $(EMBEDDED)/release/sample-server
 LOAD_GENERATOR := $(EMBEDDED)/release/load-generator
 
 # The same sources as the ordinary build, as Embedded Swift: small, and in need of libc only. Nothing unwinds or is
-# debugged in it: no frame pointers, no tables for that. Inlining, which pays off for less code only, and equal
-# functions are left out by the linker; lld comes with every Swift, and gold, which was the default, is no more.
+# debugged in it: no frame pointers, no tables for that. Functions are inlined where that saves code only, neither they
+# nor loops are copied to have one that is special, and the linker keeps one of equal ones; lld comes with every Swift.
 EMBEDDED_FLAGS := -c release --disable-local-rpath --omit-frame-pointers -debug-info-format none \
 	-Xswiftc -enable-experimental-feature -Xswiftc Embedded -Xswiftc -wmo -Xswiftc -Osize \
 	-Xswiftc -Xfrontend -Xswiftc -function-sections -Xswiftc -Xfrontend -Xswiftc -mergeable-traps \
 	-Xswiftc -Xllvm -Xswiftc -inline-threshold=0 -Xswiftc -Xllvm -Xswiftc -enable-machine-outliner=always \
+	-Xswiftc -Xllvm -Xswiftc -sil-disable-pass=closure-specialize \
+	-Xswiftc -Xllvm -Xswiftc -sil-disable-pass=array-property-opt \
+	-Xswiftc -Xllvm -Xswiftc -sil-disable-pass=loop-rotate \
 	-Xswiftc -use-ld=lld -Xlinker --icf=all \
 	-Xlinker -s -Xlinker --gc-sections -Xlinker --as-needed -Xlinker -z -Xlinker relro -Xlinker -z -Xlinker now
 
-.PHONY: all fixtures demo test check format bench-exec bench-handoff install uninstall setup clean
+.PHONY: all fixtures demo pictures test check format bench-exec bench-handoff install uninstall setup clean
 
 all:
 	@SWIFT='$(SWIFT)' Tests/build.sh $(EMBEDDED) reuseport-exec $(EMBEDDED_FLAGS)
@@ -45,6 +49,9 @@ fixtures:
 
 demo: all fixtures
 	@Tests/Fixtures/demo/demo.sh $(BINARY) $(SAMPLE_SERVER) $(LOAD_GENERATOR)
+
+pictures: all fixtures
+	@Tests/Fixtures/demo/pictures.sh $(BINARY) $(SAMPLE_SERVER) $(LOAD_GENERATOR) docs
 
 test: setup all fixtures
 	REUSEPORT_EXEC='$(abspath $(BINARY))' SAMPLE_SERVER='$(abspath $(SAMPLE_SERVER))' \

@@ -52,10 +52,15 @@ long_lines() {
     ! grep -nE '^.{121,}$' Makefile "${shell_files[@]}" "${files[@]}"
 }
 
+# Zero bytes in literals, which end them in Embedded Swift (see ByteString).
+# shellcheck disable=SC2317 # It is called by its name.
+zero_bytes() { ! grep -rnE '"[^"]*\\(0|u\{0+\})' Sources; }
+
 mapfile -t shell_files < <(shell_files)
 run 'swift format' "$swift" format lint --strict --recursive Package.swift Sources Tests
 with shellcheck 'shellcheck' shellcheck "${shell_files[@]}"
 run 'line lengths' long_lines
+run 'zero bytes in literals' zero_bytes
 if [ -e man/reuseport-exec.1 ]; then
     with mandoc 'manual page' mandoc -Tlint -W warning man/reuseport-exec.1
 fi

@@ -140,7 +140,7 @@ _reuseport_exec_value() {
             [[ ! $value =~ ^[0-9]+$ ]] || printf '%s\n' "$value"{ms,s,m,h}
             ;;
         --help | -h)
-            printf '%s\n' sockets files privileges environment dialects apps retire config verbs codes
+            printf '%s\n' sockets files privileges environment dialects apps retire memory config verbs codes
             ;;
     esac
 }
@@ -176,7 +176,8 @@ _reuseport_exec() {
     local repeatable=' --socket --file --keep-fd --keep --env '
     local valued="$repeatable --user --groups --chroot --chdir --umask --pass --config"
     valued+=' --app --generation --copies --copy --ready --ready-timeout --steering --balance --settle --lock-timeout'
-    valued+=' --run-dir --notify-fd --log-fd --stop-signal --stop-timeout --keep-retired --retired-nice '
+    valued+=' --run-dir --notify-fd --log-fd --stop-signal --stop-timeout --keep-retired --retired-nice'
+    valued+=' --memory-high --memory-max --app-memory-max '
     local given=' ' option='' command=0
     for ((index = 1; index < last; index++)); do
         word=${words[index]}
@@ -228,7 +229,8 @@ _reuseport_exec() {
             for word in --socket --file --keep-fd --user --groups --no-groups --no-new-privs --chroot --chdir --umask \
                 --clear-env --keep --env --pass --app --generation --copies --copy --ready --ready-timeout --steering \
                 --balance --settle --lock-timeout --run-dir --notify-fd --log-fd --quiet --debug --stop-signal \
-                --stop-timeout --keep-retired --retired-nice --config --dry-run --json --help --version; do
+                --stop-timeout --keep-retired --retired-nice --memory-high --memory-max --app-memory-max --config \
+                --dry-run --json --help --version; do
                 [[ $given == *" $word "* && $repeatable != *" $word "* ]] || printf '%s\n' "$word"
             done
         )

@@ -3,7 +3,8 @@
 # The options that take a value.
 set -g __reuseport_exec_valued --socket --file --keep-fd --user --groups --chroot --chdir --umask --keep --env --pass \
     --config --app --generation --copies --copy --ready --ready-timeout --steering --balance --settle --lock-timeout \
-    --run-dir --notify-fd --log-fd --stop-signal --stop-timeout --keep-retired --retired-nice
+    --run-dir --notify-fd --log-fd --stop-signal --stop-timeout --keep-retired --retired-nice \
+    --memory-high --memory-max --app-memory-max
 set -g __reuseport_exec_verbs list ls count state st wait check retire terminate
 
 # The words of the command that is to be run, without the one that is being completed; fails if it has not begun.
@@ -277,10 +278,14 @@ complete -c reuseport-exec -n __reuseport_exec_options -l stop-timeout -x -a '(_
     -d 'Until KILL'
 complete -c reuseport-exec -n __reuseport_exec_options -l keep-retired -x -d 'Generations that may finish'
 complete -c reuseport-exec -n __reuseport_exec_options -l retired-nice -x -d 'Nice value of retired copies'
+complete -c reuseport-exec -n __reuseport_exec_options -l memory-high -x -d 'From here on a copy is slowed down'
+complete -c reuseport-exec -n __reuseport_exec_options -l memory-max -x -d 'Beyond this the kernel ends a copy'
+complete -c reuseport-exec -n __reuseport_exec_options -l app-memory-max -x \
+    -d 'The same for all copies together'
 complete -c reuseport-exec -n __reuseport_exec_options -l config -r -F -d 'Read options from a file'
 complete -c reuseport-exec -n __reuseport_exec_options -l dry-run -d 'Print the plan, touch nothing'
 complete -c reuseport-exec -n __reuseport_exec_options -l json -d 'With --dry-run: print it as JSON'
 complete -c reuseport-exec -n __reuseport_exec_options -s h -l help -d 'Show help'
 complete -c reuseport-exec -n 'contains -- (commandline -opc)[-1] --help -h; and __reuseport_exec_options' -x \
-    -a 'sockets files privileges environment dialects apps retire config verbs codes'
+    -a 'sockets files privileges environment dialects apps retire memory config verbs codes'
 complete -c reuseport-exec -n __reuseport_exec_options -s V -l version -d 'Show version and build'

@@ -342,4 +342,14 @@ static inline int clinux_spawn_reader(
     return code;
 }
 
+// --- Terminals --------------------------------------------------------------------------------------------
+// TIOCGWINSZ: how many columns and rows a terminal has, 0 where it does not know; -1 for what is no terminal.
+static inline int clinux_window_size(int fd, int *columns, int *rows) {
+    struct winsize size = {0};
+    if (ioctl(fd, TIOCGWINSZ, &size) == -1) return -1;
+    *columns = size.ws_col;
+    *rows = size.ws_row;
+    return 0;
+}
+
 #endif

@@ -25,6 +25,8 @@ struct Opened: ~Copyable {
     var addresses: [SocketAddress] = []
     /// Until the exec; nil without `--app`.
     var exec: ExecChannel?
+    /// To be joined before the rights to do so are given up.
+    var group: CopyGroup?
 
     var highestTarget: Int32 {
         var highest: Int32 = 2
@@ -82,6 +84,7 @@ private func handOver(_ plan: Plan, _ opened: inout Opened) throws(Failure) -> B
         opened.append(end, at: number)
     }
     let name = enrolment.channel.notifySocketName
+    opened.group = enrolment.record.group
     let exec = enrolment.exec
     opened.exec = consume exec
     return name
@@ -132,6 +135,7 @@ private func dropAndExecute(_ plan: Plan, _ opened: consuming Opened, _ readines
 
 private func tryToExecute(_ plan: Plan, _ opened: inout Opened, _ readiness: ByteString?) -> Failure {
     do throws(Failure) {
+        try joinGroup(opened.group)
         if let path = plan.chroot { try changeRoot(path) }
         try changeIdentity(plan.identity)
         if let path = plan.chdir { try changeDirectory(path) }

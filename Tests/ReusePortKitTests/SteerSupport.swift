@@ -52,6 +52,37 @@ enum SteerThread {
         }
     }
 
+    /// In the network of a process, where every address of fd00::/16 is ours from now on.
+    static func inNetwork<Result: Sendable>(
+        of process: Int32, _ body: @escaping @Sendable () throws -> Result
+    ) throws -> Result {
+        try run {
+            let network = try open("/proc/\(process)/ns/net", O_RDONLY)
+            try checked(clinux_syscall(Int(SYS_setns), Int(network.number), 0x4000_0000, 0, 0, 0, 0))
+            try takeLocalAddresses()
+            return try body()
+        }
+    }
+
+    /// `ip -6 route add local fd00::/16 dev lo`: any of them can be bound to with IPV6_FREEBIND, and is answered.
+    static func takeLocalAddresses() throws {
+        let control = Descriptor(owning: try checked(socket(AF_INET6, Int32(SOCK_DGRAM.rawValue), 0)))
+        // struct in6_rtmsg: destination, source, gateway; type RTN_LOCAL, prefix length, metric; flags, interface.
+        var route = [UInt8](repeating: 0, count: 80)
+        route[0] = 0xFD
+        route[48] = 2
+        route[52] = 16
+        route[56] = 1
+        route[72] = 1  // RTF_UP
+        route[75] = 0x80  // RTF_LOCAL
+        route[76] = 1
+        do {
+            try ioctl(control, 0x890B, &route)  // SIOCADDRT
+        } catch let error as Errno {
+            guard error == .exists else { throw error }
+        }
+    }
+
     /// In a network of its own, with the loopback interface up and these addresses on it beside 127.0.0.1 and ::1.
     static func inOwnNetwork<Result: Sendable>(
         addresses: [TestHost] = [], _ body: @escaping @Sendable () throws -> Result
@@ -138,6 +169,8 @@ enum TestHost: Equatable, Sendable {
     case v6
     /// fd00:0:0:x::y, to be added to a network of the test's own
     case local6(UInt16, UInt16)
+    /// ::ffff:127.0.x.y, which leads to IPv4
+    case mapped(UInt16)
     /// ::2, likewise
     case nearLoopback6
     /// Every address of both families, to listen on.
@@ -150,6 +183,15 @@ enum TestHost: Equatable, Sendable {
         return false
     }
 
+    /// Where a client with this address finds a listener of this host.
+    var loopback: TestHost {
+        switch self {
+        case .v4: .loopback
+        case .mapped: .mapped(1)
+        default: .v6
+        }
+    }
+
     var bytes: [UInt8] {
         var sixteen = [UInt8](repeating: 0, count: 16)
         switch self {
@@ -159,6 +201,8 @@ enum TestHost: Equatable, Sendable {
             sixteen[0] = 0xFD
             sixteen.replaceSubrange(6..<8, with: [UInt8(high >> 8), UInt8(high & 0xFF)])
             sixteen.replaceSubrange(14..<16, with: [UInt8(low >> 8), UInt8(low & 0xFF)])
+        case .mapped(let low):
+            sixteen.replaceSubrange(10..., with: [0xFF, 0xFF, 127, 0, UInt8(low >> 8), UInt8(low & 0xFF)])
         case .nearLoopback6: sixteen[15] = 2
         case .dualStack: break
         }
@@ -283,9 +327,9 @@ func clients(
     var result: [TestSocket] = []
     for _ in 0..<count {
         let client = try TestSocket("client", source, kind: kind)
+        if case .local6 = source { try client.set(Int32(IPPROTO_IPV6), 78, to: 1) }  // IPV6_FREEBIND
         try client.bind(port: sourcePort)
-        let target = target ?? (source.isIPv4 ? .loopback : .v6)
-        try client.connect(to: target, port: port)
+        try client.connect(to: target ?? source.loopback, port: port)
         if kind == SOCK_DGRAM { try checked(send(client.number, "x", 1, 0)) }
         result.append(client)
     }

@@ -31,6 +31,8 @@ struct AppRecord: Sendable, Equatable {
     /// The number that the youngest generation got.
     var sequence: UInt64 = 0
     var generations: [GenerationRecord] = []
+    /// In which its copies' groups are, once one has asked for a limit.
+    var group: MemoryGroup?
     /// The generation whose copies are stopped until `resume`; what joins it is stopped as well.
     var suspended: UInt64?
     /// The label of the generation that is to be stopped when it takes over.
@@ -83,6 +85,8 @@ struct GenerationRecord: Sendable, Equatable {
     var label: ByteString
     var copies: Int
     var bank: Bank
+    /// What its first copy said, for all of them; nil if that is not known any more.
+    var balance: Balance?
     var state: State
     /// Seconds since 1970 of the last change of state.
     var since: UInt64
@@ -90,12 +94,14 @@ struct GenerationRecord: Sendable, Equatable {
     var reason: ByteString
 
     init(
-        order: UInt64, label: ByteString, copies: Int, bank: Bank, state: State, since: UInt64, reason: ByteString = ""
+        order: UInt64, label: ByteString, copies: Int, bank: Bank, balance: Balance? = nil, state: State, since: UInt64,
+        reason: ByteString = ""
     ) {
         self.order = order
         self.label = label
         self.copies = copies
         self.bank = bank
+        self.balance = balance
         self.state = state
         self.since = since
         self.reason = reason
@@ -120,12 +126,14 @@ extension AppRecord {
         case .off:
             file.add("steering", "off")
         }
+        if let group { file.add("group", list: group.fields) }
         if let suspended { file.add("suspended", ByteString(decimal: suspended)) }
         if let suspending { file.add("suspending", suspending) }
         for one in generations {
             file.add(
                 "generation", ByteString(decimal: one.order), one.label, ByteString(decimal: one.copies),
                 ByteString(decimal: one.bank.rawValue), one.state.name, ByteString(decimal: one.since), one.reason)
+            if let balance = one.balance { file.add("balance", ByteString(decimal: one.order), balance.name) }
         }
         return file.text
     }
@@ -139,6 +147,7 @@ extension AppRecord {
             return nil
         }
         self.sequence = sequence
+        group = file.fields("group").flatMap { MemoryGroup(fields: $0) }
         switch file.fields("steering")?.first {
         case "ebpf"?:
             guard let selector = file.number("selector") else { return nil }
@@ -169,6 +178,10 @@ extension AppRecord {
                 GenerationRecord(
                     order: order, label: line.fields[1], copies: Int(truncatingIfNeeded: copies & 0xFFF),
                     bank: bank == 0 ? .first : .second, state: state, since: since, reason: line.fields[6]))
+        }
+        for line in file.lines where line.key == "balance" && line.fields.count == 2 {
+            guard let order = line.fields[0].decimal else { continue }
+            change(order) { $0.balance = Balance.named(line.fields[1]) }
         }
     }
 }

@@ -8,7 +8,8 @@ struct AppRequest: Sendable, Equatable {
     /// Which of them this is: 0…copies-1.
     var copy = 0
     var steering = SteeringChoice.automatic
-    var balance = Balance.random
+    /// Nil: that of the generation; of a new one, random.
+    var balance: Balance?
     var readiness = Readiness.accept
     var readyTimeout = Milliseconds.seconds(60)
     /// How long connections that were under way at the cutover may still arrive at the old listeners, where the kernel
@@ -20,6 +21,12 @@ struct AppRequest: Sendable, Equatable {
     /// How many retired generations may finish what they are at.
     var keepRetired = 3
     var retiredNice: Int32?
+    /// From here on a copy is slowed down; bytes.
+    var memoryHigh: UInt64?
+    /// Beyond this the kernel ends it.
+    var memoryMax: UInt64?
+    /// Beyond this, all copies taken together, the kernel ends one; retired ones first.
+    var appMemoryMax: UInt64?
     /// How long another handoff of the same app may take before this one gives up.
     var lockTimeout = Milliseconds.seconds(60)
     /// Nil: the usual place.

@@ -38,6 +38,8 @@ struct CopyRecord: Sendable, Equatable {
     var reason: ByteString = ""
     /// Nil if it has not, or was not started by a supervisor whose finish script tells us.
     var crashes: Crashes?
+    /// Nil: it has no limits.
+    var group: CopyGroup?
 
     /// The name of its file.
     var fileName: ByteString { "\(generation)-\(copy)" }
@@ -71,6 +73,7 @@ extension CopyRecord {
                 "crashes", ByteString(decimal: crashes.count), ByteString(decimal: crashes.since),
                 ByteString(decimal: crashes.last))
         }
+        if let group { file.add("group", list: group.fields) }
         return file.text
     }
 
@@ -104,6 +107,7 @@ extension CopyRecord {
         {
             crashes = Crashes(count: Int(numbers[0]), since: numbers[1], last: numbers[2])
         }
+        group = file.fields("group").flatMap { CopyGroup(fields: $0) }
         listeners = []
         for line in file.lines where line.key == "listener" {
             guard line.fields.count >= 7, let cookie = line.fields[2].decimal,

@@ -23,7 +23,10 @@ struct Log: Sendable {
     }
 
     /// A change of state that only somebody who looks for a fault wants to see.
-    func detail(_ text: ByteString) { if verbosity >= .everything { write("debug", text) } }
+    func detail(_ text: ByteString) {
+        if let display { return display.detail(text) }
+        if verbosity >= .everything { write("debug", text) }
+    }
 
     /// What the user must know, whatever was asked for.
     func warning(_ text: ByteString) {

@@ -25,6 +25,11 @@ struct AppState {
 }
 
 extension AppState {
+    /// Of nothing that has been written yet.
+    init(app: AppRecord, copies: [CopyRecord]) {
+        self.init(app: app, copies: copies, writtenApp: nil, writtenCopies: [])
+    }
+
     /// What the registry says, put right by what the kernel says: which processes live, and which bank is live.
     ///
     /// Any invocation may have been killed after any of its writes. The switch in the kernel comes first and the file
@@ -43,10 +48,13 @@ extension AppState {
             if let helper = copies[index].helper, !helper.isAlive() { copies[index].helper = nil }
             if copies[index].state != .ended, !copies[index].process.isAlive() {
                 copies[index].state = .ended
-                if copies[index].reason.isEmpty { copies[index].reason = "it has ended" }
+                if copies[index].reason.isEmpty {
+                    copies[index].reason = memoryReason(of: copies[index]) ?? "it has ended"
+                }
             }
         }
         // The app's file was lost: what the copies say of their generations is all there is.
+        if app.group == nil { app.group = copies.last { $0.state != .ended && $0.group != nil }?.group?.app }
         for copy in copies where app.generation(copy.generation) == nil {
             app.sequence = max(app.sequence, copy.generation)
             app.generations.append(
@@ -136,6 +144,10 @@ extension AppState {
         }
         for copy in copies where !writtenCopies.contains(copy) { try registry.store(copy) }
         if app != writtenApp { try registry.store(app) }
+        if removeUnusedGroups(registry) {
+            app.group = nil
+            try registry.store(app)
+        }
         (writtenApp, writtenCopies) = (app, copies)
     }
 }

@@ -29,8 +29,22 @@ public struct ByteString: Hashable, Sendable {
     /// A number in decimal.
     @inline(__always)
     public init<Number: FixedWidthInteger>(decimal number: Number) {
-        bytes = []
-        append(decimal: number)
+        self =
+            Number.isSigned ? .signed(Int64(truncatingIfNeeded: number)) : .unsigned(UInt64(truncatingIfNeeded: number))
+    }
+
+    @inline(never)
+    private static func signed(_ number: Int64) -> ByteString {
+        var result = ByteString()
+        result.appendSigned(number)
+        return result
+    }
+
+    @inline(never)
+    private static func unsigned(_ number: UInt64) -> ByteString {
+        var result = ByteString()
+        result.appendUnsigned(number)
+        return result
     }
 
     /// A number in octal, as file modes are written.
@@ -51,7 +65,7 @@ public struct ByteString: Hashable, Sendable {
 
     /// Adds other bytes behind these.
     @inline(never) @_disfavoredOverload
-    public mutating func append(_ other: ByteString) { bytes.append(contentsOf: other.bytes) }
+    public mutating func append(_ other: ByteString) { addAll(other.bytes, to: &bytes) }
     /// Adds one byte.
     @inline(never)
     public mutating func append(_ byte: UInt8) { bytes.append(byte) }
@@ -60,19 +74,28 @@ public struct ByteString: Hashable, Sendable {
     @inline(__always)
     public mutating func append<Number: FixedWidthInteger>(decimal number: Number) {
         // One function for all widths: it is not multiplied by their number.
-        appendDecimal(UInt64(truncatingIfNeeded: number.magnitude), isNegative: number < 0)
+        if Number.isSigned {
+            appendSigned(Int64(truncatingIfNeeded: number))
+        } else {
+            appendUnsigned(UInt64(truncatingIfNeeded: number))
+        }
     }
 
     @inline(never)
-    private mutating func appendDecimal(_ magnitude: UInt64, isNegative: Bool) {
+    private mutating func appendSigned(_ number: Int64) {
+        if number < 0 { bytes.append(UInt8(ascii: "-")) }
+        appendUnsigned(number.magnitude)
+    }
+
+    @inline(never)
+    private mutating func appendUnsigned(_ number: UInt64) {
         var digits: [UInt8] = []
-        var rest = magnitude
+        var rest = number
         repeat {
             digits.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10))
             rest /= 10
         } while rest > 0
-        if isNegative { bytes.append(UInt8(ascii: "-")) }
-        bytes.append(contentsOf: digits.reversed())
+        for digit in digits.reversed() { bytes.append(digit) }
     }
 
     /// Calls `body` with the bytes and a zero byte behind them.
@@ -119,7 +142,7 @@ extension ByteString {
     public func hasPrefix(_ prefix: ByteString) -> Bool { hasBytes(prefix, at: 0) }
 
     /// Whether they end with `suffix`.
-    @inline(never)
+    @inline(never) @_disfavoredOverload
     public func hasSuffix(_ suffix: ByteString) -> Bool {
         suffix.count <= count && hasBytes(suffix, at: count - suffix.count)
     }
@@ -235,23 +258,35 @@ func joined(_ parts: [ByteString], by separator: ByteString) -> ByteString {
 
 // MARK: - Literals
 
-// A literal is handed on as one address, the zero byte behind it being its end; and where it is only looked at or
-// copied, no array is made of it. There are two thousand of them, so every instruction spent on one counts.
+// A literal is handed on as one address where size matters, the zero byte behind it being its end, and where it is only
+// looked at or copied, no array is made of it: there are two thousand, so every instruction spent on one counts. So in
+// Embedded Swift a zero byte ends a literal; `make check` sees that there is none in ours.
+#if hasFeature(Embedded)
+    typealias Literal = UnsafePointer<UInt8>
+#else
+    typealias Literal = UnsafeBufferPointer<UInt8>
+#endif
 
 extension StaticString {
-    /// Where the literal's bytes are, which have no zero byte but the one behind them.
+    /// Where the literal's bytes are.
     @inline(__always)
-    var start: UnsafePointer<UInt8> {
-        assert(unsafe strlen(UnsafeRawPointer(utf8Start).assumingMemoryBound(to: CChar.self)) == utf8CodeUnitCount)
-        return unsafe utf8Start
+    var start: Literal {
+        #if hasFeature(Embedded)
+            return unsafe utf8Start
+        #else
+            return unsafe Literal(start: utf8Start, count: utf8CodeUnitCount)
+        #endif
     }
 }
 
-/// The bytes up to the zero byte.
 @inline(__always)
-private func bytes(at start: UnsafePointer<UInt8>) -> UnsafeBufferPointer<UInt8> {
-    unsafe UnsafeBufferPointer(
-        start: start, count: strlen(UnsafeRawPointer(start).assumingMemoryBound(to: CChar.self)))
+private func bytes(at literal: Literal) -> UnsafeBufferPointer<UInt8> {
+    #if hasFeature(Embedded)
+        let count = unsafe strlen(UnsafeRawPointer(literal).assumingMemoryBound(to: CChar.self))
+        return unsafe UnsafeBufferPointer(start: literal, count: count)
+    #else
+        return unsafe literal
+    #endif
 }
 
 extension ByteString: ExpressibleByStringInterpolation {
@@ -261,7 +296,7 @@ extension ByteString: ExpressibleByStringInterpolation {
 
     /// The bytes of a literal.
     @inline(never)
-    init(literal: UnsafePointer<UInt8>) { self.bytes = unsafe Array(ReusePortKit.bytes(at: literal)) }
+    init(literal: Literal) { self.bytes = unsafe Array(ReusePortKit.bytes(at: literal)) }
 
     /// A literal with what is filled in.
     @inline(__always)
@@ -298,7 +333,7 @@ extension ByteString: ExpressibleByStringInterpolation {
 
     /// Adds the bytes of a literal.
     @inline(never)
-    mutating func append(literal: UnsafePointer<UInt8>) {
+    mutating func append(literal: Literal) {
         unsafe bytes.append(contentsOf: ReusePortKit.bytes(at: literal))
     }
 
@@ -326,13 +361,20 @@ extension ByteString: ExpressibleByStringInterpolation {
     @inline(__always)
     public func hasPrefix(_ prefix: StaticString) -> Bool { unsafe begins(with: prefix.start) }
 
+    /// Whether they end with a literal.
+    @inline(__always)
+    public func hasSuffix(_ suffix: StaticString) -> Bool { unsafe ends(with: suffix.start) }
+
     @inline(never)
-    func equals(_ literal: UnsafePointer<UInt8>) -> Bool {
+    func ends(with literal: Literal) -> Bool { hasSuffix(unsafe ByteString(literal: literal)) }
+
+    @inline(never)
+    func equals(_ literal: Literal) -> Bool {
         unsafe bytes.elementsEqual(ReusePortKit.bytes(at: literal))
     }
 
     @inline(never)
-    func begins(with literal: UnsafePointer<UInt8>) -> Bool {
+    func begins(with literal: Literal) -> Bool {
         unsafe bytes.starts(with: ReusePortKit.bytes(at: literal))
     }
 }

@@ -49,7 +49,7 @@ public struct Failure: Error, Sendable {
     public var remedy: ByteString? { content.remedy }
 
     /// A step that failed, on what, and why.
-    @inline(never)
+    @inline(never) @_disfavoredOverload
     public init(
         _ code: Code, _ step: ByteString, _ object: ByteString, _ reason: ByteString, remedy: ByteString? = nil
     ) {
@@ -57,12 +57,12 @@ public struct Failure: Error, Sendable {
     }
 
     /// A step that failed, on what, and why.
-    @inline(never)
+    @inline(never) @_disfavoredOverload
     public init(_ step: ByteString, _ object: ByteString, _ errno: Errno, remedy: ByteString? = nil) {
         self.init(.system, step, object, errno.description, remedy: remedy)
     }
 
-    @inline(never)
+    @inline(never) @_disfavoredOverload
     static func usage(
         _ step: ByteString, _ object: ByteString, _ reason: ByteString, remedy: ByteString? = nil
     ) -> Failure {
@@ -80,8 +80,58 @@ public struct Failure: Error, Sendable {
     }
 }
 
+// The same with the step as a literal, which it nearly always is, and which is made bytes of here and not by the caller.
+extension Failure {
+    @inline(__always)
+    init(
+        _ code: Code, _ step: StaticString, _ object: ByteString, _ reason: ByteString, remedy: ByteString? = nil
+    ) {
+        unsafe self.init(code, literal: step.start, object, reason, remedy)
+    }
+
+    @inline(__always)
+    init(_ step: StaticString, _ object: ByteString, _ errno: Errno, remedy: ByteString? = nil) {
+        unsafe self.init(literal: step.start, object, errno, remedy)
+    }
+
+    @inline(__always)
+    static func usage(
+        _ step: StaticString, _ object: ByteString, _ reason: ByteString, remedy: ByteString? = nil
+    ) -> Failure {
+        unsafe Failure(.usage, literal: step.start, object, reason, remedy)
+    }
+
+    @inline(never)
+    private init(
+        _ code: Code, literal step: Literal, _ object: ByteString, _ reason: ByteString,
+        _ remedy: ByteString?
+    ) {
+        unsafe self.init(code, ByteString(literal: step), object, reason, remedy: remedy)
+    }
+
+    @inline(never)
+    private init(
+        literal step: Literal, _ object: ByteString, _ errno: Errno, _ remedy: ByteString?
+    ) {
+        unsafe self.init(ByteString(literal: step), object, errno, remedy: remedy)
+    }
+}
+
 /// Runs a step whose system call may fail, and says what was being done when it does.
 @discardableResult
+func step<Result: ~Copyable>(
+    _ verb: StaticString, _ object: @autoclosure () -> ByteString,
+    remedy: (Errno) -> ByteString? = { _ in nil }, _ body: () throws(Errno) -> Result
+) throws(Failure) -> Result {
+    do throws(Errno) {
+        return try body()
+    } catch {
+        throw Failure(verb, object(), error, remedy: remedy(error))
+    }
+}
+
+/// The same for a verb that is put together.
+@discardableResult @_disfavoredOverload
 func step<Result: ~Copyable>(
     _ verb: @autoclosure () -> ByteString, _ object: @autoclosure () -> ByteString,
     remedy: (Errno) -> ByteString? = { _ in nil }, _ body: () throws(Errno) -> Result

@@ -24,11 +24,13 @@ struct Deploy: ~Copyable {
     /// Returns when it serves, and what it replaces has gone; fails with nothing changed.
     borrowing func run(_ outputs: borrowing Outputs) throws(Failure) {
         for index in 0..<members.count { show(index, .starting) }
-        if generation.state == .live { return try join(outputs) }
+        let probes = Probes()
+        if generation.state == .live { return try join(outputs, probes) }
         let entry: Entry
         do throws(Failure) {
             try handoff.sweep(members[0].enrolment)
-            for index in 0..<members.count { try awaitReady(index) }
+            try connectAll(probes)
+            for index in 0..<members.count { try awaitReady(index, probes) }
             if members[0].enrolment.request.isSuspended { try reportRoom() }
             entry = try enter(0..<members.count)
         } catch {
@@ -50,12 +52,13 @@ struct Deploy: ~Copyable {
     }
 
     /// Copies of a live generation take their places one by one, and fail one by one.
-    private borrowing func join(_ outputs: borrowing Outputs) throws(Failure) {
+    private borrowing func join(_ outputs: borrowing Outputs, _ probes: Probes) throws(Failure) {
+        try connectAll(probes)
         var failures: [ByteString] = []
         var interruption: Int32?
         for index in 0..<members.count {
             do throws(Failure) {
-                if interruption == nil { try awaitReady(index) }
+                if interruption == nil { try awaitReady(index, probes) }
                 if let interruption { throw interrupted(interruption) }
                 _ = try enter(index..<(index + 1))
                 show(index, .serving)
@@ -74,14 +77,35 @@ struct Deploy: ~Copyable {
             log.display?.finish("\(members.count) more of generation \(generation.label) serve", isGood: true)
             return
         }
-        log.display?.output(outputs.lastLines())
+        if let display = log.display { outputs.show(on: display) }
         throw Failure(
             .negative, "add", "to generation \(generation.label) of app \(members[0].enrolment.request.name)",
             joined(failures, by: "; "), remedy: "those that were there serve on")
     }
 
+    /// A probe waits in each accept queue before the first of the copies gets so far: then that all have been accepted
+    /// is known a moment after the last has.
+    private borrowing func connectAll(_ probes: Probes) throws(Failure) {
+        guard members[0].enrolment.request.readiness == .accept else { return }
+        let lock = try members[0].enrolment.registry.lock(until: Deadline(after: .seconds(10)))
+        var state = AppState.mended(members[0].enrolment.registry)
+        for index in 0..<members.count {
+            // One at a time: a program that serves one client at a time would read from the second in vain.
+            let listeners = members[index].enrolment.record.listeners
+            guard let which = listeners.firstIndex(where: { $0.identity.transport != .udp }) else { continue }
+            let identity = listeners[which].identity
+            if identity.transport == .unix {
+                probes.add(try connectProbe(toPathOf: identity), index, which)
+            } else {
+                probes.add(try connectProbe(to: identity, members[index].sockets[which].source, &state), index, which)
+            }
+        }
+        try state.store(in: members[0].enrolment.registry)
+        lock.release(closing: ())
+    }
+
     /// Waits until one copy is ready, or anything happens that concerns all.
-    private borrowing func awaitReady(_ index: Int) throws(Failure) {
+    private borrowing func awaitReady(_ index: Int, _ probes: Probes) throws(Failure) {
         let number = members[index].enrolment.process.identity.pid
         let obstacle = try step("wait for", "pid \(number)") { () throws(Errno) in
             try members[index].enrolment.exec.awaitExec(until: deadline)
@@ -98,9 +122,9 @@ struct Deploy: ~Copyable {
             listeners: listeners.map { $0.identity }, until: deadline,
             unless: generation.state == .live ? interruptions.signalsNumber : interruptions.number,
             connect: { (which: Int) throws(Failure) in
-                try connectProbe(
-                    to: listeners[which], members[index].sockets[which].source, members[index].enrolment.registry,
-                    generation.order, request.balance)
+                if let probe = probes.take(index, which) { return probe }
+                return try connectProbe(
+                    to: listeners[which], members[index].sockets[which].source, members[index].enrolment.registry)
             }, log: log)
         show(index, .ready)
     }
@@ -128,6 +152,7 @@ struct Deploy: ~Copyable {
             guard var record = state.copies.first(where: { $0.fileName == name }) else { continue }
             record.helper = nil
             state.replace(record)
+            if index == 0 { state.settleAppLimit(record, log) }
         }
         try state.store(in: members[0].enrolment.registry)
         lock.release(closing: ())
@@ -160,7 +185,7 @@ extension Deploy {
         for each in 0..<members.count { handoff.close(members[each].sockets, members[each].sockets.count) }
         let served = AppState.mended(members[0].enrolment.registry).app.live?.label
         handoff.giveUp(members[index].enrolment, members[index].enrolment.process, cause)
-        log.display?.output(outputs.lastLines())
+        if let display = log.display { outputs.show(on: display) }
         throw Failure(
             .negative, "deploy", "generation \(generation.label) of app \(members[0].enrolment.request.name)",
             joined(failed, by: "; "), remedy: served.map { "generation \($0) serves on" })
@@ -191,11 +216,29 @@ extension Deploy {
         guard members[index].enrolment.process.hasExited else { return nil }
         let said = (try? members[index].enrolment.exec.awaitExec(until: Deadline(moment: 0))) ?? nil
         if let said, !said.isEmpty { return said }
-        return endReason(of: members[index].enrolment.process)
+        return handoff.kernelsReason(members[index].enrolment)
     }
 
-    private borrowing func show(_ index: Int, _ state: Display.CopyState) {
+    private borrowing func show(_ index: Int, _ state: Progress.CopyState) {
         log.display?.note(
             copy: members[index].enrolment.record.copy, pid: members[index].enrolment.process.identity.pid, state)
+    }
+}
+
+/// Probes that were connected before their turn. A class, for who waits only looks at it.
+private final class Probes {
+    private var probes = OwnedArray<Descriptor>()
+    private var places: [(copy: Int, listener: Int)] = []
+
+    func add(_ probe: consuming Descriptor, _ copy: Int, _ listener: Int) {
+        probes.append(probe)
+        places.append((copy, listener))
+    }
+
+    /// The one for a listener of a copy, the first time.
+    func take(_ copy: Int, _ listener: Int) -> Descriptor? {
+        guard let index = places.firstIndex(where: { $0.copy == copy && $0.listener == listener }) else { return nil }
+        places.remove(at: index)
+        return probes.remove(at: index)
     }
 }

@@ -25,7 +25,9 @@ func deployCopies(
             request.copy = number
             started.append(try nursery.start(plan, request, outputs[index], &leftovers))
         }
-        let deploy = try enrol(&started, plan, registry, nursery.gate, deployment)
+        var isShared = false
+        if case .inherited? = destination { isShared = true }
+        let deploy = try enrol(&started, plan, registry, nursery.gate, deployment, showsOutput: isShared)
         try deploy.run(outputs)
     } catch {
         leftovers.remove()
@@ -42,7 +44,7 @@ struct Member: ~Copyable {
 /// Registers the copies, all in one turn, and lets them through the gate.
 private func enrol(
     _ started: inout OwnedArray<StartedCopy>, _ plan: Plan, _ registry: borrowing Registry, _ gate: borrowing Gate,
-    _ deployment: Deployment
+    _ deployment: Deployment, showsOutput: Bool
 ) throws(Failure) -> Deploy {
     let request = started[0].request
     let listeners = started[0].listeners
@@ -59,28 +61,45 @@ private func enrol(
         throw Failure("find", "generation", .noEntry)
     }
     log.subject = "\(request.name) \(generation.label)"
-    log.display = Display(app: request.name, label: generation.label, copies: numbers, verbosity: request.verbosity)
+    log.display = Display(
+        app: request.name, label: generation.label, copies: numbers, verbosity: request.verbosity,
+        isShared: showsOutput)
     let helper = try step("find", "this process") { () throws(Errno) in try ProcessIdentity(of: getpid()) }
 
     let interruptions = try step("wait for", "signals", remedy: descriptorRemedy) { () throws(Errno) in
         try Interruptions()
     }
     var members = OwnedArray<Member>()
-    while started.count > 0 {
-        let copy = started.remove(at: 0)
-        var record = try turn.state.enter(
-            generation.order, copy.process.identity, copy.request, plan, copy.sockets, copy.listeners, log,
-            isFirst: members.count == 0)
-        // While it lives, it is the one who waits for their readiness.
-        record.helper = helper
-        turn.state.replace(record)
-        try step("watch", "pid \(record.process.pid)") { () throws(Errno) in try interruptions.watch(copy.process) }
-        let enrolment = Enrolment(
-            registry: try registry.duplicate(), process: copy.process, request: copy.request, generation: generation,
-            record: record, channel: copy.channel, exec: copy.exec, log: log)
-        members.append(Member(enrolment: enrolment, sockets: copy.sockets))
+    var groups: [CopyGroup] = []
+    do throws(Failure) {
+        while started.count > 0 {
+            let copy = started.remove(at: 0)
+            turn.state.tellOfPredecessor(generation.order, copy.request.copy, log)
+            let group = try turn.state.makeGroup(copy.request, generation.order, copy.process.identity, in: registry)
+            if let group { groups.append(group) }
+            var record = try turn.state.enter(
+                generation.order, copy.process.identity, copy.request, plan, copy.sockets, copy.listeners, log,
+                isFirst: members.count == 0)
+            // While it lives, it is the one who waits for their readiness.
+            record.helper = helper
+            // Whoever supervises deploy does not supervise what it leaves behind.
+            record.supervisor = nil
+            record.group = group
+            turn.state.replace(record)
+            try step("watch", "pid \(record.process.pid)") { () throws(Errno) in try interruptions.watch(copy.process) }
+            let enrolment = Enrolment(
+                registry: try registry.duplicate(), process: copy.process, request: copy.request,
+                generation: generation, record: record, channel: copy.channel, exec: copy.exec, log: log)
+            members.append(Member(enrolment: enrolment, sockets: copy.sockets))
+        }
+        for index in 0..<members.count {
+            try joinGroup(members[index].enrolment.record.group, members[index].enrolment.process.identity.pid)
+        }
+        try turn.state.store(in: registry)
+    } catch {
+        for group in groups { takeBack(group, in: registry) }
+        throw error
     }
-    try turn.state.store(in: registry)
     if generation.state == .starting {
         registry.removeDeployments(but: turn.state.app.generations)
         var deployment = deployment

@@ -34,7 +34,9 @@ func deployServices(
         try watch.run(registry, interruptions)
     } catch {
         log.warning(error.message)
-        for service in services.prefix(3) { display.output(serviceOutput(service, on: target)) }
+        for service in services.prefix(3) {
+            display.output(of: service.name, joined(serviceOutput(service, on: target), by: "\n"))
+        }
         try fail(label, registry, joins: request.joins != nil, error.reason)
         try takeDown(services, on: target)
         throw error

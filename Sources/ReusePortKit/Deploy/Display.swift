@@ -1,28 +1,18 @@
 /// What a deploy shows of itself, shared by all who have something to say.
 final class Display: @unchecked Sendable {
-    private let log: Log
+    private var progress: Progress
 
-    init(app: ByteString, label: ByteString, copies: [Int], verbosity: Verbosity) {
-        log = Log(descriptor: 2, verbosity: verbosity, subject: "\(app) \(label)")
+    init(app: ByteString, label: ByteString, copies: [Int], verbosity: Verbosity, isShared: Bool = false) {
+        // Where others write as well, nobody knows which line is which.
+        progress = Progress(
+            app: app, label: label, copies: copies, verbosity: verbosity, screen: isShared ? Screen.none : nil)
     }
 
-    enum CopyState {
-        case starting, ready, serving
-        case failed(ByteString)
-    }
-
-    func note(copy: Int, pid: Int32, _ state: CopyState) {
-        switch state {
-        case .starting: log.step("copy \(copy) is pid \(pid)")
-        case .ready: log.step("copy \(copy) is ready")
-        case .serving: log.detail("copy \(copy) serves")
-        case .failed(let why): log.warning("copy \(copy): \(why)")
-        }
-    }
-
-    func step(_ text: ByteString) { log.step(text) }
-    func warning(_ text: ByteString) { log.warning(text) }
-    func finish(_ text: ByteString, isGood: Bool) { if isGood { log.step(text) } else { log.warning(text) } }
-    /// The last lines of what failed copies have written.
-    func output(_ lines: [ByteString]) { for line in lines { log.warning("| \(line)") } }
+    func note(copy: Int, pid: Int32, _ state: Progress.CopyState) { progress.note(copy: copy, pid: pid, state) }
+    func step(_ text: ByteString) { progress.step(text) }
+    func detail(_ text: ByteString) { progress.detail(text) }
+    func warning(_ text: ByteString) { progress.warning(text) }
+    func finish(_ text: ByteString, isGood: Bool) { progress.finish(text, isGood: isGood) }
+    /// The end of what failed copies have written: to a file, or to a service's log.
+    func output(of place: ByteString, _ text: ByteString) { progress.output(of: place, text) }
 }

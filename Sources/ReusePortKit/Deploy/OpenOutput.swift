@@ -36,16 +36,18 @@ struct Output: ~Copyable {
         return Output(descriptor: file, path: path, start: facts.isRegular ? facts.size : 0)
     }
 
-    /// The last lines that were written since, at most 10, from at most 4096 bytes.
-    borrowing func lastLines() -> [ByteString] {
+    /// Shows the end of what was written since.
+    borrowing func show(on display: Display) {
         guard let path, let place = try? followPath(path, object: path),
             let file = try? ReusePortKit.open(place.name, in: place.directory, O_RDONLY | O_NOFOLLOW | O_NONBLOCK),
             let facts = try? status(of: file), facts.isRegular, facts.size > start
-        else { return [] }
+        else { return }
         let from = max(start, facts.size - min(facts.size, 4096))
         _ = lseek(file.number, Int(from), SEEK_SET)
-        guard let text = try? readAll(file, atMost: 1 << 16) else { return [] }
-        return Array(text.split(on: UInt8(ascii: "\n")).filter { !$0.isEmpty }.suffix(10))
+        guard var text = try? readAll(file, atMost: 1 << 16) else { return }
+        // Where it begins in the middle of a line, it may as well be in the middle of a character.
+        if from > start, let end = text.firstIndex(of: UInt8(ascii: "\n")) { text = text.dropFirst(end + 1) }
+        display.output(of: path, text)
     }
 }
 
@@ -63,11 +65,9 @@ struct Outputs: ~Copyable {
     /// That of a copy, by its index among them.
     subscript(index: Int) -> Output { _read { yield places[min(index, places.count - 1)] } }
 
-    /// The last lines of each.
-    borrowing func lastLines() -> [ByteString] {
-        var lines: [ByteString] = []
-        for index in 0..<places.count { lines += places[index].lastLines() }
-        return lines
+    /// The end of each.
+    borrowing func show(on display: Display) {
+        for index in 0..<places.count { places[index].show(on: display) }
     }
 }
 

@@ -8,7 +8,10 @@ extension AppState {
             copy.state = .stopping
             replace(copy)
         }
-        guard case .twoBanks(let id, let slots)? = app.steering else { return }
+        guard case .twoBanks(let id, let slots)? = app.steering else {
+            if let generation = copies.first?.generation { try redirect(to: generation) }
+            return
+        }
         try step("withdraw", "copies of the live generation") { () throws(Errno) in
             let maps = try AppMaps(selector: id, slots: slots)
             for copy in copies {
@@ -17,17 +20,6 @@ extension AppState {
                     try maps.clear(listener.identity.name, Slot(bank, copy: UInt8(copy.copy)))
                 }
             }
-        }
-    }
-
-    mutating func narrow(_ generation: GenerationRecord, to count: Int) throws(Failure) {
-        app.change(generation.order) { $0.copies = count }
-        guard case .twoBanks(let id, let slots)? = app.steering else { return }
-        try step("narrow", "generation \(generation.label)") { () throws(Errno) in
-            let maps = try AppMaps(selector: id, slots: slots)
-            var word = try maps.selector.load()
-            word.liveCount = UInt16(count)
-            try maps.selector.store(word)
         }
     }
 }

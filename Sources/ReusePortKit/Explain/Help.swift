@@ -9,6 +9,7 @@ func help(_ topic: Option.Topic?) -> ByteString {
     case .dialects: options(of: .dialects) + dialectHelp
     case .apps: options(of: .apps) + appHelp
     case .retire: options(of: .retire) + retireHelp
+    case .memory: options(of: .memory) + memoryHelp
     case .deploy: options(of: .deploy)
     case .verbs: verbHelp
     case .config: options(of: .config) + configHelp
@@ -50,14 +51,15 @@ private let overview: ByteString = """
       --steering HOW   --balance KIND   --ready-timeout TIME   --settle TIME
       --lock-timeout TIME   --run-dir DIR   --notify-fd N   --log-fd N   --quiet
       --debug   --stop-signal SIGNAL   --stop-timeout TIME   --keep-retired N
-      --retired-nice N
+      --retired-nice N   --memory-high SIZE   --memory-max SIZE
+      --app-memory-max SIZE
 
       reuseport-exec --socket 'http:*:80' -- uvicorn app:app --fd {fd:http}
       reuseport-exec --app web --socket http:0.0.0.0:80 --user app -- node app.js
       reuseport-exec wait web
 
     Topics: sockets files privileges environment dialects apps retire config verbs
-    codes. The manual: man reuseport-exec.
+    memory codes. The manual: man reuseport-exec.
 
     """
 
@@ -158,6 +160,17 @@ private let retireHelp: ByteString = """
     then it is killed. One that has closed them may finish what it is at: the
     newest --keep-retired generations live on, older ones are ended at the
     next handoff. With --keep-retired 0 the time is for finishing as well.
+
+    """
+
+private let memoryHelp: ByteString = """
+
+    SIZE is 512K, 64M, 1G or a number of bytes. They go with --app, and use
+    control groups: version 2, or version 1 where 2 has no memory controller.
+    Each copy gets a group of its own, in one of the app's; both are removed when
+    they are empty. What the kernel ends is shown by state with its reason, and
+    started again by its supervisor. Of all copies it ends retired ones first.
+    In a systemd unit write MemoryMax= instead.
 
     """
 

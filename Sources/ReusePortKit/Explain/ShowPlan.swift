@@ -45,11 +45,17 @@ private func steps(_ app: AppRequest) -> [(ByteString, ByteString)] {
     var result: [(ByteString, ByteString)] = [
         ("register", "app \(app.name), \(generation), copy \(app.copy) of \(app.copies)\(place)"),
         ("wait", "for another handoff of the app, \(app.lockTimeout.description) at most"),
-        ("steer", "by \(app.steering.name), balance \(app.balance.name)"),
+        ("steer", "by \(app.steering.name), balance \((app.balance ?? .random).name)"),
         ("log", "to descriptor \(app.logDescriptor), \(app.verbosity.description)"),
         ("wait", "for readiness by \(app.readiness.description), \(app.readyTimeout.description) at most"),
         ("cut over", app.copies == 1 ? "when it is ready" : "when all \(app.copies) copies are ready"),
     ]
+    func limit(_ size: UInt64?, _ what: ByteString) {
+        if let size { result.append(("limit", "\(what) \(memorySize(size))")) }
+    }
+    limit(app.memoryHigh, "slow the copy down when its memory is more than")
+    limit(app.memoryMax, "the copy's memory to")
+    limit(app.appMemoryMax, "the memory of all copies together to")
     if let number = app.notifyDescriptor { result.append(("notify", "descriptor \(number)")) }
     result.append(("settle", "for \(app.settle.description), unless steered by ebpf"))
     let keep: ByteString =
@@ -162,11 +168,14 @@ func showAsJSON(_ plan: Plan) -> ByteString {
     let app = plan.app.map { app in
         object([
             ("name", json(app.name)), ("generation", text(app.generation)), ("copies", number(app.copies)),
-            ("copy", number(app.copy)), ("steering", json(app.steering.name)), ("balance", json(app.balance.name)),
+            ("copy", number(app.copy)), ("steering", json(app.steering.name)),
+            ("balance", json((app.balance ?? .random).name)),
             ("ready", json(app.readiness.description)), ("ready_timeout_ms", number(app.readyTimeout.count)),
             ("settle_ms", number(app.settle.count)), ("lock_timeout_ms", number(app.lockTimeout.count)),
             ("stop_signal", json(signalName(app.stopSignal))), ("stop_timeout_ms", number(app.stopTimeout.count)),
             ("keep_retired", number(app.keepRetired)), ("retired_nice", number(app.retiredNice)),
+            ("memory_high", number(app.memoryHigh)), ("memory_max", number(app.memoryMax)),
+            ("app_memory_max", number(app.appMemoryMax)),
             ("run_directory", text(runDirectory(of: app))), ("notify_descriptor", number(app.notifyDescriptor)),
             ("log_descriptor", number(app.logDescriptor)), ("log", json(app.verbosity.description)),
         ])

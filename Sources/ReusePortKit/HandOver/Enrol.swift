@@ -30,17 +30,26 @@ func enrol(
     var turn = try awaitTurn(
         registry, request, copies: [request.copy], listeners, ours: listeners.map { $0.identity.cookie }, log)
     let order = turn.generation
-    let record = try turn.state.enter(order, process.identity, request, plan, sockets, listeners, log, isFirst: true)
-    guard let generation = turn.state.app.generation(order) else { throw Failure("find", "generation", .noEntry) }
-    log.subject = "\(request.name) \(generation.label)"
-    var enrolment = Enrolment(
-        registry: registry, process: process, request: request, generation: generation, record: record,
-        channel: channel, exec: exec, log: log)
-    // Before anything is written: whoever reads of a copy without a helper takes it that it was killed.
-    enrolment.record.helper = try startHelper(enrolment, sockets)
-    turn.state.replace(enrolment.record)
-    try turn.state.store(in: enrolment.registry)
-    return enrolment
+    turn.state.tellOfPredecessor(order, request.copy, log)
+    let group = try turn.state.makeGroup(request, order, process.identity, in: registry)
+    do throws(Failure) {
+        var record = try turn.state.enter(
+            order, process.identity, request, plan, sockets, listeners, log, isFirst: true)
+        record.group = group
+        guard let generation = turn.state.app.generation(order) else { throw Failure("find", "generation", .noEntry) }
+        log.subject = "\(request.name) \(generation.label)"
+        var enrolment = Enrolment(
+            registry: try registry.duplicate(), process: process, request: request, generation: generation,
+            record: record, channel: channel, exec: exec, log: log)
+        // Before anything is written: whoever reads of a copy without a helper takes it that it was killed.
+        enrolment.record.helper = try startHelper(enrolment, sockets)
+        turn.state.replace(enrolment.record)
+        try turn.state.store(in: enrolment.registry)
+        return enrolment
+    } catch {
+        takeBack(group, in: registry)
+        throw error
+    }
 }
 
 func runDirectory(of request: AppRequest) throws(Failure) -> ByteString {
@@ -155,6 +164,7 @@ extension AppState {
                     .usage, "join", "generation \(starting.label)",
                     "its first copy said --copies \(starting.copies), this one says \(request.copies)")
             }
+            try agreeOnBalance(request, starting)
             return .enter(try free(copies, in: starting))
         }
         if let wanted = request.joins, app.live?.order != wanted {
@@ -162,6 +172,7 @@ extension AppState {
                 .negative, "add", "to generation \(request.generation ?? "")", "it is not live any more")
         }
         if let live = app.live, live.label == request.generation {
+            try agreeOnBalance(request, live)
             return .enter(try free(copies, in: live))
         }
         app.sequence += 1
@@ -170,8 +181,21 @@ extension AppState {
         app.generations.append(
             GenerationRecord(
                 order: app.sequence, label: label, copies: request.copies, bank: app.live?.bank.other ?? .first,
-                state: .starting, since: secondsSince1970()))
+                balance: request.balance ?? .random, state: .starting, since: secondsSince1970()))
         return .enter(app.sequence)
+    }
+
+    /// One program serves all copies: another balance would be that of all of them.
+    private mutating func agreeOnBalance(_ request: AppRequest, _ generation: GenerationRecord) throws(Failure) {
+        guard let known = generation.balance else {
+            app.change(generation.order) { $0.balance = request.balance ?? .random }
+            return
+        }
+        guard let asked = request.balance, asked != known else { return }
+        throw Failure(
+            .usage, "join", "generation \(generation.label)",
+            "its copies have --balance \(known.name), this one says \(asked.name)",
+            remedy: "leave --balance out, or choose another --generation")
     }
 
     /// Whether the copies' places are empty.
@@ -204,7 +228,7 @@ extension AppState {
         try checkNames(listeners)
         for (index, socket) in plan.sockets.enumerated() { try listenIfWanted(sockets[index].source, socket) }
         if isFirst {
-            try steer(request, sockets, listeners.map { $0.identity }, log)
+            try steer(request, order, sockets, listeners.map { $0.identity }, log)
         } else {
             try followGroups(listeners.map { $0.identity })
         }
@@ -240,7 +264,8 @@ extension AppState {
 
     /// Makes sure that the groups of these listeners are steered.
     private mutating func steer(
-        _ request: AppRequest, _ sockets: borrowing OwnedArray<Placement>, _ listeners: [ListenerIdentity], _ log: Log
+        _ request: AppRequest, _ order: UInt64, _ sockets: borrowing OwnedArray<Placement>,
+        _ listeners: [ListenerIdentity], _ log: Log
     ) throws(Failure) {
         guard listeners.contains(where: { $0.transport != .unix }) else {
             // Unix sockets are handed over by rename(2) and need no steering.
@@ -255,18 +280,22 @@ extension AppState {
                 remedy: "stop them first, or leave --steering out")
         }
         if !isSteeredAlready { app.steering = nil }
+        // The live generation keeps its own until it is replaced.
+        let balance = app.live?.balance ?? app.generation(order)?.balance ?? .random
         switch app.steering {
         case .index?:
             try followGroups(listeners)
+            // Where a copy has died, its place is another's now, and ours could be one that gets connections.
+            if let live = app.live { try redirect(to: live.order, listeners, sockets) }
         case .off?:
             break
         case .twoBanks(let id, let slots)?:
             var maps = try step("open", "the maps of app \(request.name)") { () throws(Errno) in
                 try AppMaps(selector: id, slots: slots)
             }
-            try attach(&maps, request, sockets, listeners)
+            try attach(&maps, balance, sockets, listeners)
         case nil:
-            try beginSteering(request, sockets, listeners, log)
+            try beginSteering(request, balance, sockets, listeners, log)
         }
     }
 
@@ -277,7 +306,8 @@ extension AppState {
 
     /// Chooses the level.
     private mutating func beginSteering(
-        _ request: AppRequest, _ sockets: borrowing OwnedArray<Placement>, _ listeners: [ListenerIdentity], _ log: Log
+        _ request: AppRequest, _ balance: Balance, _ sockets: borrowing OwnedArray<Placement>,
+        _ listeners: [ListenerIdentity], _ log: Log
     ) throws(Failure) {
         switch request.steering {
         case .off:
@@ -292,12 +322,12 @@ extension AppState {
             ) {
                 () throws(Errno) in try AppMaps()
             }
-            try attach(&maps, request, sockets, listeners, adopting: log)
+            try attach(&maps, balance, sockets, listeners, adopting: log)
         case .automatic:
             do throws(Errno) {
                 var maps = try AppMaps()
                 do throws(Failure) {
-                    try attach(&maps, request, sockets, listeners, adopting: log)
+                    try attach(&maps, balance, sockets, listeners, adopting: log)
                     return
                 } catch {
                     log.detail("\(error.message); level 2 then")
@@ -311,7 +341,7 @@ extension AppState {
     }
 
     private mutating func attach(
-        _ maps: inout AppMaps, _ request: AppRequest, _ sockets: borrowing OwnedArray<Placement>,
+        _ maps: inout AppMaps, _ balance: Balance, _ sockets: borrowing OwnedArray<Placement>,
         _ listeners: [ListenerIdentity], adopting log: Log? = nil
     ) throws(Failure) {
         for listener in listeners where listener.transport != .unix {
@@ -320,24 +350,7 @@ extension AppState {
         if let log, let bank = app.starting?.bank {
             adopt(maps, listeners, ours: listeners.map { $0.cookie }, avoiding: bank, log: log)
         }
-        for (index, listener) in listeners.enumerated() where listener.transport != .unix {
-            do throws(LoadFailure) {
-                // Which program is attached cannot be asked; attaching ours again changes nothing.
-                try maps.attach(
-                    to: sockets[index].source, of: listener.name, request.balance.forTransport(listener.transport))
-            } catch {
-                throw Failure(
-                    .system, "load", "the selection program of socket \(listener.name)", error.errno.description,
-                    remedy: error.log.isEmpty ? nil : "the verifier says: \(error.log)")
-            }
-        }
+        try maps.attach(to: listeners, sockets, balance)
         app.steering = maps.steering
-    }
-}
-
-extension Balance {
-    /// Datagrams of one flow must not be spread.
-    fileprivate func forTransport(_ transport: Transport) -> Balance {
-        transport == .udp && self == .random ? .hash : self
     }
 }

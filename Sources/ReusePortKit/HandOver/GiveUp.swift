@@ -3,6 +3,11 @@ import CLinux
 extension Handoff {
     /// A copy is not going to be ready: stops what was started, and leaves the old generation as it is.
     func giveUp(_ enrolment: borrowing Enrolment, _ process: borrowing ProcessHandle, _ failure: Failure) {
+        var failure = failure
+        if process.hasExited, failure.reason == endReason(of: process) {
+            failure = Failure(
+                failure.code, failure.step, failure.object, kernelsReason(enrolment), remedy: failure.remedy)
+        }
         let reason: ByteString = "\(failure.object): \(failure.reason)"
         log.warning(failure.message)
         do throws(Failure) {
@@ -41,7 +46,7 @@ extension Handoff {
         var state = AppState.mended(enrolment.registry)
         let wasLive = state.app.generation(order)?.state == .live
         if process.hasExited, let record = state.copies.first(where: { $0.fileName == enrolment.record.fileName }) {
-            state.end(record, endReason(of: process))
+            state.end(record, kernelsReason(enrolment))
         }
         if !wasLive, let generation = state.app.generation(order),
             generation.state == .starting || generation.reason.isEmpty

@@ -5,26 +5,35 @@ import CLinux
 /// The selection program knows it by its source: 127.0.0.1 or ::1, and a port that is ours alone while it is bound. For
 /// the moment that connect(2) takes, under the app's lock, the listener is what probes are directed to.
 func connectProbe(
-    to listener: CopyRecord.Listener, _ held: borrowing Descriptor, _ registry: borrowing Registry,
-    _ generation: UInt64,
-    _ balance: Balance
+    to listener: CopyRecord.Listener, _ held: borrowing Descriptor, _ registry: borrowing Registry
 ) throws(Failure) -> Descriptor {
-    let identity = listener.identity
-    let object: ByteString = "a probe to socket \(identity.name)"
-    if identity.transport == .unix {
-        let probe = try step("make", object, remedy: descriptorRemedy) { () throws(Errno) in
-            try socket(family: AF_UNIX, type: Int32(SOCK_STREAM.rawValue), flags: Int32(SOCK_NONBLOCK.rawValue))
-        }
-        // The path it was bound to, which no client knows.
-        _ = reason { () throws(Errno) in try connect(probe, to: identity.address) }
-        return probe
+    if listener.identity.transport == .unix { return try connectProbe(toPathOf: listener.identity) }
+    let lock = try registry.lock(until: Deadline(after: .seconds(10)))
+    var state = AppState.mended(registry)
+    let probe = try connectProbe(to: listener.identity, held, &state)
+    if case .index? = state.app.steering { try registry.store(state.app) }
+    lock.release(closing: ())
+    return probe
+}
+
+/// The path it was bound to, which no client knows, needs no program to lead there.
+func connectProbe(toPathOf identity: ListenerIdentity) throws(Failure) -> Descriptor {
+    let probe = try step("make", "a probe to socket \(identity.name)", remedy: descriptorRemedy) { () throws(Errno) in
+        try socket(family: AF_UNIX, type: Int32(SOCK_STREAM.rawValue), flags: Int32(SOCK_NONBLOCK.rawValue))
     }
+    _ = reason { () throws(Errno) in try connect(probe, to: identity.address) }
+    return probe
+}
+
+/// The same under the lock.
+func connectProbe(
+    to identity: ListenerIdentity, _ held: borrowing Descriptor, _ state: inout AppState
+) throws(Failure) -> Descriptor {
+    let object: ByteString = "a probe to socket \(identity.name)"
     let probe = try step("make", object, remedy: descriptorRemedy) { () throws(Errno) in
         try boundProbe(for: identity)
     }
     let port = try step("find", "the port of \(object)") { () throws(Errno) in try localAddress(of: probe)?.port ?? 0 }
-    let lock = try registry.lock(until: Deadline(after: .seconds(10)))
-    var state = AppState.mended(registry)
     switch state.app.steering {
     case .twoBanks(let id, let slots)?:
         try step("connect", object) { () throws(Errno) in
@@ -40,18 +49,19 @@ func connectProbe(
         }
     case .index?:
         try state.followGroups([identity])
-        let live = state.app.live.flatMap { state.run(of: $0.order, in: identity.name) }
+        // The clients of the live copies are to notice nothing.
+        let live = state.app.live
+        let places = live.map { state.places(of: $0.order, in: identity.name) } ?? []
+        let balance = live?.balance ?? .random
         let place = state.place(of: identity)
         try step("connect", object) { () throws(Errno) in
-            if let place { try direct(held, to: live, balance, probe: (port, place)) }
+            if let place { try direct(held, to: places, balance, probe: (port, place)) }
             connectAndWait(probe, to: probeAddress(of: identity))
-            try direct(held, to: live, balance, probe: nil)
+            try direct(held, to: places, balance)
         }
-        try registry.store(state.app)
     case .off?, nil:
         connectAndWait(probe, to: probeAddress(of: identity))
     }
-    lock.release(closing: ())
     return probe
 }
 

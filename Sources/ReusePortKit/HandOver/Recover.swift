@@ -134,9 +134,7 @@ extension AppState {
         var count: UInt16 = 0
         for (index, stranger) in strangers(listeners, ours: ours).enumerated() where index < Bank.copies {
             let isPlaced = reason { () throws(Errno) in
-                let process = try ProcessHandle(to: stranger.holder.process)
-                let listener = try process.borrowDescriptor(stranger.holder.descriptor)
-                guard try socketCookie(of: listener) == stranger.record.cookie else { throw .noEntry }
+                let listener = try borrowSocket(of: stranger.holder, cookie: stranger.record.cookie)
                 try maps.place(listener, of: stranger.name, in: Slot(bank.other, copy: UInt8(index)))
             }
             guard isPlaced == nil else { continue }

@@ -60,11 +60,13 @@ extension Handoff {
         guard case .index? = state.app.steering else {
             return (copies, try stop(copies.map(order), sparing: sparing, log: log))
         }
-        // From the last place to the first: the new copies then move into the holes, and stay together. While they do,
-        // a connection may go to an old copy that is still there; it is accepted before that one is stopped.
+        // From the last place to the first, as `groupOrder` assumes it of those that leave at once. The hole is filled by
+        // the last member, mostly a new copy. Until the program is told, its share is dealt out by the kernel's hash, also
+        // to old copies that are still there: handshakes have the settle time again, and what is queued is accepted.
         let sorted = copies.ordered { one, other in place(one, state) > place(other, state) }
         var outcomes: [StopOutcome] = []
         for copy in sorted {
+            if !outcomes.isEmpty { _ = poll(nil, 0, Deadline(after: enrolment.request.settle).pollTimeout) }
             try awaitEmpty(
                 copy.listeners.map { $0.identity }, until: Deadline(after: min(.seconds(5), copy.stopTimeout)))
             outcomes += try stop([order(copy)], sparing: sparing, log: log)
@@ -101,8 +103,7 @@ extension Handoff {
         let lock = try enrolment.registry.lock(until: Deadline(after: .seconds(10)))
         var state = AppState.mended(enrolment.registry)
         guard case .index? = state.app.steering, let live = state.app.live else { return }
-        try state.redirect(
-            to: live.order, enrolment.record.listeners.map { $0.identity }, sockets, enrolment.request.balance)
+        try state.redirect(to: live.order, enrolment.record.listeners.map { $0.identity }, sockets)
         try state.store(in: enrolment.registry)
         lock.release(closing: ())
     }
@@ -143,9 +144,11 @@ extension Handoff {
 
 /// What is to be done to stop a copy.
 func stopOrder(for copy: CopyRecord, keepsFinishing: Bool) -> StopOrder {
-    StopOrder(
+    var order = StopOrder(
         process: copy.process, listeners: copy.listeners.map { $0.identity }, supervisor: copy.supervisor,
         stopSignal: copy.stopSignal, stopTimeout: copy.stopTimeout, keepsFinishing: keepsFinishing, nice: copy.nice)
+    order.sharesLimit = copy.group != nil
+    return order
 }
 
 extension AppState {

@@ -56,8 +56,7 @@ extension Handoff {
                 request.readiness, channel: enrolment.channel, of: process, listeners: listeners.map { $0.identity },
                 until: deadline,
                 connect: { (index: Int) throws(Failure) in
-                    try connectProbe(
-                        to: listeners[index], sockets[index].source, enrolment.registry, order, request.balance)
+                    try connectProbe(to: listeners[index], sockets[index].source, enrolment.registry)
                 }, log: log)
             say("pid \(process.identity.pid) is ready")
             entry = try enter(enrolment, process, sockets)
@@ -79,7 +78,10 @@ extension Handoff {
             tellSupervisor(enrolment, process.identity.pid)
         }
         do throws(Failure) {
-            try note(enrolment) { (state: inout AppState, record: inout CopyRecord) in record.helper = nil }
+            try note(enrolment) { (state: inout AppState, record: inout CopyRecord) in
+                record.helper = nil
+                state.settleAppLimit(record, log)
+            }
         } catch {
             // It serves by now. That it could not be written down is no reason to stop it.
             log.warning(error.message)
@@ -182,13 +184,12 @@ extension Handoff {
         _ entering: [CopyRecord], _ generation: GenerationRecord, _ state: inout AppState,
         _ enrolment: borrowing Enrolment, _ sockets: borrowing OwnedArray<Placement>
     ) throws(Failure) -> Entry {
-        let balance = enrolment.request.balance
         if generation.state == .live {
             for record in entering {
                 var record = record
                 record.state = .live
                 state.replace(record)
-                try state.widen(generation, to: record.copy + 1, sockets, balance)
+                try state.widen(generation, by: record, sockets)
             }
             try publish(entering)
             return .tookItsPlace
@@ -198,8 +199,7 @@ extension Handoff {
         let old = state.app.live
         let isSuspended = enrolment.request.isSuspended || state.app.suspending == generation.label
         if isSuspended { try suspend(state.running(order), log) }
-        try state.cutOver(
-            generation, sockets, balance, listeners: enrolment.record.listeners.map { $0.identity })
+        try state.cutOver(generation, sockets, listeners: enrolment.record.listeners.map { $0.identity })
         try publish(state.running(order))
         state.makeLive(order)
         if isSuspended { state.app.suspended = order }

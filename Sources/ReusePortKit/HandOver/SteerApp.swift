@@ -71,6 +71,24 @@ struct AppMaps: ~Copyable {
     }
 }
 
+extension AppMaps {
+    /// Has the groups of these listeners steered. Which program is attached cannot be asked; attaching the same again
+    /// changes nothing.
+    func attach(
+        to listeners: [ListenerIdentity], _ sockets: borrowing OwnedArray<Placement>, _ balance: Balance
+    ) throws(Failure) {
+        for (index, listener) in listeners.enumerated() where listener.transport != .unix {
+            do throws(LoadFailure) {
+                try attach(to: sockets[index].source, of: listener.name, balance.forTransport(listener.transport))
+            } catch {
+                throw Failure(
+                    .system, "load", "the selection program of socket \(listener.name)", error.errno.description,
+                    remedy: error.log.isEmpty ? nil : "the verifier says: \(error.log)")
+            }
+        }
+    }
+}
+
 extension SlotsMap {
     fileprivate static func openIfThere(id: UInt32) throws(Errno) -> SlotsMap? {
         do throws(Errno) {
@@ -98,16 +116,4 @@ func groupOrder(_ recorded: [UInt64], present: [UInt64]) -> [UInt64] {
     }
     for cookie in present where !order.contains(cookie) { order.append(cookie) }
     return order
-}
-
-/// The longest run of members that are all wanted.
-func longestRun(_ order: [UInt64], of wanted: [UInt64]) -> (base: Int, count: Int)? {
-    var best: (base: Int, count: Int)?
-    var start = 0
-    for index in 0...order.count {
-        if index < order.count, wanted.contains(order[index]) { continue }
-        if index > start, index - start > best?.count ?? 0 { best = (start, index - start) }
-        start = index + 1
-    }
-    return best
 }

@@ -28,15 +28,24 @@ extension AppState {
         app.steering = .index(orders)
     }
 
-    /// Where the wanted generation stands in the group of a socket.
-    func run(of generation: UInt64, in name: ByteString) -> (base: Int, count: Int)? {
-        guard case .index(let orders)? = app.steering, let order = orders.first(where: { $0.name == name }) else {
-            return nil
+    /// Where each copy of a generation stands in the group of a socket, by the copy's number. One that is missing gives
+    /// its share to the next one that is there, as an empty slot does at level 1; empty if there is none.
+    func places(of generation: UInt64, in name: ByteString) -> [Int] {
+        guard case .index(let orders)? = app.steering, let order = orders.first(where: { $0.name == name }),
+            let count = app.generation(generation).map({ min($0.copies, Bank.copies) }), count > 0
+        else { return [] }
+        var found = [Int?](repeating: nil, count: count)
+        for copy in running(generation) where (copy.state == .ready || copy.state == .live) && copy.copy < count {
+            guard let listener = copy.listeners.first(where: { $0.identity.name == name }) else { continue }
+            found[copy.copy] = order.cookies.firstIndex(of: listener.identity.cookie)
         }
-        let wanted = running(generation).filter { $0.state == .ready || $0.state == .live }.flatMap { copy in
-            copy.listeners.filter { $0.identity.name == name }.map { $0.identity.cookie }
+        guard var next = found.first(where: { $0 != nil }) ?? nil else { return [] }
+        var places = [Int](repeating: next, count: count)
+        for copy in found.indices.reversed() {
+            next = found[copy] ?? next
+            places[copy] = next
         }
-        return longestRun(order.cookies, of: wanted)
+        return places
     }
 
     /// Where one listener stands.
@@ -46,13 +55,12 @@ extension AppState {
     }
 }
 
-/// Directs all connections of a group to the copies of one generation; `probe` goes to one listener only.
+/// Directs all connections of a group to the copies that stand at these places; `probe` goes to one listener only.
 func direct(
-    _ listener: borrowing Descriptor, to run: (base: Int, count: Int)?, _ balance: Balance,
-    probe: (port: UInt16, place: Int)?
+    _ listener: borrowing Descriptor, to places: [Int], _ balance: Balance, probe: (port: UInt16, place: Int)? = nil
 ) throws(Errno) {
-    guard let run, let program = IndexProgram(base: UInt32(run.base), count: UInt32(run.count), balance: balance) else {
-        if let probe, let program = IndexProgram(base: UInt32(probe.place), count: 1, balance: balance) {
+    guard let program = IndexProgram(places: places, balance: balance) else {
+        if let probe, let program = IndexProgram(places: [probe.place], balance: balance) {
             return try program.attach(to: listener)
         }
         try detachSteering(from: listener)

@@ -8,6 +8,7 @@ struct Option: Sendable {
         case pass
         case app, generation, copies, copy, steering, balance, ready, readyTimeout, settle
         case stopSignal, stopTimeout, keepRetired, retiredNice, lockTimeout, runDirectory
+        case memoryHigh, memoryMax, appMemoryMax
         case notifyDescriptor, logDescriptor, quiet, debug
         case log, supervision, suspended, permanent, onExit
         case config, dryRun, json, help, version
@@ -15,7 +16,7 @@ struct Option: Sendable {
 
     /// The page of `--help` that has it.
     enum Topic: UInt8, CaseIterable, Sendable {
-        case sockets, files, privileges, environment, dialects, apps, retire, deploy, config, verbs, codes
+        case sockets, files, privileges, environment, dialects, apps, retire, memory, deploy, config, verbs, codes
 
         var name: ByteString {
             switch self {
@@ -26,6 +27,7 @@ struct Option: Sendable {
             case .dialects: "dialects"
             case .apps: "apps"
             case .retire: "retire"
+            case .memory: "memory"
             case .deploy: "deploy"
             case .verbs: "verbs"
             case .config: "config"
@@ -104,6 +106,9 @@ extension Option {
         Option(.stopTimeout, "--stop-timeout", "TIME", .retire, "until KILL (30s)"),
         Option(.keepRetired, "--keep-retired", "N", .retire, "generations that may finish (3)"),
         Option(.retiredNice, "--retired-nice", "N", .retire, "nice value of retired copies"),
+        Option(.memoryHigh, "--memory-high", "SIZE", .memory, "from here on a copy is slowed down"),
+        Option(.memoryMax, "--memory-max", "SIZE", .memory, "beyond this the kernel ends a copy"),
+        Option(.appMemoryMax, "--app-memory-max", "SIZE", .memory, "the same for all copies together"),
         Option(.log, "--log", "FILE|syslog|-", .deploy, "where the copies' output goes"),
         Option(
             .supervision, "--on", "runit:DIR|s6:DIR|systemd", .deploy, "who starts the copies, and starts them again"),

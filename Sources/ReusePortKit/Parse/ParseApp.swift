@@ -19,7 +19,7 @@ struct AppOptions: Sendable {
         case .copies: request.copies = try parseNumber(value, 1...Bank.copies)
         case .copy: request.copy = try parseNumber(value, 0...(Bank.copies - 1))
         case .steering: request.steering = try parseChoice(value, SteeringChoice.allCases.map { ($0.name, $0) })
-        case .balance: request.balance = try parseChoice(value, balances)
+        case .balance: request.balance = try parseChoice(value, Balance.allCases.map { ($0.name, $0) })
         case .ready: request.readiness = try parseReadiness(value)
         case .readyTimeout: request.readyTimeout = try parseTime(value)
         case .settle: request.settle = try parseTime(value)
@@ -31,6 +31,9 @@ struct AppOptions: Sendable {
         case .stopTimeout: request.stopTimeout = try parseTime(value)
         case .keepRetired: request.keepRetired = try parseNumber(value, 0...1000)
         case .retiredNice: request.retiredNice = try parseNice(value)
+        case .memoryHigh: request.memoryHigh = try parseMemorySize(value)
+        case .memoryMax: request.memoryMax = try parseMemorySize(value)
+        case .appMemoryMax: request.appMemoryMax = try parseMemorySize(value)
         case .lockTimeout: request.lockTimeout = try parseTime(value)
         case .runDirectory: request.runDirectory = try parseRunDirectory(value)
         case .notifyDescriptor: request.notifyDescriptor = try parseDescriptor(value)
@@ -78,17 +81,19 @@ struct AppOptions: Sendable {
                 "parse", "--copies \(result.copies)", "copies find each other by their generation's label",
                 remedy: "add --generation LABEL")
         }
+        try checkOrder("--memory-high", result.memoryHigh, "--memory-max", result.memoryMax)
+        try checkOrder("--memory-high", result.memoryHigh, "--app-memory-max", result.appMemoryMax)
+        try checkOrder("--memory-max", result.memoryMax, "--app-memory-max", result.appMemoryMax)
         return result
     }
-}
 
-private let balances: [(ByteString, Balance)] = [
-    ("random", .random), ("client-ip", .clientIP), ("cpu", .cpu), ("hash", .hash),
-]
-
-extension Balance {
-    /// As `--balance` takes it.
-    var name: ByteString { balances.first { $0.1 == self }!.0 }
+    /// A limit that another one never lets be reached is a mistake.
+    private func checkOrder(
+        _ name: ByteString, _ size: UInt64?, _ other: ByteString, _ limit: UInt64?
+    ) throws(Failure) {
+        guard let size, let limit, size > limit else { return }
+        throw .usage("parse", "\(name) \(memorySize(size))", "it is more than \(other) \(memorySize(limit))")
+    }
 }
 
 /// A name that is a file's name as well: letters, digits, dots, hyphens and underscores.

@@ -8,7 +8,7 @@ func awaitAcceptance(
     by listener: ListenerIdentity, _ watch: inout Watch, _ connect: () throws(Failure) -> Descriptor
 ) throws(Interruption) {
     let object: ByteString = "\(listener.name) (\(listener.address.description))"
-    var pause: UInt64 = 1
+    let began = MonotonicClock.milliseconds
     attempts: while true {
         // What the copy's server has set on its listener goes over to the connections.
         guard
@@ -16,7 +16,7 @@ func awaitAcceptance(
                 "look up listener", object, { () throws(Errno) in try interface(of: listener) })
         else {
             watch.see("\(object) is not listened to")
-            try rest(&pause, &watch)
+            try rest(began, &watch)
             continue
         }
         let probe = try attempt(connect)
@@ -32,7 +32,7 @@ func awaitAcceptance(
                 return
             case .broken(let reason):
                 watch.see("the probe of \(object) was broken: \(reason.description)")
-                try rest(&pause, &watch)
+                try rest(began, &watch)
                 continue attempts
             case .connecting:
                 watch.see("the probe of \(object) is not connected")
@@ -45,15 +45,16 @@ func awaitAcceptance(
             case .waiting:
                 watch.see("the probe of \(object) was not accepted")
             }
-            try rest(&pause, &watch, on: probe.number)
+            try rest(began, &watch, on: probe.number)
         }
     }
 }
 
-/// 1 ms, 2, 4 … 20, or until the connection has something to tell.
-private func rest(_ pause: inout UInt64, _ watch: inout Watch, on probe: Int32 = -1) throws(Interruption) {
-    _ = try watch.wait(for: POLLIN, on: probe, atMost: pause)
-    pause = min(pause * 2, 20)
+/// Until the connection has something to tell, or for a while that is short beside what has been waited already: who is
+/// quick is to be found ready at once, and nobody be asked a thousand times.
+private func rest(_ began: UInt64, _ watch: inout Watch, on probe: Int32 = -1) throws(Interruption) {
+    let waited = MonotonicClock.milliseconds - began
+    _ = try watch.wait(for: POLLIN, on: probe, atMost: min(max(waited / 16, 1), 20))
 }
 
 /// How far a connection of ours has come at the server.

@@ -21,8 +21,8 @@ func stop(
 
     tellSupervisors(of: copies, sparing: sparing, log, in: proc, searchPath: searchPath)
     for copy in copies where copy.isAwaited {
-        copy.lower(log, in: proc)
         copy.noteDescendants(in: proc)
+        copy.lower(log, in: proc)
     }
     for copy in copies where copy.isAwaited { copy.ask(log, in: proc) }
 

@@ -12,6 +12,8 @@ struct StopOrder: Sendable {
     var keepsFinishing: Bool
     /// The nice value it gets with the stop signal; nil leaves it as it is.
     var nice: Int32?
+    /// Whether it shares a limit with copies that are to live longer.
+    var sharesLimit = false
 
     init(
         process: ProcessIdentity, listeners: [ListenerIdentity], supervisor: Supervisor?, stopSignal: Int32,

@@ -79,8 +79,14 @@ final class StoppingCopy {
                 log.detail("\(name) keeps its nice value: \(reason.description)")
             }
         }
-        if let reason = reason({ () throws(Errno) in try raiseOutOfMemoryScore(of: order.process, in: proc) }) {
-            log.detail("\(name) keeps its oom_score_adj: \(reason.description)")
+        // What the score is raised by counts in thousandths of the limit. Where that is shared with the copies of the new
+        // generation, only all of it makes sure that none of those goes first, however much more it has.
+        for process in [order.process] + (order.sharesLimit ? descendants : []) {
+            let raise: Int32 = order.sharesLimit ? 1000 : 500
+            if let reason = reason({ () throws(Errno) in try raiseOutOfMemoryScore(of: process, by: raise, in: proc) })
+            {
+                log.detail("\(name) keeps its oom_score_adj: \(reason.description)")
+            }
         }
     }
 
@@ -177,11 +183,13 @@ final class StoppingCopy {
 /// How long the kernel may take to end a process.
 private let killPatience = Milliseconds.seconds(10)
 
-/// By 500, to at most 1000.
-private func raiseOutOfMemoryScore(of process: ProcessIdentity, in proc: ProcFileSystem) throws(Errno) {
+/// To at most 1000.
+private func raiseOutOfMemoryScore(
+    of process: ProcessIdentity, by raise: Int32, in proc: ProcFileSystem
+) throws(Errno) {
     let text = try proc.read("\(process.pid)/oom_score_adj").split(on: UInt8(ascii: "\n"))[0]
     let isNegative = text.hasPrefix("-")
     guard let size = text.dropFirst(isNegative ? 1 : 0).decimal, size <= 1000 else { throw .invalid }
     let score = isNegative ? -Int32(size) : Int32(size)
-    try setOutOfMemoryScore(of: process, adjustment: min(1000, score + 500), in: proc)
+    try setOutOfMemoryScore(of: process, adjustment: min(1000, score + raise), in: proc)
 }

@@ -113,8 +113,8 @@ struct Assembler {
     mutating func xor(_ destination: Register, _ source: Register) { emit(0xAF, destination, source) }
     mutating func shiftRight(_ destination: Register, _ bits: Int32) { emit(0x77, destination, immediate: bits) }
 
-    /// From network byte order to that of the host, or back; the bits above the lowest 16 become 0.
-    mutating func swapNetworkHalf(_ destination: Register) { emit(0xDC, destination, immediate: 16) }
+    /// From network byte order to that of the host, or back: 16, 32 or 64 bits, those above them become 0.
+    mutating func swapNetwork(_ destination: Register, bits: Int32) { emit(0xDC, destination, immediate: bits) }
 
     // MARK: Control
 
@@ -163,6 +163,7 @@ struct Assembler {
         return result
     }
 
+    @inline(never)
     private mutating func emit(
         _ opcode: UInt8, _ destination: Register, _ source: Register = .r0, _ offset: Int16 = 0
     ) {
@@ -170,6 +171,7 @@ struct Assembler {
             Instruction(opcode: opcode, destination: destination.rawValue, source: source.rawValue, offset: offset))
     }
 
+    @inline(never)
     private mutating func emit(
         _ opcode: UInt8, _ destination: Register, offset: Int16 = 0, immediate: Int32
     ) {
@@ -178,6 +180,7 @@ struct Assembler {
     }
 
     /// `kind` is what the lower half means: 0 a number, 1 a map, 2 the address of a map's value.
+    @inline(never)
     private mutating func emitWide(_ destination: Register, kind: UInt8, _ lower: Int32, _ upper: Int32) {
         instructions.append(
             Instruction(opcode: 0x18, destination: destination.rawValue, source: kind, immediate: lower))

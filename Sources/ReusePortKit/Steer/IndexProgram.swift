@@ -1,23 +1,25 @@
 import CLinux
 
-/// Level 2: a classic BPF program that directs the connections of a group to a run of its members. Needs no privilege.
+/// Level 2: a classic BPF program that directs the connections of a group to those members that are a generation's
+/// copies. Needs no privilege.
 ///
 /// The members' order is the kernel's: they join at listen(2) (UDP: bind(2)) in that order, and when one leaves, the
-/// last one takes its place. So the program has to be made anew after each change. An index at or beyond the number of
+/// last one takes its place. So the program has to be made anew after each change. It has a table of places, so that
+/// the choice is among copies by their numbers, wherever they stand. An index at or beyond the number of
 /// members makes the kernel choose by its hash among all of them. Connections that lost their listener are not
 /// directed: without net.ipv4.tcp_migrate_req they are reset, with it the kernel chooses.
 struct IndexProgram: Equatable, Sendable {
-    /// The place of the first member that gets connections.
-    let base: UInt32
-    /// How many get them: 1…65535.
-    let count: UInt32
+    /// Where each copy stands, by its number; a place can be there more than once.
+    let places: [Int]
     let balance: Balance
 
-    /// Nil if there is no group in which such a run could be; the largest has 65535 members.
-    init?(base: UInt32, count: UInt32, balance: Balance) {
-        guard base <= 65535, count > 0, count <= 65535 - base else { return nil }
-        self.base = base
-        self.count = count
+    /// Nil if there are no copies, or more than a generation can have, or if a group cannot have such a place; the
+    /// largest has 65535 members.
+    init?(places: [Int], balance: Balance) {
+        guard !places.isEmpty, places.count <= Bank.copies, places.allSatisfy({ $0 >= 0 && $0 < 65535 }) else {
+            return nil
+        }
+        self.places = places
         self.balance = balance
     }
 
@@ -58,33 +60,43 @@ struct IndexProgram: Equatable, Sendable {
 
     /// The program for classic BPF's two registers, A and X.
     var code: [sock_filter] {
+        let start = places[0]
+        if places.allSatisfy({ $0 == start }) { return [operate(Opcode.returnValue, UInt32(start))] }
         var code: [sock_filter] = []
-        if count == 1 {
-            code.append(operate(Opcode.loadValue, 0))  // the only one
-        } else {
-            switch balance {
-            case .random:
-                code.append(load(Ancillary.random))
-                code += scaling
-            case .cpu:
-                code.append(load(Ancillary.processor))
-                code.append(operate(Opcode.remainder, count))  // neighbouring processors, neighbouring members
-            case .clientIP, .hash:
-                code += source
-                code.append(operate(Opcode.multiply, 0x9E37_79B1))  // 2³² / golden ratio: spreads close addresses
-                code += scaling
-            }
+        switch balance {
+        case .random:
+            code.append(load(Ancillary.random))
+            code += scaling
+        case .cpu:
+            code.append(load(Ancillary.processor))
+            code.append(operate(Opcode.remainder, UInt32(places.count)))  // neighbouring processors, neighbouring copies
+        case .clientIP, .hash:
+            code += source
+            code += scaling
         }
-        code.append(operate(Opcode.add, base))
-        code.append(operate(Opcode.returnA, 0))
-        return code
+        if places.indices.allSatisfy({ places[$0] == start + $0 }) {
+            // As after any start at leisure: they stand side by side.
+            return code + [operate(Opcode.add, UInt32(start)), operate(Opcode.returnA, 0)]
+        }
+        return code + table(places.indices)
     }
 
-    /// A = A as a fraction of the count, by its upper 16 bits: the lower ones of a product are the worse ones.
+    /// Returns the place of the copy whose number is in A: halves what is left until it is one. With 255 copies the
+    /// longest jump is one of 253, and 255 is what fits.
+    private func table(_ numbers: Range<Int>) -> [sock_filter] {
+        let place = places[numbers.lowerBound]
+        if numbers.allSatisfy({ places[$0] == place }) { return [operate(Opcode.returnValue, UInt32(place))] }
+        let middle = numbers.lowerBound + numbers.count / 2
+        let below = table(numbers.lowerBound..<middle)
+        let jump = sock_filter(code: Opcode.jumpIfNotBelow, jt: UInt8(below.count), jf: 0, k: UInt32(middle))
+        return [jump] + below + table(middle..<numbers.upperBound)
+    }
+
+    /// A = A as a fraction of the number of copies, by its upper 16 bits: the lower ones of a product are the worse ones.
     private var scaling: [sock_filter] {
         [
             operate(Opcode.shiftRight, 16),
-            operate(Opcode.multiply, count),
+            operate(Opcode.multiply, UInt32(places.count)),
             operate(Opcode.shiftRight, 16),
         ]
     }
@@ -102,31 +114,39 @@ struct IndexProgram: Equatable, Sendable {
         return code
     }
 
-    /// A = the words of the source address, one over the other, and for `hash` the word with both ports as well.
+    /// A = the words of the source address, each multiplied, summed up, and for `hash` the word with both ports as well.
     /// `portsWithoutOptions` is where they are in IPv6, provided that there is no extension header; in IPv4 the header
     /// says where it ends.
-    private func sources(first: UInt32, words: UInt32, portsWithoutOptions: UInt32?) -> [sock_filter] {
-        var code = [load(networkHeader + first)]
-        for word in 1..<max(words, 1) {
-            code.append(operate(Opcode.copyToX, 0))
-            code.append(load(networkHeader + first + 4 * word))
-            code.append(operate(Opcode.xorX, 0))
+    private func sources(first: UInt32, words: Int, portsWithoutOptions: UInt32?) -> [sock_filter] {
+        var code: [sock_filter] = []
+        for word in 0..<words {
+            if word > 0 { code.append(operate(Opcode.copyToX, 0)) }
+            code.append(load(networkHeader + first + 4 * UInt32(word)))
+            code.append(operate(Opcode.multiply, spread[spread.count - words + word]))
+            if word > 0 { code.append(operate(Opcode.addX, 0)) }
         }
         guard balance == .hash else { return code }
         if let portsWithoutOptions {
             code.append(operate(Opcode.copyToX, 0))
             code.append(load(networkHeader + portsWithoutOptions))
-            code.append(operate(Opcode.xorX, 0))
+            code.append(operate(Opcode.multiply, spreadPorts))
         } else {
             code.append(operate(Opcode.storeScratch, 0))
             code.append(operate(Opcode.loadHeaderLengthToX, networkHeader))  // X = length of the IPv4 header
             code.append(operate(Opcode.loadBehindX, networkHeader))  // A = the ports
+            code.append(operate(Opcode.multiply, spreadPorts))
             code.append(operate(Opcode.loadScratchToX, 0))
-            code.append(operate(Opcode.xorX, 0))
         }
+        code.append(operate(Opcode.addX, 0))
         return code
     }
 }
+
+/// What the words of an IPv6 address are multiplied by; IPv4 has the last: 2³² divided by the golden ratio. Each spreads
+/// numbers that are close together evenly over all 32 bits, and so do their sums: a word that is like another one of
+/// the same address does not cancel it.
+private let spread: [UInt32] = [0x27D4_EB2F, 0xC2B2_AE3D, 0x85EB_CA77, 0x9E37_79B1]
+private let spreadPorts: UInt32 = 0x1656_67B1
 
 /// SKF_NET_OFF: an offset from here on is one from the network header.
 private let networkHeader = UInt32(bitPattern: -0x100000)
@@ -141,8 +161,6 @@ private enum Ancillary {
 
 /// Opcodes of `linux/filter.h` and `linux/bpf_common.h`.
 private enum Opcode {
-    /// A = the constant
-    static let loadValue: UInt16 = 0x00
     /// A = word at the constant
     static let load: UInt16 = 0x20
     /// A = word at X and the constant
@@ -158,12 +176,13 @@ private enum Opcode {
     static let returnValue: UInt16 = 0x06
     static let copyToX: UInt16 = 0x07
     static let add: UInt16 = 0x04
+    static let addX: UInt16 = 0x0C
     static let multiply: UInt16 = 0x24
     static let shiftRight: UInt16 = 0x74
     static let remainder: UInt16 = 0x94
-    static let xorX: UInt16 = 0xAC
     static let jump: UInt16 = 0x05
     static let jumpIfEqual: UInt16 = 0x15
+    static let jumpIfNotBelow: UInt16 = 0x35
     static let returnA: UInt16 = 0x16
 }
 

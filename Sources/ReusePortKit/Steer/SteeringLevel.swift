@@ -74,7 +74,7 @@ private func steeringProgram(
 
 private func tryIndex() throws(Errno) {
     let socket = try unboundSocket()
-    guard let program = IndexProgram(base: 0, count: 2, balance: .random) else { throw .invalid }
+    guard let program = IndexProgram(places: [0, 1], balance: .random) else { throw .invalid }
     try program.attach(to: socket)
 }
 

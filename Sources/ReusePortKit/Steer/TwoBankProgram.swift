@@ -73,8 +73,10 @@ extension TwoBankProgram {
     /// How many slots are tried before the kernel chooses.
     static let attempts = 8
 
-    /// 2⁶⁴ divided by the golden ratio: to multiply by it spreads addresses that are close together.
+    /// To multiply by these spreads numbers that are close together, or the same distance apart, evenly over all 64 bits.
+    /// The first is 2⁶⁴ divided by the golden ratio; the other is for the network, lest it cancels an interface like it.
     private static let spread: UInt64 = 0x9E37_79B9_7F4A_7C15
+    private static let spreadNetwork: UInt64 = 0xC2B2_AE3D_27D4_EB4F
 
     // Registers that survive calls.
     private static let context = Register.r6
@@ -158,7 +160,7 @@ extension TwoBankProgram {
             code.load(.word, pick, from: context, Context.hash)  // the kernel has it computed already
         case .clientIP:
             let ipv6 = code.label()
-            let mix = code.label()
+            let upperHalf = code.label()
             let done = code.label()
             code.call(.getRandom)  // for connections that lost their listener: their packets have gone
             code.copyWord(.r0, to: pick)
@@ -166,24 +168,28 @@ extension TwoBankProgram {
             code.jump(to: ipv6, if: .r1, .equal, EtherType.ipv6)
             code.jump(to: done, if: .r1, .notEqual, EtherType.ipv4)
             writeAddress(&code, headerOffset: 12, length: 4, orElse: done)
-            code.load(.word, pick, from: .r10, Stack.address)
-            code.setWide(.r1, to: spread)
-            code.jump(to: mix)
+            writeNumber(&code, pick, .word, Stack.address, times: spread)
+            code.jump(to: upperHalf)
             code.place(ipv6)
             writeAddress(&code, headerOffset: 8, length: 16, orElse: done)
-            code.load(.double, pick, from: .r10, Stack.address)  // the network
-            code.setWide(.r1, to: spread)
-            code.multiply(pick, by: .r1)  // else an interface that mirrors its network would vanish
-            code.load(.double, .r2, from: .r10, Stack.address + 8)  // the interface
-            code.xor(pick, .r2)
-            code.copy(pick, to: .r2)  // what only the upper half has would not reach
-            code.shiftRight(.r2, 32)  // all bits of the product
-            code.xor(pick, .r2)
-            code.place(mix)
-            code.multiply(pick, by: .r1)
-            code.shiftRight(pick, 32)  // the upper half depends on all of the address
+            writeNumber(&code, pick, .double, Stack.address, times: spreadNetwork)
+            writeNumber(&code, .r2, .double, Stack.address + 8, times: spread)  // the interface
+            code.add(.r2, to: pick)
+            code.place(upperHalf)
+            code.shiftRight(pick, 32)  // it depends on all of the address
             code.place(done)
         }
+    }
+
+    /// Leaves a part of the address in a register, multiplied. As the number it is, for neighbours differ in the lowest
+    /// bits then, and these reach all bits of the product.
+    private static func writeNumber(
+        _ code: inout Assembler, _ register: Register, _ width: Assembler.Width, _ offset: Int16, times factor: UInt64
+    ) {
+        code.load(width, register, from: .r10, offset)
+        code.swapNetwork(register, bits: width == .word ? 32 : 64)
+        code.setWide(.r1, to: factor)
+        code.multiply(register, by: .r1)
     }
 
     /// From `pick` to a number below the count in `word`.
@@ -212,7 +218,7 @@ extension TwoBankProgram {
         code.add(2, to: .r3)  // it starts with the source port,
         code.jump(to: orElse, if: .r3, .greater, .r2)  // which a connection that lost its listener may not have
         code.load(.half, .r1, from: .r1)
-        code.swapNetworkHalf(.r1)
+        code.swapNetwork(.r1, bits: 16)
         code.copy(word, to: .r2)
         code.shiftRight(.r2, 48)  // the port of the probe
         code.jump(to: orElse, if: .r1, .notEqual, .r2)  // nearly all

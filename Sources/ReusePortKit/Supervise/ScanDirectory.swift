@@ -44,8 +44,7 @@ struct ScanDirectory: ~Copyable {
         for name in entryNames(of: folder) where name.hasPrefix("\(app)-") {
             if let marker = marker(of: name), marker.app == app { found.append((name, marker)) }
         }
-        found.sort { ($0.marker.copy) < ($1.marker.copy) }
-        return found
+        return found.ordered { $0.marker.copy < $1.marker.copy }
     }
 
     /// Whether anybody reads the commands of this service directory, or of its log's.

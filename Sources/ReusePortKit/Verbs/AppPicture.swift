@@ -36,42 +36,134 @@ struct AppPicture {
     private func copies(_ generation: GenerationRecord) -> [CopyRecord] {
         state.copies.filter { $0.generation == generation.order }
     }
+}
 
-    private func slot(_ generation: GenerationRecord, _ copy: CopyRecord) -> ByteString {
-        guard case .twoBanks? = state.app.steering else { return "" }
-        return "\(generation.bank.rawValue)/\(copy.copy)"
+// MARK: - For people
+
+extension AppPicture {
+    /// What serves, then generation by generation, the youngest last, with a line for each copy.
+    func text(on screen: Screen) -> ByteString {
+        var sheet = Sheet()
+        sheet.add([Cell(name, .heading), summary, Cell("steering \(state.app.steering?.name ?? "none")")])
+        for generation in state.app.generations { add(generation, to: &sheet) }
+        return sheet.text(on: screen)
+    }
+
+    /// What somebody who was woken up wants to know first.
+    private var summary: Cell {
+        guard let live = state.app.live else { return Cell("nothing serves", .bad) }
+        let count = state.running(live.order).count { $0.state == .live }
+        if state.app.suspended == live.order { return Cell("suspended: connections wait until resume", .waiting) }
+        let ink: Ink = count == live.copies ? .good : .bad
+        return Cell("\(count)/\(live.copies) \(live.copies == 1 ? "copy serves" : "copies serve")", ink)
+    }
+
+    private func add(_ generation: GenerationRecord, to sheet: inout Sheet) {
+        let copies = copies(generation)
+        let shared = sharedSocket(copies)
+        let running = copies.count { $0.state != .ended }
+        var heading = [
+            Cell("generation \(generation.label)", .heading),
+            state.app.shown(generation, " \(ago(generation.since))"),
+        ]
+        if running > 0 {
+            let text: ByteString = "\(running)/\(generation.copies) \(generation.copies == 1 ? "copy" : "copies")"
+            heading.append(Cell(text, generation.ink(ofRunning: running)))
+        }
+        if let shared, copies.contains(where: { $0.state < .retired }) {
+            heading.append(Cell("\(shared.identity.name) \(address(shared))"))
+        }
+        sheet.add(heading, tail: generation.reason, indent: 2)
+        for copy in copies where isWorthALine(copy, of: generation) {
+            sheet.add(cells(copy, of: generation, shared), tail: reason(of: copy), indent: 4, group: 1)
+            if shared == nil && copy.state != .ended { addSockets(copy, to: &sheet) }
+        }
+    }
+
+    /// The socket of all copies, if they have one each, and at the same address.
+    private func sharedSocket(_ copies: [CopyRecord]) -> CopyRecord.Listener? {
+        let first = copies.first?.listeners.first
+        let isShared = copies.allSatisfy { copy in
+            copy.listeners.count == 1 && copy.listeners[0].identity.name == first?.identity.name
+                && address(copy.listeners[0]) == first.map { address($0) }
+        }
+        return isShared ? first : nil
+    }
+
+    private func address(_ listener: CopyRecord.Listener) -> ByteString {
+        listener.publicPath ?? listener.identity.address.description
+    }
+
+    private func reason(of copy: CopyRecord) -> ByteString {
+        guard let crashes = copy.crashes, crashes.count > 1 else { return copy.reason }
+        let count: ByteString = "\(crashes.count) crashes in a row"
+        return copy.reason.isEmpty ? count : "\(copy.reason), \(count)"
+    }
+
+    /// Whether a copy's line tells more than its generation's: what has ended as it was to end does not.
+    private func isWorthALine(_ copy: CopyRecord, of generation: GenerationRecord) -> Bool {
+        if copy.state != .ended || generation.state == .live { return true }
+        return generation.state == .failed && copy.reason != "it has ended"
+            && !generation.reason.hasSuffix(copy.reason)
+    }
+
+    private func cells(
+        _ copy: CopyRecord, of generation: GenerationRecord, _ shared: CopyRecord.Listener?
+    ) -> [Cell] {
+        var cells = [
+            Cell("copy \(copy.copy)"), Cell("pid \(copy.process.pid)"),
+            Cell(copy.state.name, copy.ink(in: generation)),
+        ]
+        if copy.state == .ended { return cells }
+        var slot = ByteString()
+        if case .twoBanks? = state.app.steering, copy.state < .stopping {
+            slot = "slot \(generation.bank.rawValue)/\(copy.copy)"
+        }
+        cells += [Cell("up \(ago(copy.since))"), Cell(slot)]
+        cells.append(shared == nil ? Cell("") : queue(copy.listeners[0], of: copy))
+        if let count = established(copy), copy.listeners.contains(where: { $0.identity.transport == .tcp }) {
+            cells.append(Cell("\(count) \(count == 1 ? "connection" : "connections")"))
+        }
+        return cells
+    }
+
+    private func addSockets(_ copy: CopyRecord, to sheet: inout Sheet) {
+        for listener in copy.listeners {
+            let queue = queue(listener, of: copy)
+            if queue.text.isEmpty && listener.identity.transport != .udp { continue }
+            sheet.add([Cell(listener.identity.name), queue], tail: address(listener), indent: 6, group: 2)
+        }
+    }
+
+    /// How many connections wait to be accepted; empty for a listener that is closed as it is to be.
+    private func queue(_ listener: CopyRecord.Listener, of copy: CopyRecord) -> Cell {
+        guard let (waiting, limit) = queue(listener.identity) else {
+            let isMissed = copy.state == .live && listener.identity.transport != .udp
+            return isMissed ? Cell("not listening", .bad) : Cell("")
+        }
+        let ink: Ink = waiting == 0 ? .plain : waiting < limit ? .waiting : .bad
+        return Cell("queue \(waiting)/\(limit)", ink)
     }
 }
 
-extension AppPicture {
-    var text: ByteString {
-        var result: ByteString = "\(name)  steering \(state.app.steering?.name ?? "none")\n"
-        for generation in state.app.generations {
-            result.append("  generation \(generation.label)  \(generation.state.name) for \(ago(generation.since))")
-            if !generation.reason.isEmpty { result.append(": \(generation.reason.printable)") }
-            result.append("\n")
-        }
-        var table = Table([
-            "GENERATION", "COPY", "PID", "AGE", "STATE", "SLOT", "SOCKET", "ADDRESS", "QUEUE", "CONNECTIONS", "REASON",
-        ])
-        for generation in state.app.generations {
-            for copy in copies(generation) {
-                for listener in copy.listeners {
-                    let queue = queue(listener.identity)
-                    table.add([
-                        generation.label, ByteString(decimal: copy.copy), ByteString(decimal: copy.process.pid),
-                        ago(copy.since), copy.state.name, slot(generation, copy), listener.identity.name,
-                        listener.publicPath ?? listener.identity.address.description,
-                        queue.map { "\($0.waiting)/\($0.limit)" } ?? "",
-                        established(copy).map { ByteString(decimal: $0) } ?? "", reason(of: copy),
-                    ])
-                }
-            }
-        }
-        result.append(table.text)
-        return result
-    }
+extension CopyRecord.State: Comparable {
+    static func < (one: CopyRecord.State, other: CopyRecord.State) -> Bool { one.rawValue < other.rawValue }
+}
 
+extension CopyRecord {
+    fileprivate func ink(in generation: GenerationRecord) -> Ink {
+        switch state {
+        case .starting, .ready, .stopping: .waiting
+        case .live: .good
+        case .retired: .plain
+        case .ended: generation.state == .live ? .bad : .past
+        }
+    }
+}
+
+// MARK: - For programs
+
+extension AppPicture {
     var json: ByteString {
         let generations = state.app.generations.map { generation in
             object([
@@ -86,12 +178,6 @@ extension AppPicture {
             ("steering", state.app.steering.map { ReusePortKit.json($0.name) } ?? "null"),
             ("generations", "[\(joined(generations, by: ","))]"),
         ])
-    }
-
-    private func reason(of copy: CopyRecord) -> ByteString {
-        guard let crashes = copy.crashes, crashes.count > 1 else { return copy.reason }
-        let count: ByteString = "\(crashes.count) crashes in a row"
-        return copy.reason.isEmpty ? count : "\(copy.reason), \(count)"
     }
 
     private func member(_ generation: GenerationRecord, _ copy: CopyRecord) -> ByteString {

@@ -1,6 +1,6 @@
 import CLinux
 
-/// `list`, `count` and `state`: tables for people, or JSON.
+/// `list`, `count` and `state`: for people, or as JSON.
 func report(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     let apps = try knownApps(request, directory)
     switch request.verb {
@@ -8,12 +8,14 @@ func report(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
         let count = apps.reduce(0) { $0 + serving($1.state) }
         try write(request.isJSON ? "{\"count\":\(count)}\n" : "\(count)\n")
     case .list:
-        try write(request.isJSON ? listAsJSON(apps) : list(apps))
+        try write(request.isJSON ? listAsJSON(apps) : list(apps, on: Screen(of: 1)))
     default:
         let pictures = apps.map { AppPicture($0.name, $0.state) }
+        let screen = Screen(of: 1)
         try write(
             request.isJSON
-                ? "[\(joined(pictures.map { $0.json }, by: ","))]\n" : joined(pictures.map { $0.text }, by: "\n"))
+                ? "[\(joined(pictures.map { $0.json }, by: ","))]\n"
+                : joined(pictures.map { $0.text(on: screen) }, by: "\n"))
     }
 }
 
@@ -23,18 +25,45 @@ private func serving(_ state: AppState) -> Int {
     return state.running(live.order).count { $0.state == .live }
 }
 
-private func list(_ apps: [(name: ByteString, state: AppState)]) -> ByteString {
-    var table = Table(["APP", "GENERATION", "STATE", "COPIES", "SINCE", "REASON"])
+/// A line for each generation.
+func list(_ apps: [(name: ByteString, state: AppState)], on screen: Screen) -> ByteString {
+    var sheet = Sheet()
+    func add(_ cells: [Cell]) { sheet.add(cells, group: 0) }
+    let isExplained = apps.contains { $0.state.app.generations.contains { !$0.reason.isEmpty } }
+    let head = ["APP", "GENERATION", "STATE", "COPIES", "SINCE"] + (isExplained ? ["REASON"] : []) as [ByteString]
+    add(head.map { Cell($0, .heading) })
     for (name, state) in apps {
         for generation in state.app.generations {
-            table.add([
-                name, generation.label, generation.state.name,
-                "\(state.running(generation.order).count)/\(generation.copies)", ago(generation.since),
-                generation.reason,
+            let running = state.running(generation.order).count
+            add([
+                Cell(name), Cell(generation.label), state.app.shown(generation),
+                Cell("\(running)/\(generation.copies)", generation.ink(ofRunning: running)),
+                Cell(ago(generation.since)), Cell(generation.reason),
             ])
         }
     }
-    return table.text
+    return sheet.text(on: screen)
+}
+
+extension AppRecord {
+    /// What a generation is, in a word.
+    func shown(_ generation: GenerationRecord, _ addition: ByteString = "") -> Cell {
+        if generation.state == .live, suspended == generation.order { return Cell("suspended\(addition)", .waiting) }
+        let ink: Ink
+        switch generation.state {
+        case .live: ink = .good
+        case .starting, .retiring: ink = .waiting
+        case .retired: ink = .plain
+        case .failed: ink = .bad
+        case .ended: ink = .past
+        }
+        return Cell("\(generation.state.name)\(addition)", ink)
+    }
+}
+
+extension GenerationRecord {
+    /// Of how many of its copies run: a live generation is to have them all.
+    func ink(ofRunning count: Int) -> Ink { state == .live && count < copies ? .bad : .plain }
 }
 
 private func listAsJSON(_ apps: [(name: ByteString, state: AppState)]) -> ByteString {
@@ -66,29 +95,5 @@ func ago(_ since: UInt64) -> ByteString {
     case ..<7200: return "\(seconds / 60)m"
     case ..<172_800: return "\(seconds / 3600)h"
     default: return "\(seconds / 86400)d"
-    }
-}
-
-/// Columns as wide as what stands in them.
-struct Table {
-    private var rows: [[ByteString]]
-
-    init(_ head: [ByteString]) { rows = [head] }
-
-    mutating func add(_ row: [ByteString]) { rows.append(row.map { $0.isEmpty ? "-" : $0.printable }) }
-
-    var text: ByteString {
-        var result = ByteString()
-        for row in rows {
-            var line = ByteString()
-            for (index, cell) in row.enumerated() {
-                line.append(cell)
-                guard index < row.count - 1 else { continue }
-                let width = rows.reduce(0) { max($0, $1[index].count) } + 2
-                for _ in cell.count..<width { line.append(UInt8(ascii: " ")) }
-            }
-            result.append("\(line)\n")
-        }
-        return result
     }
 }

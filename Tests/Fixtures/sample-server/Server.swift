@@ -28,6 +28,8 @@ final class Server {
     private var bootedAt: Int64
     private var crashAt: Int64?
     private var finishedAt: Int64?
+    /// Bytes that /grow has asked for.
+    private var growth: Int?
 
     init?(settings: Settings, listeners: [Listener], inherited: [Int32]) {
         self.settings = settings
@@ -75,6 +77,7 @@ final class Server {
                 proceed(connection)
             }
         }
+        if let growth, connectionCount == 0 { grow(growth) }
         if phase == .finishing {
             if connectionCount == 0 { return 0 }
             if let finishedAt, time >= finishedAt { return 0 }
@@ -91,6 +94,17 @@ final class Server {
         for connection in waiting { next = min(next, connection.dueAt!) }
         if next == .max { return -1 }
         return Int32(clamping: max(0, (next - now() + 999) / 1000))
+    }
+
+    /// Takes memory and keeps it, when nobody waits for an answer: who is killed for it loses no connection by that.
+    private func grow(_ size: Int) {
+        growth = nil
+        // Not malloc(3): what is never read is not even asked for then.
+        let memory = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+        if let memory, Int(bitPattern: memory) != -1 { memset(memory, 1, size) }
+        if phase == .serving {
+            for listener in listeners { _ = watch(listener.socket) }
+        }
     }
 
     private func startServing(_ time: Int64) {
@@ -238,6 +252,11 @@ final class Server {
         switch request.path {
         case "/": answer = Answer(status: 200, body: portrait.full(listener: connection.name, state: state))
         case "/brief", "/slow": answer = Answer(status: 200, body: brief)
+        case "/grow":
+            growth = Int(request.number("mb") ?? 0) << 20
+            connection.isLast = true
+            for listener in listeners { unwatch(listener.socket) }
+            answer = Answer(status: 200, body: brief)
         case "/health": answer = Answer(status: settings.health, body: brief)
         default: answer = Answer(status: 404, body: "nothing here\n")
         }

@@ -31,7 +31,8 @@ final class Services {
 
     /// `fill` writes what is to be there from the start.
     init(
-        _ stage: Stage, _ kind: SupervisorKind, environment: [ByteString] = [], _ fill: (String) throws -> Void = { _ in }
+        _ stage: Stage, _ kind: SupervisorKind, environment: [ByteString] = [],
+        _ fill: (String) throws -> Void = { _ in }
     ) throws {
         let program = try Tool.require(kind.scanner)
         self.stage = stage
@@ -43,22 +44,14 @@ final class Services {
         if let owner = stage.deployer { chownTree(folder, owner) }
         supervisor = try stage.box.start(
             program: program, [ByteString(folder)],
-            environment: environment + Sandbox.environment + [Services.mark(stage)], stage.asDeployer)
+            environment: environment + Sandbox.environment + [mark(of: stage)], stage.asDeployer)
     }
 
     /// The supervisors put their services into sessions of their own; they are known by what they inherited.
     deinit {
         supervisor.kill()
-        let mark = Data(Services.mark(stage).bytes)
-        for name in (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? [] {
-            guard let pid = pid_t(name), let environment = FileManager.default.contents(atPath: "/proc/\(pid)/environ"),
-                environment.split(separator: 0).contains(mark)
-            else { continue }
-            kill(pid, SIGKILL)
-        }
+        endMarked(stage)
     }
-
-    private static func mark(_ stage: Stage) -> ByteString { "TEST_STAGE=\(stage.box.path)" }
 
     func file(_ service: String, _ name: String) -> String { "\(folder)/\(service)/\(name)" }
 
@@ -87,6 +80,20 @@ final class Services {
                 stage.asDeployer
             ).end()
         }
+    }
+}
+
+/// What all have inherited that a stage's supervisors have started.
+private func mark(of stage: Stage) -> ByteString { "TEST_STAGE=\(stage.box.path)" }
+
+/// Kills what supervisors of this stage have left.
+func endMarked(_ stage: Stage) {
+    let mark = Data(mark(of: stage).bytes)
+    for name in (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? [] {
+        guard let pid = pid_t(name), let environment = FileManager.default.contents(atPath: "/proc/\(pid)/environ"),
+            environment.split(separator: 0).contains(mark)
+        else { continue }
+        kill(pid, SIGKILL)
     }
 }
 

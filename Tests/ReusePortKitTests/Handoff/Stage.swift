@@ -26,6 +26,7 @@ enum Site: CaseIterable, CustomTestStringConvertible {
 final class Network {
     private let holder: Running
     let step: Step
+    var pid: pid_t { holder.pid }
 
     /// `settings` are sysctls below net/, as in `net/ipv4/tcp_migrate_req=1`.
     init(_ box: Sandbox, _ settings: [String] = []) throws {
@@ -47,7 +48,7 @@ final class Stage {
     /// A folder of whoever runs the launcher.
     let home: String
     private let reservation: Endpoint?
-    private let network: Network?
+    let network: Network?
     private var number = 0
     /// 0 with a Unix socket.
     let port: UInt16

@@ -1,0 +1,33 @@
+import CLinux
+
+/// A listener of a copy that runs, for a process that has none of its own: level 2 takes a member of the group to direct
+/// it. It is held for the moment only, for a listener that somebody else holds stays open when its process has died.
+///
+/// ENOENT: the copy has no such listener, or nobody holds it any more that we can see. EPERM: we may not trace who does.
+func borrowListener(of copy: CopyRecord, named name: ByteString) throws(Errno) -> Descriptor {
+    guard let identity = copy.listeners.first(where: { $0.identity.name == name })?.identity,
+        let port = identity.address.port
+    else { throw .noEntry }
+    let isUDP = identity.transport == .udp
+    let records = try internetSockets(
+        isUDP ? .udp : .tcp, family: identity.address.family, states: isUDP ? .bound : .listening, localPort: port)
+    guard let record = records.first(where: { $0.cookie == identity.cookie }) else { throw .noEntry }
+    // Also who is not the copy itself: a master may leave its listener to its workers.
+    var failure = Errno.noEntry
+    for holder in try holders(ofSocketInode: record.inode).found {
+        do throws(Errno) {
+            return try borrowSocket(of: holder, cookie: identity.cookie)
+        } catch {
+            failure = error
+        }
+    }
+    throw failure
+}
+
+/// The socket that a process holds, if it is this very one still. ENOENT: it is another by now.
+func borrowSocket(of holder: SocketHolder, cookie: UInt64) throws(Errno) -> Descriptor {
+    let process = try ProcessHandle(to: holder.process)
+    let socket = try process.borrowDescriptor(holder.descriptor)
+    guard try socketCookie(of: socket) == cookie else { throw .noEntry }
+    return socket
+}

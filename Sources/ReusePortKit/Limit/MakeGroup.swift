@@ -1,0 +1,142 @@
+import CLinux
+
+extension AppRequest {
+    var limitsMemory: Bool { memoryHigh != nil || memoryMax != nil || appMemoryMax != nil }
+}
+
+extension AppState {
+    /// Makes the group for a copy, in the app's, with the limits that were asked for; nil if none were.
+    ///
+    /// Under the app's lock. The copy joins it later, behind the fork of the helper. What fails here leaves no group
+    /// behind; where the app's group is stands in the registry before it is made, so that a kill leaves nothing either
+    /// that the next invocation does not remove.
+    mutating func makeGroup(
+        _ request: AppRequest, _ order: UInt64, _ process: ProcessIdentity, in registry: borrowing Registry,
+        _ groups: ControlGroups = ControlGroups()
+    ) throws(Failure) -> CopyGroup? {
+        guard request.limitsMemory, let label = app.generation(order)?.label else { return nil }
+        let object: ByteString = "the memory of app \(request.name)"
+        switch Supervisor.current() {
+        case .systemd(let unit)?, .userSystemd(let unit)?:
+            throw .usage(
+                "limit", object, "systemd keeps the groups of \(unit)",
+                remedy: "write MemoryMax= into the unit, and leave --memory-max out")
+        case .runit?, .s6?, nil: break
+        }
+        let place = try placeForApp(registry, object, groups)
+        let before = registry.loadApp()
+        if before?.group != place {
+            var known = before ?? AppRecord()
+            known.group = place
+            try registry.store(known)
+        }
+        app.group = place
+        let name = groupName(of: request.copy, generation: label, pid: process.pid)
+        let result = CopyGroup(
+            group: MemoryGroup(version: place.version, path: "\(place.path)/\(name)"), max: request.memoryMax,
+            appMax: request.appMemoryMax)
+        do throws(Failure) {
+            let isFirst = copies.allSatisfy { $0.group == nil || $0.state == .ended }
+            try makeAppGroup(place, request.appMemoryMax, isFirst: isFirst, groups)
+            try makeCopyGroup(result, request, groups)
+        } catch {
+            takeBack(result, in: registry, groups)
+            throw error
+        }
+        return result
+    }
+
+    /// Where the app's copies are already, or have been; else the nearest place.
+    private func placeForApp(
+        _ registry: borrowing Registry, _ object: ByteString, _ groups: ControlGroups
+    ) throws(Failure) -> MemoryGroup {
+        if let known = app.group, groups.contain(known.path),
+            (try? open("\(groups.root)\(directory(of: known.path))", O_RDONLY | O_DIRECTORY)) != nil,
+            lastComponent(of: known.path) == (try? groupName(of: registry))
+        {
+            return known
+        }
+        let hierarchy = try step("read", "the mounted control groups") { () throws(Errno) in
+            try groups.memoryHierarchy()
+        }
+        guard let hierarchy else {
+            throw Failure(
+                .system, "limit", object, "no control groups with a memory controller can be seen",
+                remedy: "mount cgroup2, or leave --memory-max out")
+        }
+        do throws(Errno) {
+            let place = try groups.placeForGroups(hierarchy)
+            return MemoryGroup(version: hierarchy.version, path: "\(place)/\(try groupName(of: registry))")
+        } catch {
+            throw Failure(
+                .system, "limit", object,
+                error == .noEntry
+                    ? "no control group above \(hierarchy.mount)\(hierarchy.own) hands the memory controller down"
+                    : "\(hierarchy.mount)\(hierarchy.own): \(error.description)", remedy: wayOut)
+        }
+    }
+
+    private func makeAppGroup(
+        _ place: MemoryGroup, _ max: UInt64?, isFirst: Bool, _ groups: ControlGroups
+    ) throws(Failure) {
+        try step("make", "group \(place.path)", remedy: { $0 == .accessDenied ? wayOut : nil }) { () throws(Errno) in
+            let parent = try open("\(groups.root)\(directory(of: place.path))", O_RDONLY | O_DIRECTORY)
+            _ = try makeDirectory(lastComponent(of: place.path), in: parent)
+            let app = try GroupDirectory(place, in: groups)
+            switch place.version {
+            case .first:
+                // Before Linux 5.11 a group does not count what is below it unless it is told to.
+                if (try? app.read("memory.use_hierarchy"))?.hasPrefix("0") == true {
+                    try app.write("1", to: "memory.use_hierarchy")
+                }
+            case .second:
+                try app.write("+memory", to: "cgroup.subtree_control")
+            }
+        }
+        // A new generation may fail: it does not lower what the running copies have. See `settleAppLimit`.
+        guard let max else { return }
+        try step("set", "--app-memory-max \(memorySize(max))") { () throws(Errno) in
+            let app = try GroupDirectory(place, in: groups)
+            if isFirst || app.max.map({ $0 < max }) ?? false { try app.setMax(max) }
+        }
+    }
+
+    private func makeCopyGroup(
+        _ copy: CopyGroup, _ request: AppRequest, _ groups: ControlGroups
+    ) throws(Failure) {
+        let name = lastComponent(of: copy.group.path)
+        try step("make", "group \(copy.group.path)") { () throws(Errno) in
+            let parent = try GroupDirectory(copy.app, in: groups)
+            // What a process that had the same number has left there has counted its own kills.
+            if try makeDirectory(name, in: parent.directory) { return }
+            _ = reason { () throws(Errno) in try removeDirectory(name, in: parent.directory) }
+            _ = try makeDirectory(name, in: parent.directory)
+        }
+        if let high = request.memoryHigh {
+            try step("set", "--memory-high \(memorySize(high))") { () throws(Errno) in
+                try GroupDirectory(copy.group, in: groups).setHigh(high)
+            }
+        }
+        if let max = request.memoryMax {
+            try step("set", "--memory-max \(memorySize(max))") { () throws(Errno) in
+                try GroupDirectory(copy.group, in: groups).setMax(max)
+            }
+        }
+    }
+
+    /// Sets the app's limit to what the generation asks for that has taken over.
+    func settleAppLimit(_ copy: CopyRecord, _ log: Log, _ groups: ControlGroups = ControlGroups()) {
+        guard let group = copy.group, let live = app.live, live.order == copy.generation else { return }
+        let reason = reason { () throws(Errno) in
+            let app = try GroupDirectory(group.app, in: groups)
+            if group.appMax != nil || app.max != nil { try app.setMax(group.appMax) }
+        }
+        if let reason {
+            log.warning(
+                "--app-memory-max is not in force: \(reason == .busy ? "the copies use more" : reason.description)")
+        }
+    }
+}
+
+private let wayOut: ByteString =
+    "run it as root, have a group with the memory controller delegated, or leave --memory-max out"

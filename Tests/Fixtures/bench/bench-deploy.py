@@ -1,0 +1,184 @@
+#!/usr/bin/python3
+"""bench-deploy.py LAUNCHER SERVER: how long a deploy takes until all copies serve, beside a loop in a shell.
+
+The loop starts the same copies with the plain launcher (the same sockets, the same program, no app) and is done when
+each of them has said that it is ready; deploy is done when it returns. Both take turns in one run, in a network
+namespace of its own. The control of what is measured: all copies are there, and nothing else is.
+
+Environment: ROUNDS (15), COPIES (1,8,64), TARGETS (sample,node). Exit code 1 if a bar fails.
+"""
+import ctypes
+import fcntl
+import os
+import shutil
+import signal
+import socket
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+ROUNDS = int(os.environ.get("ROUNDS", "15"))
+COPIES = [int(count) for count in os.environ.get("COPIES", "1,8,64").split(",")]
+TARGETS = [name for name in os.environ.get("TARGETS", "sample,node").split(",") if name]
+BAR = 1.15
+PORT = 8080
+SOCKET = f"http:127.0.0.1:{PORT}"
+MARK = f"BENCH_DEPLOY={os.getpid()}"
+NODE = """
+const http = require('http')
+http.createServer((request, response) => response.end('ok\\n'))
+  .listen({ fd: Number(process.argv[2]) }, () => console.log('ready'))
+"""
+
+
+class Problem(Exception):
+    pass
+
+
+def enter_network():
+    """A network namespace of our own, for this process and all that it starts."""
+    if os.geteuid() != 0:
+        return
+    clone_newnet, siocsifflags, iff_up = 0x40000000, 0x8914, 1
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(clone_newnet) != 0:
+        raise Problem(f"unshare: {os.strerror(ctypes.get_errno())}")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        fcntl.ioctl(control, siocsifflags, struct.pack("16sh14x", b"lo", iff_up))
+
+
+def marked():
+    """What we have started and what that has started: command lines by pid."""
+    found = {}
+    for name in os.listdir("/proc"):
+        if not name.isdigit() or int(name) == os.getpid():
+            continue
+        try:
+            with open(f"/proc/{name}/environ", "rb") as file:
+                if MARK.encode() not in file.read().split(b"\0"):
+                    continue
+            with open(f"/proc/{name}/cmdline", "rb") as file:
+                words = file.read().split(b"\0")[:-1]
+            if words:
+                found[int(name)] = words
+        except OSError:
+            pass
+    return found
+
+
+def end_all():
+    deadline = time.monotonic() + 20
+    while left := marked():
+        for pid in left:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        if time.monotonic() > deadline:
+            raise Problem(f"{len(left)} processes do not end")
+        time.sleep(0.005)
+
+
+def check(copies, command):
+    """All copies are there, and nothing else. Answers how many are something else."""
+    found = marked()
+    wanted = [word.encode() for word in command[:1]]
+    others = {pid: words for pid, words in found.items() if words[: len(wanted)] != wanted}
+    if len(found) - len(others) != copies:
+        raise Problem(f"{len(found) - len(others)} of {copies} copies are there: {found}")
+    return len(others)
+
+
+class Bench:
+    def __init__(self, launcher, folder):
+        self.launcher = launcher
+        self.folder = folder
+        self.environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", MARK.split("=")[0]: MARK.split("=")[1]}
+        self.resident = 0
+
+    def deploy(self, copies, command):
+        registry = f"{self.folder}/run"
+        shutil.rmtree(registry, ignore_errors=True)
+        words = [self.launcher, "deploy", "web", "--quiet", "--run-dir", registry, "--log", f"{self.folder}/log"]
+        words += ["--copies", str(copies), "--socket", SOCKET, "--"] + command
+        began = time.monotonic()
+        result = subprocess.run(words, env=self.environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        took = time.monotonic() - began
+        if result.returncode != 0:
+            raise Problem(result.stderr.decode())
+        self.resident += check(copies, command)
+        end_all()
+        return took
+
+    def loop(self, copies, command):
+        words = " ".join(f"'{word}'" for word in [self.launcher, "--socket", SOCKET, "--"] + command)
+        script = f"i=0; while [ $i -lt {copies} ]; do {words} & i=$((i + 1)); done"
+        reader, writer = os.pipe()
+        began = time.monotonic()
+        shell = subprocess.Popen(
+            ["/bin/sh", "-c", script], env=self.environment, stdin=subprocess.DEVNULL, stdout=writer,
+            stderr=subprocess.DEVNULL)
+        os.close(writer)
+        text = b""
+        # The sample server says where it listens first, and then that it is ready.
+        while text.count(b"ready") < copies:
+            piece = os.read(reader, 65536)
+            if not piece:
+                raise Problem("a copy of the loop has ended")
+            text += piece
+        took = time.monotonic() - began
+        shell.wait()
+        check(copies, command)
+        end_all()
+        os.close(reader)
+        return took
+
+
+def main():
+    launcher, server = (os.path.abspath(path) for path in sys.argv[1:3])
+    enter_network()
+    folder = tempfile.mkdtemp(prefix="bench-deploy-")
+    commands = {"sample": [server, "bench"]}
+    if node := shutil.which("node"):
+        with open(f"{folder}/server.js", "w", encoding="ascii") as file:
+            file.write(NODE)
+        commands["node"] = [node, f"{folder}/server.js", "{fd:http}"]
+    isGood = True
+    bench = Bench(launcher, folder)
+    print(f"{'program':<10} {'copies':>6} {'deploy':>10} {'loop':>10} {'ratio':>7}   (medians of {ROUNDS} rounds)")
+    try:
+        for name in TARGETS:
+            if name not in commands:
+                print(f"{name:<10} is not installed: skipped")
+                continue
+            for copies in COPIES:
+                times = {"deploy": [], "loop": []}
+                rounds = ROUNDS if copies < 64 or name == "sample" else max(3, ROUNDS // 3)
+                for number in range(rounds + 1):
+                    pair = [("deploy", bench.deploy), ("loop", bench.loop)]
+                    for which, start in pair if number % 2 else reversed(pair):
+                        took = start(copies, commands[name])
+                        # The first is for the caches.
+                        if number:
+                            times[which].append(took)
+                ours, theirs = (statistics.median(times[which]) * 1000 for which in ("deploy", "loop"))
+                ratio = ours / theirs
+                isGood = isGood and ratio <= BAR
+                print(
+                    f"{name:<10} {copies:>6} {ours:>7.1f} ms {theirs:>7.1f} ms {ratio:>7.2f}"
+                    f"{'' if ratio <= BAR else f'   above {BAR}'}", flush=True)
+    finally:
+        end_all()
+        shutil.rmtree(folder, ignore_errors=True)
+    print(f"processes afterwards that are not copies: {bench.resident} (bar 0)")
+    return 0 if isGood and bench.resident == 0 else 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except Problem as problem:
+        sys.exit(f"bench-deploy: {problem}")

@@ -1,0 +1,98 @@
+import Foundation
+import Testing
+
+@testable import ReusePortKit
+
+/// The control groups that the launcher makes for a stage's app, from outside.
+final class Groups {
+    let stage: Stage
+    private let place: String
+    let version: MemoryGroup.Version
+
+    /// Ends the test, with the reason noted, where the host has no memory controller that can be used: no tool that is
+    /// missing, and nothing that can be installed.
+    init(_ stage: Stage, _ location: SourceLocation = #_sourceLocation) throws {
+        try Tool.requireRoot()
+        self.stage = stage
+        let groups = ControlGroups()
+        guard let hierarchy = try groups.memoryHierarchy() else {
+            try Test.cancel("no memory controller can be seen", sourceLocation: location)
+        }
+        guard let place = try? groups.placeForGroups(hierarchy) else {
+            try Test.cancel("the memory controller is not ours to use", sourceLocation: location)
+        }
+        self.place = place.text
+        version = hierarchy.version
+    }
+
+    /// What a failed test has left behind.
+    deinit {
+        for copy in copies {
+            for pid in processes(copy) { kill(pid, SIGKILL) }
+            _ = try? waitUntil("\(copy) is removed") { rmdir("\(app)/\(copy)") == 0 || errno == ENOENT }
+        }
+        rmdir(app)
+    }
+
+    /// Its own group; the path of nothing before there is a registry.
+    var app: String {
+        var status = stat()
+        guard stat("\(stage.runDirectory.text)/web", &status) == 0 else { return "\(place)/none" }
+        return "\(place)/reuseport-exec.web.\(status.st_dev)-\(status.st_ino)"
+    }
+
+    /// The names of the copies' groups.
+    var copies: [String] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: app)) ?? []
+        return names.filter { isCopyGroupName(ByteString($0)) }.sorted()
+    }
+
+    var areGone: Bool { access(app, F_OK) != 0 }
+
+    func processes(_ copy: String) -> [pid_t] {
+        contents("\(copy)/cgroup.procs").split(separator: "\n").compactMap { pid_t($0) }
+    }
+
+    /// The app's limit.
+    var max: UInt64? { UInt64(contents(version == .first ? "memory.limit_in_bytes" : "memory.max").dropLast()) }
+
+    /// How much memory a copy has.
+    func usage(of copy: String) -> UInt64 {
+        UInt64(contents("\(copy)/\(version == .first ? "memory.usage_in_bytes" : "memory.current")").dropLast()) ?? 0
+    }
+
+    private func contents(_ name: String) -> String {
+        (try? String(contentsOfFile: "\(app)/\(name)", encoding: .utf8)) ?? ""
+    }
+}
+
+extension Stage {
+    /// One request; the body of its answer.
+    func get(_ path: ByteString) throws -> String {
+        let outcome = try box.start(
+            program: try program("load-generator").text, ["--get", "--path", path, "--timeout", "30s", addresses[0]],
+            inNetwork
+        ).end()
+        return outcome.output.text
+    }
+
+    /// Has some copy take memory; who that is.
+    func grow(_ megabytes: Int) throws -> pid_t {
+        let answer = try get("/grow?mb=\(megabytes)")
+        let line = try #require(answer.split(separator: "\n").first { $0.hasPrefix("pid: ") }, "\(answer)")
+        return try #require(pid_t(line.dropFirst(5)))
+    }
+
+    /// What `state` says of why a copy has ended.
+    func reason(of pid: pid_t) throws -> String? {
+        let outcome = try verb("state", ["web", "--json"])
+        return copies(in: try JSONSerialization.jsonObject(with: Data(outcome.output.bytes)))
+            .first { $0["pid"] as? pid_t == pid }?["reason"] as? String
+    }
+
+    private func copies(in json: Any) -> [[String: Any]] {
+        let apps = json as? [[String: Any]] ?? []
+        let generations = apps.flatMap { $0["generations"] as? [[String: Any]] ?? [] }
+        return generations.flatMap { $0["copies"] as? [[String: Any]] ?? [] }
+    }
+}

@@ -1,0 +1,137 @@
+import CLinux
+import Foundation
+import Testing
+
+@testable import ReusePortKit
+
+/// Units as deploy writes them. No systemd runs here: `systemctl.py` stands in for it, in mounts of the test's own.
+@Suite struct UnitTests {
+    /// Runs in a thread whose /run is empty and whose systemctl is the stand-in; the machine's own are not touched.
+    private func withStandIn(_ stage: Stage, _ body: @escaping @Sendable () throws -> Void) throws {
+        try Tool.requireRoot()
+        let systemctl = try Tool.require("systemctl")
+        let wrapper = stage.box.write(
+            "systemctl",
+            """
+            #!/bin/sh
+            TEST_STAGE=\(stage.box.path)
+            export TEST_STAGE
+            exec \(try Tool.require("python3")) -S -E \(try stage.box.target("systemctl.py")) "$@"
+
+            """, mode: 0o755)
+        defer { endMarked(stage) }
+        try Meanwhile {
+            func mount(_ source: String, _ target: String, _ type: String, _ flags: Int) throws {
+                let result = source.withCString { source in
+                    target.withCString { target in
+                        type.withCString { type in
+                            clinux_syscall(
+                                Int(SYS_mount), Int(bitPattern: source), Int(bitPattern: target), Int(bitPattern: type),
+                                flags, 0, 0)
+                        }
+                    }
+                }
+                guard result == 0 else {
+                    throw Unavailable(description: "mount \(target): \(Errno.current.description)")
+                }
+            }
+            let (newNamespace, bind, recursive, isPrivate) = (0x20000, 4096, 16384, 1 << 18)
+            guard clinux_syscall(Int(SYS_unshare), newNamespace, 0, 0, 0, 0, 0) == 0 else {
+                throw Unavailable(description: "unshare: \(Errno.current.description)")
+            }
+            try mount("none", "/", "", recursive | isPrivate)
+            try mount("none", "/run", "tmpfs", 0)
+            try mount(wrapper, systemctl, "", bind)
+            for path in ["/run/systemd", "/run/systemd/system"] { mkdir(path, 0o755) }
+            // Only this thread's, since it has unshared what belongs to the file system.
+            umask(0o077)
+            try body()
+        }.value()
+    }
+
+    @Test func lifeAndDeath() throws {
+        let stage = try Stage(.privileged)
+        nonisolated(unsafe) let shared = stage
+        try withStandIn(stage) {
+            let stage = shared
+            func service(_ label: String, command: [ByteString]? = nil) throws -> Service {
+                var words: [ByteString] = [ByteString(try stage.box.launcher()), "--app", "web", "--generation"]
+                words += [ByteString(label), "--run-dir", stage.runDirectory] + stage.common
+                words += try ["--"] + (command ?? stage.sampleServer(label))
+                return Service(
+                    app: "web", label: ByteString(label), copy: 0, command: words,
+                    workingDirectory: ByteString(stage.home), runDirectory: stage.runDirectory,
+                    onExit: "echo \"$REUSEPORT_EXEC_REASON\" >> '\(ByteString(stage.home))/100% $exits'")
+            }
+            func start(_ service: Service) throws {
+                try writeService(service, on: .systemd)
+                try startServices([service], on: .systemd)
+                try waitUntil("\(service.label.text) serves") {
+                    try stage.copy(service.label.text)?.state == "live"
+                }
+            }
+            func units() throws -> [String] {
+                try FileManager.default.contentsOfDirectory(atPath: "/run/systemd/system").sorted()
+            }
+            let (blue, green) = (try service("blue"), try service("green"))
+            try start(blue)
+            #expect(try units() == ["reuseport-exec-web-blue-0.service"])
+            var facts = stat()
+            stat("/run/systemd/system/reuseport-exec-web-blue-0.service", &facts)
+            #expect(facts.st_mode & 0o7777 == 0o644)
+            try waitUntil("the manager knows") { isActive(blue.marker) }
+
+            let first = try #require(try stage.copy("blue"))
+            kill(pid_t(first.pid), SIGKILL)
+            try waitUntil("blue is back") {
+                try stage.copy("blue").map { $0.state == "live" && $0.pid != first.pid } ?? false
+            }
+            #expect(try #require(try stage.copy("blue")).crashes == 1)
+            #expect(
+                try String(contentsOfFile: "\(stage.home)/100% $exits", encoding: .utf8)
+                    == "copy 0 of web blue: killed by signal 9 (KILL); it is started again after 1s\n")
+
+            let load = try Load(stage)
+            try start(green)
+            try waitUntil("blue has ended") { !isActive(blue.marker) }
+            let report = try load.stop()
+            #expect(report.lost == 0, "\(report.summary)")
+            #expect(report.labels == ["blue", "green"])
+
+            // What runs stays, and what is not ours.
+            let foreign = "/run/systemd/system/reuseport-exec-web-foreign-0.service"
+            stage.box.write(foreign, Array("[Service]\nExecStart=/bin/true\n".utf8), mode: 0o644)
+            #expect(throws: Failure.self) { try writeService(try service("foreign"), on: .systemd) }
+            #expect(try supervisedCopies(app: "web", on: .systemd).map { $0.label } == ["blue", "green"])
+            try removeServices(app: "web", on: .systemd) { _, _ in true }
+            #expect(
+                try units() == ["reuseport-exec-web-foreign-0.service", "reuseport-exec-web-green-0.service"])
+            let pid = try #require(try stage.copy("green")).pid
+            try takeDown([green], on: .systemd)
+            #expect(try units() == ["reuseport-exec-web-foreign-0.service"])
+            #expect(!FileManager.default.fileExists(atPath: "/proc/\(pid)"))
+            try takeDown([green], on: .systemd)
+        }
+    }
+
+    /// The template of examples/, at the path that it names.
+    @Test func example() throws {
+        let stage = try Stage(.privileged)
+        let analyze = try Tool.require("systemd-analyze")
+        nonisolated(unsafe) let shared = stage
+        let binary = try stage.box.launcher()
+        try withStandIn(stage) {
+            let stage = shared
+            // systemd-analyze looks whether the programs are there.
+            let script = """
+                mount -t tmpfs none /usr/local/bin && cp \(binary) /usr/local/bin/reuseport-exec &&
+                cp \(Tool.package)/examples/systemd/web@.service /run/systemd/system/ &&
+                exec \(analyze) verify web@blue.service
+                """
+            let outcome = try stage.box.start(
+                program: try Tool.require("unshare"), ["-m", "/bin/sh", "-c", ByteString(script)]
+            ).end()
+            #expect(outcome.exit == 0 && outcome.errors == "", "\(outcome.errors)")
+        }
+    }
+}

@@ -1,0 +1,264 @@
+import CLinux
+import Glibc
+import Testing
+
+@testable import ReusePortKit
+
+/// Both ends of a terminal.
+final class PseudoTerminal {
+    let near: Int32
+    let far: Int32
+
+    init(columns: UInt16, rows: UInt16) throws {
+        var ends: [Int32] = [-1, -1]
+        var size = winsize(ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0)
+        let result = ends.withUnsafeMutableBufferPointer { ends in
+            openpty(ends.baseAddress!, ends.baseAddress! + 1, nil, nil, &size)
+        }
+        guard result == 0 else { throw Unavailable(description: "there is no pseudo terminal") }
+        (near, far) = (ends[0], ends[1])
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        _ = fcntl(near, F_SETFL, O_NONBLOCK)
+    }
+
+    deinit {
+        close(near)
+        close(far)
+    }
+
+    func resize(columns: UInt16, rows: UInt16) {
+        var size = winsize(ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0)
+        #expect(ioctl(near, UInt(TIOCSWINSZ), &size) == 0)
+    }
+
+    /// What has been written to it so far.
+    func written() -> ByteString {
+        var result: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 65536)
+        while true {
+            let count = read(near, &buffer, buffer.count)
+            if count <= 0 { return ByteString(result) }
+            result += buffer[..<count]
+        }
+    }
+}
+
+/// What such a terminal shows: as much of one as is needed here.
+struct Picture {
+    private(set) var lines: [[Character]] = [[]]
+    private var row = 0
+    private var column = 0
+
+    /// As text, with blanks at the ends of lines removed.
+    var text: String {
+        lines.map { line in String(line).replacing(#/ +$/#, with: "") }.joined(separator: "\n")
+    }
+
+    mutating func show(_ bytes: ByteString) {
+        var rest = Substring(bytes.text)
+        while let next = rest.unicodeScalars.first {
+            rest.unicodeScalars.removeFirst()
+            switch next {
+            case "\r": column = 0
+            case "\n":
+                row += 1
+                if row == lines.count { lines.append([]) }
+            case "\u{1B}":
+                let sequence = rest.prefix { !$0.isLetter }
+                let final = rest[sequence.endIndex]
+                rest = rest[sequence.endIndex...].dropFirst()
+                let number = Int(sequence.dropFirst()) ?? 1
+                switch final {
+                case "A": row -= number
+                case "B": row += number
+                case "K": lines[row].removeSubrange(min(column, lines[row].count)...)
+                case "m": break
+                default: Issue.record("\(sequence)\(final)")
+                }
+                #expect(lines.indices.contains(row))
+            default:
+                while lines[row].count <= column { lines[row].append(" ") }
+                lines[row][column] = Character(next)
+                column += 1
+            }
+        }
+    }
+}
+
+@Suite struct ProgressTests {
+    private let terminal: PseudoTerminal
+    private let screen = Screen(
+        size: .init(columns: 40, rows: 24), isColoured: true, isUTF8: true, isRewritable: true)
+
+    init() throws { terminal = try PseudoTerminal(columns: 40, rows: 24) }
+
+    private func progress(
+        _ copies: [Int], _ verbosity: Verbosity = .steps, _ screen: Screen? = nil
+    ) -> Progress {
+        Progress(
+            app: "web", label: "7", copies: copies, verbosity: verbosity, descriptor: terminal.far,
+            screen: screen ?? self.screen)
+    }
+
+    @Test func drawnAnew() {
+        var picture = Picture()
+        var progress = progress([0, 1])
+        progress.note(copy: 0, pid: 4711, .starting)
+        picture.show(terminal.written())
+        #expect(picture.text == "web 7: starting 2 copies\n  copy 0  pid 4711     starting\n  copy 1               -\n")
+        progress.note(copy: 1, pid: 1_234_567, .starting)
+        progress.note(copy: 0, pid: nil, .ready)
+        progress.step("took over from generation 6")
+        progress.note(copy: 0, pid: nil, .serving)
+        progress.note(copy: 1, pid: nil, .failed("exited with 3\n, and it is a long story"))
+        let text = terminal.written()
+        #expect(text.text.contains("\u{1B}[32mserves\u{1B}[0m"))
+        picture.show(text)
+        progress.note(copy: 0, pid: nil, .serving)
+        progress.note(copy: 5, pid: nil, .serving)
+        #expect(terminal.written() == "")
+        progress.finish("serves with 1 copy", isGood: true)
+        picture.show(terminal.written())
+        #expect(
+            picture.text == """
+                web 7: starting 2 copies
+                  copy 0  pid 4711     serves
+                  copy 1  pid 1234567  failed: exited w…
+                ✓  took over from generation 6
+                ✓  serves with 1 copy
+
+                """)
+    }
+
+    @Test func manyCopies() {
+        var picture = Picture()
+        var progress = progress(Array(0..<10), .steps, Screen(size: screen.size, isRewritable: true))
+        for copy in 0..<4 { progress.note(copy: copy, pid: 4711, .starting) }
+        for copy in 0..<3 { progress.note(copy: copy, pid: nil, .ready) }
+        picture.show(terminal.written())
+        #expect(picture.text == "web 7: starting 10 copies\n  ######..............  3 of 10  3 rea...\n")
+        progress.step("a step")
+        progress.finish("nothing was switched", isGood: false)
+        let text = terminal.written()
+        #expect(!text.contains(0x1B))
+        picture.show(text)
+        #expect(picture.text.hasSuffix("ok  a step\nfailed  nothing was switched\n"), "\(picture.text)")
+    }
+
+    /// What a line was has gone up beyond the screen: it is not written over another one.
+    @Test func scrolledAway() {
+        terminal.resize(columns: 40, rows: 5)
+        var progress = progress([0, 1])
+        for number in 0..<4 { progress.step("step \(number)") }
+        _ = terminal.written()
+        progress.note(copy: 0, pid: 1, .ready)
+        progress.note(copy: 1, pid: 1, .ready)
+        #expect(terminal.written() == "")
+    }
+
+    @Test func narrowed() {
+        var progress = progress([0, 1])
+        _ = terminal.written()
+        terminal.resize(columns: 24, rows: 24)
+        progress.note(copy: 0, pid: 4711, .ready)
+        var picture = Picture()
+        picture.show(terminal.written())
+        #expect(picture.text == "  copy 0  pid 4711\n  copy 1\n")
+        progress.note(copy: 1, pid: 4712, .ready)
+        picture.show(terminal.written())
+        #expect(picture.text == "  copy 0  pid 4711\n  copy 1  pid 4712\n")
+    }
+
+    @Test func output() {
+        var picture = Picture()
+        var progress = progress([0])
+        let output = ByteString((1...20).map { "line \($0)\n" }.joined() + "a line that is longer than the screen is\n")
+        progress.output(of: "/var/log/reuseport-exec/web.log", output)
+        progress.output(of: "/empty", "\n")
+        picture.show(terminal.written())
+        let shown = (12...20).map { "   line \($0)\n" }.joined()
+        #expect(
+            picture.text.hasSuffix(
+                """
+                !  the last lines of
+                  /var/log/reuseport-exec/web.log:
+                \(shown)   a line that is longer than the scre…
+
+                """), "\(picture.text)")
+    }
+
+    // MARK: - No terminal
+
+    private func lines(_ verbosity: Verbosity) -> [String] {
+        var progress = progress([0], verbosity, Screen.none)
+        progress.note(copy: 0, pid: 4711, .starting)
+        progress.note(copy: 0, pid: nil, .ready)
+        progress.note(copy: 0, pid: nil, .serving)
+        progress.step("took over from generation 6")
+        progress.detail("a detail")
+        progress.note(copy: 0, pid: nil, .failed("exited with 3\n"))
+        progress.output(of: "/log", "1\n2\n")
+        progress.warning("careful")
+        progress.finish("all is well", isGood: true)
+        return terminal.written().text.split(separator: "\r\n").map { String($0) }
+    }
+
+    private let warnings = [
+        "reuseport-exec: warning: web 7: copy 0: exited with 3\\n",
+        "reuseport-exec: warning: web 7: the last lines of /log:", "reuseport-exec: warning: web 7: | 1",
+        "reuseport-exec: warning: web 7: | 2",
+        "reuseport-exec: warning: web 7: careful",
+    ]
+
+    @Test func plainLines() {
+        #expect(
+            lines(.steps) == [
+                "reuseport-exec: info: web 7: copy 0 is starting, as pid 4711",
+                "reuseport-exec: info: web 7: copy 0 is ready",
+                "reuseport-exec: info: web 7: took over from generation 6",
+            ] + warnings + ["reuseport-exec: info: web 7: all is well"])
+        #expect(lines(.quiet) == warnings)
+        let everything = lines(.everything)
+        #expect(everything.contains("reuseport-exec: debug: web 7: copy 0 serves"))
+        #expect(everything.contains("reuseport-exec: debug: web 7: a detail"))
+    }
+
+    /// Quiet is quiet on a terminal as well.
+    @Test func quiet() {
+        var progress = progress([0], .quiet)
+        progress.note(copy: 0, pid: 4711, .ready)
+        progress.step("took over")
+        #expect(terminal.written() == "")
+        progress.warning("careful")
+        #expect(terminal.written() == "reuseport-exec: warning: web 7: careful\r\n")
+    }
+
+    // MARK: - Nobody looks
+
+    /// A terminal that takes nothing any more, or has gone, ends nothing.
+    @Test func stopped() {
+        var progress = progress([0, 1])
+        // As ^S does.
+        #expect(tcflow(terminal.far, TCOOFF) == 0)
+        for number in 0..<1000 { progress.note(copy: number % 2, pid: Int32(number + 1), .starting) }
+        #expect(tcflow(terminal.far, TCOON) == 0)
+        _ = terminal.written()
+        progress.note(copy: 0, pid: 5000, .ready)
+        progress.note(copy: 1, pid: 5001, .ready)
+        var picture = Picture()
+        picture.show(terminal.written())
+        #expect(picture.text == "  copy 0  pid 5000     ready\n  copy 1  pid 5001     ready\n")
+    }
+
+    @Test func goneReader() throws {
+        clinux_ignore_signal(SIGPIPE)
+        var ends: [Int32] = [-1, -1]
+        try #require(pipe(&ends) == 0)
+        defer { close(ends[1]) }
+        var progress = Progress(
+            app: "web", label: "7", copies: [0], verbosity: .steps, descriptor: ends[1], screen: screen)
+        close(ends[0])
+        progress.note(copy: 0, pid: 1, .ready)
+        progress.step("took over")
+    }
+}

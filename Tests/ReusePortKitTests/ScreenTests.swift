@@ -1,0 +1,164 @@
+import CLinux
+import Testing
+
+@testable import ReusePortKit
+
+private func screen(_ width: Int, colour: Bool = false) -> Screen {
+    Screen(size: .init(columns: width, rows: 24), isColoured: colour, isUTF8: true, isRewritable: true)
+}
+
+/// What is shown where.
+@Suite struct ScreenTests {
+    @Test(arguments: [("abc", 3), ("grün", 4), ("日本", 4), ("e\u{301}", 1), ("✓", 1), ("🚀", 2), ("", 0)])
+    func columns(text: String, count: Int) {
+        #expect(screen(80).columns(ByteString(text)) == count)
+    }
+
+    /// Where bytes are shown one by one, each may take a column.
+    @Test func columnsOfBytes() { #expect(Screen.none.columns("grün") == 5) }
+
+    @Test(arguments: [
+        ("abcdef", 6, "abcdef"), ("abcdef", 5, "abcd…"), ("日本語", 5, "日本…"), ("日本語", 4, "日…"), ("ab", 1, "…"),
+        ("ab", 0, ""),
+    ])
+    func cut(text: String, width: Int, shown: String) {
+        #expect(screen(80).cut(ByteString(text), to: width) == ByteString(shown))
+    }
+
+    @Test func cutWithoutUTF8() {
+        #expect(Screen.none.cut("abcdef", to: 5) == "ab...")
+        #expect(Screen.none.cut("abcdef", to: 2) == "ab")
+    }
+
+    private func look(_ variables: [ByteString: ByteString]) throws -> Screen {
+        let terminal = try PseudoTerminal(columns: 100, rows: 30)
+        return Screen(of: terminal.far) { variables[$0] }
+    }
+
+    @Test func colour() throws {
+        #expect(try look(["TERM": "xterm"]).isColoured)
+        #expect(try look(["TERM": "xterm", "NO_COLOR": ""]).isColoured)
+        #expect(try !look(["TERM": "xterm", "NO_COLOR": "0"]).isColoured)
+        #expect(try look(["TERM": "xterm", "NO_COLOR": "1"]).isRewritable)
+        for variables in [["TERM": "dumb"], [:]] as [[ByteString: ByteString]] {
+            let screen = try look(variables)
+            #expect(!screen.isColoured && !screen.isRewritable)
+            #expect(screen.size == Screen.Size(columns: 100, rows: 30))
+        }
+    }
+
+    @Test func noTerminal() throws {
+        let file = try open("/dev/null", O_WRONLY)
+        #expect(Screen(of: file.number) { $0 == "TERM" ? "xterm" : $0 == "COLUMNS" ? "40" : nil } == .none)
+    }
+
+    @Test func size() throws {
+        let terminal = try PseudoTerminal(columns: 0, rows: 0)
+        #expect(Screen.size(of: terminal.far) { _ in nil } == Screen.Size(columns: 80, rows: 24))
+        #expect(Screen.size(of: terminal.far) { $0 == "COLUMNS" ? "66" : nil }?.columns == 66)
+        #expect(Screen.size(of: terminal.far) { $0 == "COLUMNS" ? "wide" : nil }?.columns == 80)
+    }
+
+    @Test(
+        arguments: [
+            (["LANG": "de_DE.UTF-8"], true), (["LANG": "C.utf8"], true), (["LANG": "C.UTF-8", "LC_ALL": "C"], false),
+            (["LC_ALL": "", "LC_CTYPE": "en_US.utf-8"], true), (["LANG": "C"], false), ([:], false),
+        ] as [([ByteString: ByteString], Bool)])
+    func locale(variables: [ByteString: ByteString], isUTF8: Bool) throws {
+        #expect(try look(variables).isUTF8 == isUTF8)
+    }
+}
+
+/// Cells below each other, and lines that go on.
+@Suite struct SheetTests {
+    private var sheet: Sheet {
+        var sheet = Sheet()
+        sheet.add([Cell("APP", .heading), Cell("STATE", .heading), Cell(""), Cell("SINCE", .heading)], group: 0)
+        sheet.add([Cell("web"), Cell("live", .good), Cell(""), Cell("5m")], group: 0)
+        sheet.add([Cell("a-long-name"), Cell("failed", .bad), Cell(""), Cell("3m")], tail: "why it is so", group: 0)
+        sheet.add([Cell("free")], indent: 4)
+        return sheet
+    }
+
+    @Test func plain() {
+        #expect(
+            sheet.text(on: .none).text == """
+                APP          STATE   SINCE
+                web          live    5m
+                a-long-name  failed  3m  why it is so
+                    free
+
+                """)
+        #expect(sheet.text(on: screen(80)) == sheet.text(on: .none))
+    }
+
+    @Test func coloured() {
+        let text = sheet.text(on: screen(80, colour: true)).text
+        #expect(text.contains("web          \u{1B}[32mlive\u{1B}[0m    5m\n"), "\(text)")
+        #expect(text.contains("\u{1B}[31mfailed\u{1B}[0m"), "\(text)")
+        #expect(withoutColour(text) == sheet.text(on: .none).text)
+    }
+
+    @Test func narrow() {
+        #expect(
+            sheet.text(on: screen(30)).text == """
+                APP          STATE   SINCE
+                web          live    5m
+                a-long-name  failed  3m
+                  why it is so
+                    free
+
+                """)
+    }
+
+    @Test func brokenBetweenWords() {
+        var sheet = Sheet()
+        sheet.add([Cell("head")], tail: "one two three four five /a/path/that/is/longer/than/a/line", indent: 2)
+        #expect(
+            sheet.text(on: screen(20)).text == """
+                  head
+                    one two three
+                    four five
+                    /a/path/that/is/
+                    longer/than/a/li
+                    ne
+
+                """)
+    }
+
+    /// Whatever is in it, no line is longer than the screen, and nothing is lost.
+    @Test(arguments: [16, 20, 33, 47, 64, 80])
+    func everyWidth(width: Int) {
+        var sheet = sheet
+        sheet.add([Cell(ByteString(String(repeating: "x", count: 64))), Cell("live"), Cell("a"), Cell("b")], group: 0)
+        sheet.add([Cell("bytes")], tail: "a\nb\u{1B}[31mc 日本語日本語日本語日本語日本語", indent: 6)
+        let text = sheet.text(on: screen(width, colour: true)).text
+        for line in withoutColour(text).split(separator: "\n") {
+            #expect(screen(width).columns(ByteString(String(line))) <= width, "\(line)")
+        }
+        let letters = withoutColour(text).filter { !$0.isWhitespace }
+        #expect(letters == sheet.text(on: .none).text.filter { !$0.isWhitespace })
+    }
+
+    @Test func escapes() { #expect(Cell("a\u{1B}[2Jb\n").text == "a\\x1b[2Jb\\n") }
+}
+
+@Suite struct LastLinesTests {
+    @Test func lines() {
+        let output: ByteString = "1\n2\n\u{1B}[1;31mred\u{1B}[0m\r\n\ta\tb\nend \u{1B}]0;x\u{7}\n\n  \n"
+        #expect(lastLines(3, of: output) == ["red", "        a       b", "end \\x1b]0;x\\x07"])
+        #expect(lastLines(3, of: "") == [])
+        #expect(lastLines(3, of: "no end") == ["no end"])
+        #expect(lastLines(1, of: "\u{1B}[") == [""])
+    }
+}
+
+func withoutColour(_ text: String) -> String {
+    var result = ""
+    var rest = Substring(text)
+    while let start = rest.firstRange(of: "\u{1B}[") {
+        result += rest[..<start.lowerBound]
+        rest = rest[start.upperBound...].drop { $0 != "m" }.dropFirst()
+    }
+    return result + rest
+}
