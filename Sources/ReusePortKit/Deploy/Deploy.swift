@@ -112,20 +112,24 @@ struct Deploy: ~Copyable {
         }
         if let obstacle {
             throw Failure(
-                .negative, "start", "copy \(members[index].enrolment.record.copy)",
+                .negative, "start", copyName(index),
                 obstacle.isEmpty ? endReason(of: members[index].enrolment.process) : obstacle)
         }
         let listeners = members[index].enrolment.record.listeners
         let request = members[index].enrolment.request
-        try awaitReadiness(
-            request.readiness, channel: members[index].enrolment.channel, of: members[index].enrolment.process,
-            listeners: listeners.map { $0.identity }, until: deadline,
-            unless: generation.state == .live ? interruptions.signalsNumber : interruptions.number,
-            connect: { (which: Int) throws(Failure) in
-                if let probe = probes.take(index, which) { return probe }
-                return try connectProbe(
-                    to: listeners[which], members[index].sockets[which].source, members[index].enrolment.registry)
-            }, log: log)
+        do throws(Failure) {
+            try awaitReadiness(
+                request.readiness, channel: members[index].enrolment.channel, of: members[index].enrolment.process,
+                listeners: listeners.map { $0.identity }, until: deadline,
+                unless: generation.state == .live ? interruptions.signalsNumber : interruptions.number,
+                connect: { (which: Int) throws(Failure) in
+                    if let probe = probes.take(index, which) { return probe }
+                    return try connectProbe(
+                        to: listeners[which], members[index].sockets[which].source, members[index].enrolment.registry)
+                }, log: log)
+        } catch {
+            throw Failure(error.code, error.step, copyName(index), error.reason)
+        }
         show(index, .ready)
     }
 
@@ -172,12 +176,14 @@ extension Deploy {
         var index = 0
         var failed: [ByteString] = []
         for each in 0..<members.count {
-            guard let why = reason(of: each) else { continue }
+            guard var why = reason(of: each) else { continue }
+            // What the launcher has said of it was read by then.
+            if failure.object == copyName(each), failure.step == "start" { why = failure.reason }
             if failed.isEmpty {
                 index = each
-                if signal == nil { cause = Failure(.negative, "wait for", object(each), why) }
+                if signal == nil { cause = Failure(.negative, "wait for", copyName(each), why) }
             }
-            failed.append("copy \(members[each].enrolment.record.copy): \(why)")
+            failed.append("\(copyName(each)): \(why)")
             show(each, .failed(why))
         }
         if failed.isEmpty { failed = ["\(cause.object.isEmpty ? "" : "\(cause.object): ")\(cause.reason)"] }
@@ -207,9 +213,7 @@ extension Deploy {
         Failure(.negative, "deploy", "", "it was interrupted by \(signalName(signal))")
     }
 
-    private borrowing func object(_ index: Int) -> ByteString {
-        "pid \(members[index].enrolment.process.identity.pid)"
-    }
+    private borrowing func copyName(_ index: Int) -> ByteString { "copy \(members[index].enrolment.record.copy)" }
 
     /// Why a copy has ended, in the launcher's own words where it was still that; nil if it runs.
     private borrowing func reason(of index: Int) -> ByteString? {

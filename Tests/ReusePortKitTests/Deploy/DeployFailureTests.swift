@@ -24,7 +24,7 @@ struct Accident: CustomTestStringConvertible, Sendable {
         Accident(testDescription: "one is killed", first: "kill -SEGV $$", reason: ": killed by signal 11"),
         Accident(
             testDescription: "one is never ready", options: ["--ready-timeout", "700ms"],
-            first: "exec sleep 600", reason: "not ready after"),
+            first: "exec sleep 600", reason: ": not ready after"),
         Accident(
             testDescription: "all answer 500", options: ["--ready", "http:http:/health", "--ready-timeout", "500ms"],
             variables: ["SAMPLE_HEALTH=500"], reason: "500"),
@@ -93,20 +93,21 @@ struct Accident: CustomTestStringConvertible, Sendable {
         #expect(try stage.verb("check", ["web", "--generation", "1"]).exit == 0, sourceLocation: location)
     }
 
-    @Test func unixSocketsAreCleanedUp() throws {
+    @Test func unixSocketIsCleanedUp() throws {
         let stage = try Stage(.ordinary, .unix)
-        try stage.deploy("1", copies: 2)
+        try stage.deploy("1")
+        let old = try stage.pids()
         try expectFailure(
-            stage, try stage.deploy("2", copies: 3, command: ["/bin/sh", "-c", "exit 9"], expect: 1), "exited with 9")
-        let stuck = try stage.startDeploy("2", copies: 3, variables: ["SAMPLE_BOOT_MS=600000"])
-        try stuck.waitFor("copy 2 is pid")
+            stage, try stage.deploy("2", command: ["/bin/sh", "-c", "exit 9"], expect: 1), "copy 0: exited with 9")
+        let stuck = try stage.startDeploy("killed", variables: ["SAMPLE_BOOT_MS=600000"])
+        try stuck.waitFor("copy 0 is pid")
         stuck.signal(SIGKILL)
         _ = try stuck.end()
-        try stage.deploy("3", copies: 2)
+        #expect(try stage.pids() == old)
+        try stage.deploy("3")
         try stage.expectOnly(try stage.pids())
-        try stage.deploy("4", copies: 2)
         #expect(stage.hiddenNames.isEmpty)
-        #expect(try stage.ask().contains("label: 4"))
+        #expect(try stage.ask().contains("label: 3"))
     }
 
     // MARK: - The log

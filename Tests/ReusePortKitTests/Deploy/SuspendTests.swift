@@ -4,7 +4,7 @@ import Testing
 @testable import ReusePortKit
 
 /// Generations that stand still while something else is changed, and connections that wait for them.
-@Suite(.serialized) struct SuspendTests {
+@Suite struct SuspendTests {
     static let waiting = 1100
 
     /// Clients that connect once, and wait for their answer.
