@@ -62,9 +62,3 @@ func makeDirectory(_ name: ByteString, in directory: borrowing Descriptor) throw
         return false
     }
 }
-
-/// unlinkat(2) of a directory. EBUSY: a group has processes or groups in it.
-func removeDirectory(_ name: ByteString, in directory: borrowing Descriptor) throws(Errno) {
-    let number = directory.number
-    try name.withCString { name throws(Errno) in try checked(unlinkat(number, name, AT_REMOVEDIR)) }
-}

@@ -34,7 +34,12 @@ func removeHidden(
     var pause = Pause()
     while scan.isSupervised(name), !deadline.hasPassed { pause.wait(until: deadline) }
     try step("remove", "service \(scan.path)/\(name)") { () throws(Errno) in
-        try removeTree(name, in: scan.folder, last: ServiceMarker.fileName)
+        do throws(Errno) {
+            try removeTree(name, in: scan.folder, last: ServiceMarker.fileName)
+        } catch {
+            // Its finish script may have removed it meanwhile.
+            if error != .noEntry { throw error }
+        }
     }
 }
 

@@ -8,7 +8,7 @@ func finishCopy(_ request: VerbRequest, _ directory: ByteString) throws(Failure)
     guard let ending = request.ending ?? Ending.fromEnvironment() else { return }
     let log = Log(descriptor: 2, verbosity: .steps, subject: "\(app) \(label)")
     let supervisor = Supervisor.current() ?? supervisorOfWorkingDirectory(request)
-    var finished = Finished()
+    var finished = Finished(reason: ending.description)
     do throws(Failure) {
         finished = try record(ending, request, directory)
     } catch {
@@ -30,6 +30,8 @@ func finishCopy(_ request: VerbRequest, _ directory: ByteString) throws(Failure)
 private struct Finished {
     var pid: Int32?
     var crashes: Crashes?
+    /// In words.
+    var reason: ByteString
     /// Its generation has been replaced, or has failed.
     var isOver = false
     var isPermanent = false
@@ -44,7 +46,7 @@ private func record(
     _ ending: Ending, _ request: VerbRequest, _ directory: ByteString
 ) throws(Failure) -> Finished {
     let copy = request.copy ?? 0
-    var finished = Finished()
+    var finished = Finished(reason: ending.description)
     if case .exited(let code) = ending { finished.isPermanent = request.permanent.contains { $0.contains(code) } }
     guard let registry = try Registry.open(request.app ?? "", in: directory, create: false) else { return finished }
     // Of a copy that was to be ready, its helper has the first word.
@@ -56,7 +58,8 @@ private func record(
         guard let generation = state.app.generations.last(where: { $0.label == request.generation }) else {
             return finished
         }
-        finished.isOver = generation.state != .live && generation.state != .starting
+        // Of a live generation too, if it has been given fewer copies.
+        finished.isOver = generation.state != .live && generation.state != .starting || copy >= generation.copies
         guard var record = state.copies(of: generation.order).first(where: { $0.copy == copy }) else {
             return finished
         }
@@ -76,11 +79,10 @@ private func record(
         // Else somebody has started the copy in another way meanwhile, and it is not its end.
         if record.state == .ended {
             finished.pid = record.process.pid
-            // What tells that the kernel ended it at its memory limit goes before this: memoryReason(of: record).
-            // Of one that was stopped by us, the reason is known better.
-            if record.reason.isEmpty || record.reason == "it has ended" || !finished.isOver {
-                record.reason = ending.description
-            }
+            // Of one that was stopped by us, or ended by the kernel at its memory limit, the reason is known better.
+            let isKnownBetter = finished.isOver && !record.reason.isEmpty && record.reason != "it has ended"
+            if !isKnownBetter, !record.reason.hasPrefix(killedByKernel) { record.reason = ending.description }
+            finished.reason = record.reason
         }
         state.replace(record)
         try state.store(in: registry)
@@ -135,6 +137,8 @@ private func keepDown(_ supervisor: Supervisor?, _ log: Log) {
 private func removeOwnService(_ supervisor: Supervisor?, _ request: VerbRequest, _ log: Log) {
     guard let supervisor, let path = supervisor.serviceFolder else { return }
     let name = lastComponent(of: path)
+    // Somebody else is about to remove it.
+    if name.hasPrefix(".") { return }
     let wanted = ServiceMarker(app: request.app ?? "", label: request.generation ?? "", copy: request.copy ?? 0)
     do throws(Failure) {
         var isS6 = false
@@ -169,7 +173,7 @@ private func runOnExit(
     case .killed(let number): signal = signalName(number)
     }
     var sentence: ByteString = "copy \(copy) of \(request.app ?? "") \(request.generation ?? ""): "
-    sentence.append(ending.description)
+    sentence.append(finished.reason)
     if let crashes = finished.crashes, crashes.count > 1 { sentence.append(", \(crashes.count) crashes in a row") }
     sentence.append(
         isDown

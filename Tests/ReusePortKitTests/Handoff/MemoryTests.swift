@@ -110,8 +110,10 @@ import Testing
         _ = try Tool.require("sv")
         let stage = try Stage(.privileged)
         let groups = try Groups(stage)
-        let services = try Services(stage, "runsvdir", check: true, options: MemoryTests.limit)
-        func state() throws -> ServiceState? { try runitState(services.file("blue", "supervise/status")) }
+        let services = try Services(stage, .runit) { folder in
+            try writeByHand("blue", stage, .runit, "\(folder)/blue", MemoryTests.limit)
+        }
+        func state() throws -> ServiceState? { try services.state("blue") }
         try waitUntil("the services are supervised") { try state() != nil }
         let sv = try Tool.require("sv")
         let start = try stage.box.start(program: sv, ["-w", "35", "start", "\(services.folder)/blue"]).end()

@@ -27,7 +27,7 @@ final class Services {
     let stage: Stage
     let kind: SupervisorKind
     let folder: String
-    private let supervisor: Running
+    let supervisor: Running
 
     /// `fill` writes what is to be there from the start.
     init(
@@ -102,4 +102,27 @@ private func chownTree(_ path: String, _ owner: uid_t) {
     for name in (try? FileManager.default.subpathsOfDirectory(atPath: path)) ?? [] {
         chown("\(path)/\(name)", owner, owner)
     }
+}
+
+/// A service directory without a finish script.
+func writeByHand(
+    _ name: String, _ stage: Stage, _ kind: SupervisorKind, _ service: String, _ options: [ByteString] = []
+) throws {
+    let launcher = try stage.box.launcher()
+    mkdir(service, 0o755)
+    func write(_ name: String, _ text: String, mode: mode_t = 0o755) {
+        stage.box.write("\(service)/\(name)", Array(text.utf8), mode: mode)
+    }
+    var words: [ByteString] = [ByteString(launcher), "--app", "web", "--generation", ByteString(name)]
+    words += ["--run-dir", stage.runDirectory] + stage.common + options
+    if kind == .s6 {
+        words += ["--notify-fd", "5"]
+        write("notification-fd", "5\n", mode: 0o644)
+    } else {
+        let check = "\(launcher) check web --generation \(name) --run-dir \(stage.runDirectory.text)"
+        write("check", "#!/bin/sh\nexec \(check)\n")
+    }
+    words += try ["--"] + stage.sampleServer(name)
+    write("run", "#!/bin/sh\nexec 2>&1\nexec \(words.map(\.text).joined(separator: " "))\n")
+    write("down", "", mode: 0o644)
 }
