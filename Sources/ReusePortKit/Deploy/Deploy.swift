@@ -40,7 +40,7 @@ struct Deploy: ~Copyable {
         handoff.letGo(members[0].enrolment, members[0].enrolment.process, members[0].sockets)
         for index in 1..<max(1, members.count) { handoff.close(members[index].sockets, members[index].sockets.count) }
         if case .cutOver(let old) = entry { handoff.retireOthers(members[0].enrolment, members[0].sockets, old) }
-        try leave()
+        leave()
         log.display?.finish(
             "generation \(generation.label) \(summary())", isGood: true)
     }
@@ -53,11 +53,13 @@ struct Deploy: ~Copyable {
 
     /// Copies of a live generation take their places one by one, and fail one by one.
     private borrowing func join(_ outputs: borrowing Outputs, _ probes: Probes) throws(Failure) {
-        try connectAll(probes)
+        var obstacle: Failure?
+        do throws(Failure) { try connectAll(probes) } catch { obstacle = error }
         var failures: [ByteString] = []
         var interruption: Int32?
         for index in 0..<members.count {
             do throws(Failure) {
+                if let obstacle { throw obstacle }
                 if interruption == nil { try awaitReady(index, probes) }
                 if let interruption { throw interrupted(interruption) }
                 _ = try enter(index..<(index + 1))
@@ -72,7 +74,7 @@ struct Deploy: ~Copyable {
                 handoff.giveUp(members[index].enrolment, members[index].enrolment.process, error)
             }
         }
-        try leave()
+        leave()
         if failures.isEmpty {
             log.display?.finish("\(members.count) more of generation \(generation.label) serve", isGood: true)
             return
@@ -147,8 +149,16 @@ struct Deploy: ~Copyable {
             })
     }
 
-    /// Nobody waits for them any more: they serve.
-    private borrowing func leave() throws(Failure) {
+    /// Nobody waits for them any more: they serve. That it could not be written down is no reason to stop them.
+    private borrowing func leave() {
+        do throws(Failure) {
+            try writeDown()
+        } catch {
+            log.warning(error.message)
+        }
+    }
+
+    private borrowing func writeDown() throws(Failure) {
         let lock = try members[0].enrolment.registry.lock(until: Deadline(after: .seconds(10)))
         var state = AppState.mended(members[0].enrolment.registry)
         for index in 0..<members.count {
