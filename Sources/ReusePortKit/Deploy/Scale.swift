@@ -8,7 +8,8 @@ func scale(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     let present = state.running(live.order).map { $0.copy }
     let missing = (0..<wanted).filter { !present.contains($0) }
     let log = Log(descriptor: 2, verbosity: request.verbosity, subject: "\(registry.app) \(live.label)")
-    if wanted < live.copies { try shrink(registry, live, to: wanted, log) }
+    // Also those that a scale which was killed has left.
+    if wanted < live.copies || present.contains(where: { $0 >= wanted }) { try shrink(registry, live, to: wanted, log) }
     if !missing.isEmpty {
         guard let deployment = registry.loadDeployment(of: live.order) else {
             throw Failure(

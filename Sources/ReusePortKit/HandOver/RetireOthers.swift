@@ -29,7 +29,11 @@ extension Handoff {
             old.transport != .unix && heirs.contains { $0.transport == old.transport && $0.address == old.address }
         }
         let moves = if case .twoBanks? = state.app.steering { haveHeirs } else { false }
-        if !moves { _ = poll(nil, 0, Deadline(after: enrolment.request.settle).pollTimeout) }
+        if !moves {
+            // Those that stand still accept nothing of what waits for them.
+            for copy in state.running(old.order) { try? resume(copy) }
+            _ = poll(nil, 0, Deadline(after: enrolment.request.settle).pollTimeout)
+        }
         let deadline = Deadline(after: moves ? Milliseconds(20) : min(.seconds(5), enrolment.request.stopTimeout))
         try awaitEmpty(listeners, until: deadline)
         log.detail("at \(MonotonicClock.microseconds) us: generation \(old.label) is drained")
