@@ -40,7 +40,7 @@ struct Deploy: ~Copyable {
         handoff.letGo(members[0].enrolment, members[0].enrolment.process, members[0].sockets)
         for index in 1..<max(1, members.count) { handoff.close(members[index].sockets, members[index].sockets.count) }
         if case .cutOver(let old) = entry { handoff.retireOthers(members[0].enrolment, members[0].sockets, old) }
-        try leave()
+        leave()
         log.display?.finish(
             "generation \(generation.label) \(summary())", isGood: true)
     }
@@ -53,11 +53,13 @@ struct Deploy: ~Copyable {
 
     /// Copies of a live generation take their places one by one, and fail one by one.
     private borrowing func join(_ outputs: borrowing Outputs, _ probes: Probes) throws(Failure) {
-        try connectAll(probes)
+        var obstacle: Failure?
+        do throws(Failure) { try connectAll(probes) } catch { obstacle = error }
         var failures: [ByteString] = []
         var interruption: Int32?
         for index in 0..<members.count {
             do throws(Failure) {
+                if let obstacle { throw obstacle }
                 if interruption == nil { try awaitReady(index, probes) }
                 if let interruption { throw interrupted(interruption) }
                 _ = try enter(index..<(index + 1))
@@ -72,7 +74,7 @@ struct Deploy: ~Copyable {
                 handoff.giveUp(members[index].enrolment, members[index].enrolment.process, error)
             }
         }
-        try leave()
+        leave()
         if failures.isEmpty {
             log.display?.finish("\(members.count) more of generation \(generation.label) serve", isGood: true)
             return
@@ -112,20 +114,24 @@ struct Deploy: ~Copyable {
         }
         if let obstacle {
             throw Failure(
-                .negative, "start", "copy \(members[index].enrolment.record.copy)",
+                .negative, "start", copyName(index),
                 obstacle.isEmpty ? endReason(of: members[index].enrolment.process) : obstacle)
         }
         let listeners = members[index].enrolment.record.listeners
         let request = members[index].enrolment.request
-        try awaitReadiness(
-            request.readiness, channel: members[index].enrolment.channel, of: members[index].enrolment.process,
-            listeners: listeners.map { $0.identity }, until: deadline,
-            unless: generation.state == .live ? -1 : interruptions.number,
-            connect: { (which: Int) throws(Failure) in
-                if let probe = probes.take(index, which) { return probe }
-                return try connectProbe(
-                    to: listeners[which], members[index].sockets[which].source, members[index].enrolment.registry)
-            }, log: log)
+        do throws(Failure) {
+            try awaitReadiness(
+                request.readiness, channel: members[index].enrolment.channel, of: members[index].enrolment.process,
+                listeners: listeners.map { $0.identity }, until: deadline,
+                unless: generation.state == .live ? interruptions.signalsNumber : interruptions.number,
+                connect: { (which: Int) throws(Failure) in
+                    if let probe = probes.take(index, which) { return probe }
+                    return try connectProbe(
+                        to: listeners[which], members[index].sockets[which].source, members[index].enrolment.registry)
+                }, log: log)
+        } catch {
+            throw Failure(error.code, error.step, copyName(index), error.reason)
+        }
         show(index, .ready)
     }
 
@@ -143,8 +149,16 @@ struct Deploy: ~Copyable {
             })
     }
 
-    /// Nobody waits for them any more: they serve.
-    private borrowing func leave() throws(Failure) {
+    /// Nobody waits for them any more: they serve. That it could not be written down is no reason to stop them.
+    private borrowing func leave() {
+        do throws(Failure) {
+            try writeDown()
+        } catch {
+            log.warning(error.message)
+        }
+    }
+
+    private borrowing func writeDown() throws(Failure) {
         let lock = try members[0].enrolment.registry.lock(until: Deadline(after: .seconds(10)))
         var state = AppState.mended(members[0].enrolment.registry)
         for index in 0..<members.count {
@@ -172,12 +186,14 @@ extension Deploy {
         var index = 0
         var failed: [ByteString] = []
         for each in 0..<members.count {
-            guard let why = reason(of: each) else { continue }
+            guard var why = reason(of: each) else { continue }
+            // What the launcher has said of it was read by then.
+            if failure.object == copyName(each), failure.step == "start" { why = failure.reason }
             if failed.isEmpty {
                 index = each
-                if signal == nil { cause = Failure(.negative, "wait for", object(each), why) }
+                if signal == nil { cause = Failure(.negative, "wait for", copyName(each), why) }
             }
-            failed.append("copy \(members[each].enrolment.record.copy): \(why)")
+            failed.append("\(copyName(each)): \(why)")
             show(each, .failed(why))
         }
         if failed.isEmpty { failed = ["\(cause.object.isEmpty ? "" : "\(cause.object): ")\(cause.reason)"] }
@@ -207,9 +223,7 @@ extension Deploy {
         Failure(.negative, "deploy", "", "it was interrupted by \(signalName(signal))")
     }
 
-    private borrowing func object(_ index: Int) -> ByteString {
-        "pid \(members[index].enrolment.process.identity.pid)"
-    }
+    private borrowing func copyName(_ index: Int) -> ByteString { "copy \(members[index].enrolment.record.copy)" }
 
     /// Why a copy has ended, in the launcher's own words where it was still that; nil if it runs.
     private borrowing func reason(of index: Int) -> ByteString? {

@@ -12,12 +12,13 @@ func deployCopies(
 ) throws(Failure) {
     try openStandardDescriptors()
     try checkKept(plan.keptDescriptors)
-    clinux_ignore_signal(SIGPIPE)
+    // Not for the targets, nor for what is run meanwhile: a lock of the caller's would be held by a logger.
+    try shutAll()
     let registry = try openRegistry(of: request)
     var leftovers = Leftovers()
     do throws(Failure) {
-        let outputs = try Outputs(destination, app: request.name, numbers)
         let nursery = try Nursery()
+        let outputs = try Outputs(destination, app: request.name, numbers)
         var started = OwnedArray<StartedCopy>()
         for (index, number) in numbers.enumerated() {
             var request = request

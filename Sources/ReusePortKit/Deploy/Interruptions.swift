@@ -11,7 +11,10 @@ struct Interruptions: ~Copyable {
         let poll = Descriptor(owning: try checked(epoll_create1(Int32(EPOLL_CLOEXEC))))
         var set = sigset_t()
         sigemptyset(&set)
-        for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT] { sigaddset(&set, signal) }
+        // By nohup(1), and in the background of a script, some are ignored; the kernel would keep those for us as well.
+        for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT] where clinux_signal_is_ignored(signal) == 0 {
+            sigaddset(&set, signal)
+        }
         let signals = Descriptor(
             owning: try checked(signalfd(-1, &set, Int32(SFD_CLOEXEC | SFD_NONBLOCK))))
         try checked(clinux_epoll_add(poll.number, signals.number))
@@ -21,6 +24,8 @@ struct Interruptions: ~Copyable {
     }
 
     var number: Int32 { poll.number }
+    /// Becomes readable for signals alone.
+    var signalsNumber: Int32 { signals.number }
 
     func watch(_ process: borrowing ProcessHandle) throws(Errno) {
         try checked(clinux_epoll_add(poll.number, process.descriptor.number))

@@ -17,6 +17,7 @@ struct Nursery: ~Copyable {
     /// How many descriptors the caller allows; we need those of all copies.
     private let limit: rlimit
     private let ignoresChildren: Bool
+    private let ignoresPipes: Bool
 
     init() throws(Failure) {
         gate = try step("make", "pipe to the copies", remedy: descriptorRemedy) { () throws(Errno) in try Gate() }
@@ -28,6 +29,9 @@ struct Nursery: ~Copyable {
         // Where this is ignored, children leave no status behind.
         ignoresChildren = clinux_signal_is_ignored(SIGCHLD) != 0
         clinux_default_signal(SIGCHLD)
+        // A reader of our messages that has gone is no reason to die in the middle of a handoff.
+        ignoresPipes = clinux_signal_is_ignored(SIGPIPE) != 0
+        clinux_ignore_signal(SIGPIPE)
     }
 
     /// Binds and opens all that a copy needs, and forks it.
@@ -66,6 +70,7 @@ struct Nursery: ~Copyable {
         var limit = limit
         _ = setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
         if ignoresChildren { clinux_ignore_signal(SIGCHLD) }
+        if !ignoresPipes { clinux_default_signal(SIGPIPE) }
         if let null = try? open("/dev/null", O_RDWR) { _ = dup2(null.number, 0) }
         switch output.descriptor {
         case .some(let log):

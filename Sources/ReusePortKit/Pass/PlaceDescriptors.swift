@@ -47,7 +47,7 @@ func placeDescriptors(_ placements: inout OwnedArray<Placement>, keeping kept: [
 }
 
 /// close_range(2) with CLOSE_RANGE_CLOEXEC: whatever the caller left open above 2 is not for the target.
-private func shutAll() throws(Failure) {
+func shutAll() throws(Failure) {
     let closeOnExec = 4
     let result = clinux_syscall(Int(CLINUX_SYS_close_range), 3, Int(UInt32.max), closeOnExec, 0, 0, 0)
     if result == 0 { return }

@@ -128,6 +128,10 @@ func parseVerb(_ verb: Verb, _ words: [ByteString]) throws(Failure) -> VerbReque
     }
     if let config = request.config {
         let described = try describedApp(config)
+        // `scale --config FILE 3`
+        if verb == .scale, request.copies == nil, let count = request.app?.decimal, count >= 1, count <= Bank.copies {
+            (request.copies, request.app) = (Int(count), nil)
+        }
         if verb.takesApp != .never { request.app = request.app ?? described.name }
         request.runDirectory = request.runDirectory ?? described.runDirectory
     }

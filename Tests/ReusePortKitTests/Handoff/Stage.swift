@@ -73,6 +73,9 @@ final class Stage {
         }
     }
 
+    /// What deploy has started is nobody's child.
+    deinit { endDeployed() }
+
     /// A port that is nobody else's, in the name of a user: only the same user's sockets can share it.
     private static func reserve(_ site: Site, _ owner: uid_t) throws -> Endpoint {
         // The file system's user id is the thread's own, and a socket belongs to it.

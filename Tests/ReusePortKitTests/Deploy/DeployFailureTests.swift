@@ -1,0 +1,384 @@
+import Foundation
+import Testing
+
+@testable import ReusePortKit
+
+/// How copies that deploy starts can fail.
+struct Accident: CustomTestStringConvertible, Sendable {
+    var testDescription: String
+    var options: [ByteString] = []
+    var variables: [ByteString] = []
+    /// What the copy that comes first does instead of being a server; nil: all are servers.
+    var first: String?
+    /// What all copies are; nil: the sample server.
+    var command: [ByteString]?
+    /// In the last line.
+    var reason: String
+    /// What stands before that line.
+    var output: String?
+
+    static let all: [Accident] = [
+        Accident(
+            testDescription: "one exits", first: "echo the last words >&2; exit 7", reason: ": exited with 7",
+            output: "| the last words"),
+        Accident(testDescription: "one is killed", first: "kill -SEGV $$", reason: ": killed by signal 11"),
+        Accident(
+            testDescription: "one is never ready", options: ["--ready-timeout", "700ms"],
+            first: "exec sleep 600", reason: ": not ready after"),
+        Accident(
+            testDescription: "all answer 500", options: ["--ready", "http:http:/health", "--ready-timeout", "500ms"],
+            variables: ["SAMPLE_HEALTH=500"], reason: "500"),
+        Accident(
+            testDescription: "there is no such command", command: ["/nonexistent/server"],
+            reason: "copy 0: unable to execute /nonexistent/server"),
+        Accident(
+            testDescription: "one crashes when it is ready", options: ["--ready", "http:http:/health"],
+            first: "SAMPLE_CRASH=after-ready-50 exec \"$@\"", reason: ": exited with 3"),
+    ]
+}
+
+/// What goes wrong with a deploy costs the running generation nothing, and leaves nothing.
+@Suite struct DeployFailureTests {
+    // MARK: - Copies
+
+    @Test(arguments: Level.allCases, Accident.all)
+    func copiesFail(level: Level, accident: Accident) throws {
+        let stage = try Stage(level)
+        try stage.deploy("1", copies: 2)
+        let old = try stage.pids()
+        let load = try Load(stage)
+        var command = accident.command
+        if let first = accident.first {
+            let folder = stage.box.makeDirectory("shared", mode: 0o777)
+            // The others become ready only when this one has had its say.
+            let script = "mkdir \(folder)/first 2>/dev/null && { \(first); }; exec \"$@\""
+            command = ["/bin/sh", "-c", ByteString(script), "sh"] + (try stage.sampleServer("2"))
+        }
+        var variables = accident.variables
+        if accident.testDescription == "one crashes when it is ready" { variables += ["SAMPLE_BOOT_MS=200"] }
+        let outcome = try stage.deploy(
+            "2", copies: 4, accident.options, variables: variables, command: command, expect: 1)
+        try expectFailure(stage, outcome, accident.reason)
+        if let output = accident.output { #expect(outcome.errors.contains(output), "\(outcome.errors)") }
+        #expect(try stage.pids() == old)
+
+        try stage.deploy("3", copies: 2)
+        try stage.expectOnly(try stage.pids())
+        let report = try load.stop()
+        #expect(report.lost == 0, "\(report.summary)")
+        #expect(report.labels == ["1", "3"])
+    }
+
+    /// One line at the end, and nothing of the generation is left.
+    private func expectFailure(
+        _ stage: Stage, _ outcome: Outcome, _ reason: String, _ location: SourceLocation = #_sourceLocation
+    ) throws {
+        let lines = outcome.errors.split(separator: "\n")
+        let fatal = lines.filter { $0.hasPrefix("reuseport-exec: fatal: ") }
+        #expect(
+            fatal.count == 1 && fatal[0] == lines.last
+                && fatal[0].hasPrefix("reuseport-exec: fatal: unable to deploy generation 2 of app web: ")
+                && fatal[0].contains(reason) && fatal[0].hasSuffix("generation 1 serves on"),
+            "\(outcome.errors)", sourceLocation: location)
+        #expect(outcome.output.text == "", sourceLocation: location)
+        try expectNothingOf2(stage, location)
+    }
+
+    private func expectNothingOf2(_ stage: Stage, _ location: SourceLocation = #_sourceLocation) throws {
+        try stage.expectOnly(try stage.pids(), location)
+        let generation = try stage.generation("2")
+        #expect(generation?.state == "failed", sourceLocation: location)
+        #expect(generation?.reason != "", sourceLocation: location)
+        #expect(stage.hiddenNames.isEmpty, sourceLocation: location)
+        #expect(try stage.verb("check", ["web", "--generation", "1"]).exit == 0, sourceLocation: location)
+    }
+
+    @Test func unixSocketIsCleanedUp() throws {
+        let stage = try Stage(.ordinary, .unix)
+        try stage.deploy("1")
+        let old = try stage.pids()
+        try expectFailure(
+            stage, try stage.deploy("2", command: ["/bin/sh", "-c", "exit 9"], expect: 1), "copy 0: exited with 9")
+        let stuck = try stage.startDeploy("killed", variables: ["SAMPLE_BOOT_MS=600000"])
+        try stuck.waitFor("copy 0 is pid")
+        stuck.signal(SIGKILL)
+        _ = try stuck.end()
+        #expect(try stage.pids() == old)
+        try stage.deploy("3")
+        try stage.expectOnly(try stage.pids())
+        #expect(stage.hiddenNames.isEmpty)
+        #expect(try stage.ask().contains("label: 3"))
+    }
+
+    // MARK: - The log
+
+    @Test(arguments: ["/nonexistent/web.log", "/proc/version"] as [ByteString])
+    func logCannotBeWritten(path: ByteString) throws {
+        let stage = try Stage(.ordinary)
+        try stage.deploy("1")
+        let old = try stage.pids()
+        let outcome = try stage.deploy("2", ["--log", path], expect: 111)
+        #expect(outcome.errors.contains(path.text), "\(outcome.errors)")
+        #expect(try stage.generation("2") == nil)
+        try stage.expectOnly(old)
+    }
+
+    /// That nothing can be written there is the program's affair.
+    @Test func fullLog() throws {
+        let stage = try Stage(.ordinary)
+        try stage.deploy("1", ["--log", "/dev/full"])
+        #expect(try stage.ask().contains("label: 1"))
+        try stage.deploy("2", ["--log", "/dev/full"], command: ["/bin/sh", "-c", "echo x; exit 5"], expect: 1)
+        #expect(try stage.ask().contains("label: 1"))
+    }
+
+    // MARK: - Interrupted
+
+    @Test(arguments: [SIGINT, SIGTERM, SIGHUP])
+    func signalWhileItWaits(signal: Int32) throws {
+        let stage = try Stage(signal == SIGTERM ? .privileged : .ordinary)
+        try stage.deploy("1", copies: 2)
+        let old = try stage.pids()
+        let load = try Load(stage)
+        let stuck = try stage.startDeploy("2", copies: 3, variables: ["SAMPLE_BOOT_MS=600000"])
+        try stuck.waitFor("copy 2 is pid")
+        stuck.signal(signal)
+        let outcome = try stuck.end()
+        #expect(outcome.exit == 1)
+        try expectFailure(stage, outcome, "it was interrupted by SIG")
+        #expect(try stage.pids() == old)
+        try stage.deploy("3")
+        let report = try load.stop()
+        #expect(report.lost == 0, "\(report.summary)")
+    }
+
+    /// By nohup(1), or in the background of a script.
+    @Test func ignoredSignalInterruptsNothing() throws {
+        let stage = try Stage(.ordinary)
+        let deploy = try stage.startDeploy("1", variables: ["SAMPLE_BOOT_MS=1500"], steps: [.ignore(SIGHUP)])
+        try deploy.waitFor("copy 0 is pid")
+        deploy.signal(SIGHUP)
+        let outcome = try deploy.end()
+        #expect(outcome.exit == 0, "\(outcome.errors)")
+        #expect(try stage.ask().contains("label: 1"))
+    }
+
+    @Test func signalWhileCopiesAreAdded() throws {
+        let stage = try Stage(.privileged)
+        try stage.deploy("1", copies: 1)
+        let old = try stage.pids()
+        let scale = try stage.launch(
+            ["scale", "web", "3", "--run-dir", stage.runDirectory], variables: ["SAMPLE_BOOT_MS=600000"])
+        try scale.waitFor("copy 2 is pid")
+        scale.signal(SIGINT)
+        let outcome = try scale.end()
+        #expect(outcome.exit == 1)
+        #expect(outcome.errors.contains("interrupted"), "\(outcome.errors)")
+        try stage.expectOnly(old)
+        #expect(try stage.pids() == old)
+        let report = try Load(stage).stop()
+        #expect(report.lost == 0)
+        try stage.change(["scale", "web", "2"])
+        #expect(try stage.pids().count == 2)
+    }
+
+    // MARK: - Killed
+
+    /// At moments that nobody chose: from before the gate to the end of the old generation.
+    @Test(arguments: Level.allCases)
+    func killedAnyTime(level: Level) throws {
+        let stage = try Stage(level)
+        try stage.deploy("first", copies: 2)
+        let load = try Load(stage)
+        for number in 0..<10 {
+            let deploy = try stage.startDeploy("k\(number)", copies: 2)
+            // What happens in between is different each time, on a machine that is busy even more so.
+            usleep(UInt32(number) * 4000)
+            deploy.signal(SIGKILL)
+            _ = try deploy.end()
+        }
+        try stage.deploy("last", copies: 2)
+        try stage.expectOnly(try stage.pids())
+        let report = try load.stop()
+        #expect(report.lost == 0, "\(report.summary)")
+        #expect(try stage.generations().allSatisfy { $0.state != "starting" && $0.state != "retiring" })
+        let after = try Load(stage).stop()
+        #expect(after.lost == 0 && after.labels == ["last"])
+    }
+
+    @Test(arguments: Level.allCases)
+    func killedWhileItWaits(level: Level) throws {
+        let stage = try Stage(level)
+        try stage.deploy("1", copies: 2)
+        let old = try stage.pids()
+        let load = try Load(stage)
+        let stuck = try stage.startDeploy("2", copies: 2, variables: ["SAMPLE_BOOT_MS=600000"])
+        try stuck.waitFor("copy 1 is pid")
+        stuck.signal(SIGKILL)
+        _ = try stuck.end()
+        #expect(try stage.pids() == old)
+        try stage.deploy("3", copies: 2)
+        try expectNothingLeft(stage, load, ["1", "3"])
+    }
+
+    @Test(arguments: Level.allCases)
+    func killedWhileTheOldOneStops(level: Level) throws {
+        let stage = try Stage(level)
+        try stage.deploy("1", ["--stop-timeout", "3s"], variables: ["SAMPLE_KEEP_LISTENING=1"])
+        let load = try Load(stage)
+        let deploy = try stage.startDeploy("2")
+        try deploy.waitFor("generation 1 is told to stop")
+        deploy.signal(SIGKILL)
+        _ = try deploy.end()
+        #expect(try stage.verb("check", ["web", "--generation", "2"]).exit == 0)
+        try stage.deploy("3")
+        try expectNothingLeft(stage, load, ["1", "2", "3"])
+    }
+
+    private func expectNothingLeft(
+        _ stage: Stage, _ load: Load, _ labels: Set<String>, _ location: SourceLocation = #_sourceLocation
+    ) throws {
+        try stage.expectOnly(try stage.pids(), location)
+        let report = try load.stop()
+        #expect(report.lost == 0, "\(report.summary)", sourceLocation: location)
+        #expect(report.labels.isSuperset(of: labels.subtracting(["2"])), sourceLocation: location)
+        #expect(try stage.generations().allSatisfy { $0.state != "starting" }, sourceLocation: location)
+    }
+
+    // MARK: - At the same time
+
+    @Test(arguments: Level.allCases)
+    func twoAtOnce(level: Level) throws {
+        let stage = try Stage(level)
+        try stage.deploy("1")
+        let load = try Load(stage)
+        let slow = try stage.startDeploy("2", copies: 2, variables: ["SAMPLE_BOOT_MS=1500"])
+        try slow.waitFor("copy 0 is pid")
+        let patient = try stage.startDeploy("3", copies: 2)
+        let hasty = try stage.deploy("4", ["--lock-timeout", "100ms"], expect: 1)
+        #expect(hasty.errors.contains("generation 2 is taking over"), "\(hasty.errors)")
+        for deploy in [slow, patient] {
+            let outcome = try deploy.end()
+            #expect(outcome.exit == 0, "\(outcome.errors)")
+        }
+        #expect(try stage.verb("check", ["web", "--generation", "3"]).exit == 0)
+        try expectNothingLeft(stage, load, ["1", "3"])
+    }
+
+    @Test func scaleMeanwhile() throws {
+        let stage = try Stage(.privileged)
+        try stage.deploy("1", copies: 2)
+        let load = try Load(stage)
+        let slow = try stage.startDeploy("2", copies: 2, variables: ["SAMPLE_BOOT_MS=1500"])
+        try slow.waitFor("copy 0 is pid")
+        let fewer = try stage.change(["scale", "web", "1"], expect: 1)
+        #expect(fewer.errors.contains("taking over"), "\(fewer.errors)")
+        let more = try stage.change(["scale", "web", "4"], expect: 1)
+        #expect(more.errors.contains("not live any more"), "\(more.errors)")
+        #expect(try slow.end().exit == 0)
+        #expect(try stage.pids().count == 2)
+        try expectNothingLeft(stage, load, ["1"])
+    }
+
+    // MARK: - Around it
+
+    /// Sets the machine up differently for everything that runs in `script`; `$launcher` is the launcher.
+    private func inMountNamespace(_ stage: Stage, _ script: String) throws -> Outcome {
+        try Tool.requireRoot()
+        return try stage.box.start(
+            program: try Tool.require("unshare"),
+            ["--mount", "--propagation", "private", "/bin/sh", "-euc", ByteString(script)],
+            environment: Sandbox.environment + [stage.mark, "launcher=\(try stage.box.launcher())"]
+        ).end()
+    }
+
+    private func quoted(_ words: [ByteString]) -> String { words.map { "'\($0.text)'" }.joined(separator: " ") }
+
+    @Test func userRemoved() throws {
+        let stage = try Stage(.privileged)
+        let users = try String(contentsOfFile: "/etc/passwd", encoding: .utf8)
+        stage.box.write("with", "\(users)\nweb-user:x:4711:4711::/:/bin/sh\n")
+        stage.box.write("without", users)
+        func words(_ label: String) throws -> String {
+            var words = try stage.deployWords(label, copies: 2, [], nil)
+            words[words.firstIndex(of: "nobody")!] = "web-user"
+            return quoted(words)
+        }
+        let outcome = try inMountNamespace(
+            stage,
+            """
+            mount --bind \(stage.box["with"]) /etc/passwd
+            $launcher \(try words("1"))
+            mount --bind \(stage.box["without"]) /etc/passwd
+            rm \(stage.logPath)
+            set +e
+            $launcher migrate web --generation 2 --run-dir \(stage.runDirectory.text)
+            echo $?
+            """)
+        #expect(outcome.output.text == "100\n" || outcome.output.text == "111\n", "\(outcome.output.text)")
+        #expect(outcome.errors.contains("web-user"), "\(outcome.errors)")
+        #expect(outcome.errors.split(separator: "\n").last?.hasPrefix("reuseport-exec: fatal: ") == true)
+        // Before anything was touched.
+        #expect(try stage.generation("2") == nil)
+        #expect(!stage.box.exists(stage.logPath))
+        #expect(try stage.pids().count == 2)
+        try stage.expectOnly(try stage.pids())
+    }
+
+    @Test func fullRunDirectory() throws {
+        let stage = try Stage(.privileged)
+        let run = stage.runDirectory.text
+        func words(_ label: String) throws -> String { quoted(try stage.deployWords(label, copies: 2, [], nil)) }
+        let outcome = try inMountNamespace(
+            stage,
+            """
+            mkdir \(run)
+            mount -t tmpfs -o size=64k,mode=755 tmpfs \(run)
+            $launcher \(try words("1")) 2>/dev/null
+            set +e
+            cat /dev/zero >\(run)/full 2>/dev/null
+            $launcher \(try words("2"))
+            echo $?
+            $launcher check web --generation 1 --run-dir \(run)
+            echo $?
+            rm \(run)/full
+            $launcher \(try words("3")) 2>/dev/null
+            echo $?
+            $launcher count --run-dir \(run)
+            $launcher terminate web --run-dir \(run)
+            echo $?
+            """)
+        let lines = outcome.output.text.split(separator: "\n")
+        #expect(lines.count == 5 && lines[0] != "0" && lines.dropFirst() == ["0", "0", "2", "0"], "\(lines)")
+        #expect(outcome.errors.contains("no space left"), "\(outcome.errors)")
+        try stage.expectOnly([])
+    }
+
+    @Test(arguments: Level.allCases)
+    func reboot(level: Level) throws {
+        let stage = try Stage(level)
+        try stage.deploy("1", copies: 2)
+        stage.endDeployed()
+        try stage.expectOnly([])
+        try FileManager.default.removeItem(atPath: stage.runDirectory.text)
+        try stage.deploy("1", copies: 2)
+        #expect(try stage.pids().count == 2)
+        // The registry alone survived, with numbers that may be anybody's by now.
+        stage.endDeployed()
+        try stage.expectOnly([])
+        try stage.deploy("1", copies: 2)
+        #expect(try stage.ask().contains("label: 1"))
+        try stage.expectOnly(try stage.pids())
+    }
+
+    @Test func registryLost() throws {
+        let stage = try Stage(.privileged)
+        try stage.deploy("1", copies: 2)
+        let load = try Load(stage)
+        try FileManager.default.removeItem(atPath: stage.runDirectory.text)
+        let outcome = try stage.deploy("2", copies: 2)
+        #expect(outcome.errors.contains("recovered"), "\(outcome.errors)")
+        try expectNothingLeft(stage, load, ["1"])
+        #expect(try stage.ask().contains("label: 2"))
+    }
+}

@@ -1,0 +1,215 @@
+import CLinux
+import Foundation
+import Testing
+
+@testable import ReusePortKit
+
+/// A process as it is known beyond its number.
+struct Known: Equatable {
+    let pid: pid_t
+    let start: String
+}
+
+/// A copy as `state --json` shows it.
+struct CopyState: Decodable {
+    struct Socket: Decodable {
+        let name: String
+        let accept_queue: Int?
+        let accept_limit: Int?
+    }
+    let copy: Int
+    let pid: pid_t
+    let state: String
+    let reason: String
+    let sockets: [Socket]
+}
+
+struct GenerationState: Decodable {
+    let generation: String
+    let state: String
+    let reason: String
+    let copies: [CopyState]
+
+    var running: [CopyState] { copies.filter { $0.state != "ended" } }
+}
+
+private struct AppPictureState: Decodable {
+    let steering: String?
+    let generations: [GenerationState]
+}
+
+// MARK: - Deploying
+
+extension Stage {
+    /// In the environment of everything that deploy starts here, and of nothing else.
+    var mark: ByteString { "TEST_STAGE=\(box.path)" }
+
+    var logPath: String { "\(home)/web.log" }
+    var log: String {
+        FileManager.default.contents(atPath: logPath).map { String(decoding: $0, as: UTF8.self) } ?? ""
+    }
+
+    /// The words of a deploy. Without a command, it is the sample server.
+    func deployWords(
+        _ label: String?, copies: Int?, _ options: [ByteString], _ command: [ByteString]?
+    ) throws -> [ByteString] {
+        var words: [ByteString] = ["deploy", "web", "--run-dir", runDirectory]
+        if let label { words += ["--generation", ByteString(label)] }
+        if let copies { words += ["--copies", ByteString(decimal: copies)] }
+        if !options.contains("--log") { words += ["--log", ByteString(logPath)] }
+        if level == .privileged && site != .unix && !options.contains("--steering") { words += ["--steering", "ebpf"] }
+        return words + common + options + ["--"] + (try command ?? sampleServer(label ?? "sample"))
+    }
+
+    func startDeploy(
+        _ label: String?, copies: Int? = nil, _ options: [ByteString] = [], variables: [ByteString] = [],
+        command: [ByteString]? = nil, steps: [Step] = []
+    ) throws -> Running {
+        try launch(try deployWords(label, copies: copies, options, command), variables: variables, steps)
+    }
+
+    /// Deploys, and returns how that has ended.
+    @discardableResult
+    func deploy(
+        _ label: String?, copies: Int? = nil, _ options: [ByteString] = [], variables: [ByteString] = [],
+        command: [ByteString]? = nil, steps: [Step] = [], expect: Int32 = 0,
+        _ location: SourceLocation = #_sourceLocation
+    ) throws -> Outcome {
+        let outcome = try startDeploy(
+            label, copies: copies, options, variables: variables, command: command, steps: steps
+        ).end()
+        #expect(outcome.exit == expect, "\(outcome.status): \(outcome.errors)", sourceLocation: location)
+        return outcome
+    }
+
+    /// The launcher with these words, in an environment by which what it leaves behind is known.
+    func launch(_ words: [ByteString], variables: [ByteString] = [], _ steps: [Step] = []) throws -> Running {
+        try box.start(words, environment: environment(variables) + [mark], steps + asDeployer)
+    }
+
+    /// A verb that starts copies.
+    @discardableResult
+    func change(
+        _ words: [ByteString], variables: [ByteString] = [], expect: Int32 = 0, _ steps: [Step] = [],
+        _ location: SourceLocation = #_sourceLocation
+    ) throws -> Outcome {
+        let outcome = try launch(words + ["--run-dir", runDirectory], variables: variables, steps).end()
+        #expect(
+            outcome.exit == expect, "\(words.map(\.text)): \(outcome.status): \(outcome.errors)",
+            sourceLocation: location)
+        return outcome
+    }
+
+    /// Plain copies that share the address with the same load, as a control.
+    func replacePlainCopies(_ old: [Running], times: Int, command: (String) throws -> [ByteString]) throws -> [Running]
+    {
+        var old = old
+        for number in 1...times {
+            let new = try old.indices.map { _ in
+                try startPlain("plain-\(number)", command: try command("plain-\(number)"))
+            }
+            for process in old { process.signal(SIGTERM) }
+            for process in old { _ = try process.end() }
+            old = new
+        }
+        return old
+    }
+}
+
+// MARK: - What is there
+
+extension Stage {
+    func generations(_ location: SourceLocation = #_sourceLocation) throws -> [GenerationState] {
+        let outcome = try verb("state", ["web", "--json"])
+        #expect(outcome.exit == 0, "\(outcome.errors)", sourceLocation: location)
+        return try JSONDecoder().decode([AppPictureState].self, from: Data(outcome.output.bytes))[0].generations
+    }
+
+    func generation(_ label: String) throws -> GenerationState? {
+        try generations().last { $0.generation == label }
+    }
+
+    /// The running copies of the live generation, by number.
+    func live() throws -> [CopyState] {
+        (try generations().first { $0.state == "live" }?.running ?? []).sorted { $0.copy < $1.copy }
+    }
+
+    func pids() throws -> [pid_t] { try live().map(\.pid) }
+
+    /// Everything that deploy has started and that still runs.
+    func marked() -> [Known] {
+        let wanted = Data(mark.bytes)
+        return processes().filter { process in
+            FileManager.default.contents(atPath: "/proc/\(process.pid)/environ")?.split(separator: 0).contains(wanted)
+                ?? false
+        }
+    }
+
+    private func processes() -> [Known] {
+        ((try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []).compactMap { name in
+            guard let pid = pid_t(name), let start = startTime(of: pid) else { return nil }
+            return Known(pid: pid, start: start)
+        }
+    }
+
+    /// What the registry says of running copies.
+    private func registered() -> [Known] {
+        let folder = "\(runDirectory.text)/web"
+        var result: [Known] = []
+        for name in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [] where name.contains("-") {
+            for line in ((try? String(contentsOfFile: "\(folder)/\(name)", encoding: .utf8)) ?? "").split(
+                separator: "\n") where line.hasPrefix("process=")
+            {
+                let words = line.dropFirst(8).split(separator: " ")
+                guard words.count == 2, let pid = pid_t(words[0]), startTime(of: pid) == String(words[1]) else {
+                    continue
+                }
+                result.append(Known(pid: pid, start: String(words[1])))
+            }
+        }
+        return result
+    }
+
+    /// No process is left but these.
+    func expectOnly(_ pids: [pid_t], _ location: SourceLocation = #_sourceLocation) throws {
+        // What deploy leaves at the gate learns of its end when it has ended.
+        var left: [pid_t] = []
+        do {
+            try waitUntil("no process but \(pids)") {
+                left = marked().map(\.pid).sorted()
+                return left == pids.sorted()
+            }
+        } catch {
+            let names = left.map {
+                "\($0) \((try? String(contentsOfFile: "/proc/\($0)/cmdline", encoding: .utf8)) ?? "")"
+            }
+            Issue.record("\(names) run, and not only \(pids)", sourceLocation: location)
+        }
+    }
+
+    /// Ends them one by one, each as the one that was seen.
+    func endDeployed() {
+        for process in marked() + registered() {
+            let descriptor = Int32(clinuxPidfdOpen(process.pid))
+            if descriptor < 0 { continue }
+            if startTime(of: process.pid) == process.start {
+                clinux_syscall(Int(CLINUX_SYS_pidfd_send_signal), Int(descriptor), Int(SIGKILL), 0, 0, 0, 0)
+            }
+            close(descriptor)
+        }
+    }
+
+    /// The names in the folder of the app's Unix socket that begin with a dot.
+    var hiddenNames: [String] {
+        ((try? FileManager.default.contentsOfDirectory(atPath: home)) ?? []).filter { $0.hasPrefix(".") }
+    }
+
+    /// What one request is answered.
+    func ask(_ path: ByteString = "/") throws -> String {
+        try box.start(program: try program("load-generator").text, ["--get", "--path", path, addresses[0]], inNetwork)
+            .end().output.text
+    }
+}
+
+/// Whether a process stands still, by proc_pid_stat(5).
+func isStopped(_ pid: pid_t) -> Bool { state(of: pid) == "T" }

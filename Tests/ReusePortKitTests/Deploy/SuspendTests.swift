@@ -1,0 +1,180 @@
+import Foundation
+import Testing
+
+@testable import ReusePortKit
+
+/// Generations that stand still while something else is changed, and connections that wait for them.
+@Suite struct SuspendTests {
+    static let waiting = 1100
+
+    /// Clients that connect once, and wait for their answer.
+    private func startClients(_ stage: Stage, _ count: Int = SuspendTests.waiting) throws -> Running {
+        let number = ByteString(decimal: count)
+        return try stage.box.start(
+            program: try stage.program("load-generator").text,
+            [
+                "--connections", number, "--requests", number, "--requests-per-connection", "1", "--timeout", "39s",
+                stage.addresses[0],
+            ], [.descriptorLimit(8192)] + stage.inNetwork)
+    }
+
+    private func waitUntilQueued(_ stage: Stage, _ count: Int) throws {
+        try waitUntil("\(count) waiting connections") {
+            try internetSockets(.tcp, states: .listening, localPort: stage.port)
+                .reduce(0) { $0 + Int($1.acceptQueue) } >= count
+        }
+    }
+
+    private func expectAllServed(_ clients: Running, _ count: Int = SuspendTests.waiting) throws {
+        var report = Report()
+        let outcome = try clients.end()
+        #expect(outcome.exit == 0, "\(outcome.errors)")
+        try report.add(outcome.output)
+        #expect(report.lost == 0, "\(report.summary)")
+        #expect(report.requests >= count, "\(report.summary)")
+    }
+
+    enum Way: CaseIterable { case deploySuspended, suspendVerb }
+
+    /// Node asks for a backlog of 511: two copies could hold 1022 connections.
+    @Test(arguments: Level.allCases, Way.allCases)
+    func connectionsWait(level: Level, way: Way) throws {
+        let stage = try Stage(level)
+        try stage.deploy("1", copies: 2, command: try stage.node("1"))
+        let old = try stage.pids()
+        let outcome =
+            way == .deploySuspended
+            ? try stage.deploy("2", copies: 2, ["--suspended"], command: try stage.node("2"))
+            : try stage.change(["suspend", "web"])
+        let limits = try stage.live().flatMap(\.sockets).compactMap(\.accept_limit)
+        #expect(limits.count == 2 && limits.allSatisfy { $0 > 511 })
+        #expect(outcome.errors.contains("up to \(limits.reduce(0, +)) connections can wait"), "\(outcome.errors)")
+        let new = try stage.pids()
+        #expect(new.count == 2 && Set(new).isDisjoint(with: old))
+        #expect(new.allSatisfy(isStopped))
+        try stage.expectOnly(new)
+
+        let clients = try startClients(stage)
+        try waitUntilQueued(stage, SuspendTests.waiting)
+        // The pause itself, not a way to wait for anything.
+        Thread.sleep(forTimeInterval: 3)
+        #expect(new.allSatisfy(isStopped))
+        try stage.change(["resume", "web"])
+        try expectAllServed(clients)
+        #expect(!new.contains(where: isStopped))
+        // Nothing is suspended any more.
+        try stage.change(["resume", "web"], expect: 1)
+        try stage.deploy("3", command: try stage.node("3"))
+    }
+
+    @Test(arguments: Level.allCases)
+    func respawnedCopyStartsSuspended(level: Level) throws {
+        let stage = try Stage(level)
+        try stage.deploy("1", copies: 2, ["--suspended"])
+        let before = try stage.pids()
+        #expect(before.allSatisfy(isStopped))
+        kill(before[1], SIGKILL)
+        try waitUntil("its end") { startTime(of: before[1]) == nil }
+        let again = try stage.start("1", copies: 2, copy: 1)
+        #expect(try stage.wait(["--pid", ByteString(decimal: again.pid)]).exit == 0)
+        #expect(isStopped(again.pid))
+        let clients = try startClients(stage, 64)
+        try waitUntilQueued(stage, 64)
+        try stage.change(["resume", "web"])
+        try expectAllServed(clients, 64)
+        let report = try Load(stage).stop()
+        #expect(report.lost == 0)
+        #expect(Set(report.byPID.keys) == ["\(before[0])", "\(again.pid)"])
+    }
+
+    /// What waits for the suspended generation is served by the one that replaces it, or by itself.
+    @Test(arguments: Level.allCases)
+    func deployOverSuspended(level: Level) throws {
+        let stage = try Stage(level)
+        try stage.deploy("1", copies: 2, ["--suspended"])
+        let clients = try startClients(stage, 200)
+        try waitUntilQueued(stage, 200)
+        try stage.deploy("2", copies: 2)
+        try expectAllServed(clients, 200)
+        let report = try Load(stage).stop()
+        #expect(report.lost == 0 && report.labels == ["2"])
+        try stage.expectOnly(try stage.pids())
+        try stage.change(["resume", "web"], expect: 1)
+    }
+
+    @Test(arguments: ["terminate", "retire"] as [ByteString])
+    func endOfSuspended(verb: ByteString) throws {
+        let stage = try Stage(.ordinary)
+        try stage.deploy("1", copies: 2, ["--suspended"])
+        try stage.change([verb, "web"])
+        try stage.expectOnly([])
+        try stage.deploy("2")
+        #expect(try stage.ask().contains("label: 2"))
+    }
+
+    @Test func moreCopiesWhileSuspended() throws {
+        let stage = try Stage(.ordinary)
+        try stage.deploy("1", ["--suspended"])
+        try stage.change(["scale", "web", "3"])
+        let pids = try stage.pids()
+        #expect(pids.count == 3 && pids.allSatisfy(isStopped))
+        try stage.change(["resume", "web"])
+        let report = try Load(stage).stop()
+        #expect(report.lost == 0)
+        #expect(Set(report.byPID.keys) == Set(pids.map { "\($0)" }))
+    }
+
+    /// Not started by deploy: the copies stand still as they are.
+    @Test func copiesOfOthers() throws {
+        let stage = try Stage(.ordinary)
+        let copies = try stage.handOver("1", copies: 2)
+        try stage.change(["suspend", "web"])
+        for copy in copies { #expect(isStopped(copy.pid)) }
+        let clients = try startClients(stage, 64)
+        try waitUntilQueued(stage, 64)
+        try stage.change(["resume", "web"])
+        try expectAllServed(clients, 64)
+    }
+
+    // MARK: - Several processes
+
+    private func standStill(_ stage: Stage, processes: Int, command: [ByteString]) throws {
+        try stage.deploy("1", ["--suspended"], command: command)
+        let master = try stage.pids()
+        // Those that it is about to start count too: it may have become ready before.
+        #expect(!stage.marked().isEmpty)
+        for process in stage.marked() { #expect(isStopped(process.pid), "\(process) of \(master)") }
+        try stage.change(["resume", "web"])
+        try waitUntil("all processes") { stage.marked().count >= processes }
+        let load = try Load(stage)
+        // The same again, with all of them at work.
+        try stage.change(["suspend", "web"])
+        #expect(Set(try stage.pids()).isDisjoint(with: master))
+        for process in stage.marked() { #expect(isStopped(process.pid), "\(process)") }
+        let before = load.recorded
+        #expect(before > 0)
+        try stage.change(["resume", "web"])
+        try waitUntil("answers") { load.recorded > before + 5000 }
+        let report = try load.stop()
+        #expect(report.lost == 0, "\(report.summary)")
+        try stage.change(["terminate", "web"])
+        try stage.expectOnly([])
+    }
+
+    @Test func forkingTarget() throws {
+        let stage = try Stage(.privileged)
+        try standStill(stage, processes: 4, command: try stage.python("forking.py", ["3"]))
+    }
+
+    @Test func gunicorn() throws {
+        let gunicorn = ByteString(try Tool.require("gunicorn"))
+        let stage = try Stage(.privileged)
+        _ = try stage.box.target("app.py")
+        try standStill(
+            stage, processes: 4,
+            command: [
+                gunicorn, "--workers", "3", "--chdir", ByteString(stage.box.path), "--worker-tmp-dir", "/dev/shm",
+                "app:wsgi",
+            ])
+    }
+}
