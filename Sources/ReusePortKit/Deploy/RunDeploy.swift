@@ -94,7 +94,7 @@ func liveDeployment(_ registry: borrowing Registry) throws(Failure) -> Deploymen
         remedy: "write reuseport-exec deploy \(registry.app) [options] -- command")
 }
 
-private func here() throws(Failure) -> ByteString {
+func here() throws(Failure) -> ByteString {
     try step("find", "the working directory") { () throws(Errno) in try workingDirectory() }
 }
 

@@ -33,7 +33,7 @@ struct Accident: CustomTestStringConvertible, Sendable {
             reason: "copy 0: unable to execute /nonexistent/server"),
         Accident(
             testDescription: "one crashes when it is ready", options: ["--ready", "http:http:/health"],
-            first: "SAMPLE_CRASH=after-ready-50 exec \"$@\"", reason: ": exited with 3"),
+            first: "SAMPLE_BOOT_MS=0 SAMPLE_CRASH=after-ready-50 exec \"$@\"", reason: ": exited with 3"),
     ]
 }
 
@@ -55,7 +55,7 @@ struct Accident: CustomTestStringConvertible, Sendable {
             command = ["/bin/sh", "-c", ByteString(script), "sh"] + (try stage.sampleServer("2"))
         }
         var variables = accident.variables
-        if accident.testDescription == "one crashes when it is ready" { variables += ["SAMPLE_BOOT_MS=200"] }
+        if accident.testDescription == "one crashes when it is ready" { variables += ["SAMPLE_BOOT_MS=1000"] }
         let outcome = try stage.deploy(
             "2", copies: 4, accident.options, variables: variables, command: command, expect: 1)
         try expectFailure(stage, outcome, accident.reason)
@@ -100,7 +100,7 @@ struct Accident: CustomTestStringConvertible, Sendable {
         try expectFailure(
             stage, try stage.deploy("2", command: ["/bin/sh", "-c", "exit 9"], expect: 1), "copy 0: exited with 9")
         let stuck = try stage.startDeploy("killed", variables: ["SAMPLE_BOOT_MS=600000"])
-        try stuck.waitFor("copy 0 is pid")
+        try stuck.waitFor("copy 0 is starting")
         stuck.signal(SIGKILL)
         _ = try stuck.end()
         #expect(try stage.pids() == old)
@@ -141,7 +141,7 @@ struct Accident: CustomTestStringConvertible, Sendable {
         let old = try stage.pids()
         let load = try Load(stage)
         let stuck = try stage.startDeploy("2", copies: 3, variables: ["SAMPLE_BOOT_MS=600000"])
-        try stuck.waitFor("copy 2 is pid")
+        try stuck.waitFor("copy 2 is starting")
         stuck.signal(signal)
         let outcome = try stuck.end()
         #expect(outcome.exit == 1)
@@ -156,7 +156,7 @@ struct Accident: CustomTestStringConvertible, Sendable {
     @Test func ignoredSignalInterruptsNothing() throws {
         let stage = try Stage(.ordinary)
         let deploy = try stage.startDeploy("1", variables: ["SAMPLE_BOOT_MS=1500"], steps: [.ignore(SIGHUP)])
-        try deploy.waitFor("copy 0 is pid")
+        try deploy.waitFor("copy 0 is starting")
         deploy.signal(SIGHUP)
         let outcome = try deploy.end()
         #expect(outcome.exit == 0, "\(outcome.errors)")
@@ -169,7 +169,7 @@ struct Accident: CustomTestStringConvertible, Sendable {
         let old = try stage.pids()
         let scale = try stage.launch(
             ["scale", "web", "3", "--run-dir", stage.runDirectory], variables: ["SAMPLE_BOOT_MS=600000"])
-        try scale.waitFor("copy 2 is pid")
+        try scale.waitFor("copy 2 is starting")
         scale.signal(SIGINT)
         let outcome = try scale.end()
         #expect(outcome.exit == 1)
@@ -213,7 +213,7 @@ struct Accident: CustomTestStringConvertible, Sendable {
         let old = try stage.pids()
         let load = try Load(stage)
         let stuck = try stage.startDeploy("2", copies: 2, variables: ["SAMPLE_BOOT_MS=600000"])
-        try stuck.waitFor("copy 1 is pid")
+        try stuck.waitFor("copy 1 is starting")
         stuck.signal(SIGKILL)
         _ = try stuck.end()
         #expect(try stage.pids() == old)
@@ -253,7 +253,7 @@ struct Accident: CustomTestStringConvertible, Sendable {
         try stage.deploy("1")
         let load = try Load(stage)
         let slow = try stage.startDeploy("2", copies: 2, variables: ["SAMPLE_BOOT_MS=1500"])
-        try slow.waitFor("copy 0 is pid")
+        try slow.waitFor("copy 0 is starting")
         let patient = try stage.startDeploy("3", copies: 2)
         let hasty = try stage.deploy("4", ["--lock-timeout", "100ms"], expect: 1)
         #expect(hasty.errors.contains("generation 2 is taking over"), "\(hasty.errors)")
@@ -270,7 +270,7 @@ struct Accident: CustomTestStringConvertible, Sendable {
         try stage.deploy("1", copies: 2)
         let load = try Load(stage)
         let slow = try stage.startDeploy("2", copies: 2, variables: ["SAMPLE_BOOT_MS=1500"])
-        try slow.waitFor("copy 0 is pid")
+        try slow.waitFor("copy 0 is starting")
         let fewer = try stage.change(["scale", "web", "1"], expect: 1)
         #expect(fewer.errors.contains("taking over"), "\(fewer.errors)")
         let more = try stage.change(["scale", "web", "4"], expect: 1)

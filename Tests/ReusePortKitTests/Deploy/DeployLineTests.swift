@@ -119,7 +119,7 @@ import Testing
         // And so from now on.
         try stage.change(["migrate", "web"])
         #expect(try stage.pids().count == 3)
-        #expect(environment(of: try stage.pids()[0]).contains("COLOR=green"))
+        #expect(environment(of: try stage.pid()).contains("COLOR=green"))
         // Labels, and being suspended, are of one time only.
         try stage.change(["suspend", "web"])
         try stage.change(["migrate", "web"])
@@ -136,14 +136,14 @@ import Testing
             "1", ["--log", "here.log"], variables: ["WHO=first"], command: ["./server", "same"],
             steps: [.changeDirectory(there)])
         #expect(stage.box.exists("\(there)/here.log"))
-        #expect(try directory(of: try stage.pids()[0]) == there)
+        #expect(try directory(of: try stage.pid()) == there)
         try stage.change(["migrate", "web"], variables: ["WHO=second"])
         let new = try stage.pids()
-        #expect(try directory(of: new[0]) == there)
-        #expect(environment(of: new[0]).contains("WHO=second"))
+        #expect(try directory(of: new.first ?? 0) == there)
+        #expect(environment(of: new.first ?? 0).contains("WHO=second"))
         // A copy that is added later is like those that are there.
         try stage.change(["scale", "web", "2"], [.changeDirectory("/")])
-        #expect(try directory(of: try stage.pids()[1]) == there)
+        #expect(try directory(of: try stage.pid(1)) == there)
     }
 
     // MARK: - A file
@@ -170,12 +170,12 @@ import Testing
         #expect(outcome.exit == 0, "\(outcome.errors)")
         let pids = try stage.pids()
         #expect(pids.count == 3)
-        #expect(arguments(of: pids[0]).suffix(2) == ["--fd", "http,3"])
+        #expect(arguments(of: pids.first ?? 0).suffix(2) == ["--fd", "http,3"])
         #expect(try stage.ask().contains("label: niagra"))
         #expect(try stage.ask().contains("uid: 65534"))
         try stage.change(["migrate", "web"])
         #expect(try stage.pids().count == 3)
-        #expect(arguments(of: try stage.pids()[0]).suffix(2) == ["--fd", "http,3"])
+        #expect(arguments(of: try stage.pid()).suffix(2) == ["--fd", "http,3"])
     }
 
     /// One file for the exec form, for deploy, and for the verbs.

@@ -91,7 +91,8 @@ import Testing
         let load = try Load(stage)
         for _ in 0..<5 { try stage.change(["restart", "web", "--copy", "1"]) }
         let new = try stage.pids()
-        #expect(new.count == 3 && new[0] == old[0] && new[1] != old[1] && new[2] == old[2])
+        try #require(new.count == 3)
+        #expect(new[0] == old[0] && new[1] != old[1] && new[2] == old[2])
         let report = try load.stop()
         #expect(report.lost == 0, "\(report.summary)")
         #expect(report.byPID["\(new[1])"] != nil)

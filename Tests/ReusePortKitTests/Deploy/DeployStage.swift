@@ -136,6 +136,14 @@ extension Stage {
 
     func pids() throws -> [pid_t] { try live().map(\.pid) }
 
+    /// A running copy of the live generation.
+    func pid(_ copy: Int = 0) throws -> pid_t {
+        guard let found = try live().first(where: { $0.copy == copy }) else {
+            throw Unavailable(description: "copy \(copy) does not run")
+        }
+        return found.pid
+    }
+
     /// Everything that deploy has started and that still runs.
     func marked() -> [Known] {
         let wanted = Data(mark.bytes)

@@ -19,7 +19,7 @@ import Testing
             view = try? View(ByteString([UInt8](bytes)))
             return view != nil
         }
-        return (view!, try stage.pids()[0])
+        return (view!, try stage.pid())
     }
 
     /// Fields of proc_pid_stat(5) behind the name: 0 is the state, 1 the parent, 2 the group, 3 the session, 4 the tty.
@@ -79,7 +79,7 @@ import Testing
         #expect(outcome.exit == 0, "\(outcome.errors)")
         let pids = try stage.pids()
         #expect(pids.count == 60)
-        for pid in [pids[0], pids[59]] {
+        for pid in [try stage.pid(0), try stage.pid(59)] {
             let limits = try String(contentsOfFile: "/proc/\(pid)/limits", encoding: .utf8)
             let line = limits.split(separator: "\n").first { $0.hasPrefix("Max open files") }!
             #expect(line.split(separator: " ")[3] == "40", "\(line)")

@@ -71,7 +71,7 @@ import Testing
     func respawnedCopyStartsSuspended(level: Level) throws {
         let stage = try Stage(level)
         try stage.deploy("1", copies: 2, ["--suspended"])
-        let before = try stage.pids()
+        let before = [try stage.pid(0), try stage.pid(1)]
         #expect(before.allSatisfy(isStopped))
         kill(before[1], SIGKILL)
         try waitUntil("its end") { startTime(of: before[1]) == nil }

@@ -70,7 +70,8 @@ final class Services {
         if pipe < 0 { return nil }
         close(pipe)
         guard let status = ServiceStatus([UInt8](bytes), isS6: kind == .s6) else { return nil }
-        return ServiceState(pid: status.pid, isWanted: status.isWantedUp)
+        // Not down before its finish script is over.
+        return ServiceState(pid: status.isFinishing ? status.pid ?? 0 : status.pid, isWanted: status.isWantedUp)
     }
 
     /// Has the supervisor keep a service down.
