@@ -182,7 +182,7 @@ private let deployHelp: ByteString = """
     and the old one serves on. Without a command it does as the last time, with
     the options that are given instead. start and migrate mean the same.
     Output goes to /var/log/reuseport-exec/APP.log, or to reuseport-exec/APP.log in
-    ~/.local/state; {copy} in FILE is the copy's number. With --on it is a directory.
+    ~/.local/state. {copy} in FILE is the copy's number. With --on it is a folder.
 
       reuseport-exec deploy web --socket http:0.0.0.0:80 --copies 4 -- node app.js
       reuseport-exec migrate web
