@@ -145,7 +145,7 @@ struct Accident: CustomTestStringConvertible, Sendable {
         stuck.signal(signal)
         let outcome = try stuck.end()
         #expect(outcome.exit == 1)
-        try expectFailure(stage, outcome, "it was interrupted by SIG")
+        try expectFailure(stage, outcome, "it was interrupted by ")
         #expect(try stage.pids() == old)
         try stage.deploy("3")
         let report = try load.stop()
@@ -180,6 +180,23 @@ struct Accident: CustomTestStringConvertible, Sendable {
         #expect(report.lost == 0)
         try stage.change(["scale", "web", "2"])
         #expect(try stage.pids().count == 2)
+    }
+
+    /// As with `deploy 2>&1 | head -1`.
+    @Test func nobodyReadsTheMessages() throws {
+        let stage = try Stage(.ordinary)
+        for label in ["1", "2"] {
+            let words = try stage.deployWords(label, copies: 2, [], nil)
+            let shell = try stage.box.start(
+                program: "/bin/sh",
+                ["-c", "\"$@\" 2>&1 | true; exec sleep 0", "sh", ByteString(try stage.box.launcher())] + words,
+                environment: Sandbox.environment + [stage.mark], stage.asDeployer)
+            _ = try shell.end()
+            try waitUntil("it to take over") {
+                try stage.verb("check", ["web", "--generation", ByteString(label)]).exit == 0
+            }
+        }
+        try stage.expectOnly(try stage.pids())
     }
 
     // MARK: - Killed
