@@ -166,7 +166,7 @@ _reuseport_exec() {
     local last=$((${#words[@]} - 1))
     local current=${words[last]} raw=${COMP_WORDS[COMP_CWORD]}
 
-    local verbs=' list ls count state st wait check retire terminate '
+    local verbs=' list ls count state st wait check retire terminate finish '
     if [[ $last -gt 1 && $verbs == *" ${words[1]} "* ]]; then
         _reuseport_exec_verb
         return
@@ -264,10 +264,11 @@ _reuseport_exec_verb() {
         wait) options+=' --pid --generation --timeout' ;;
         check) options+=' --generation' ;;
         terminate) options+=' --retired' ;;
+        finish) options+=' --generation --copy --permanent --on-exit' ;;
     esac
     for ((index = 2; index < last; index++)); do
         case ${words[index]} in
-            --run-dir | --pid | --generation | --timeout)
+            --run-dir | --pid | --generation | --timeout | --copy | --permanent | --on-exit)
                 option=${words[index]}
                 index=$((index + 1))
                 [[ $index -ge $last ]] || option=''

@@ -5,7 +5,7 @@ set -g __reuseport_exec_valued --socket --file --keep-fd --user --groups --chroo
     --config --app --generation --copies --copy --ready --ready-timeout --steering --balance --settle --lock-timeout \
     --run-dir --notify-fd --log-fd --stop-signal --stop-timeout --keep-retired --retired-nice \
     --memory-high --memory-max --app-memory-max
-set -g __reuseport_exec_verbs list ls count state st wait check retire terminate
+set -g __reuseport_exec_verbs list ls count state st wait check retire terminate finish
 
 # The words of the command that is to be run, without the one that is being completed; fails if it has not begun.
 function __reuseport_exec_command
@@ -214,18 +214,22 @@ complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a wait -d 'Until
 complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a check -d 'Whether a generation is live'
 complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a retire -d 'Tell the live generation to stop'
 complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a terminate -d 'End generations now'
+complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a finish -d "A supervisor's finish script"
 complete -c reuseport-exec -x -a '(__reuseport_exec_apps)' \
-    -n '__reuseport_exec_verb count state st wait check retire terminate; and not __reuseport_exec_app >/dev/null'
+    -n '__reuseport_exec_verb count state st wait check retire terminate finish; and not __reuseport_exec_app >/dev/null'
 complete -c reuseport-exec -n __reuseport_exec_verb -l run-dir -x -a '(__fish_complete_directories)' \
     -d 'Where apps are registered'
 complete -c reuseport-exec -n '__reuseport_exec_verb list ls count state st' -l json -d 'Print JSON'
 complete -c reuseport-exec -n '__reuseport_exec_verb wait' -l pid -x -a '(__fish_complete_pids)' \
     -d 'The generation of this process'
-complete -c reuseport-exec -n '__reuseport_exec_verb wait check' -l generation -x -a '(__reuseport_exec_labels)' \
+complete -c reuseport-exec -n '__reuseport_exec_verb wait check finish' -l generation -x -a '(__reuseport_exec_labels)' \
     -d 'The generation of this label'
 complete -c reuseport-exec -n '__reuseport_exec_verb wait' -l timeout -x -a '(__reuseport_exec_times)' \
     -d 'Wait no longer'
 complete -c reuseport-exec -n '__reuseport_exec_verb terminate' -l retired -d 'Only those that are retired'
+complete -c reuseport-exec -n '__reuseport_exec_verb finish' -l copy -x -d 'Which copy has ended'
+complete -c reuseport-exec -n '__reuseport_exec_verb finish' -l permanent -x -d 'Exit codes after which it stays down'
+complete -c reuseport-exec -n '__reuseport_exec_verb finish' -l on-exit -x -d 'Command that is told of the end'
 
 complete -c reuseport-exec -n __reuseport_exec_options -l socket -x -a '(__reuseport_exec_sockets)' -d 'Bind a socket'
 complete -c reuseport-exec -n __reuseport_exec_options -l file -x -a '(__reuseport_exec_files)' \

@@ -123,9 +123,9 @@ struct Picture {
             picture.text == """
                 web 7: starting 2 copies
                   copy 0  pid 4711     serves
-                  copy 1  pid 1234567  failed: exited w…
-                ✓  took over from generation 6
-                ✓  serves with 1 copy
+                  copy 1  pid 1234567  failed: exited …
+                ✓ took over from generation 6
+                ✓ serves with 1 copy
 
                 """)
     }
@@ -136,13 +136,13 @@ struct Picture {
         for copy in 0..<4 { progress.note(copy: copy, pid: 4711, .starting) }
         for copy in 0..<3 { progress.note(copy: copy, pid: nil, .ready) }
         picture.show(terminal.written())
-        #expect(picture.text == "web 7: starting 10 copies\n  ######..............  3 of 10  3 rea...\n")
+        #expect(picture.text == "web 7: starting 10 copies\n  ######..............  3 of 10  3 r...\n")
         progress.step("a step")
         progress.finish("nothing was switched", isGood: false)
         let text = terminal.written()
         #expect(!text.contains(0x1B))
         picture.show(text)
-        #expect(picture.text.hasSuffix("ok  a step\nfailed  nothing was switched\n"), "\(picture.text)")
+        #expect(picture.text.hasSuffix("ok a step\nfailed nothing was switched\n"), "\(picture.text)")
     }
 
     /// What a line was has gone up beyond the screen: it is not written over another one.
@@ -180,7 +180,7 @@ struct Picture {
         #expect(
             picture.text.hasSuffix(
                 """
-                !  the last lines of
+                ! the last lines of
                   /var/log/reuseport-exec/web.log:
                 \(shown)   a line that is longer than the scre…
 
@@ -190,7 +190,7 @@ struct Picture {
     // MARK: - No terminal
 
     private func lines(_ verbosity: Verbosity) -> [String] {
-        var progress = progress([0], verbosity, Screen.none)
+        var progress = progress([0], verbosity, Screen.noTerminal)
         progress.note(copy: 0, pid: 4711, .starting)
         progress.note(copy: 0, pid: nil, .ready)
         progress.note(copy: 0, pid: nil, .serving)

@@ -16,9 +16,9 @@ import Testing
             #expect(supervisor.description == text)
             #expect(Supervisor(parsing: text) == supervisor)
         }
-        for text in ["", "runit", "runit:", "runit:sv/web", "s6:", "upstart:web", "systemd:", "s6:/a\0b"]
-            as [ByteString]
-        {
+        // A literal cannot hold a zero byte.
+        let cut = ByteString(Array("s6:/a\0b".utf8))
+        for text in ["", "runit", "runit:", "runit:sv/web", "s6:", "upstart:web", "systemd:", cut] as [ByteString] {
             #expect(Supervisor(parsing: text) == nil, "\(text.text)")
         }
     }

@@ -25,7 +25,8 @@ struct SteerStickyTests {
     @Test func randomOnesDoNotStay() throws {
         for story in [try twoBanks(.lastByte, .random), try places(.lastByte, .random)] {
             #expect(story.first.only == nil)
-            #expect(story.first.copies.allSatisfy { $0.count > 1 })
+            // Of five visits, all to the same copy by chance: one in 256.
+            #expect(story.first.copies.count { $0.count > 1 } > Crowd.size * 9 / 10)
         }
     }
 

@@ -34,7 +34,7 @@ struct Deploy: ~Copyable {
             if members[0].enrolment.request.isSuspended { try reportRoom() }
             entry = try enter(0..<members.count)
         } catch {
-            try giveUp(error, outputs)
+            throw giveUp(error, outputs)
         }
         for index in 0..<members.count { show(index, .serving) }
         handoff.letGo(members[0].enrolment, members[0].enrolment.process, members[0].sockets)
@@ -176,8 +176,8 @@ struct Deploy: ~Copyable {
 // MARK: - When it fails
 
 extension Deploy {
-    /// Ends what was started, says why for each copy, and fails.
-    private borrowing func giveUp(_ failure: Failure, _ outputs: borrowing Outputs) throws(Failure) -> Never {
+    /// Ends what was started, and says why for each copy.
+    private borrowing func giveUp(_ failure: Failure, _ outputs: borrowing Outputs) -> Failure {
         let signal = interruptions.received()
         // The others are likely to fail for the same reason, or for the real one.
         let patience = Deadline(after: Milliseconds(signal == nil ? 300 : 0))
@@ -202,7 +202,7 @@ extension Deploy {
         let served = AppState.mended(members[0].enrolment.registry).app.live?.label
         handoff.giveUp(members[index].enrolment, members[index].enrolment.process, cause)
         if let display = log.display { outputs.show(on: display) }
-        throw Failure(
+        return Failure(
             .negative, "deploy", "generation \(generation.label) of app \(members[0].enrolment.request.name)",
             joined(failed, by: "; "), remedy: served.map { "generation \($0) serves on" })
     }

@@ -7,6 +7,12 @@ import CLinux
 func deployServices(
     _ request: AppRequest, _ numbers: [Int], _ options: Options, on target: SupervisionTarget, _ deployment: Deployment
 ) throws(Failure) {
+    if case .systemd = target, request.limitsMemory {
+        // It reads the drop-ins of all units whose names begin so.
+        throw .usage(
+            "limit", "the memory of app \(request.name)", "systemd keeps the groups of its units",
+            remedy: "write MemoryMax= into reuseport-exec-\(request.name)-.service.d/memory.conf beside its units")
+    }
     let registry = try openRegistry(of: request)
     // One at a time: until its copies come, nothing in the registry speaks of a generation that is about to be.
     let turn = try registry.lock("deploy.lock", until: Deadline(after: request.lockTimeout))

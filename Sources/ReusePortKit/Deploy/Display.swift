@@ -5,7 +5,7 @@ final class Display: @unchecked Sendable {
     init(app: ByteString, label: ByteString, copies: [Int], verbosity: Verbosity, isShared: Bool = false) {
         // Where others write as well, nobody knows which line is which.
         progress = Progress(
-            app: app, label: label, copies: copies, verbosity: verbosity, screen: isShared ? Screen.none : nil)
+            app: app, label: label, copies: copies, verbosity: verbosity, screen: isShared ? Screen.noTerminal : nil)
     }
 
     func note(copy: Int, pid: Int32, _ state: Progress.CopyState) { progress.note(copy: copy, pid: pid, state) }

@@ -70,17 +70,27 @@ func end(
 ) throws(Failure) {
     if copies.isEmpty { return }
     try awaitEmpty(copies.flatMap { $0.listeners.map { $0.identity } }, until: Deadline(after: .seconds(5)))
-    let sparing = AppState.mended(registry).supervisors(sparing: copies)
-    let outcomes = try stop(copies.map { stopOrder(for: $0, keepsFinishing: false) }, sparing: sparing, log: log)
-    let lock = try registry.lock(until: Deadline(after: .seconds(10)))
-    var state = AppState.mended(registry)
-    for (copy, outcome) in zip(copies, outcomes) {
-        if case .refused(let why) = outcome {
-            log.warning(why)
-        } else {
-            state.end(copy, "it was told to stop")
+    let before = AppState.mended(registry)
+    let sparing = before.supervisors(sparing: copies)
+    for (index, together) in before.inOrderOfStopping(copies).enumerated() {
+        if index > 0 {
+            // Until the program was told that others have moved, some connections may have come to these.
+            _ = poll(nil, 0, 200)
+            try awaitEmpty(together.flatMap { $0.listeners.map { $0.identity } }, until: Deadline(after: .seconds(5)))
         }
+        let outcomes = try stop(together.map { stopOrder(for: $0, keepsFinishing: false) }, sparing: sparing, log: log)
+        let lock = try registry.lock(until: Deadline(after: .seconds(10)))
+        var state = AppState.mended(registry)
+        for (copy, outcome) in zip(together, outcomes) {
+            if case .refused(let why) = outcome {
+                log.warning(why)
+            } else {
+                state.end(copy, "it was told to stop")
+            }
+        }
+        try state.store(in: registry)
+        if state.app.live?.order == live.order { try state.redirect(to: live.order) }
+        try state.store(in: registry)
+        lock.release(closing: ())
     }
-    try state.store(in: registry)
-    lock.release(closing: ())
 }

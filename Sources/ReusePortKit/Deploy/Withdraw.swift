@@ -8,18 +8,21 @@ extension AppState {
             copy.state = .stopping
             replace(copy)
         }
-        guard case .twoBanks(let id, let slots)? = app.steering else {
-            if let generation = copies.first?.generation { try redirect(to: generation) }
-            return
-        }
-        try step("withdraw", "copies of the live generation") { () throws(Errno) in
-            let maps = try AppMaps(selector: id, slots: slots)
-            for copy in copies {
-                guard let bank = app.generation(copy.generation)?.bank else { continue }
-                for listener in copy.listeners {
-                    try maps.clear(listener.identity.name, Slot(bank, copy: UInt8(copy.copy)))
+        switch app.steering {
+        case .twoBanks(let id, let slots)?:
+            try step("withdraw", "copies of the live generation") { () throws(Errno) in
+                let maps = try AppMaps(selector: id, slots: slots)
+                for copy in copies {
+                    guard let bank = app.generation(copy.generation)?.bank else { continue }
+                    for listener in copy.listeners {
+                        try maps.clear(listener.identity.name, Slot(bank, copy: UInt8(copy.copy)))
+                    }
                 }
             }
+        case .index?:
+            if let generation = copies.first?.generation { try redirect(to: generation) }
+        case .off?, nil:
+            break
         }
     }
 }

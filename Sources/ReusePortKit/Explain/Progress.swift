@@ -216,10 +216,12 @@ extension Progress {
     private mutating func say(_ mark: ByteString, _ ink: Ink, _ text: ByteString) {
         lookAtSize()
         var sheet = Sheet()
-        sheet.add([Cell(mark, ink)], tail: text)
+        sheet.add([Cell("\(mark) \(text)")])
         var narrower = screen
         narrower.size?.columns = usable
-        add(sheet.text(on: narrower).split(on: UInt8(ascii: "\n")).dropLast())
+        var lines = Array(sheet.text(on: narrower).split(on: UInt8(ascii: "\n")).dropLast())
+        lines[0] = "\(screen.painted(mark, ink))\(lines[0].dropFirst(mark.count))"
+        add(lines)
     }
 
     private mutating func add(_ lines: [ByteString]) {

@@ -16,7 +16,7 @@ struct Screen: Sendable, Equatable {
     }
 
     /// A file or a pipe.
-    static let none = Screen()
+    static let noTerminal = Screen()
 
     var width: Int? { size?.columns }
 }

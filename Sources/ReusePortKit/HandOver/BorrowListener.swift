@@ -3,7 +3,7 @@ import CLinux
 /// A listener of a copy that runs, for a process that has none of its own: level 2 takes a member of the group to direct
 /// it. It is held for the moment only, for a listener that somebody else holds stays open when its process has died.
 ///
-/// ENOENT: the copy has no such listener, or nobody holds it any more that we can see. EPERM: we may not trace who does.
+/// ENOENT: the copy has no such listener, or nobody holds it any more. EPERM: we may not trace who does.
 func borrowListener(of copy: CopyRecord, named name: ByteString) throws(Errno) -> Descriptor {
     guard let identity = copy.listeners.first(where: { $0.identity.name == name })?.identity,
         let port = identity.address.port
@@ -13,8 +13,9 @@ func borrowListener(of copy: CopyRecord, named name: ByteString) throws(Errno) -
         isUDP ? .udp : .tcp, family: identity.address.family, states: isUDP ? .bound : .listening, localPort: port)
     guard let record = records.first(where: { $0.cookie == identity.cookie }) else { throw .noEntry }
     // Also who is not the copy itself: a master may leave its listener to its workers.
-    var failure = Errno.noEntry
-    for holder in try holders(ofSocketInode: record.inode).found {
+    let holders = try holders(ofSocketInode: record.inode)
+    var failure: Errno = holders.hidden > 0 ? .notPermitted : .noEntry
+    for holder in holders.found {
         do throws(Errno) {
             return try borrowSocket(of: holder, cookie: identity.cookie)
         } catch {

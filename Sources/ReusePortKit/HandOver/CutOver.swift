@@ -50,8 +50,14 @@ extension AppState {
             for listener in copy.listeners.map({ $0.identity })
             where listener.transport != .unix && !done.contains(listener.name) {
                 do throws(Failure) {
-                    let borrowed = try step("borrow", "socket \(listener.name) of pid \(copy.process.pid)") {
-                        () throws(Errno) in try borrowListener(of: copy, named: listener.name)
+                    let borrowed = try step(
+                        "borrow", "socket \(listener.name) of pid \(copy.process.pid)",
+                        remedy: {
+                            $0 == .notPermitted
+                                ? "run it as the copy's user where ptrace(2) is allowed, or as root" : nil
+                        }
+                    ) { () throws(Errno) in
+                        try borrowListener(of: copy, named: listener.name)
                     }
                     try followGroups([listener])
                     try redirect(listener, borrowed, to: generation)

@@ -32,9 +32,25 @@ extension Handoff {
                 try state.store(in: enrolment.registry)
                 lock.release(closing: ())
             }
+            followLive(enrolment)
             if !wasLive { log.warning("generation \(generation.label) failed; nothing was switched") }
         } catch {
             log.warning(error.message)
+        }
+    }
+
+    /// Level 2: when copies of the live generation have come or gone meanwhile, they have moved to our places.
+    private func followLive(_ enrolment: borrowing Enrolment) {
+        do throws(Failure) {
+            let lock = try enrolment.registry.lock(until: Deadline(after: .seconds(10)))
+            var state = AppState.mended(enrolment.registry)
+            if let live = state.app.live {
+                try state.redirect(to: live.order)
+                try state.store(in: enrolment.registry)
+            }
+            lock.release(closing: ())
+        } catch {
+            log.detail(error.message)
         }
     }
 

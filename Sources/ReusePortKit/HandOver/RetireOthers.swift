@@ -64,23 +64,22 @@ extension Handoff {
         guard case .index? = state.app.steering else {
             return (copies, try stop(copies.map(order), sparing: sparing, log: log))
         }
-        // From the last place to the first, as `groupOrder` assumes it of those that leave at once. The hole is filled by
-        // the last member, mostly a new copy. Until the program is told, its share is dealt out by the kernel's hash, also
-        // to old copies that are still there: handshakes have the settle time again, and what is queued is accepted.
-        let sorted = copies.ordered { one, other in place(one, state) > place(other, state) }
+        // Each hole is filled by the last member, mostly a new copy. Until the program is told, its share is dealt out by
+        // the kernel's hash, also to old copies that are still there: so handshakes have the settle time again.
+        var stopped: [CopyRecord] = []
         var outcomes: [StopOutcome] = []
-        for copy in sorted {
-            if !outcomes.isEmpty { _ = poll(nil, 0, Deadline(after: enrolment.request.settle).pollTimeout) }
+        for together in state.inOrderOfStopping(copies) {
+            if !stopped.isEmpty, state.lastPlace(of: together[0]) != nil {
+                _ = poll(nil, 0, Deadline(after: enrolment.request.settle).pollTimeout)
+            }
+            let patience = together.reduce(Milliseconds.seconds(5)) { min($0, $1.stopTimeout) }
             try awaitEmpty(
-                copy.listeners.map { $0.identity }, until: Deadline(after: min(.seconds(5), copy.stopTimeout)))
-            outcomes += try stop([order(copy)], sparing: sparing, log: log)
+                together.flatMap { $0.listeners.map { $0.identity } }, until: Deadline(after: patience))
+            stopped += together
+            outcomes += try stop(together.map(order), sparing: sparing, log: log)
             try follow(enrolment, sockets)
         }
-        return (sorted, outcomes)
-    }
-
-    private func place(_ copy: CopyRecord, _ state: AppState) -> Int {
-        copy.listeners.compactMap { state.place(of: $0.identity) }.max() ?? -1
+        return (stopped, outcomes)
     }
 
     /// Ends copies that a helper which was killed has left behind, and that never served anybody.

@@ -48,6 +48,19 @@ extension AppState {
         return places
     }
 
+    /// The steps in which copies are to be stopped. At level 2 those that listen one after the other, that it is known who
+    /// moves where; from the last place to the first, as `groupOrder` assumes it of those that leave by themselves.
+    func inOrderOfStopping(_ copies: [CopyRecord]) -> [[CopyRecord]] {
+        guard case .index? = app.steering else { return [copies] }
+        let listening = copies.filter { lastPlace(of: $0) != nil }
+        let others = copies.filter { lastPlace(of: $0) == nil }
+        let sorted = listening.ordered { one, other in lastPlace(of: one) ?? 0 > lastPlace(of: other) ?? 0 }
+        return sorted.map { [$0] } + (others.isEmpty ? [] : [others])
+    }
+
+    /// The last place that a copy has in any group; nil if it has none.
+    func lastPlace(of copy: CopyRecord) -> Int? { copy.listeners.compactMap { place(of: $0.identity) }.max() }
+
     /// Where one listener stands.
     func place(of listener: ListenerIdentity) -> Int? {
         guard case .index(let orders)? = app.steering else { return nil }

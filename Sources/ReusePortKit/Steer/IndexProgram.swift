@@ -69,7 +69,7 @@ struct IndexProgram: Equatable, Sendable {
             code += scaling
         case .cpu:
             code.append(load(Ancillary.processor))
-            code.append(operate(Opcode.remainder, UInt32(places.count)))  // neighbouring processors, neighbouring copies
+            code.append(operate(Opcode.remainder, UInt32(places.count)))  // neighbours to neighbours
         case .clientIP, .hash:
             code += source
             code += scaling

@@ -9,7 +9,8 @@ func removeService(_ name: ByteString, from scan: borrowing ScanDirectory) throw
 /// Gives a service directory of ours a name that its supervisor passes over, and tells that to end; answers the name,
 /// nil if somebody else has done it meanwhile.
 func hideService(_ name: ByteString, in scan: borrowing ScanDirectory) throws(Failure) -> ByteString? {
-    guard scan.marker(of: name) != nil else { return nil }
+    // What is hidden already has somebody who removes it: the finish script finds itself in it.
+    guard !name.hasPrefix("."), scan.marker(of: name) != nil else { return nil }
     let path: ByteString = "\(scan.path)/\(name)"
     let hidden: ByteString = ".\(name).\(getpid()).old"
     do throws(Errno) {

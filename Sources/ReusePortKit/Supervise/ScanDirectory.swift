@@ -44,7 +44,7 @@ struct ScanDirectory: ~Copyable {
         for name in entryNames(of: folder) where name.hasPrefix("\(app)-") {
             if let marker = marker(of: name), marker.app == app { found.append((name, marker)) }
         }
-        return found.ordered { $0.marker.copy < $1.marker.copy }
+        return found.ordered { $0.marker.isBefore($1.marker) }
     }
 
     /// Whether anybody reads the commands of this service directory, or of its log's.
@@ -80,20 +80,29 @@ struct ServiceStatus: Equatable {
     var pid: Int32?
     /// Whether it is to be started again when it ends.
     var isWantedUp: Bool
+    /// Whether its finish script runs, or is about to.
+    var isFinishing: Bool
 
-    /// runit's has 20 bytes: the process at 12, lowest byte first, `u` or `d` at 17 (runsv.c). s6's has 35, and 43 since
-    /// 2.12: the process at 24, highest byte first, and flags in the last byte, of which 4 is "want up".
+    /// Whether nothing of it runs, or will without another word.
+    var isOver: Bool { pid == nil && !isFinishing && !isWantedUp }
+
+    /// runit's has 20 bytes: the process at 12, lowest byte first, `u` or `d` at 17, and 2
+    /// at 19 while it finishes (runsv.c). s6's has 35, and 43 since
+    /// 2.12: the process at 24, highest byte first, and flags in the last byte, of which 2 is
+    /// "finishing" and 4 "want up".
     init?(_ bytes: [UInt8], isS6: Bool) {
         if isS6 {
             guard bytes.count == 35 || bytes.count == 43 else { return nil }
             let number = bytes[28..<32].reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
             pid = number == 0 ? nil : Int32(truncatingIfNeeded: number)
             isWantedUp = bytes[bytes.count - 1] & 4 != 0
+            isFinishing = bytes[bytes.count - 1] & 2 != 0
         } else {
             guard bytes.count == 20 else { return nil }
             let number = bytes[12..<16].reversed().reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
             pid = number == 0 ? nil : Int32(truncatingIfNeeded: number)
             isWantedUp = bytes[17] == UInt8(ascii: "u")
+            isFinishing = bytes[19] == 2
         }
     }
 }

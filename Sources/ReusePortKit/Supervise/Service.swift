@@ -74,6 +74,10 @@ struct ServiceMarker: Sendable, Equatable {
         self.copy = copy
     }
 
+    func isBefore(_ other: ServiceMarker) -> Bool {
+        label == other.label ? copy < other.copy : label.bytes.lexicographicallyPrecedes(other.label.bytes)
+    }
+
     init?(text: ByteString) {
         guard let file = RegistryText(text), file.number("format") == 1, let fields = file.fields("service"),
             fields.count == 3, let copy = fields[2].decimal, copy < UInt64(Bank.copies)

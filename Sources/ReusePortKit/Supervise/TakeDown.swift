@@ -36,7 +36,7 @@ private func tell(_ word: UInt8, _ service: Service, _ scan: borrowing ScanDirec
 private func awaitEnd(of service: Service, _ scan: borrowing ScanDirectory) throws(Failure) {
     func isOver() -> Bool {
         scan.marker(of: service.name) == nil || !scan.isSupervised(service.name)
-            || scan.serviceStatus(of: service.name).map { $0.pid == nil && !$0.isWantedUp } ?? false
+            || scan.serviceStatus(of: service.name).map { $0.isOver } ?? false
     }
     let deadline = Deadline(after: service.stopTimeout)
     var pause = Pause()
@@ -63,7 +63,7 @@ func removeServices(
     let scan = try ScanDirectory.open(path, isS6: target.isS6)
     for (name, marker) in scan.services(of: app) where isWanted(marker.label, marker.copy) {
         // Down, and to stay so: what is about to be started again is not over.
-        if scan.isSupervised(name), let status = scan.serviceStatus(of: name), status.pid != nil || status.isWantedUp {
+        if scan.isSupervised(name), let status = scan.serviceStatus(of: name), !status.isOver {
             continue
         }
         try removeService(name, from: scan)

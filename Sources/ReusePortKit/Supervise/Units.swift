@@ -76,7 +76,7 @@ func unitMarkers(of app: ByteString) -> [ServiceMarker] {
     for name in entryNames(of: units.folder) where name.hasPrefix("reuseport-exec-\(app)-") {
         if let marker = marker(of: name, units), marker.app == app, marker.unitName == name { found.append(marker) }
     }
-    return found.ordered { $0.copy < $1.copy }
+    return found.ordered { $0.isBefore($1) }
 }
 
 func hasUnit(_ service: Service) -> Bool { unitMarkers(of: service.app).contains(service.marker) }

@@ -8,6 +8,8 @@ func finishCopy(_ request: VerbRequest, _ directory: ByteString) throws(Failure)
     guard let ending = request.ending ?? Ending.fromEnvironment() else { return }
     let log = Log(descriptor: 2, verbosity: .steps, subject: "\(app) \(label)")
     let supervisor = Supervisor.current() ?? supervisorOfWorkingDirectory(request)
+    // What it was told until now is heeded, and what it is told from now on is not undone: it may be to start anew.
+    let isToldDown = supervisor?.status.map { !$0.isWantedUp } ?? false
     var finished = Finished(reason: ending.description)
     do throws(Failure) {
         finished = try record(ending, request, directory)
@@ -15,15 +17,14 @@ func finishCopy(_ request: VerbRequest, _ directory: ByteString) throws(Failure)
         // The pause before the next start is kept all the same.
         log.warning(error.message)
     }
-    if let status = supervisor?.status, !status.isWantedUp { finished.isToStop = true }
-    let isDown = finished.isOver || finished.isPermanent || finished.isToStop
+    let isDown = finished.isOver || finished.isPermanent || isToldDown
     if let command = request.onExit { runOnExit(command, ending, request, finished, isDown, log) }
-    guard isDown else { return pause(finished.pause, supervisor, log, ending) }
-    if finished.isPermanent { log.step("copy \(request.copy ?? 0) \(ending.description), and stays down") }
-    if finished.isOver || finished.isPermanent { keepDown(supervisor, log) }
+    guard isDown else { return pause(finished.pause, supervisor, log, finished.reason) }
+    if finished.isPermanent { log.step("copy \(request.copy ?? 0) \(finished.reason), and stays down") }
+    if !isToldDown { keepDown(supervisor, log) }
     if finished.isOver { removeOwnService(supervisor, request, log) }
     // s6 takes this as "keep it down", should it not have read what it was told.
-    if case .s6? = supervisor { exit(125) }
+    if case .s6? = supervisor, !isToldDown { exit(125) }
 }
 
 /// What is known of a copy that has ended.
@@ -35,8 +36,6 @@ private struct Finished {
     /// Its generation has been replaced, or has failed.
     var isOver = false
     var isPermanent = false
-    /// Its supervisor has been told to keep it down.
-    var isToStop = false
     /// Without a record, the launcher has failed before it had one, and there is nothing to count in.
     var pause = Milliseconds.seconds(5)
 }
@@ -81,7 +80,8 @@ private func record(
             finished.pid = record.process.pid
             // Of one that was stopped by us, or ended by the kernel at its memory limit, the reason is known better.
             let isKnownBetter = finished.isOver && !record.reason.isEmpty && record.reason != "it has ended"
-            if !isKnownBetter, !record.reason.hasPrefix(killedByKernel) { record.reason = ending.description }
+            let isKernels = ending == .killed(SIGKILL) && record.reason.hasPrefix(killedByKernel)
+            if !isKnownBetter && !isKernels { record.reason = ending.description }
             finished.reason = record.reason
         }
         state.replace(record)
@@ -100,9 +100,9 @@ private func supervisorOfWorkingDirectory(_ request: VerbRequest) -> Supervisor?
 }
 
 /// Waits before the supervisor starts the copy again; a word that it is to stay down, and TERM, end the wait.
-private func pause(_ length: Milliseconds, _ supervisor: Supervisor?, _ log: Log, _ ending: Ending) {
+private func pause(_ length: Milliseconds, _ supervisor: Supervisor?, _ log: Log, _ what: ByteString) {
     if length.count == 0 { return }
-    log.step("\(ending.description); it is started again after \(length.description)")
+    log.step("\(what); it is started again after \(length.description)")
     let deadline = Deadline(after: length)
     let changes = supervisor?.serviceFolder.map { "\($0)/supervise" as ByteString }
     while !deadline.hasPassed {

@@ -57,6 +57,48 @@ import Testing
         if kind == "hash" { #expect(met == Set(Self.names)) } else { #expect(!met.isEmpty && met.count <= 4) }
     }
 
+    /// From the moment on when a replacement listens, nobody waits for it.
+    @Test(arguments: Level.allCases)
+    func aReplacementGetsNothingBeforeItIsReady(level: Level) throws {
+        let stage = try Stage(level, settings: [])
+        var copies = try start(stage, "1", [0, 1, 2, 3], ["--balance", "client-ip"])
+        try waitForHelpers(stage, copies)
+        let first = try meetings(stage, copies)
+        try crash(copies.removeFirst().process)
+        let stuck = try stage.start(
+            "1", copies: 4, copy: 0, variables: ["SAMPLE_BOOT_MS=600000"], command: try stage.sampleServer("0"))
+        try waitUntil("its helper") { try stage.helper(of: stuck.pid) != nil }
+        let others = first.map { one in Meetings(copies: one.copies.map { $0 == ["0"] ? ["1"] : $0 }) }
+        #expect(try meetings(stage, copies) == others)
+
+        try crash(stuck)
+        copies += try start(stage, "1", [0], [])
+        try waitForHelpers(stage, copies)
+        #expect(try meetings(stage, copies) == first)
+    }
+
+    /// A copy that joined, and fails before it is ready, takes others' places with it.
+    @Test(arguments: Level.allCases)
+    func aFailedReplacementChangesNothing(level: Level) throws {
+        let stage = try Stage(level, settings: [])
+        var copies = try start(stage, "1", [0, 1, 2, 3], ["--balance", "client-ip"])
+        try waitForHelpers(stage, copies)
+        let first = try meetings(stage, copies)
+        try crash(copies.removeFirst().process)
+        let stuck = try stage.start(
+            "1", copies: 4, copy: 0, variables: ["SAMPLE_BOOT_MS=600000"], command: try stage.sampleServer("0"))
+        try waitUntil("its helper") { try stage.helper(of: stuck.pid) != nil }
+        // Another one joins behind it.
+        try crash(copies.removeFirst().process)
+        copies += try start(stage, "1", [1], [])
+        try waitForHelpers(stage, copies)
+        let helper = try #require(try stage.helper(of: stuck.pid))
+        try crash(stuck)
+        try waitUntil("its helper has gone") { startTime(of: helper.pid) != helper.start }
+        let others = first.map { one in Meetings(copies: one.copies.map { $0 == ["0"] ? ["1"] : $0 }) }
+        #expect(try meetings(stage, copies) == others)
+    }
+
     // MARK: - Who decides
 
     @Test(arguments: Level.allCases)

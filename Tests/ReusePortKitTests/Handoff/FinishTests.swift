@@ -18,6 +18,7 @@ extension Stage {
     /// All copies that are known, youngest generation last.
     func copies() throws -> [CopyView] {
         let output = try verb("state", ["web", "--json"]).output
+        if output.isEmpty { return [] }
         guard let apps = try JSONSerialization.jsonObject(with: Data(output.bytes)) as? [[String: Any]] else {
             return []
         }
@@ -91,7 +92,7 @@ extension Stage {
         arguments: [
             [], ["web"], ["web", "--generation", "a", "--copy", "x"], ["web", "--generation", "a", "-1"],
             ["web", "--generation", "a", "256", "0"], ["web", "--generation", "a", "seven"],
-            ["web", "--generation", "a", "--permanent", "300"], ["--generation", "a", "3"],
+            ["web", "--generation", "a", "--permanent", "300"],
             ["web", "--generation", "a", "--json"],
         ] as [[ByteString]])
     func wrongUse(words: [ByteString]) throws {
@@ -201,9 +202,7 @@ extension Stage {
         // A supervisor that is told to keep it down does not wait for the pause.
         kill(pid_t(again.pid), SIGKILL)
         try waitUntil("it pauses") { try stage.copy("blue")?.crashes == 4 }
-        let supervisor: Supervisor =
-            kind == .runit ? .runit(ByteString("\(services.folder)/blue")) : .s6(ByteString("\(services.folder)/blue"))
-        _ = try supervisor.tell(.down, searchPath: "/bin")
+        try services.stop("blue")
         try waitUntil("it is down") { try services.state("blue") == ServiceState(pid: nil, isWanted: false) }
         #expect(try #require(try stage.copy("blue")).reason == "killed by signal 9 (KILL)")
     }

@@ -106,31 +106,66 @@ import Testing
         #expect(groups.areGone)
     }
 
-    @Test func respawnedBySupervisor() throws {
-        _ = try Tool.require("sv")
+    /// As `deploy --on` writes it, with a finish script: that says why, and counts it as a crash.
+    @Test(arguments: SupervisorKind.allCases)
+    func respawnedBySupervisor(kind: SupervisorKind) throws {
         let stage = try Stage(.privileged)
         let groups = try Groups(stage)
-        let services = try Services(stage, .runit) { folder in
-            try writeByHand("blue", stage, .runit, "\(folder)/blue", MemoryTests.limit)
-        }
-        func state() throws -> ServiceState? { try services.state("blue") }
-        try waitUntil("the services are supervised") { try state() != nil }
-        let sv = try Tool.require("sv")
-        let start = try stage.box.start(program: sv, ["-w", "35", "start", "\(services.folder)/blue"]).end()
-        #expect(start.exit == 0, "\(start.output.text)")
-        let first = try #require(try state()?.pid)
+        let services = try Services(stage, kind)
+        let outcome = try stage.box.run(
+            ["deploy", "--app", "web", "--run-dir", stage.runDirectory, "--generation", "blue"]
+                + [
+                    "--on", ByteString("\(kind.testDescription):\(services.folder)"), "--log",
+                    ByteString(stage.box["log"]),
+                ]
+                + stage.common + MemoryTests.limit + ["--"] + (try stage.sampleServer("blue")))
+        #expect(outcome.exit == 0, "\(outcome.errors)")
+        let first = try #require(try services.state("web-blue-0")?.pid)
+        #expect(groups.copies == ["blue.0.\(first)"])
         #expect(try stage.grow(64) == first)
+        try waitUntil("it is known why") { try stage.reason(of: first) == MemoryTests.beyond }
         var second: pid_t?
         try waitUntil("it is back") {
-            second = try state()?.pid
+            second = try services.state("web-blue-0")?.pid
             guard let second, second != first else { return false }
             return try stage.verb("check", ["web", "--generation", "blue"]).exit == 0
         }
         let pid = try #require(second)
         #expect(try stage.verb("wait", ["web", "--pid", ByteString(decimal: pid), "--timeout", "35s"]).exit == 0)
-        try services.supervisor.waitFor("copy 0 was pid \(first), which has ended: \(MemoryTests.beyond)")
         #expect(groups.copies == ["blue.0.\(pid)"])
         #expect(try stage.get("/brief").contains("pid: \(pid)\n"))
+        let log = try String(contentsOfFile: stage.box["log/blue-0/current"], encoding: .utf8)
+        #expect(log.contains(MemoryTests.beyond), "\(log)")
+        let end = try stage.verb("terminate", ["web"])
+        #expect(end.exit == 0, "\(end.errors)")
+        try waitUntil("they are gone") { groups.areGone }
+    }
+
+    /// Without a finish script: what is started in its place says what became of it.
+    @Test func respawnedByHand() throws {
+        let stage = try Stage(.privileged)
+        let groups = try Groups(stage)
+        var words: [ByteString] = [ByteString(try stage.box.launcher()), "--app", "web", "--generation", "blue"]
+        words += ["--run-dir", stage.runDirectory] + stage.common + MemoryTests.limit
+        words += try ["--"] + stage.sampleServer("blue")
+        let services = try Services(stage, .runit) { folder in
+            mkdir("\(folder)/blue", 0o755)
+            let text = "#!/bin/sh\nexec >>\(stage.box["log"]) 2>&1\nexec \(words.map(\.text).joined(separator: " "))\n"
+            stage.box.write("\(folder)/blue/run", Array(text.utf8), mode: 0o755)
+        }
+        #expect(try stage.wait(["--generation", "blue"]).exit == 0)
+        let first = try #require(try services.state("blue")?.pid)
+        #expect(try stage.grow(64) == first)
+        var second: pid_t?
+        try waitUntil("it is back") {
+            second = try services.state("blue")?.pid
+            return second != nil && second != first
+        }
+        let pid = try #require(second)
+        #expect(try stage.verb("wait", ["web", "--pid", ByteString(decimal: pid), "--timeout", "35s"]).exit == 0)
+        let log = try String(contentsOfFile: stage.box["log"], encoding: .utf8)
+        #expect(log.contains("copy 0 was pid \(first), which has ended: \(MemoryTests.beyond)"), "\(log)")
+        #expect(groups.copies == ["blue.0.\(pid)"])
         #expect(try stage.verb("terminate", ["web"]).exit == 0)
         #expect(groups.areGone)
     }

@@ -27,16 +27,18 @@ final class Services {
     let stage: Stage
     let kind: SupervisorKind
     let folder: String
+    private let environment: [ByteString]
     let supervisor: Running
 
     /// `fill` writes what is to be there from the start.
     init(
-        _ stage: Stage, _ kind: SupervisorKind, environment: [ByteString] = [],
+        _ stage: Stage, _ kind: SupervisorKind, environment: [ByteString] = Sandbox.environment,
         _ fill: (String) throws -> Void = { _ in }
     ) throws {
         let program = try Tool.require(kind.scanner)
         self.stage = stage
         self.kind = kind
+        self.environment = environment
         folder = "\(stage.home)/services"
         _ = try stage.box.launcher()
         mkdir(folder, 0o755)
@@ -44,7 +46,7 @@ final class Services {
         if let owner = stage.deployer { chownTree(folder, owner) }
         supervisor = try stage.box.start(
             program: program, [ByteString(folder)],
-            environment: environment + Sandbox.environment + [mark(of: stage)], stage.asDeployer)
+            environment: environment + [mark(of: stage)], stage.asDeployer)
     }
 
     /// The supervisors put their services into sessions of their own; they are known by what they inherited.
@@ -62,8 +64,22 @@ final class Services {
     /// Nil if nobody supervises it yet.
     func state(_ service: String) throws -> ServiceState? {
         guard let bytes = FileManager.default.contents(atPath: file(service, "supervise/status")) else { return nil }
+        // What its tools look at comes after that.
+        let pipe = open(
+            file(service, kind == .runit ? "supervise/ok" : "supervise/control"), O_WRONLY | O_NONBLOCK | O_CLOEXEC)
+        if pipe < 0 { return nil }
+        close(pipe)
         guard let status = ServiceStatus([UInt8](bytes), isS6: kind == .s6) else { return nil }
-        return ServiceState(pid: status.pid, isWanted: status.isWantedUp)
+        // Not down before its finish script is over.
+        return ServiceState(pid: status.isFinishing ? status.pid ?? 0 : status.pid, isWanted: status.isWantedUp)
+    }
+
+    /// Has the supervisor keep a service down.
+    func stop(_ service: String) throws {
+        let path = ByteString("\(folder)/\(service)")
+        let (program, words): (String, [ByteString]) =
+            kind == .runit ? ("sv", ["down", path]) : ("s6-svc", ["-d", path])
+        _ = try stage.box.start(program: try Tool.require(program), words, stage.asDeployer).end()
     }
 
     /// Starts a service that is down, and waits until it says that it is ready.
@@ -72,12 +88,12 @@ final class Services {
         case .runit:
             try stage.box.start(
                 program: try Tool.require("sv"), ["-w", "35", "start", ByteString("\(folder)/\(service)")],
-                stage.asDeployer
+                environment: environment, stage.asDeployer
             ).end()
         case .s6:
             try stage.box.start(
                 program: try Tool.require("s6-svc"), ["-uwU", "-T", "35000", ByteString("\(folder)/\(service)")],
-                stage.asDeployer
+                environment: environment, stage.asDeployer
             ).end()
         }
     }

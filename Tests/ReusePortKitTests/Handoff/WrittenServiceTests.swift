@@ -39,9 +39,8 @@ import Testing
         let stage = try Stage(.privileged)
         let services = try Services(stage, kind)
         let target = kind.target(services.folder)
-        // s6-svscan makes its control pipe itself.
         if kind == .s6 {
-            try waitUntil("s6-svscan is there") { stage.box.exists(services.file(".s6-svscan", "control")) }
+            try waitUntil("s6-svscan is there") { (try? startServices([], on: target)) != nil }
         }
         let blue = try service("blue", stage)
         try writeService(blue, on: target)
@@ -91,7 +90,7 @@ import Testing
         let services = try Services(stage, kind)
         let target = kind.target(services.folder)
         if kind == .s6 {
-            try waitUntil("s6-svscan is there") { stage.box.exists(services.file(".s6-svscan", "control")) }
+            try waitUntil("s6-svscan is there") { (try? startServices([], on: target)) != nil }
         }
         let bad = try service(
             "bad", stage, command: ["/bin/sh", "-c", "echo the database is not there; exit 3"])
@@ -114,7 +113,9 @@ import Testing
         try waitUntil("it runs") { try stage.copy("slow")?.state == "starting" }
         let pid = try #require(try stage.copy("slow")).pid
         try takeDown([slow], on: target)
-        #expect(try names(services) == [])
+        // Its finish script has removed it from sight; what is hidden goes with the supervisor.
+        #expect(try names(services).allSatisfy { $0.hasPrefix(".") })
+        try waitUntil("its directory has gone") { try names(services) == [] }
         #expect(isGone(pid))
     }
 
@@ -156,6 +157,7 @@ import Testing
         func expectStart(_ name: String, _ location: SourceLocation = #_sourceLocation) throws {
             let outcome = try services.start("web-\(name)")
             #expect(outcome.exit == 0, "\(outcome.output.text)\(outcome.errors)", sourceLocation: location)
+            // It says so when it is so, and not earlier.
             #expect(
                 try stage.verb("check", ["web", "--generation", ByteString(name)]).exit == 0,
                 sourceLocation: location)
