@@ -22,6 +22,7 @@ func deployServices(
     let label = try prepare(request, registry)
     let display = Display(app: request.name, label: label, copies: numbers, verbosity: request.verbosity)
     let log = Log(descriptor: 2, verbosity: request.verbosity, subject: "\(request.name) \(label)", display: display)
+    let past = registry.loadCopies().map { $0.process }
     var services: [Service] = []
     do throws(Failure) {
         for number in numbers {
@@ -36,7 +37,7 @@ func deployServices(
         var watch = ServiceWatch(
             request: request, label: label, numbers: numbers, deployment: deployment, log: log,
             // runsvdir looks for new services every five seconds.
-            deadline: Deadline(after: Milliseconds(request.readyTimeout.count + 15_000)))
+            deadline: Deadline(after: Milliseconds(request.readyTimeout.count + 15_000)), past: past)
         try watch.run(registry, interruptions)
     } catch {
         log.warning(error.message)
@@ -115,6 +116,20 @@ private func describeService(
     return service
 }
 
+/// Services that are started again, all of them after a reboot, are to know of how many copies they are.
+func updateServices(
+    _ deployment: Deployment, _ label: ByteString, copies: Int, _ registry: borrowing Registry
+) throws(Failure) {
+    let options = try Options(deployment.settings(with: []), command: deployment.command, isDeploy: true)
+    guard let target = options.deploy.supervision, var request = options.app else { return }
+    request.copies = copies
+    for number in 0..<copies {
+        try updateService(
+            try describeService(request, label, number, options, on: target, deployment, registry), on: target)
+    }
+    if target == .systemd { try reloadUnits() }
+}
+
 /// Writes down that a generation has failed, if its copies have not done so themselves: their supervisors keep them down.
 private func fail(
     _ label: ByteString, _ registry: borrowing Registry, joins: Bool, _ why: ByteString
@@ -138,10 +153,14 @@ private struct ServiceWatch {
     private var order: UInt64?
     private var shown: [CopyRecord.State?]
     private var hasTakenOver = false
+    /// Processes that were there before.
+    private let past: [ProcessIdentity]
 
     init(
-        request: AppRequest, label: ByteString, numbers: [Int], deployment: Deployment, log: Log, deadline: Deadline
+        request: AppRequest, label: ByteString, numbers: [Int], deployment: Deployment, log: Log, deadline: Deadline,
+        past: [ProcessIdentity]
     ) {
+        self.past = past
         self.request = request
         self.label = label
         self.numbers = numbers
@@ -186,7 +205,10 @@ private struct ServiceWatch {
             try registry.store(deployment)
         }
         for (index, number) in numbers.enumerated() {
-            guard let copy = copies.first(where: { $0.copy == number }), copy.state != shown[index] else { continue }
+            // Not what had the number before.
+            guard let copy = copies.first(where: { $0.copy == number && !past.contains($0.process) }),
+                copy.state != shown[index]
+            else { continue }
             shown[index] = copy.state
             switch copy.state {
             case .starting: log.display?.note(copy: number, pid: copy.process.pid, .starting)
@@ -205,7 +227,9 @@ private struct ServiceWatch {
         switch generation.state {
         case .starting: return false
         case .live:
-            let serving = copies.filter { $0.state == .live && numbers.contains($0.copy) }
+            let serving = copies.filter {
+                $0.state == .live && numbers.contains($0.copy) && !past.contains($0.process)
+            }
             if !hasTakenOver, serving.count == numbers.count {
                 hasTakenOver = true
                 log.step("has taken over")

@@ -18,22 +18,28 @@ func scale(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
         }
         try addCopies(missing, to: live, deployment, request.verbosity, runDirectory: directory)
     }
-    try remember(wanted, registry, live)
+    if let deployment = try remember(wanted, registry, live) {
+        try updateServices(deployment, live.label, copies: wanted, registry)
+    }
     try removeRetiredServices(of: registry.app, in: directory)
     if missing.isEmpty { log.step("has \(wanted) \(wanted == 1 ? "copy" : "copies")") }
 }
 
 /// What is deployed next has as many.
-private func remember(_ count: Int, _ registry: borrowing Registry, _ live: GenerationRecord) throws(Failure) {
+private func remember(
+    _ count: Int, _ registry: borrowing Registry, _ live: GenerationRecord
+) throws(Failure) -> Deployment? {
     let lock = try registry.lock(until: Deadline(after: .seconds(10)))
-    if var deployment = registry.loadDeployment(of: live.order) {
+    var deployment = registry.loadDeployment(of: live.order)
+    if let known = deployment {
         let copies = Setting(option: .of(.copies), value: ByteString(decimal: count), origin: .commandLine)
-        deployment = Deployment(
-            generation: live.order, directory: deployment.directory, deployment.settings(with: [copies]),
-            command: deployment.command)
-        try registry.store(deployment)
+        let now = Deployment(
+            generation: live.order, directory: known.directory, known.settings(with: [copies]), command: known.command)
+        try registry.store(now)
+        deployment = now
     }
     lock.release(closing: ())
+    return deployment
 }
 
 /// Takes connections from the copies that are too many, then ends them.

@@ -52,6 +52,23 @@ private func write(_ service: Service, in scan: borrowing ScanDirectory) throws(
     }
 }
 
+/// Has a service that is there run something else from its next start on.
+func updateService(_ service: Service, on target: SupervisionTarget) throws(Failure) {
+    guard let path = target.directory else { return try writeUnit(service) }
+    let scan = try ScanDirectory.open(path, isS6: target.isS6)
+    guard scan.marker(of: service.name) == service.marker else { return }
+    let files = service.files(forS6: scan.isS6, logDirectory: try logDirectory(of: service))
+    try step("write", "service \(path)/\(service.name)") { () throws(Errno) in
+        let directory = try open(service.name, in: scan.folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+        for file in files where file.name == "run" {
+            // What a crash left there is nobody's.
+            _ = reason { () throws(Errno) in try unlink(".run.new", in: directory) }
+            try makeFile(".run.new", file.text, mode: 0o755, in: directory)
+            try rename(".run.new", to: "run", in: directory)
+        }
+    }
+}
+
 /// Where the logs of this copy go; made if need be.
 private func makeLogDirectory(of service: Service) throws(Failure) -> ByteString {
     let path = try logDirectory(of: service)

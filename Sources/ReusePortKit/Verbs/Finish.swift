@@ -55,6 +55,8 @@ private func record(
         let lock = try registry.lock(until: deadline)
         var state = AppState.mended(registry)
         guard let generation = state.app.generations.last(where: { $0.label == request.generation }) else {
+            // Forgotten, long after another has taken over. Nothing is known at all after a boot.
+            finished.isOver = state.app.live != nil
             return finished
         }
         // Of a live generation too, if it has been given fewer copies.

@@ -1,0 +1,318 @@
+import Foundation
+import Testing
+
+@testable import ReusePortKit
+
+/// `deploy --on`, with real supervisors that start, log and restart the copies.
+@Suite struct SupervisedDeployTests {
+    /// The sample server, without what the environment of deploy would say: the supervisor's is another.
+    private func options(_ services: Services) -> [ByteString] {
+        [
+            "--on", ByteString("\(services.kind.testDescription):\(services.folder)"),
+            "--log", ByteString("\(services.stage.home)/logs"),
+        ]
+    }
+
+    private func names(_ services: Services) throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: services.folder)
+            .filter { $0 != ".s6-svscan" }.sorted()
+    }
+
+    private func expectServices(
+        _ services: Services, _ wanted: [String], _ location: SourceLocation = #_sourceLocation
+    ) throws {
+        do {
+            try waitUntil("services \(wanted)") { try names(services) == wanted.sorted() }
+        } catch {
+            let logs = try? services.stage.box.start(
+                program: "/bin/sh",
+                ["-c", "tail -n 5 \(services.stage.home)/logs/*/current; ps -ef | grep \(services.folder)"]
+            ).end().output.text
+            Issue.record(
+                "\(try names(services)), and not \(wanted): \(logs ?? "") \(try services.stage.verb("list").output.text)",
+                sourceLocation: location)
+        }
+    }
+
+    private func supervised(_ kind: SupervisorKind, _ level: Level = .privileged) throws -> (Stage, Services) {
+        let stage = try Stage(level)
+        let services = try Services(stage, kind)
+        if kind == .s6 {
+            try waitUntil("s6-svscan is there") {
+                access("\(services.folder)/.s6-svscan/control", F_OK) == 0
+            }
+        }
+        return (stage, services)
+    }
+
+    /// The control of the load is in DeployLossTests: four copies without help lose.
+    @Test(arguments: SupervisorKind.allCases)
+    func loss(kind: SupervisorKind) throws {
+        let (stage, services) = try supervised(kind)
+        try stage.deploy("1", copies: 4, options(services))
+        let load = try Load(stage)
+        for number in 2...11 {
+            try stage.change(["migrate", "web", "--generation", ByteString(decimal: number)])
+            #expect(try stage.live().map(\.state) == ["live", "live", "live", "live"])
+        }
+        try expectServices(services, (0..<4).map { "web-11-\($0)" })
+        for count in [8, 2, 4] {
+            try stage.change(["scale", "web", ByteString(decimal: count)])
+            #expect(try stage.live().map(\.copy) == Array(0..<count))
+            try expectServices(services, (0..<count).map { "web-11-\($0)" })
+        }
+        let report = try load.stop()
+        #expect(report.lost == 0, "\(report.summary)")
+        #expect(report.labels == ["1"] && report.byPID.count >= 40, "\(report.byPID.count)")
+
+        // What is started again after all this counts as many as there are now.
+        for copy in try stage.live() { kill_(copy.pid) }
+        try waitUntil("all are back") {
+            try stage.live().map(\.state) == ["live", "live", "live", "live"]
+        }
+        #expect(try stage.verb("terminate", ["web"]).exit == 0)
+        try expectServices(services, [])
+    }
+
+    @Test(arguments: SupervisorKind.allCases)
+    func withoutRights(kind: SupervisorKind) throws {
+        let (stage, services) = try supervised(kind, .ordinary)
+        try stage.deploy("1", copies: 2, options(services))
+        let load = try Load(stage)
+        for _ in 0..<2 { try stage.change(["migrate", "web"]) }
+        let report = try load.stop()
+        #expect(report.lost == 0, "\(report.summary)")
+        #expect(try stage.verb("terminate", ["web"]).exit == 0)
+        try expectServices(services, [])
+    }
+
+    @Test(arguments: SupervisorKind.allCases)
+    func respawnAndRestart(kind: SupervisorKind) throws {
+        let (stage, services) = try supervised(kind)
+        try stage.deploy("1", copies: 2, options(services))
+        let first = try stage.pids()
+        kill_(first[1])
+        try waitUntil("copy 1 is back") {
+            let now = try stage.live()
+            return now.map(\.state) == ["live", "live"] && now[1].pid != first[1]
+        }
+        #expect(try stage.pids()[0] == first[0])
+        let load = try Load(stage)
+        let before = try stage.pids()
+        try stage.change(["restart", "web", "--copy", "0"])
+        #expect(try stage.pids()[0] != before[0] && stage.pids()[1] == before[1])
+        let report = try load.stop()
+        #expect(report.lost == 0, "\(report.summary)")
+        try stage.change(["restart", "web"])
+        #expect(Set(try stage.pids()).isDisjoint(with: before))
+    }
+
+    @Test(arguments: SupervisorKind.allCases)
+    func failures(kind: SupervisorKind) throws {
+        let (stage, services) = try supervised(kind)
+        try stage.deploy("good", copies: 2, options(services))
+        let old = try stage.pids()
+        let load = try Load(stage)
+        let failing = try stage.deploy(
+            "bad", copies: 3, options(services), command: ["/bin/sh", "-c", "echo out of luck; exit 3"], expect: 1)
+        #expect(failing.errors.contains("exited with 3"), "\(failing.errors)")
+        #expect(failing.errors.contains("out of luck"), "\(failing.errors)")
+        try expectServices(services, ["web-good-0", "web-good-1"])
+        let missing = try stage.deploy("none", copies: 2, options(services), command: ["/no/such"], expect: 1)
+        #expect(missing.errors.contains("127") || missing.errors.contains("no such file"), "\(missing.errors)")
+        let late = try stage.deploy(
+            "late", copies: 2, options(services) + ["--ready-timeout", "500ms", "--env", "SAMPLE_BOOT_MS=60000"],
+            expect: 1)
+        #expect(late.errors.contains("not ready after"), "\(late.errors)")
+        try expectServices(services, ["web-good-0", "web-good-1"])
+
+        // Interrupted while it waits.
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            let deploy = try stage.startDeploy(
+                "slow-\(signal)", copies: 2, options(services) + ["--env", "SAMPLE_BOOT_MS=60000"])
+            try waitUntil("its copies are there") { try stage.generation("slow-\(signal)")?.running.count == 2 }
+            deploy.signal(signal)
+            let outcome = try deploy.end()
+            #expect(outcome.exit == 1 && outcome.errors.contains("interrupted"), "\(outcome.errors)")
+            try expectServices(services, ["web-good-0", "web-good-1"])
+        }
+        #expect(try stage.pids() == old)
+        try stage.change(["migrate", "web", "--generation", "next"])
+        let report = try load.stop()
+        #expect(report.lost == 0, "\(report.summary)")
+        try expectServices(services, ["web-next-0", "web-next-1"])
+    }
+
+    /// Nobody waits any more, but the copies hand over by themselves; the next deploy finds everything in order.
+    @Test(arguments: SupervisorKind.allCases)
+    func killed(kind: SupervisorKind) throws {
+        let (stage, services) = try supervised(kind)
+        try stage.deploy("1", copies: 2, options(services))
+        let load = try Load(stage)
+        let deploy = try stage.startDeploy("2", copies: 2, options(services) + ["--env", "SAMPLE_BOOT_MS=500"])
+        try waitUntil("its copies are there") { try stage.generation("2")?.running.count == 2 }
+        deploy.kill()
+        try waitUntil("they have taken over") { try stage.generation("2")?.state == "live" }
+        try stage.deploy("3", copies: 2, options(services))
+        let report = try load.stop()
+        #expect(report.lost == 0, "\(report.summary)")
+        try expectServices(services, ["web-3-0", "web-3-1"])
+        try stage.change(["migrate", "web", "--generation", "4"])
+        try expectServices(services, ["web-4-0", "web-4-1"])
+    }
+
+    /// The supervisor of all services ends in the middle of a deploy, and is started again.
+    @Test(arguments: SupervisorKind.allCases)
+    func supervisorRestarted(kind: SupervisorKind) throws {
+        let (stage, services) = try supervised(kind)
+        try stage.deploy("1", copies: 2, options(services))
+        let old = try stage.pids()
+        let load = try Load(stage)
+        let deploy = try stage.startDeploy("2", copies: 2, options(services) + ["--env", "SAMPLE_BOOT_MS=1000"])
+        try waitUntil("its copies are there") { try stage.generation("2")?.running.count == 2 }
+        // Only that one process.
+        kill(services.supervisor.pid, SIGKILL)
+        let outcome = try deploy.end()
+        // Those that watch the services live on; whichever way it ends, somebody serves and it is said who.
+        if outcome.exit == 0 {
+            #expect(try stage.generation("2")?.state == "live")
+        } else {
+            #expect(outcome.exit == 1 || outcome.exit == 111, "\(outcome.errors)")
+            #expect(try stage.pids() == old, "\(outcome.errors)")
+        }
+        let again = try services.again()
+        try stage.deploy("3", copies: 2, options(services))
+        let report = try load.stop()
+        #expect(report.lost == 0, "\(report.summary)")
+        #expect(try stage.generation("3")?.state == "live")
+        again.kill()
+    }
+
+    /// After a reboot nothing is known any more, and the supervisor starts what is there.
+    @Test(arguments: SupervisorKind.allCases)
+    func reboot(kind: SupervisorKind) throws {
+        let (stage, services) = try supervised(kind)
+        try stage.deploy("1", copies: 3, options(services))
+        try stage.change(["scale", "web", "2"])
+        services.supervisor.kill()
+        try waitUntil("everything has ended") {
+            endMarked(stage)
+            return stage.marked().allSatisfy { state(of: $0.pid) == "Z" }
+        }
+        try FileManager.default.removeItem(atPath: stage.runDirectory.text)
+        let again = try services.again()
+        try waitUntil("all serve again") {
+            guard (try? stage.verb("check", ["web"]))?.exit == 0 else { return false }
+            return try stage.live().map(\.state) == ["live", "live"]
+        }
+        try stage.deploy("2", copies: 2, options(services))
+        try expectServices(services, ["web-2-0", "web-2-1"])
+        #expect(try stage.verb("terminate", ["web"]).exit == 0)
+        try expectServices(services, [])
+        again.kill()
+    }
+
+    /// Two hand-written generations that are both started: one of them serves in the end, and a deploy takes over.
+    @Test(arguments: SupervisorKind.allCases)
+    func blueAndGreenAtOnce(kind: SupervisorKind) throws {
+        let stage = try Stage(.privileged)
+        let services = try Services(stage, kind) { folder in
+            for name in ["blue", "green"] {
+                try writeByHand(name, stage, kind, "\(folder)/\(name)")
+                unlink("\(folder)/\(name)/down")
+            }
+        }
+        try waitUntil("one has replaced the other") {
+            guard try stage.verb("check", ["web"]).exit == 0 else { return false }
+            let all = try stage.generations()
+            return all.count == 2 && Set(all.map(\.state)).isSubset(of: ["live", "ended", "retired"])
+                && all.filter { $0.state == "live" }.count == 1
+        }
+        let load = try Load(stage)
+        try stage.deploy("3", copies: 2, options(services))
+        let report = try load.stop()
+        #expect(report.lost == 0, "\(report.summary)")
+        #expect(try names(services) == ["blue", "green", "web-3-0", "web-3-1"])
+        for name in ["blue", "green"] {
+            try waitUntil("\(name) is down for good") {
+                try services.state(name) == ServiceState(pid: nil, isWanted: false)
+            }
+        }
+    }
+
+    @Test(arguments: SupervisorKind.allCases)
+    func suspended(kind: SupervisorKind) throws {
+        let (stage, services) = try supervised(kind)
+        try stage.deploy("1", copies: 2, options(services))
+        let load = try Load(stage)
+        try stage.change(["suspend", "web"])
+        let standing = try stage.live()
+        #expect(standing.count == 2 && standing.allSatisfy { isStopped($0.pid) })
+        // What is started again stands still as well.
+        kill_(standing[0].pid)
+        try waitUntil("copy 0 is back") {
+            let now = try stage.live()
+            return now.map(\.state) == ["live", "live"] && now[0].pid != standing[0].pid
+        }
+        #expect(try stage.live().allSatisfy { isStopped($0.pid) })
+        try stage.change(["resume", "web"])
+        let report = try load.stop()
+        #expect(report.lost == 0, "\(report.summary)")
+        #expect(try stage.live().allSatisfy { !isStopped($0.pid) })
+    }
+
+    /// A copy that is started again is what was deployed, whatever has become of the file since.
+    @Test func configurationIsKept() throws {
+        let (stage, services) = try supervised(.s6)
+        let path = "\(stage.home)/web.conf"
+        func write(_ label: String) throws {
+            let command = try stage.sampleServer(label).map(\.text).joined(separator: " ")
+            let target = "\(services.kind.testDescription):\(services.folder)"
+            stage.box.write(
+                path,
+                Array(
+                    """
+                    app: web
+                    socket: \(stage.socket.text)
+                    run-dir: \(stage.runDirectory.text)
+                    copies: 2
+                    on: \(target)
+                    log: logs
+                    user: nobody
+                    command: \(command)
+
+                    """.utf8), mode: 0o644)
+        }
+        try write("old")
+        let first = try stage.launch(["deploy", "--config", ByteString(path)]).end()
+        #expect(first.exit == 0, "\(first.errors)")
+        try write("new")
+        let pids = try stage.pids()
+        kill_(pids[0])
+        try waitUntil("copy 0 is back") {
+            let now = try stage.live()
+            return now.map(\.state) == ["live", "live"] && now[0].pid != pids[0]
+        }
+        #expect(try Load(stage).stop().labels == ["old"])
+        stage.box.write(path, Array("app: web\nsockets: x\n".utf8), mode: 0o644)
+        let broken = try stage.launch(["migrate", "--config", ByteString(path)]).end()
+        #expect(broken.exit == 100 && broken.errors.contains("\(path):2:1"), "\(broken.errors)")
+        #expect(try Load(stage).stop().labels == ["old"])
+        try write("new")
+        try stage.change(["migrate", "web"])
+        #expect(try Load(stage).stop().labels == ["new"])
+        #expect(try stage.verb("terminate", ["--config", ByteString(path)]).exit == 0)
+        try expectServices(services, [])
+    }
+}
+
+private func kill_(_ pid: pid_t) { kill(pid, SIGKILL) }
+
+extension Services {
+    /// The supervisor, started again.
+    func again() throws -> Running {
+        try stage.box.start(
+            program: try Tool.require(kind.scanner), [ByteString(folder)],
+            environment: Sandbox.environment + [stage.mark], stage.asDeployer)
+    }
+}
