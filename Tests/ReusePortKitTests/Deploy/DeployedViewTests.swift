@@ -202,7 +202,7 @@ import Testing
             mknod -m 666 /dev/zero c 1 5
             mknod -m 666 /dev/urandom c 1 9
             [ ! -d /run/systemd ] || mount -t tmpfs tmpfs /run/systemd
-            python3 \(stage.box["syslogd.py"]) >/dev/null 2>&1 </dev/null &
+            setsid python3 \(stage.box["syslogd.py"]) >/dev/null 2>&1 </dev/null &
             while [ ! -e \(stage.home)/up ]; do sleep 0.01; done
             $launcher \(quoted(words))
             """)
