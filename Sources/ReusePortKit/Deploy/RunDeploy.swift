@@ -33,10 +33,11 @@ func addCopies(
     runDirectory: ByteString
 ) throws(Failure) {
     try enter(deployment)
-    let options = try Options(deployment.settings(with: []), command: deployment.command, isDeploy: true)
+    var options = try Options(deployment.settings(with: []), command: deployment.command, isDeploy: true)
     guard var app = options.app else { throw Failure("find", "the app", .noEntry) }
     (app.generation, app.joins, app.copies) = (live.label, live.order, max(live.copies, (numbers.max() ?? 0) + 1))
     (app.verbosity, app.runDirectory) = (verbosity, runDirectory)
+    options.app = app
     let plan = try Plan(options)
     if let target = options.deploy.supervision {
         try deployServices(app, numbers, options, on: target, deployment)

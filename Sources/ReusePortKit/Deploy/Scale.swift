@@ -54,6 +54,10 @@ private func shrink(
     if let starting = state.app.starting {
         throw Failure(.negative, "scale", "app \(registry.app)", "generation \(starting.label) is taking over")
     }
+    // At level 2 nothing moves what waits at those that are to go, and nobody accepts it.
+    if case .index? = state.app.steering, state.app.suspended == live.order {
+        throw Failure(.negative, "scale", "app \(registry.app)", "it is suspended", remedy: "resume it first")
+    }
     let surplus = state.copies(of: live.order).filter { $0.copy >= count }
     try state.narrow(live, to: count)
     for copy in surplus where copy.state != .ended {

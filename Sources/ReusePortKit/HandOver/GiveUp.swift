@@ -70,7 +70,7 @@ extension Handoff {
         {
             state.finish(order, .failed, reason)
         }
-        removeTemporaryPaths(enrolment)
+        removeTemporaryPaths(of: enrolment.record)
         try state.store(in: enrolment.registry)
         let generation = state.app.generation(order)
         lock.release(closing: ())
@@ -78,8 +78,8 @@ extension Handoff {
     }
 
     /// The Unix sockets' paths that no client was told of.
-    private func removeTemporaryPaths(_ enrolment: borrowing Enrolment) {
-        for listener in enrolment.record.listeners where listener.publicPath != nil {
+    func removeTemporaryPaths(of copy: CopyRecord) {
+        for listener in copy.listeners where listener.publicPath != nil {
             guard let path = listener.identity.address.path,
                 let folder = try? open(directory(of: path), O_RDONLY | O_DIRECTORY)
             else { continue }

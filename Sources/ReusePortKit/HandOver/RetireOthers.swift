@@ -97,6 +97,7 @@ extension Handoff {
                 return order
             }
             let outcomes = try stop(orders, sparing: state.supervisors(sparing: left), log: log)
+            for copy in left { removeTemporaryPaths(of: copy) }
             try finish(enrolment, generation, zip(left, outcomes).map { ($0, $1) })
         }
     }

@@ -150,7 +150,27 @@ import Testing
 
     /// As it was written for niagra.
     @Test func niagra() throws {
+        let python = try Tool.require("python3")
         let stage = try Stage(.privileged)
+        // Told in niagra's way: `--fd http,3`.
+        let script = stage.box.write(
+            "web.py",
+            """
+            import os, socket, sys
+            assert sys.argv[-2] == "--fd"
+            name, number = sys.argv[-1].split(",")
+            listener = socket.socket(fileno=int(number))
+            while True:
+                connection, _ = listener.accept()
+                with connection:
+                    connection.settimeout(5)
+                    try:
+                        connection.recv(4096)
+                        body = f"label: {sys.argv[1]}\\npid: {os.getpid()}\\nuid: {os.getuid()}\\n".encode()
+                        connection.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n" % len(body) + body)
+                    except OSError:
+                        pass
+            """)
         let file = stage.box.write(
             "web.conf",
             """
@@ -158,7 +178,7 @@ import Testing
             socket: http 4 127.0.0.1 \(stage.port) 511
             user: nobody
             copies: 3
-            command: \(try stage.program("sample-server").text) niagra
+            command: \(python) \(script) niagra
 
             """)
         let outcome = try stage.launch(
@@ -219,7 +239,8 @@ import Testing
         func write(_ more: String) {
             stage.box.write(
                 "web.conf",
-                "socket: \(stage.socket.text)\nrun-dir: run\nlog: log\ncommand: bin/sample-server same\n\(more)")
+                "socket: \(stage.socket.text)\nrun-dir: \(stage.box["run"])\nlog: log\ncommand: bin/sample-server same\n\(more)"
+            )
         }
         _ = try stage.program("sample-server")
         chown(stage.box.path, stage.deployer ?? getuid(), gid_t(stage.deployer ?? getuid()))

@@ -86,6 +86,21 @@ import Testing
         }
     }
 
+    // MARK: - Readiness
+
+    @Test(arguments: Level.allCases, ["accept", "http:http:/health", "notify", "fd:9", "exec:true", "none"])
+    func readiness(level: Level, form: String) throws {
+        let stage = try Stage(level)
+        let variables: [ByteString] = ["SAMPLE_NOTIFY=1", "SAMPLE_READY_FD=9", "SAMPLE_BOOT_MS=30"]
+        let options: [ByteString] = ["--ready", ByteString(form), "--ready-timeout", "30s"]
+        try stage.deploy("1", copies: 2, options, variables: form == "fd:9" ? variables : [variables[0], variables[2]])
+        try stage.change(["migrate", "web"], variables: form == "fd:9" ? variables : [variables[0], variables[2]])
+        let report = try Load(stage, connections: 8).stop()
+        #expect(report.lost == 0)
+        #expect(Set(report.byPID.keys) == Set(try stage.pids().map { "\($0)" }))
+        try stage.expectOnly(try stage.pids())
+    }
+
     // MARK: - The log
 
     @Test func logOfEach() throws {
@@ -187,7 +202,7 @@ import Testing
             mknod -m 666 /dev/zero c 1 5
             mknod -m 666 /dev/urandom c 1 9
             [ ! -d /run/systemd ] || mount -t tmpfs tmpfs /run/systemd
-            python3 \(stage.box["syslogd.py"]) >/dev/null 2>&1 </dev/null &
+            setsid python3 \(stage.box["syslogd.py"]) >/dev/null 2>&1 </dev/null &
             while [ ! -e \(stage.home)/up ]; do sleep 0.01; done
             $launcher \(quoted(words))
             """)

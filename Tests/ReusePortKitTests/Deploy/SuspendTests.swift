@@ -102,6 +102,26 @@ import Testing
         try stage.change(["resume", "web"], expect: 1)
     }
 
+    /// What fails changes nothing: it still stands still, and what waits is served later.
+    @Test(arguments: Level.allCases)
+    func failureOverSuspended(level: Level) throws {
+        let stage = try Stage(level)
+        try stage.deploy("1", copies: 2, ["--suspended"])
+        let before = try stage.pids()
+        let clients = try startClients(stage, 200)
+        try waitUntilQueued(stage, 200)
+        try stage.deploy("2", copies: 2, command: ["/bin/sh", "-c", "exit 3"], expect: 1)
+        #expect(try stage.pids() == before && before.allSatisfy(isStopped))
+        if level == .ordinary {
+            let fewer = try stage.change(["scale", "web", "1"], expect: 1)
+            #expect(fewer.errors.contains("suspended"), "\(fewer.errors)")
+        } else {
+            try stage.change(["scale", "web", "1"])
+        }
+        try stage.change(["resume", "web"])
+        try expectAllServed(clients, 200)
+    }
+
     @Test(arguments: ["terminate", "retire"] as [ByteString])
     func endOfSuspended(verb: ByteString) throws {
         let stage = try Stage(.ordinary)
