@@ -103,6 +103,14 @@ _reuseport_exec_app_of() {
     done
 }
 
+# _reuseport_exec_targets VALUE: candidates for who starts the copies.
+_reuseport_exec_targets() {
+    case $1 in
+        runit:* | s6:*) compgen -P "${1%%:*}:" -d -- "${1#*:}" ;;
+        *) printf '%s\n' runit: s6: systemd ;;
+    esac
+}
+
 # _reuseport_exec_value OPTION VALUE: candidates for an option's value; `words` is the line.
 _reuseport_exec_value() {
     local value=$2
@@ -119,6 +127,9 @@ _reuseport_exec_value() {
         --groups) _reuseport_exec_list "$(compgen -g)" "$value" ;;
         --chroot | --chdir) compgen -d -- "$value" ;;
         --config) compgen -f -- "$value" ;;
+        --log) printf '%s\n' syslog - && compgen -f -- "$value" ;;
+        --on) _reuseport_exec_targets "$value" ;;
+        --copies) [[ -z $isdeploy ]] || printf '%s\n' auto ;;
         --umask) printf '%s\n' 022 027 077 ;;
         --keep) compgen -e -- "$value" ;;
         --env) [[ $value == *=* ]] || compgen -S = -e -- "$value" ;;
@@ -129,7 +140,7 @@ _reuseport_exec_value() {
         --app) _reuseport_exec_apps "$(_reuseport_exec_run_directory "${words[@]}")" ;;
         --generation)
             _reuseport_exec_labels "$(_reuseport_exec_run_directory "${words[@]}")" \
-                "$(_reuseport_exec_app_of "${words[@]}")"
+                "${app:-$(_reuseport_exec_app_of "${words[@]}")}"
             ;;
         --ready) printf '%s\n' accept http: notify fd: exec: none ;;
         --steering) printf '%s\n' auto ebpf cbpf off ;;
@@ -140,7 +151,7 @@ _reuseport_exec_value() {
             [[ ! $value =~ ^[0-9]+$ ]] || printf '%s\n' "$value"{ms,s,m,h}
             ;;
         --help | -h)
-            printf '%s\n' sockets files privileges environment dialects apps retire memory config verbs codes
+            printf '%s\n' sockets files privileges environment dialects apps retire memory deploy config verbs codes
             ;;
     esac
 }
@@ -166,10 +177,17 @@ _reuseport_exec() {
     local last=$((${#words[@]} - 1))
     local current=${words[last]} raw=${COMP_WORDS[COMP_CWORD]}
 
-    local verbs=' list ls count state st wait check retire terminate finish '
+    local verbs=' list ls count state st wait check deploy start migrate scale restart suspend resume retire'
+    verbs+=' terminate finish '
+    local isdeploy='' first=1
     if [[ $last -gt 1 && $verbs == *" ${words[1]} "* ]]; then
-        _reuseport_exec_verb
-        return
+        case ${words[1]} in
+            deploy | start | migrate) isdeploy=yes first=2 ;;
+            *)
+                _reuseport_exec_verb
+                return
+                ;;
+        esac
     fi
 
     # Where the command begins, if it does before the word that is being completed.
@@ -177,14 +195,19 @@ _reuseport_exec() {
     local valued="$repeatable --user --groups --chroot --chdir --umask --pass --config"
     valued+=' --app --generation --copies --copy --ready --ready-timeout --steering --balance --settle --lock-timeout'
     valued+=' --run-dir --notify-fd --log-fd --stop-signal --stop-timeout --keep-retired --retired-nice'
-    valued+=' --memory-high --memory-max --app-memory-max '
-    local given=' ' option='' command=0
-    for ((index = 1; index < last; index++)); do
+    valued+=' --memory-high --memory-max --app-memory-max --log --on --permanent --on-exit '
+    local given=' ' option='' command=0 app=''
+    for ((index = first; index < last; index++)); do
         word=${words[index]}
         if [[ $word == -- ]]; then
             command=$((index + 1))
             break
         elif [[ $word != -?* ]]; then
+            # The first one behind deploy is the app, unless that is known.
+            if [[ -n $isdeploy && -z $app && $given != *' --app '* && $given != *' --config '* ]]; then
+                app=$word
+                continue
+            fi
             command=$index
             break
         fi
@@ -205,6 +228,12 @@ _reuseport_exec() {
     done
 
     COMPREPLY=()
+    if [[ -n $isdeploy && -z $app && -z $option && $command -eq 0 && $current != -* ]] &&
+        [[ $given != *' --app '* && $given != *' --config '* ]]; then
+        compopt -o nospace 2>/dev/null
+        _reuseport_exec_offer "$(_reuseport_exec_apps "$(_reuseport_exec_run_directory "${words[@]}")")"
+        return
+    fi
     if [[ $command -gt 0 || ( -z $option && $current != -* ) ]]; then
         [[ $command -gt 0 ]] || command=$last
         _reuseport_exec_command "$command" "$last" "${starts[command]}" "$current"
@@ -229,8 +258,9 @@ _reuseport_exec() {
             for word in --socket --file --keep-fd --user --groups --no-groups --no-new-privs --chroot --chdir --umask \
                 --clear-env --keep --env --pass --app --generation --copies --copy --ready --ready-timeout --steering \
                 --balance --settle --lock-timeout --run-dir --notify-fd --log-fd --quiet --debug --stop-signal \
-                --stop-timeout --keep-retired --retired-nice --memory-high --memory-max --app-memory-max --config \
-                --dry-run --json --help --version; do
+                --stop-timeout --keep-retired --retired-nice --memory-high --memory-max --app-memory-max --log --on \
+                --suspended --permanent --on-exit --config --dry-run --json --help --version; do
+                [[ -z $isdeploy || ' --copy --notify-fd --log-fd ' != *" $word "* ]] || continue
                 [[ $given == *" $word "* && $repeatable != *" $word "* ]] || printf '%s\n' "$word"
             done
         )
@@ -258,17 +288,19 @@ _reuseport_exec_offer() {
 
 # Completes what stands behind a verb: an app, and options.
 _reuseport_exec_verb() {
-    local app='' options='--run-dir' candidates='' option='' verb=${words[1]} index
+    local app='' options='--run-dir --config' candidates='' option='' verb=${words[1]} index
     case $verb in
         list | ls | count | state | st) options+=' --json' ;;
         wait) options+=' --pid --generation --timeout' ;;
         check) options+=' --generation' ;;
         terminate) options+=' --retired' ;;
+        scale | suspend) options+=' --quiet --debug' ;;
+        restart) options+=' --copy --quiet --debug' ;;
         finish) options+=' --generation --copy --permanent --on-exit' ;;
     esac
     for ((index = 2; index < last; index++)); do
         case ${words[index]} in
-            --run-dir | --pid | --generation | --timeout | --copy | --permanent | --on-exit)
+            --run-dir | --config | --pid | --generation | --timeout | --copy | --permanent | --on-exit)
                 option=${words[index]}
                 index=$((index + 1))
                 [[ $index -ge $last ]] || option=''

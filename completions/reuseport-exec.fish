@@ -4,14 +4,20 @@
 set -g __reuseport_exec_valued --socket --file --keep-fd --user --groups --chroot --chdir --umask --keep --env --pass \
     --config --app --generation --copies --copy --ready --ready-timeout --steering --balance --settle --lock-timeout \
     --run-dir --notify-fd --log-fd --stop-signal --stop-timeout --keep-retired --retired-nice \
-    --memory-high --memory-max --app-memory-max
-set -g __reuseport_exec_verbs list ls count state st wait check retire terminate finish
+    --memory-high --memory-max --app-memory-max --log --on --permanent --on-exit
+set -g __reuseport_exec_verbs list ls count state st wait check scale restart suspend resume retire terminate finish
+# The verb that has the options of a command line without one.
+set -g __reuseport_exec_deploy deploy start migrate
 
 # The words of the command that is to be run, without the one that is being completed; fails if it has not begun.
 function __reuseport_exec_command
     set -l words (commandline -opc)
     set -e words[1]
+    # Behind deploy the first word is the app, unless that is known.
+    set -l app
+    set -q words[1]; and contains -- $words[1] $__reuseport_exec_deploy; and set app wanted; and set -e words[1]
     while set -q words[1]
+        string match -q -r '^--(app|config)(=|$)' -- $words[1]; and set app given
         switch $words[1]
             case --
                 set -e words[1]
@@ -27,11 +33,41 @@ function __reuseport_exec_command
             case '-?*'
                 set -e words[1]
             case '*'
+                if test "$app" = wanted
+                    set app given
+                    set -e words[1]
+                    continue
+                end
                 printf '%s\n' $words
                 return 0
         end
     end
     return 1
+end
+
+# Whether deploy stands there, and its app is still to be named.
+function __reuseport_exec_deploys
+    set -l words (commandline -opc)
+    set -q words[2]; and contains -- $words[2] $__reuseport_exec_deploy
+end
+function __reuseport_exec_expects_app
+    __reuseport_exec_deploys; or return 1
+    set -l words (commandline -opc)[3..-1]
+    while set -q words[1]
+        string match -q -r '^--(app|config)(=|$)' -- $words[1]; and return 1
+        switch $words[1]
+            case $__reuseport_exec_valued
+                set -e words[1]
+                set -q words[1]; or return 1
+                set -e words[1]
+            case --
+                return 1
+            case '-*'
+                set -e words[1]
+            case '*'
+                return 1
+        end
+    end
 end
 
 # Whether options may follow here.
@@ -68,7 +104,7 @@ function __reuseport_exec_app
         set -e words[1]
         while set -q words[1]
             switch $words[1]
-                case --run-dir --pid --generation --timeout
+                case --run-dir --config --pid --generation --timeout --copy --permanent --on-exit
                     set -e words[1]
                     set -q words[1]; and set -e words[1]
                 case '-*'
@@ -79,6 +115,10 @@ function __reuseport_exec_app
             end
         end
         return 1
+    end
+    if __reuseport_exec_deploys; and not string match -q -- '-*' $words[2]
+        echo $words[2]
+        return
     end
     set -l index (contains -i -- --app $words); and echo $words[(math $index + 1)]
     string replace -f -r '^--app=' '' -- $words
@@ -113,6 +153,17 @@ end
 
 function __reuseport_exec_times
     set -l number (commandline -ct | string match -r '\d+$'); and printf "$number%s\n" ms s m h
+end
+
+# runit:DIR, s6:DIR or systemd
+function __reuseport_exec_targets
+    set -l value (commandline -ct | string replace -r '^--on=' '')
+    set -l kind (string match -r '^(?:runit|s6):' -- $value)
+    if set -q kind[1]
+        printf "$kind%s\n" (__fish_complete_directories (string replace $kind '' -- $value))
+    else
+        printf '%s\n' runit: s6: systemd
+    end
 end
 
 function __reuseport_exec_complete_command
@@ -203,7 +254,8 @@ function __reuseport_exec_files
 end
 
 complete -c reuseport-exec -f
-complete -c reuseport-exec -n __reuseport_exec_expects_word -x -a '(__fish_complete_command)'
+complete -c reuseport-exec -n '__reuseport_exec_expects_word; and not __reuseport_exec_expects_app' -x \
+    -a '(__fish_complete_command)'
 complete -c reuseport-exec -n '__reuseport_exec_command; and not __reuseport_exec_verb' -x \
     -a '(__reuseport_exec_complete_command)'
 
@@ -212,13 +264,24 @@ complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a count -d 'How 
 complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'state st' -d 'Everything that is known'
 complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a wait -d 'Until a generation has taken over'
 complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a check -d 'Whether a generation is live'
+complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'deploy start' -d 'Start a generation and hand over'
+complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a migrate -d 'Deploy again'
+complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a scale -d 'More or fewer copies'
+complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a restart -d 'Stop, then start again'
+complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a suspend -d 'Have copies stand still'
+complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a resume -d 'Have them go on'
 complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a retire -d 'Tell the live generation to stop'
 complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a terminate -d 'End generations now'
 complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a finish -d "A supervisor's finish script"
 complete -c reuseport-exec -x -a '(__reuseport_exec_apps)' \
-    -n '__reuseport_exec_verb count state st wait check retire terminate finish; and not __reuseport_exec_app >/dev/null'
+    -n '__reuseport_exec_verb; and not __reuseport_exec_verb list ls; and not __reuseport_exec_app >/dev/null'
+complete -c reuseport-exec -n __reuseport_exec_expects_app -x -a '(__reuseport_exec_apps)'
 complete -c reuseport-exec -n __reuseport_exec_verb -l run-dir -x -a '(__fish_complete_directories)' \
     -d 'Where apps are registered'
+complete -c reuseport-exec -n __reuseport_exec_verb -l config -r -F -d 'The file that describes the app'
+complete -c reuseport-exec -n '__reuseport_exec_verb scale restart suspend' -l quiet -d 'Warnings only'
+complete -c reuseport-exec -n '__reuseport_exec_verb scale restart suspend' -l debug -d 'Every change of state'
+complete -c reuseport-exec -n '__reuseport_exec_verb restart' -l copy -x -d 'This copy only'
 complete -c reuseport-exec -n '__reuseport_exec_verb list ls count state st' -l json -d 'Print JSON'
 complete -c reuseport-exec -n '__reuseport_exec_verb wait' -l pid -x -a '(__fish_complete_pids)' \
     -d 'The generation of this process'
@@ -256,7 +319,7 @@ complete -c reuseport-exec -n __reuseport_exec_options -l app -x -a '(__reusepor
     -d 'Take over from the running generation of an app'
 complete -c reuseport-exec -n __reuseport_exec_options -l generation -x -a '(__reuseport_exec_labels)' \
     -d 'This generation\'s label'
-complete -c reuseport-exec -n __reuseport_exec_options -l copies -x -d 'How many copies make it complete'
+complete -c reuseport-exec -n __reuseport_exec_options -l copies -x -a auto -d 'How many copies make it complete'
 complete -c reuseport-exec -n __reuseport_exec_options -l copy -x -d 'Which of them this is, from 0'
 complete -c reuseport-exec -n __reuseport_exec_options -l ready -x -a 'accept http: notify fd: exec: none' \
     -d 'How readiness is known'
@@ -286,10 +349,16 @@ complete -c reuseport-exec -n __reuseport_exec_options -l memory-high -x -d 'Fro
 complete -c reuseport-exec -n __reuseport_exec_options -l memory-max -x -d 'Beyond this the kernel ends a copy'
 complete -c reuseport-exec -n __reuseport_exec_options -l app-memory-max -x \
     -d 'The same for all copies together'
+complete -c reuseport-exec -n __reuseport_exec_options -l log -r -F -a 'syslog -' -d 'deploy: where the output goes'
+complete -c reuseport-exec -n __reuseport_exec_options -l on -x -a '(__reuseport_exec_targets)' \
+    -d 'deploy: who starts the copies again'
+complete -c reuseport-exec -n __reuseport_exec_options -l suspended -d 'deploy: take over with copies that stand still'
+complete -c reuseport-exec -n __reuseport_exec_options -l permanent -x -d 'deploy --on: final exit codes'
+complete -c reuseport-exec -n __reuseport_exec_options -l on-exit -x -d 'deploy --on: told of every end of a copy'
 complete -c reuseport-exec -n __reuseport_exec_options -l config -r -F -d 'Read options from a file'
 complete -c reuseport-exec -n __reuseport_exec_options -l dry-run -d 'Print the plan, touch nothing'
 complete -c reuseport-exec -n __reuseport_exec_options -l json -d 'With --dry-run: print it as JSON'
 complete -c reuseport-exec -n __reuseport_exec_options -s h -l help -d 'Show help'
 complete -c reuseport-exec -n 'contains -- (commandline -opc)[-1] --help -h; and __reuseport_exec_options' -x \
-    -a 'sockets files privileges environment dialects apps retire memory config verbs codes'
+    -a 'sockets files privileges environment dialects apps retire memory deploy config verbs codes'
 complete -c reuseport-exec -n __reuseport_exec_options -s V -l version -d 'Show version and build'

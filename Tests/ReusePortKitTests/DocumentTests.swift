@@ -83,9 +83,11 @@ import Testing
             for path in Self.completions { #expect(words(of: try document(path)).contains(name), "\(name) in \(path)") }
         }
         // What they take, too; whether each option goes with each verb, the parser knows alone.
-        for option in ["pid", "generation", "timeout", "run-dir", "json", "retired"] {
+        for option in [
+            "pid", "generation", "timeout", "run-dir", "json", "retired", "copy", "permanent", "on-exit", "config",
+        ] {
             #expect(page.contains("--\(option)"), "\(option)")
-            #expect(items.joined().contains("-\(option)") || option == "run-dir", "\(option)")
+            #expect(items.joined().contains("-\(option)") || ["run-dir", "config"].contains(option), "\(option)")
             for path in Self.completions {
                 let text = try document(path)
                 #expect(text.contains("--\(option)") || text.contains(" -l \(option) "), "\(option) in \(path)")

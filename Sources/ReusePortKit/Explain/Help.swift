@@ -10,7 +10,7 @@ func help(_ topic: Option.Topic?) -> ByteString {
     case .apps: options(of: .apps) + appHelp
     case .retire: options(of: .retire) + retireHelp
     case .memory: options(of: .memory) + memoryHelp
-    case .deploy: options(of: .deploy)
+    case .deploy: options(of: .deploy) + deployHelp
     case .verbs: verbHelp
     case .config: options(of: .config) + configHelp
     case .codes: codeHelp
@@ -38,28 +38,28 @@ private func options(of topic: Option.Topic) -> ByteString {
 
 private let overview: ByteString = """
     Usage: reuseport-exec [options] [--] command [arg...]
+           reuseport-exec deploy [APP] [options] [--] command [arg...]
            reuseport-exec VERB [APP] [options]
     Bind sockets with SO_REUSEPORT, open files, drop privileges, run command. With
-    --app, take over from the running generation without losing a connection.
+    deploy or --app, take over from what runs without losing a connection.
 
       --socket NAME:ADDRESS[,OPT...]   --file NAME:PATH[:FLAGS]   --keep-fd N
       --user USER[:GROUP]   --groups GROUP,...   --no-groups   --no-new-privs
-      --chroot DIR   --chdir DIR   --umask MODE   --pass DIALECT,...
-      --clear-env   --keep NAME   --env NAME=VALUE   --config FILE
-      --dry-run [--json]   --help [TOPIC]   --version
-      --app NAME   --generation LABEL   --copies N   --copy I   --ready SPEC
-      --steering HOW   --balance KIND   --ready-timeout TIME   --settle TIME
-      --lock-timeout TIME   --run-dir DIR   --notify-fd N   --log-fd N   --quiet
-      --debug   --stop-signal SIGNAL   --stop-timeout TIME   --keep-retired N
-      --retired-nice N   --memory-high SIZE   --memory-max SIZE
-      --app-memory-max SIZE
+      --chroot DIR   --chdir DIR   --umask MODE   --clear-env   --keep NAME
+      --env NAME=VALUE   --pass DIALECT,...   --config FILE   --dry-run [--json]
+      --help [TOPIC]   --version   --app NAME   --generation LABEL   --copies N
+      --copy I   --ready SPEC   --ready-timeout TIME   --steering HOW
+      --balance KIND   --settle TIME   --lock-timeout TIME   --run-dir DIR
+      --notify-fd N   --log-fd N   --quiet   --debug   --stop-signal SIGNAL
+      --stop-timeout TIME   --keep-retired N   --retired-nice N
+      --memory-high SIZE   --memory-max SIZE   --app-memory-max SIZE
+      --log FILE   --on WHO   --suspended   --permanent CODES   --on-exit COMMAND
 
       reuseport-exec --socket 'http:*:80' -- uvicorn app:app --fd {fd:http}
-      reuseport-exec --app web --socket http:0.0.0.0:80 --user app -- node app.js
-      reuseport-exec wait web
+      reuseport-exec deploy web --socket http:0.0.0.0:80 --copies 4 -- node app.js
 
-    Topics: sockets files privileges environment dialects apps retire config verbs
-    memory codes. The manual: man reuseport-exec.
+    Topics: sockets files privileges environment dialects apps retire memory deploy
+    config verbs codes. The manual: man reuseport-exec.
 
     """
 
@@ -174,6 +174,22 @@ private let memoryHelp: ByteString = """
 
     """
 
+private let deployHelp: ByteString = """
+
+    deploy [APP] [options] [--] command starts --copies N of a new generation, or
+    auto: as many as there are processors. When all are ready it hands over to
+    them, ends the old generation, and leaves. 0: it serves. 1: it has failed,
+    and the old one serves on. Without a command it does as the last time, with
+    the options that are given instead. start and migrate mean the same.
+    Output goes to /var/log/reuseport-exec/APP.log, or to reuseport-exec/APP.log in
+    ~/.local/state. {copy} in FILE is the copy's number. With --on it is a folder.
+
+      reuseport-exec deploy web --socket http:0.0.0.0:80 --copies 4 -- node app.js
+      reuseport-exec migrate web
+      reuseport-exec deploy --config /etc/web.conf --on runit:/etc/service
+
+    """
+
 private let verbHelp: ByteString = """
       list, ls                       apps with their generations
       count [APP]                    how many copies serve
@@ -181,16 +197,18 @@ private let verbHelp: ByteString = """
       wait APP [--pid PID | --generation LABEL] [--timeout TIME]
                                      0 when it has taken over, 1 if it has failed
       check APP [--generation LABEL] 0 if it is live, 1 if not
+      deploy, start, migrate [APP]   see --help deploy
+      scale APP N                    have N copies
+      restart APP [--copy I]         stop, then start again
+      suspend APP, resume APP        the copies stand still; they go on
       retire APP                     tell the live generation to stop
       terminate APP [--retired]      end all generations, or the retired ones
       finish APP --generation LABEL [--copy I] [--permanent CODES] [--on-exit CMD]
                                      a finish script's: records, waits, stays down
-    All take --run-dir DIR; list, count and state take --json.
+    All take --run-dir DIR and --config FILE, whose app it is; list, count and
+    state --json; scale, restart and suspend --quiet and --debug.
     Behind -- a word is never a verb.
 
-    A deploy:
-      reuseport-exec --app web --socket http:0.0.0.0:80 -- node app.js &
-      reuseport-exec wait web --pid $!
     runit, as ./check and ./finish of the service web-green:
       exec reuseport-exec check web --generation green
       exec reuseport-exec finish web --generation green -- "$@"
@@ -201,7 +219,8 @@ private let configHelp: ByteString = """
 
     FILE has lines KEY: VALUE, KEY being a long option without its hyphens, or
     command (once; quoted as in a shell). Lines that start with # are comments.
-    Relative paths are relative to FILE. The command line wins.
+    Relative paths are relative to FILE, or to what relative-to: says. The command
+    line wins. deploy and verbs read FILE as well: app: or its name is the app.
 
       socket: http:0.0.0.0:80
       user: app
@@ -209,6 +228,7 @@ private let configHelp: ByteString = """
       command: node app.js
 
     niagra's lines are read as well: socket: http 4 0.0.0.0 80 511
+    Without pass: they are announced in niagra's way, by --fd NAME,FD.
 
     """
 

@@ -112,8 +112,8 @@ extension Option {
         Option(.log, "--log", "FILE|syslog|-", .deploy, "where the copies' output goes"),
         Option(
             .supervision, "--on", "runit:DIR|s6:DIR|systemd", .deploy, "who starts the copies, and starts them again"),
-        Option(.suspended, "--suspended", nil, .deploy, "take over with stopped copies; resume starts them"),
-        Option(.permanent, "--permanent", "CODES", .deploy, "with --on: exit codes that are final: 0,100-110"),
+        Option(.suspended, "--suspended", nil, .deploy, "take over with copies that stand still"),
+        Option(.permanent, "--permanent", "CODES", .deploy, "with --on: final exit codes: 0,100-110"),
         Option(.onExit, "--on-exit", "COMMAND", .deploy, "with --on: told of every end of a copy"),
         Option(.config, "--config", "FILE", .config, "read options from FILE"),
         Option(.dryRun, "--dry-run", nil, .config, "print the plan, touch nothing"),

@@ -41,19 +41,32 @@ import Testing
         #expect(view.status("NoNewPrivs") == "1")
     }
 
+    private static let niagra = """
+        socket: http 4 127.0.0.1 0 511
+        socket: six 6 ::1 0
+        socket: any 4 0.0.0.0 0
+        file: key key r
+        copies: 1
+        command: ./it.sh 'one word'
+
+        """
+
+    /// As it was written for niagra, and so announced.
     @Test func niagrasForm() throws {
         box.write("key", "content")
-        box.write("it.sh", "", mode: 0o755)
-        box.write(box["it.sh"], Array("#!/bin/sh\necho \"$LISTEN_FDNAMES $LISTEN_FDS $1\"\n".utf8), mode: 0o755)
-        let outcome = try run(
-            """
-            socket: http 4 127.0.0.1 0 511
-            socket: six 6 ::1 0
-            socket: any 4 0.0.0.0 0
-            file: key key r
-            copies: 1
-            command: ./it.sh 'one word'
-            """)
+        box.write("it.sh", "#!/bin/sh\nprintf '[%s]' \"$@\" \"$LISTEN_FDS\"\n", mode: 0o755)
+        let outcome = try run(Self.niagra)
+        #expect(outcome.errors == "")
+        #expect(outcome.output == "[one word][--fd][http,3][--fd][six,4][--fd][any,5][--file][key,6][]")
+    }
+
+    @Test(arguments: [false, true]) func niagrasFormOtherDialect(onCommandLine: Bool) throws {
+        box.write("key", "content")
+        box.write("it.sh", "#!/bin/sh\necho \"$LISTEN_FDNAMES $LISTEN_FDS $*\"\n", mode: 0o755)
+        let outcome =
+            try onCommandLine
+            ? box.run(["--config", ByteString(box.write("config", Self.niagra)), "--pass", "systemd"])
+            : run("pass: systemd\n\(Self.niagra)")
         #expect(outcome.errors == "")
         #expect(outcome.output == "http:six:any:key 4 one word\n")
     }
@@ -72,6 +85,16 @@ import Testing
         #expect(view.link(4) == box["etc/data"])
         #expect(box.exists("etc/u.sock"))
         #expect(view.directory == box["etc"])
+    }
+
+    @Test func relativeToAnotherDirectory() throws {
+        mkdir(box["etc"], 0o755)
+        box.write("data", "content")
+        let file = box.write("etc/config", "relative-to: \(box.path)\nfile: data:data\nchdir: etc\n")
+        let view = try box.view(["--config", ByteString(file)])
+        #expect(view.link(3) == box["data"])
+        #expect(view.directory == box["etc"])
+        expectFailure(try run("relative-to: etc\n"), 100, "…\(box["config"]):1:14: 'etc' does not start at the root")
     }
 
     @Test func commandSplitting() throws {

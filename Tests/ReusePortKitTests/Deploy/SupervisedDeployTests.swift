@@ -15,7 +15,7 @@ import Testing
 
     private func names(_ services: Services) throws -> [String] {
         try FileManager.default.contentsOfDirectory(atPath: services.folder)
-            .filter { $0 != ".s6-svscan" }.sorted()
+            .filter { !$0.hasPrefix(".") }.sorted()
     }
 
     private func expectServices(
