@@ -104,7 +104,7 @@ struct Registry: ~Copyable {
             let facts = try status(of: file)
             let owner = try status(of: folder).owner
             guard facts.isRegular, facts.owner == owner, facts.mode & 0o022 == 0 else { return nil }
-            return try readAll(file, atMost: 1 << 20)
+            return try readAll(file, atMost: 1 << 22)
         } catch {
             return nil
         }

@@ -76,7 +76,8 @@ struct Deploy: ~Copyable {
         }
         leave()
         if failures.isEmpty {
-            log.display?.finish("\(members.count) more of generation \(generation.label) serve", isGood: true)
+            let what: ByteString = members.count == 1 ? "1 more copy serves" : "\(members.count) more copies serve"
+            log.display?.finish("\(what) in generation \(generation.label)", isGood: true)
             return
         }
         if let display = log.display { outputs.show(on: display) }

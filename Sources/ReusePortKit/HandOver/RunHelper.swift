@@ -167,7 +167,12 @@ extension Handoff {
             state.replace(record)
             entering.append(record)
         }
-        if state.app.suspended == order { try suspend(entering, log) }
+        if state.app.suspended == order {
+            for (index, listener) in enrolment.record.listeners.enumerated() {
+                _ = try widenBacklog(sockets[index].source, listener)
+            }
+            try suspend(entering, log)
+        }
         for (index, record) in entering.enumerated() {
             try place(index, state, record, Slot(generation.bank, copy: UInt8(record.copy)))
         }
