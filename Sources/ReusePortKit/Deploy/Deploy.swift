@@ -67,7 +67,9 @@ struct Deploy: ~Copyable {
                 handoff.letGo(members[index].enrolment, members[index].enrolment.process, members[index].sockets)
             } catch {
                 interruption = interruption ?? interruptions.received()
-                let why = interruption.map { interrupted($0).reason } ?? reason(of: index) ?? error.reason
+                // What the launcher has said of it was read by then.
+                let said = error.step == "start" ? error.reason : nil
+                let why = interruption.map { interrupted($0).reason } ?? said ?? reason(of: index) ?? error.reason
                 failures.append("copy \(members[index].enrolment.record.copy): \(why)")
                 show(index, .failed(why))
                 handoff.close(members[index].sockets, members[index].sockets.count)
@@ -217,7 +219,7 @@ extension Deploy {
                     members[index].sockets[which].source, members[index].enrolment.record.listeners[which])
             }
         }
-        log.step("up to \(room) connections can wait")
+        if room > 0 { log.step("up to \(room) connections can wait") }
     }
 
     private func interrupted(_ signal: Int32) -> Failure {

@@ -4,8 +4,11 @@ import CLinux
 ///
 /// The copies hand over by their own helpers, as those of hand-written services do: also when they are started again.
 /// Killed at any moment this leaves services that take over, or fail, by themselves.
+///
+/// `holdsTurn`: whether the caller has `deploy.lock`.
 func deployServices(
-    _ request: AppRequest, _ numbers: [Int], _ options: Options, on target: SupervisionTarget, _ deployment: Deployment
+    _ request: AppRequest, _ numbers: [Int], _ options: Options, on target: SupervisionTarget, _ deployment: Deployment,
+    holdsTurn: Bool = false
 ) throws(Failure) {
     if case .systemd = target, request.limitsMemory {
         // It reads the drop-ins of all units whose names begin so.
@@ -15,7 +18,7 @@ func deployServices(
     }
     let registry = try openRegistry(of: request)
     // One at a time: until its copies come, nothing in the registry speaks of a generation that is about to be.
-    let turn = try registry.lock("deploy.lock", until: Deadline(after: request.lockTimeout))
+    let turn = holdsTurn ? nil : try registry.lock(deployLock, until: Deadline(after: request.lockTimeout))
     let interruptions = try step("wait for", "signals", remedy: descriptorRemedy) { () throws(Errno) in
         try Interruptions()
     }
@@ -41,15 +44,20 @@ func deployServices(
         )
         try watch.run(registry, interruptions)
     } catch {
-        log.warning(error.message)
+        if !services.isEmpty { log.warning(error.message) }
         for service in services.prefix(3) {
             display.output(of: service.name, joined(serviceOutput(service, on: target), by: "\n"))
         }
         try fail(label, registry, joins: request.joins != nil, error.reason)
-        try takeDown(services, on: target)
+        do throws(Failure) {
+            if !services.isEmpty { try takeDown(services, on: target) }
+        } catch {
+            // Why it has failed is what is asked for.
+            log.warning(error.message)
+        }
         throw error
     }
-    turn.release(closing: ())
+    if let turn { turn.release(closing: ()) }
     display.finish(
         "generation \(label) \(request.isSuspended ? "has taken over, suspended: connections wait until resume" : "serves with \(request.copies == 1 ? "1 copy" : "\(request.copies) copies")")",
         isGood: true)
@@ -277,9 +285,24 @@ private struct ServiceWatch {
     }
 }
 
+/// The file whose holder writes services of which the registry does not know yet.
+let deployLock: ByteString = "deploy.lock"
+
 /// Removes the services of generations that are over, wherever deploy has written some.
-func removeRetiredServices(of app: ByteString, in runDirectory: ByteString) throws(Failure) {
+///
+/// `holdsTurn`: whether the caller has `deploy.lock`. While somebody else has it, nothing is removed: what has just been
+/// written looks like what is over. Who has it comes by here when it is done.
+func removeRetiredServices(
+    of app: ByteString, in runDirectory: ByteString, holdsTurn: Bool = false
+) throws(Failure) {
     guard let registry = try Registry.open(app, in: runDirectory, create: false) else { return }
+    let turn: Descriptor?
+    do throws(Failure) {
+        turn = holdsTurn ? nil : try registry.lock(deployLock, until: Deadline(moment: 0))
+    } catch {
+        if error.code == .negative { return }
+        throw error
+    }
     let state = AppState.mended(registry)
     var targets: [SupervisionTarget] = []
     for generation in state.app.generations {
@@ -298,4 +321,5 @@ func removeRetiredServices(of app: ByteString, in runDirectory: ByteString) thro
             return !wanted
         }
     }
+    if let turn { turn.release(closing: ()) }
 }

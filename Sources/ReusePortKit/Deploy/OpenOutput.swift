@@ -32,6 +32,10 @@ struct Output: ~Copyable {
         guard facts.isRegular && facts.links == 1 || facts.isCharacterDevice || facts.isFIFO else {
             throw Failure(.system, "open", object, "it is a special file, or has other names")
         }
+        // Who made it could have the copies wait, by not reading.
+        if facts.isFIFO, facts.owner != 0, facts.owner != geteuid() {
+            throw Failure(.system, "trust", object, "it is a FIFO of uid \(facts.owner)")
+        }
         // The copies share this open file, and wait when a FIFO is full.
         _ = clinux_fcntl(file.number, F_SETFL, Int(O_APPEND))
         return Output(descriptor: file, path: path, start: facts.isRegular ? facts.size : 0)
@@ -47,7 +51,9 @@ struct Output: ~Copyable {
         _ = lseek(file.number, Int(from), SEEK_SET)
         guard var text = try? readAll(file, atMost: 1 << 16) else { return }
         // Where it begins in the middle of a line, it may as well be in the middle of a character.
-        if from > start, let end = text.firstIndex(of: UInt8(ascii: "\n")) { text = text.dropFirst(end + 1) }
+        if from > start, let end = text.firstIndex(of: UInt8(ascii: "\n")), end + 1 < text.count {
+            text = text.dropFirst(end + 1)
+        }
         display.output(of: path, text)
     }
 }

@@ -14,9 +14,14 @@ func restart(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     if copies.allSatisfy({ $0.supervisor != nil }) { return try restartSupervised(copies, registry, log) }
     let deployment = try liveDeployment(registry)
     if request.copy == nil {
+        // What stands still is to do so until somebody says resume.
+        let pause = [Setting(option: .of(.suspended), value: "", origin: .commandLine)]
+        // Before anything is stopped: what cannot be started again had better run on.
+        let next = try prepare(request.again(with: state.app.suspended == live.order ? pause : [], directory))
         try endGenerations(request, directory)
-        return try runDeploy(request.again(with: [], directory))
+        return try run(next)
     }
+    _ = try prepareCopies([first.copy], to: live, deployment, request.verbosity, runDirectory: directory)
     try withdraw([first], registry)
     try end([first], of: live, registry, log)
     try addCopies([first.copy], to: live, deployment, request.verbosity, runDirectory: directory)

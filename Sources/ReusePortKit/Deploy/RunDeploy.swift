@@ -1,7 +1,18 @@
 import CLinux
 
+/// A deploy of which everything is understood, looked up and checked.
+struct PreparedDeploy {
+    let app: AppRequest
+    let options: Options
+    let plan: Plan
+    let deployment: Deployment
+}
+
 /// `deploy`, `start` and `migrate`: what is not said is taken from the last time.
-func runDeploy(_ request: DeployRequest) throws(Failure) {
+func runDeploy(_ request: DeployRequest) throws(Failure) { try run(try prepare(request)) }
+
+/// Changes nothing but the working directory.
+func prepare(_ request: DeployRequest) throws(Failure) -> PreparedDeploy {
     let (settings, command) = try completed(request)
     var options = try Options(settings, command: command, isDeploy: true)
     guard var app = options.app else { throw Failure("find", "the app", .noEntry) }
@@ -11,10 +22,15 @@ func runDeploy(_ request: DeployRequest) throws(Failure) {
     if app.isSuspended { app.keepRetired = 0 }
     options.app = app
     let plan = try Plan(options)
-    if options.isDryRun { return try write(options.isJSON ? showAsJSON(plan) : show(plan)) }
     let deployment = Deployment(
         generation: 0, directory: try here(), try settings.map(anchored), command: command,
         configuration: try snapshot(settings))
+    return PreparedDeploy(app: app, options: options, plan: plan, deployment: deployment)
+}
+
+func run(_ deploy: PreparedDeploy) throws(Failure) {
+    let (app, options, plan, deployment) = (deploy.app, deploy.options, deploy.plan, deploy.deployment)
+    if options.isDryRun { return try write(options.isJSON ? showAsJSON(plan) : show(plan)) }
     if let target = options.deploy.supervision {
         try deployServices(app, Array(0..<app.copies), options, on: target, deployment)
     } else {
@@ -31,20 +47,28 @@ func runDeploy(_ request: DeployRequest) throws(Failure) {
 /// Copies for the live generation, started as those that are there were.
 func addCopies(
     _ numbers: [Int], to live: GenerationRecord, _ deployment: Deployment, _ verbosity: Verbosity,
-    runDirectory: ByteString
+    runDirectory: ByteString, holdsTurn: Bool = false
 ) throws(Failure) {
+    let copies = try prepareCopies(numbers, to: live, deployment, verbosity, runDirectory: runDirectory)
+    if let target = copies.options.deploy.supervision {
+        try deployServices(copies.app, numbers, copies.options, on: target, deployment, holdsTurn: holdsTurn)
+    } else {
+        try deployCopies(copies.plan, copies.app, numbers, log: copies.options.deploy.log, deployment)
+    }
+}
+
+/// Changes nothing but the working directory.
+func prepareCopies(
+    _ numbers: [Int], to live: GenerationRecord, _ deployment: Deployment, _ verbosity: Verbosity,
+    runDirectory: ByteString
+) throws(Failure) -> PreparedDeploy {
     try enter(deployment)
     var options = try deployment.options()
     guard var app = options.app else { throw Failure("find", "the app", .noEntry) }
     (app.generation, app.joins, app.copies) = (live.label, live.order, max(live.copies, (numbers.max() ?? 0) + 1))
     (app.verbosity, app.runDirectory) = (verbosity, runDirectory)
     options.app = app
-    let plan = try Plan(options)
-    if let target = options.deploy.supervision {
-        try deployServices(app, numbers, options, on: target, deployment)
-    } else {
-        try deployCopies(plan, app, numbers, log: options.deploy.log, deployment)
-    }
+    return PreparedDeploy(app: app, options: options, plan: try Plan(options), deployment: deployment)
 }
 
 private func enter(_ deployment: Deployment) throws(Failure) {

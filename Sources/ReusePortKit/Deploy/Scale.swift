@@ -3,6 +3,8 @@ import CLinux
 /// `scale`: more or fewer copies of the live generation, without a restart of any.
 func scale(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     let registry = try openApp(request, directory)
+    // One at a time: a service for a generation that has been replaced meanwhile would bring that back.
+    let turn = try registry.lock(deployLock, until: Deadline(after: .seconds(60)))
     let (live, state) = try openLiveApp(request, directory)
     let wanted = request.copies ?? live.copies
     let present = state.running(live.order).map { $0.copy }
@@ -16,12 +18,14 @@ func scale(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
                 .negative, "scale", "app \(registry.app)", "generation \(live.label) was not started by deploy",
                 remedy: "start more copies with the same --generation, and --copies \(wanted)")
         }
-        try addCopies(missing, to: live, deployment, request.verbosity, runDirectory: directory)
+        try addCopies(
+            missing, to: live, deployment, request.verbosity, runDirectory: directory, holdsTurn: true)
     }
     if let deployment = try remember(wanted, registry, live) {
         try updateServices(deployment, live.label, copies: wanted, registry)
     }
-    try removeRetiredServices(of: registry.app, in: directory)
+    try removeRetiredServices(of: registry.app, in: directory, holdsTurn: true)
+    turn.release(closing: ())
     if missing.isEmpty { log.step("has \(wanted) \(wanted == 1 ? "copy" : "copies")") }
 }
 

@@ -46,8 +46,12 @@ extension Handoff {
         let keep = enrolment.request.keepRetired
         let state = AppState.mended(enrolment.registry)
         say("generation \(old.label) is told to stop")
-        // Also of those that have crashed: their supervisors are about to start them again.
-        let toStop = state.copies(of: old.order).filter { $0.state != .ended || $0.supervisor != nil }
+        // Also of those that have crashed: their supervisors are about to start them again. Not of those that scale has
+        // taken away.
+        let count = state.app.generation(old.order)?.copies ?? old.copies
+        let toStop = state.copies(of: old.order).filter {
+            $0.state != .ended || $0.supervisor != nil && $0.copy < count
+        }
         let (copies, outcomes) = try end(toStop, enrolment, sockets) { stopOrder(for: $0, keepsFinishing: keep > 0) }
         let isFinishing = outcomes.contains { $0 == .retired }
         try finish(enrolment, old, zip(copies, outcomes).map { ($0, $1) })

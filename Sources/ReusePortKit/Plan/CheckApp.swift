@@ -3,7 +3,12 @@ func check(_ app: AppRequest, _ plan: Plan) throws(Failure) {
     if plan.sockets.isEmpty {
         throw .usage("hand over", "app \(app.name)", "it has no socket", remedy: "add --socket, or leave --app out")
     }
-    for socket in plan.sockets {
+    for (index, socket) in plan.sockets.enumerated() {
+        // Each would take connections of the other, and stand in a slot of one of two maps that one program knows.
+        for other in plan.sockets[..<index]
+        where other.transport == socket.transport && other.address == socket.address {
+            throw .usage("hand over", "socket \(socket.name)", "socket \(other.name) has the same address")
+        }
         if !socket.isListening {
             throw .usage(
                 "hand over", "socket \(socket.name)", "a socket that does not listen cannot be kept from clients")

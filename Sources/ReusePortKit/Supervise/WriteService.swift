@@ -15,6 +15,7 @@ private func write(_ service: Service, in scan: borrowing ScanDirectory) throws(
     let path: ByteString = "\(scan.path)/\(service.name)"
     sweepServices(of: service.app, in: scan)
     let logs = try makeLogDirectory(of: service)
+    awaitLeaving(service, scan)
     if (try? status(of: service.name, in: scan.folder)) != nil {
         guard let marker = scan.marker(of: service.name) else {
             throw Failure(
@@ -50,6 +51,17 @@ private func write(_ service: Service, in scan: borrowing ScanDirectory) throws(
     } catch {
         _ = reason { () throws(Errno) in try removeTree(temporary, in: scan.folder, last: ServiceMarker.fileName) }
         throw Failure("write", "service \(path)", error)
+    }
+}
+
+/// What scale has just taken away may still run its finish script, which then removes it.
+private func awaitLeaving(_ service: Service, _ scan: borrowing ScanDirectory) {
+    let deadline = Deadline(after: .seconds(10))
+    var pause = Pause()
+    while scan.marker(of: service.name) == service.marker, scan.isSupervised(service.name),
+        let status = scan.serviceStatus(of: service.name), status.pid != nil, !status.isWantedUp, !deadline.hasPassed
+    {
+        pause.wait(until: deadline)
     }
 }
 

@@ -19,7 +19,15 @@ func finishCopy(_ request: VerbRequest, _ directory: ByteString) throws(Failure)
     }
     let isDown = finished.isOver || finished.isPermanent || isToldDown
     if let command = request.onExit { runOnExit(command, ending, request, finished, isDown, log) }
-    guard isDown else { return pause(finished.pause, supervisor, log, finished.reason) }
+    guard isDown else {
+        pause(finished.pause, supervisor, log, finished.reason)
+        // It may have been replaced meanwhile, or ended.
+        guard finished.pause.count > 0, isOver(request, directory) else { return }
+        keepDown(supervisor, log)
+        removeOwnService(supervisor, request, log)
+        if case .s6? = supervisor { exit(125) }
+        return
+    }
     if finished.isPermanent { log.step("copy \(request.copy ?? 0) \(finished.reason), and stays down") }
     if !isToldDown { keepDown(supervisor, log) }
     if finished.isOver { removeOwnService(supervisor, request, log) }
@@ -59,8 +67,7 @@ private func record(
             finished.isOver = state.app.live != nil
             return finished
         }
-        // Of a live generation too, if it has been given fewer copies.
-        finished.isOver = generation.state != .live && generation.state != .starting || copy >= generation.copies
+        finished.isOver = isOver(copy, of: generation)
         guard var record = state.copies(of: generation.order).first(where: { $0.copy == copy }) else {
             return finished
         }
@@ -91,6 +98,19 @@ private func record(
         lock.release(closing: ())
         return finished
     }
+}
+
+/// Whether this copy is not wanted any more.
+private func isOver(_ request: VerbRequest, _ directory: ByteString) -> Bool {
+    guard let registry = try? Registry.open(request.app ?? "", in: directory, create: false),
+        let generation = AppState.mended(registry).app.generations.last(where: { $0.label == request.generation })
+    else { return false }
+    return isOver(request.copy ?? 0, of: generation)
+}
+
+/// Of a live generation too, if it has been given fewer copies.
+private func isOver(_ copy: Int, of generation: GenerationRecord) -> Bool {
+    generation.state != .live && generation.state != .starting || copy >= generation.copies
 }
 
 /// For scripts that run us as a child: the directory in which supervisors start the finish script.

@@ -80,8 +80,16 @@ func endGenerations(_ request: VerbRequest, _ directory: ByteString) throws(Fail
     let log = Log(descriptor: 2, verbosity: .quiet, subject: app)
     let lock = try registry.lock(until: Deadline(after: .seconds(10)))
     var state = AppState.mended(registry)
+    // A copy that has crashed, too, if its supervisor is about to start it again.
+    func toStop(_ generation: GenerationRecord) -> [CopyRecord] {
+        let isWanted = generation.state == .live || generation.state == .starting
+        return state.copies(of: generation.order).filter { copy in
+            copy.state != .ended
+                || isWanted && copy.supervisor != nil && copy.copy < generation.copies && request.verb != .restart
+        }
+    }
     let chosen = state.app.generations.filter { generation in
-        if state.running(generation.order).isEmpty { return false }
+        if toStop(generation).isEmpty { return false }
         let isOld = generation.state != .live && generation.state != .starting
         if request.verb == .retire || request.verb == .restart { return generation.state == .live }
         return !request.onlyRetired || isOld
@@ -91,14 +99,14 @@ func endGenerations(_ request: VerbRequest, _ directory: ByteString) throws(Fail
             .negative, request.verb.names[0], "app \(app)",
             request.onlyRetired ? "it has no retired generation that runs" : "it has no generation that runs")
     }
+    let stopped = chosen.map(toStop)
     for generation in chosen where generation.state == .live || generation.state == .starting {
         state.app.change(generation.order) { ($0.state, $0.since) = (.retiring, secondsSince1970()) }
     }
     try state.store(in: registry)
     lock.release(closing: ())
     var refused: ByteString?
-    for generation in chosen {
-        let copies = state.running(generation.order)
+    for (generation, copies) in zip(chosen, stopped) {
         let orders = copies.map { copy in
             var order = stopOrder(for: copy, keepsFinishing: request.verb == .retire)
             // "Now" has no ten minutes; and those that were told to stop long ago have had their time.

@@ -266,6 +266,74 @@ struct Accident: CustomTestStringConvertible, Sendable {
         #expect(try stage.generations().allSatisfy { $0.state != "starting" }, sourceLocation: location)
     }
 
+    // MARK: - Once more
+
+    /// What cannot be started again is not stopped.
+    @Test func restartWithoutFile() throws {
+        let stage = try Stage(.privileged)
+        let path = "\(stage.home)/web.conf"
+        let command = try stage.sampleServer("1").map(\.text).joined(separator: " ")
+        stage.box.write(
+            path,
+            Array(
+                "socket: \(stage.socket.text)\nrun-dir: \(stage.runDirectory.text)\nlog: log\ncommand: \(command)\n"
+                    .utf8),
+            mode: 0o644)
+        let first = try stage.launch(["deploy", "--config", ByteString(path)]).end()
+        #expect(first.exit == 0, "\(first.errors)")
+        let pids = try stage.pids()
+        unlink(path)
+        let restart = try stage.change(["restart", "web"], expect: 111)
+        #expect(restart.errors.contains("web.conf: no such file"), "\(restart.errors)")
+        #expect(try stage.pids() == pids)
+    }
+
+    @Test func restartWithoutDirectory() throws {
+        let stage = try Stage(.privileged)
+        let folder = stage.box.makeDirectory("folder")
+        let words = try stage.deployWords("1", copies: 2, [], nil).map { "'\($0.text)'" }.joined(separator: " ")
+        let first = try stage.box.start(
+            program: "/bin/sh",
+            ["-c", ByteString("cd '\(folder)' && exec '\(try stage.box.launcher())' \(words)")],
+            environment: Sandbox.environment + [stage.mark], stage.asDeployer
+        ).end()
+        #expect(first.exit == 0, "\(first.errors)")
+        let pids = try stage.pids()
+        rmdir(folder)
+        for words in [["restart", "web"], ["restart", "web", "--copy", "0"], ["migrate", "web"]] as [[ByteString]] {
+            let outcome = try stage.change(words, expect: 111)
+            #expect(outcome.errors.contains("unable to enter"), "\(outcome.errors)")
+        }
+        #expect(try stage.pids() == pids)
+    }
+
+    /// A reason is told in the launcher's own words, and the end of a log is shown even if it is one long line.
+    @Test func reasons() throws {
+        let stage = try Stage(.privileged)
+        let program = "\(stage.home)/server"
+        let server = try stage.sampleServer("1").map(\.text).joined(separator: " ")
+        stage.box.write(program, Array("#!/bin/sh\nexec \(server)\n".utf8), mode: 0o755)
+        try stage.deploy("1", command: [ByteString(program)])
+        unlink(program)
+        let more = try stage.change(["scale", "web", "2"], expect: 1)
+        #expect(more.errors.contains("copy 1: unable to execute \(program): no such file"), "\(more.errors)")
+        let long = try stage.deploy("2", command: ["/bin/sh", "-c", "printf '%09999d!\\n' 7; exit 3"], expect: 1)
+        #expect(long.errors.contains("007!"), "\(long.errors)")
+    }
+
+    /// Who has made it could have the copies wait.
+    @Test func logIsAnothersPipe() throws {
+        let stage = try Stage(.privileged)
+        let path = "\(stage.home)/pipe"
+        mkfifo(path, 0o666)
+        chown(path, 65534, 65534)
+        let reader = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC)
+        defer { close(reader) }
+        let outcome = try stage.deploy("1", ["--log", ByteString(path)], expect: 111)
+        #expect(outcome.errors.contains("it is a FIFO of uid 65534"), "\(outcome.errors)")
+        #expect(try stage.verb("check", ["web"]).exit == 1)
+    }
+
     // MARK: - At the same time
 
     @Test(arguments: Level.allCases)

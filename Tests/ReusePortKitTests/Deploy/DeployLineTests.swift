@@ -58,6 +58,13 @@ import Testing
         #expect(!stage.box.exists(stage.runDirectory.text))
     }
 
+    /// Clients could go to either, and each of its maps would know of one.
+    @Test func twoSocketsAtOneAddress() throws {
+        let stage = try Stage(.ordinary)
+        let outcome = try stage.deploy("1", ["--socket", "other:\(stage.socket.dropFirst(5))"], expect: 100)
+        #expect(outcome.errors.contains("socket http has the same address"), "\(outcome.errors)")
+    }
+
     @Test(arguments: [["--log", "-"], ["--suspended"], ["--copies", "auto"]] as [[ByteString]])
     func refusedWithoutDeploy(options: [ByteString]) throws {
         let stage = try Stage(.ordinary)

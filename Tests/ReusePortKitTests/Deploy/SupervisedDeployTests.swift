@@ -261,6 +261,48 @@ import Testing
         #expect(try stage.live().allSatisfy { !isStopped($0.pid) })
     }
 
+    /// One after the other: none removes what another has just written, or brings back what another has replaced.
+    @Test(arguments: SupervisorKind.allCases)
+    func severalAtOnce(kind: SupervisorKind) throws {
+        let (stage, services) = try supervised(kind)
+        try stage.deploy("first", copies: 2, options(services))
+        let load = try Load(stage)
+        for round in 0..<3 {
+            let deploys = try ["a", "b"].map {
+                try stage.startDeploy(
+                    "\($0)\(round)", copies: 2, options(services), command: try stage.sampleServer("1"))
+            }
+            let scale = try stage.launch(["scale", "web", "3", "--run-dir", stage.runDirectory])
+            for one in deploys + [scale] {
+                let outcome = try one.end()
+                #expect(outcome.exit == 0, "\(outcome.errors)")
+            }
+            // What runs the finish script is waited for.
+            for count in ["1", "3", "2"] as [ByteString] { try stage.change(["scale", "web", count]) }
+        }
+        let report = try load.stop()
+        #expect(report.lost == 0, "\(report.summary)")
+        let label = try #require(try stage.generations().last { $0.state == "live" }?.generation)
+        try expectServices(services, ["web-\(label)-0", "web-\(label)-1"])
+        #expect(try stage.generations().allSatisfy { $0.state != "failed" })
+    }
+
+    /// What its supervisor is about to start again does not run, and is ended all the same.
+    @Test(arguments: SupervisorKind.allCases, ["retire", "terminate"] as [ByteString])
+    func endedBetweenCrashes(kind: SupervisorKind, verb: ByteString) throws {
+        let (stage, services) = try supervised(kind)
+        try stage.deploy("1", options(services))
+        for _ in 0..<3 {
+            try waitUntil("it runs") { try stage.live().map(\.state) == ["live"] }
+            kill_(try stage.pid())
+            try waitUntil("it has crashed") { try stage.live().isEmpty }
+        }
+        let outcome = try stage.verb(verb, ["web"])
+        #expect(outcome.exit == 0, "\(outcome.errors)")
+        try expectServices(services, [])
+        #expect(try stage.generations().map(\.state) == ["ended"])
+    }
+
     /// A copy that is started again is what was deployed, whatever has become of the file since.
     @Test func configurationIsKept() throws {
         let (stage, services) = try supervised(.s6)

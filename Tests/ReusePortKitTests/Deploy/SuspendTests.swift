@@ -34,6 +34,21 @@ import Testing
         #expect(report.requests >= count, "\(report.summary)")
     }
 
+    /// What stands still is started again, and stands still.
+    @Test(arguments: Level.allCases)
+    func restarted(level: Level) throws {
+        let stage = try Stage(level)
+        try stage.deploy("1", copies: 2, ["--suspended"])
+        let old = try stage.pids()
+        for words in [["restart", "web", "--copy", "1"], ["restart", "web"]] as [[ByteString]] {
+            try stage.change(words)
+            #expect(try stage.pids().allSatisfy(isStopped))
+        }
+        #expect(Set(try stage.pids()).isDisjoint(with: old))
+        try stage.change(["resume", "web"])
+        try waitUntil("all go on") { try stage.pids().count == 2 && !stage.pids().contains(where: isStopped) }
+    }
+
     enum Way: CaseIterable { case deploySuspended, suspendVerb }
 
     /// Node asks for a backlog of 511: two copies could hold 1022 connections.
