@@ -280,15 +280,16 @@ private struct ServiceWatch {
 /// Removes the services of generations that are over, wherever deploy has written some.
 func removeRetiredServices(of app: ByteString, in runDirectory: ByteString) throws(Failure) {
     guard let registry = try Registry.open(app, in: runDirectory, create: false) else { return }
-    let state = AppState.mended(registry)
     var targets: [SupervisionTarget] = []
-    for generation in state.app.generations {
+    for generation in (registry.loadApp()?.generations ?? []) {
         guard let deployment = registry.loadDeployment(of: generation.order),
             let on = deployment.settings.first(where: { $0.name == "--on" }),
             let target = try? parseSupervisionTarget(on.value), !targets.contains(target)
         else { continue }
         targets.append(target)
     }
+    if targets.isEmpty { return }
+    let state = AppState.mended(registry)
     for target in targets {
         try removeServices(app: app, on: target) { label, copy in
             let wanted = state.app.generations.contains { generation in
