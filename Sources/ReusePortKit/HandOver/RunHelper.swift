@@ -99,9 +99,9 @@ extension Handoff {
         closeAtEnd(of: process.descriptor.number, (0..<count).map { sockets[$0].source.number })
     }
 
-    /// close(2), although their owner does not know of it: this process ends without looking at them again.
+    /// Their owner looks at them no more, but does not know that they are closed.
     func close(_ sockets: borrowing OwnedArray<Placement>, _ count: Int) {
-        for index in 0..<count { _ = CLinux.close(sockets[index].source.number) }
+        for index in 0..<count { closeInPlace(sockets[index].source.number) }
     }
 
     /// Changes this copy's record, and anything else, under the lock.
