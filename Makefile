@@ -6,6 +6,7 @@
 # make bench-exec what the launcher costs, beside others (as root)
 # make bench-handoff  what a handoff costs the clients, beside others (as root); HANDOFFS=10 for a quick look
 # make pictures   docs/*.svg: what is seen in a terminal, with tmux
+# make bench-deploy   how long a deploy takes, beside a loop in a shell
 # make install    to $(DESTDIR)$(PREFIX); uninstall removes it again
 # make setup      installs what tests and benchmarks need (Debian)
 
@@ -71,6 +72,9 @@ bench-exec: setup all
 
 bench-handoff: setup all fixtures
 	@Tests/Fixtures/bench/bench-handoff.py $(BINARY) $(SAMPLE_SERVER) $(LOAD_GENERATOR)
+
+bench-deploy: setup all fixtures
+	@Tests/Fixtures/bench/bench-deploy.py $(BINARY) $(SAMPLE_SERVER)
 
 # What is built already is not built again: root may have no Swift in its PATH.
 install:

@@ -40,7 +40,6 @@ struct Deploy: ~Copyable {
         handoff.letGo(members[0].enrolment, members[0].enrolment.process, members[0].sockets)
         for index in 1..<max(1, members.count) { handoff.close(members[index].sockets, members[index].sockets.count) }
         if case .cutOver(let old) = entry { handoff.retireOthers(members[0].enrolment, members[0].sockets, old) }
-        leave()
         log.display?.finish(
             "generation \(generation.label) \(summary())", isGood: true)
     }
@@ -74,9 +73,9 @@ struct Deploy: ~Copyable {
                 handoff.giveUp(members[index].enrolment, members[index].enrolment.process, error)
             }
         }
-        leave()
         if failures.isEmpty {
-            log.display?.finish("\(members.count) more of generation \(generation.label) serve", isGood: true)
+            let what: ByteString = members.count == 1 ? "1 more copy serves" : "\(members.count) more copies serve"
+            log.display?.finish("\(what) in generation \(generation.label)", isGood: true)
             return
         }
         if let display = log.display { outputs.show(on: display) }
@@ -90,7 +89,7 @@ struct Deploy: ~Copyable {
     private borrowing func connectAll(_ probes: Probes) throws(Failure) {
         guard members[0].enrolment.request.readiness == .accept else { return }
         let lock = try members[0].enrolment.registry.lock(until: Deadline(after: .seconds(10)))
-        var state = AppState.mended(members[0].enrolment.registry)
+        var state = AppState.forProbes(members[0].enrolment.registry)
         for index in 0..<members.count {
             // One at a time: a program that serves one client at a time would read from the second in vain.
             let listeners = members[index].enrolment.record.listeners
@@ -102,7 +101,7 @@ struct Deploy: ~Copyable {
                 probes.add(try connectProbe(to: identity, members[index].sockets[which].source, &state), index, which)
             }
         }
-        try state.store(in: members[0].enrolment.registry)
+        if case .index? = state.app.steering { try state.store(in: members[0].enrolment.registry) }
         lock.release(closing: ())
     }
 
@@ -138,7 +137,7 @@ struct Deploy: ~Copyable {
     private borrowing func enter(_ range: Range<Int>) throws(Failure) -> Entry {
         try handoff.enter(
             members[range.lowerBound].enrolment, range.map { members[$0].enrolment.record.copy },
-            members[range.lowerBound].sockets,
+            members[range.lowerBound].sockets, releases: true,
             end: { index in
                 let index = range.lowerBound + index
                 guard members[index].enrolment.process.hasExited else { return nil }
@@ -147,29 +146,6 @@ struct Deploy: ~Copyable {
             place: { (index, state: AppState, record: CopyRecord, slot: Slot) throws(Failure) in
                 try handoff.place(record, in: slot, state, members[range.lowerBound + index].sockets)
             })
-    }
-
-    /// Nobody waits for them any more: they serve. That it could not be written down is no reason to stop them.
-    private borrowing func leave() {
-        do throws(Failure) {
-            try writeDown()
-        } catch {
-            log.warning(error.message)
-        }
-    }
-
-    private borrowing func writeDown() throws(Failure) {
-        let lock = try members[0].enrolment.registry.lock(until: Deadline(after: .seconds(10)))
-        var state = AppState.mended(members[0].enrolment.registry)
-        for index in 0..<members.count {
-            let name = members[index].enrolment.record.fileName
-            guard var record = state.copies.first(where: { $0.fileName == name }) else { continue }
-            record.helper = nil
-            state.replace(record)
-            if index == 0 { state.settleAppLimit(record, log) }
-        }
-        try state.store(in: members[0].enrolment.registry)
-        lock.release(closing: ())
     }
 }
 

@@ -19,7 +19,7 @@ func deployServices(
     let interruptions = try step("wait for", "signals", remedy: descriptorRemedy) { () throws(Errno) in
         try Interruptions()
     }
-    let label = try prepare(request, registry)
+    let (label, sequence) = try prepare(request, registry)
     let display = Display(app: request.name, label: label, copies: numbers, verbosity: request.verbosity)
     let log = Log(descriptor: 2, verbosity: request.verbosity, subject: "\(request.name) \(label)", display: display)
     let past = registry.loadCopies().map { $0.process }
@@ -37,7 +37,8 @@ func deployServices(
         var watch = ServiceWatch(
             request: request, label: label, numbers: numbers, deployment: deployment, log: log,
             // runsvdir looks for new services every five seconds.
-            deadline: Deadline(after: Milliseconds(request.readyTimeout.count + 15_000)), past: past)
+            deadline: Deadline(after: Milliseconds(request.readyTimeout.count + 15_000)), past: past, sequence: sequence
+        )
         try watch.run(registry, interruptions)
     } catch {
         log.warning(error.message)
@@ -54,8 +55,11 @@ func deployServices(
         isGood: true)
 }
 
-/// The generation's label, and whether it is to stand still when it takes over.
-private func prepare(_ request: AppRequest, _ registry: borrowing Registry) throws(Failure) -> ByteString {
+/// Decides the generation's label, and notes whether it is to stand still when it takes over. Answers the number of the
+/// youngest generation there is as well.
+private func prepare(
+    _ request: AppRequest, _ registry: borrowing Registry
+) throws(Failure) -> (label: ByteString, sequence: UInt64) {
     let lock = try registry.lock(until: Deadline(after: request.lockTimeout))
     var state = AppState.mended(registry)
     let label = request.generation ?? state.unusedNumber()
@@ -69,7 +73,7 @@ private func prepare(_ request: AppRequest, _ registry: borrowing Registry) thro
     }
     try state.store(in: registry)
     lock.release(closing: ())
-    return label
+    return (label, state.app.sequence)
 }
 
 /// What a service directory needs to know of a copy.
@@ -98,8 +102,7 @@ private func describeService(
         switch option.key {
         case .app, .copies, .log, .supervision, .permanent, .onExit: continue
         case .config:
-            let text = try readTrusted(pair.value)
-            service.configuration = "relative-to: \(directory(of: pair.value))\n\(text)"
+            service.configuration = deployment.configuration
             let path: ByteString
             if let folder = target.directory {
                 path = "\(folder)/\(service.name)/config"
@@ -120,7 +123,7 @@ private func describeService(
 func updateServices(
     _ deployment: Deployment, _ label: ByteString, copies: Int, _ registry: borrowing Registry
 ) throws(Failure) {
-    let options = try Options(deployment.settings(with: []), command: deployment.command, isDeploy: true)
+    let options = try deployment.options()
     guard let target = options.deploy.supervision, var request = options.app else { return }
     request.copies = copies
     for number in 0..<copies {
@@ -155,12 +158,15 @@ private struct ServiceWatch {
     private var hasTakenOver = false
     /// Processes that were there before.
     private let past: [ProcessIdentity]
+    /// The number of the youngest generation before.
+    private let sequence: UInt64
 
     init(
         request: AppRequest, label: ByteString, numbers: [Int], deployment: Deployment, log: Log, deadline: Deadline,
-        past: [ProcessIdentity]
+        past: [ProcessIdentity], sequence: UInt64
     ) {
         self.past = past
+        self.sequence = sequence
         self.request = request
         self.label = label
         self.numbers = numbers
@@ -191,13 +197,13 @@ private struct ServiceWatch {
     /// Shows what is new; true when all is done.
     private mutating func look(at state: AppState, _ registry: borrowing Registry) throws(Failure) -> Bool {
         guard
-            let generation = state.app.generations.last(where: {
-                $0.label == label && (order == nil || $0.order == order)
-                    && (request.joins == nil || $0.order == request.joins)
+            let generation = state.app.generations.first(where: {
+                $0.label == label && (request.joins ?? $0.order) == $0.order
+                    && (request.joins != nil || $0.order > sequence)
             })
         else { return false }
         let copies = state.copies(of: generation.order)
-        if order == nil, generation.state == .starting || generation.state == .live, request.joins == nil {
+        if order == nil, request.joins == nil {
             order = generation.order
             var deployment = deployment
             deployment.generation = generation.order
@@ -232,7 +238,8 @@ private struct ServiceWatch {
             }
             if !hasTakenOver, serving.count == numbers.count {
                 hasTakenOver = true
-                log.step("has taken over")
+                log.step(request.joins == nil ? "has taken over" : "they have taken their places")
+                if request.isSuspended { try reportRoom(serving) }
             }
             // The helper of the last copy has the old generation to end.
             return hasTakenOver && !state.copies.contains { $0.helper != nil }
@@ -240,13 +247,24 @@ private struct ServiceWatch {
             if hasTakenOver { return true }
             fallthrough
         case .failed:
-            if order == nil { return false }
             let failed = copies.filter { !$0.reason.isEmpty }.map { "copy \($0.copy): \($0.reason)" as ByteString }
             throw Failure(
                 .negative, "deploy", "generation \(label) of app \(request.name)",
                 generation.reason.isEmpty ? joined(failed, by: "; ") : generation.reason,
                 remedy: state.app.live.map { "generation \($0.label) serves on" })
         }
+    }
+
+    /// How many connections can wait, after what the programs have shrunk has been raised again.
+    private func reportRoom(_ copies: [CopyRecord]) throws(Failure) {
+        var room = 0
+        for copy in copies {
+            for listener in copy.listeners {
+                guard let held = try? borrowListener(of: copy, named: listener.identity.name) else { continue }
+                room += try widenBacklog(held, listener)
+            }
+        }
+        if room > 0 { log.step("up to \(room) connections can wait") }
     }
 
     private func late(_ state: AppState) -> Failure {
@@ -262,15 +280,16 @@ private struct ServiceWatch {
 /// Removes the services of generations that are over, wherever deploy has written some.
 func removeRetiredServices(of app: ByteString, in runDirectory: ByteString) throws(Failure) {
     guard let registry = try Registry.open(app, in: runDirectory, create: false) else { return }
-    let state = AppState.mended(registry)
     var targets: [SupervisionTarget] = []
-    for generation in state.app.generations {
+    for generation in (registry.loadApp()?.generations ?? []) {
         guard let deployment = registry.loadDeployment(of: generation.order),
             let on = deployment.settings.first(where: { $0.name == "--on" }),
             let target = try? parseSupervisionTarget(on.value), !targets.contains(target)
         else { continue }
         targets.append(target)
     }
+    if targets.isEmpty { return }
+    let state = AppState.mended(registry)
     for target in targets {
         try removeServices(app: app, on: target) { label, copy in
             let wanted = state.app.generations.contains { generation in

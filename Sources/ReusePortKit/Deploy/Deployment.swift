@@ -7,6 +7,8 @@ struct Deployment: Sendable, Equatable {
     /// The options, by name and value, without label.
     var settings: [Pair]
     var command: [ByteString]
+    /// What the configuration file said: copies that are added, or started again, are to be the same.
+    var configuration: ByteString?
 
     struct Pair: Sendable, Equatable {
         var name: ByteString
@@ -15,7 +17,11 @@ struct Deployment: Sendable, Equatable {
 }
 
 extension Deployment {
-    init(generation: UInt64, directory: ByteString, _ settings: [Setting], command: [ByteString]) {
+    init(
+        generation: UInt64, directory: ByteString, _ settings: [Setting], command: [ByteString],
+        configuration: ByteString?
+    ) {
+        self.configuration = configuration
         self.generation = generation
         self.directory = directory
         self.command = command
@@ -38,6 +44,7 @@ extension Deployment {
         file.add("directory", directory)
         for one in settings { file.add("setting", one.name, one.value) }
         for word in command { file.add("word", word) }
+        if let configuration { file.add("configuration", configuration) }
         return file.text
     }
 
@@ -48,6 +55,7 @@ extension Deployment {
         else { return nil }
         self.generation = generation
         self.directory = directory
+        configuration = file.fields("configuration")?.first
         settings = []
         command = []
         for line in file.lines {
@@ -57,6 +65,11 @@ extension Deployment {
             default: break
             }
         }
+    }
+
+    /// What it means for copies that are added.
+    func options() throws(Failure) -> Options {
+        try Options(settings(with: []), command: command, isDeploy: true, configuration: configuration)
     }
 
     /// These settings, and those that are new: what takes one value, or bears the same name, is replaced.

@@ -13,7 +13,8 @@ func runDeploy(_ request: DeployRequest) throws(Failure) {
     let plan = try Plan(options)
     if options.isDryRun { return try write(options.isJSON ? showAsJSON(plan) : show(plan)) }
     let deployment = Deployment(
-        generation: 0, directory: try here(), try settings.map(anchored), command: command)
+        generation: 0, directory: try here(), try settings.map(anchored), command: command,
+        configuration: try snapshot(settings))
     if let target = options.deploy.supervision {
         try deployServices(app, Array(0..<app.copies), options, on: target, deployment)
     } else {
@@ -33,7 +34,7 @@ func addCopies(
     runDirectory: ByteString
 ) throws(Failure) {
     try enter(deployment)
-    let options = try Options(deployment.settings(with: []), command: deployment.command, isDeploy: true)
+    let options = try deployment.options()
     guard var app = options.app else { throw Failure("find", "the app", .noEntry) }
     (app.generation, app.joins, app.copies) = (live.label, live.order, max(live.copies, (numbers.max() ?? 0) + 1))
     (app.verbosity, app.runDirectory) = (verbosity, runDirectory)
@@ -97,6 +98,14 @@ func liveDeployment(_ registry: borrowing Registry) throws(Failure) -> Deploymen
 
 func here() throws(Failure) -> ByteString {
     try step("find", "the working directory") { () throws(Errno) in try workingDirectory() }
+}
+
+/// What the configuration file says, by itself.
+private func snapshot(_ settings: [Setting]) throws(Failure) -> ByteString? {
+    guard let config = settings.first(where: { $0.option.key == .config }) else { return nil }
+    let path = resolve(config.value, against: try here())
+    let text = try readTrusted(path)
+    return try parseConfiguration(text, path).base == nil ? "relative-to: \(directory(of: path))\n\(text)" : text
 }
 
 /// A configuration file is found again from anywhere.

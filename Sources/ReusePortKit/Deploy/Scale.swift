@@ -34,7 +34,8 @@ private func remember(
     if let known = deployment {
         let copies = Setting(option: .of(.copies), value: ByteString(decimal: count), origin: .commandLine)
         let now = Deployment(
-            generation: live.order, directory: known.directory, known.settings(with: [copies]), command: known.command)
+            generation: live.order, directory: known.directory, known.settings(with: [copies]), command: known.command,
+            configuration: known.configuration)
         try registry.store(now)
         deployment = now
     }

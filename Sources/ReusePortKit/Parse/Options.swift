@@ -38,10 +38,18 @@ final class Options {
     init() {}
 
     /// Understands what was written; the command line wins over the file that it names. `isDeploy`: for the verb.
-    init(_ commandLine: [Setting], command: [ByteString], isDeploy: Bool = false) throws(Failure) {
+    /// `configuration` is what the file said once, where that counts and not what it says now.
+    init(
+        _ commandLine: [Setting], command: [ByteString], isDeploy: Bool = false, configuration: ByteString? = nil
+    ) throws(Failure) {
         let written = Options()
         if let config = commandLine.first(where: { $0.option.key == .config }) {
-            let file = try readConfiguration(config.value)
+            let file =
+                if let configuration {
+                    try parseConfiguration(configuration, config.value)
+                } else {
+                    try readConfiguration(config.value)
+                }
             written.command = file.command
             for setting in file.settings where !isOverridden(setting, by: commandLine) { try written.take(setting) }
             written.anchor(at: file.base ?? directory(of: config.value))

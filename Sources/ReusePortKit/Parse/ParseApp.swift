@@ -60,7 +60,14 @@ struct AppOptions: Sendable {
         if let notForDeploy { throw .usage("parse", notForDeploy, "deploy does this itself for each copy") }
         var result = request
         result.name = name
+        try checkMemory(result)
         return result
+    }
+
+    private func checkMemory(_ result: AppRequest) throws(Failure) {
+        try checkOrder("--memory-high", result.memoryHigh, "--memory-max", result.memoryMax)
+        try checkOrder("--memory-high", result.memoryHigh, "--app-memory-max", result.appMemoryMax)
+        try checkOrder("--memory-max", result.memoryMax, "--app-memory-max", result.appMemoryMax)
     }
 
     /// What is asked for; nil without `--app`.
@@ -81,9 +88,7 @@ struct AppOptions: Sendable {
                 "parse", "--copies \(result.copies)", "copies find each other by their generation's label",
                 remedy: "add --generation LABEL")
         }
-        try checkOrder("--memory-high", result.memoryHigh, "--memory-max", result.memoryMax)
-        try checkOrder("--memory-high", result.memoryHigh, "--app-memory-max", result.appMemoryMax)
-        try checkOrder("--memory-max", result.memoryMax, "--app-memory-max", result.appMemoryMax)
+        try checkMemory(result)
         return result
     }
 

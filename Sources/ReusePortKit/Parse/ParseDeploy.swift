@@ -16,6 +16,9 @@ struct DeployOptions: Sendable, Equatable {
             if permanent != nil { throw .usage("parse", "--permanent", "it goes with --on") }
             if onExit != nil { throw .usage("parse", "--on-exit", "it goes with --on") }
         } else if let log {
+            if supervision == .systemd {
+                throw .usage("parse", "--log", "with --on systemd the journal has the output")
+            }
             guard case .file = log else {
                 throw .usage("parse", "--log", "with --on it names a directory, in which each copy gets its own")
             }
@@ -60,7 +63,7 @@ func describedApp(_ path: ByteString) throws(Failure) -> AppRequest {
 
 /// Where the output of copies goes that no supervisor reads.
 enum LogDestination: Sendable, Equatable {
-    /// Appended to a file. `{copy}` and `{generation}` stand for what they say.
+    /// Appended to a file. `{copy}` in its path is the copy's number.
     case file(ByteString)
     case syslog
     /// Where deploy's own output goes.

@@ -10,7 +10,11 @@ struct Configuration {
 
 /// Reads a configuration file: `key: value` lines, keys being the long options' names.
 func readConfiguration(_ path: ByteString) throws(Failure) -> Configuration {
-    let text = try readTrusted(path)
+    try parseConfiguration(try readTrusted(path), path)
+}
+
+/// `path` is where messages say that it stands.
+func parseConfiguration(_ text: ByteString, _ path: ByteString) throws(Failure) -> Configuration {
     var configuration = Configuration()
     var lineNumber = 0
     for var line in text.split(on: UInt8(ascii: "\n")) {

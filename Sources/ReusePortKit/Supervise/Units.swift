@@ -56,7 +56,7 @@ func writeUnit(_ service: Service) throws(Failure) {
         if let reason = reason({ () throws(Errno) in try unlink(temporary, in: units.folder) }), reason != .noEntry {
             throw reason
         }
-        try makeFile(temporary, service.unit(workingDirectory: directory), mode: 0o644, in: units.folder)
+        try makeFile(temporary, service.unit(workingDirectory: directory), mode: 0o600, in: units.folder)
         try rename(temporary, to: service.unitName, in: units.folder)
     }
 }

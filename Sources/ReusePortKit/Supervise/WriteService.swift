@@ -38,7 +38,8 @@ private func write(_ service: Service, in scan: borrowing ScanDirectory) throws(
         let directory = try makeDirectory(temporary, mode: 0o755, in: scan.folder)
         let log = try makeDirectory("log", mode: 0o755, in: directory)
         for file in service.files(forS6: scan.isS6, logDirectory: logs) {
-            let mode: mode_t = file.isExecutable ? 0o755 : 0o644
+            // What the words of a command line say is nobody's business else.
+            let mode: mode_t = file.isExecutable ? 0o700 : file.name == "config" ? 0o600 : 0o644
             if file.name.hasPrefix("log/") {
                 try makeFile(file.name.dropFirst(4), file.text, mode: mode, in: log)
             } else {
@@ -63,7 +64,7 @@ func updateService(_ service: Service, on target: SupervisionTarget) throws(Fail
         for file in files where file.name == "run" {
             // What a crash left there is nobody's.
             _ = reason { () throws(Errno) in try unlink(".run.new", in: directory) }
-            try makeFile(".run.new", file.text, mode: 0o755, in: directory)
+            try makeFile(".run.new", file.text, mode: 0o700, in: directory)
             try rename(".run.new", to: "run", in: directory)
         }
     }

@@ -27,7 +27,8 @@ def work():
             try:
                 connection.recv(4096)
                 body = f"label: forking\npid: {os.getpid()}\n".encode()
-                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(body) + body)
+                head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(body)
+                connection.sendall(head + body)
             except OSError:
                 pass
 

@@ -190,7 +190,7 @@ import Testing
     }
 
     @Test func colonInName() throws {
-        box.write("config", "socket: a:b 4 127.0.0.1 0\n")
+        box.write("config", "socket: a:b 4 127.0.0.1 0\npass: systemd\n")
         let outcome = try box.run(["--config", ByteString(box["config"]), "/bin/true"])
         #expect(outcome.exit == 100)
         expectOneLine(outcome)

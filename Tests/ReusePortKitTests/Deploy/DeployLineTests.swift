@@ -239,7 +239,13 @@ import Testing
         func write(_ more: String) {
             stage.box.write(
                 "web.conf",
-                "socket: \(stage.socket.text)\nrun-dir: \(stage.box["run"])\nlog: log\ncommand: bin/sample-server same\n\(more)"
+                """
+                socket: \(stage.socket.text)
+                run-dir: \(stage.box["run"])
+                log: log
+                command: bin/sample-server same
+                \(more)
+                """
             )
         }
         _ = try stage.program("sample-server")

@@ -15,12 +15,9 @@ final class Groups {
         try Tool.requireRoot()
         self.stage = stage
         let groups = ControlGroups()
-        guard let hierarchy = try groups.memoryHierarchy() else {
-            try Test.cancel("no memory controller can be seen", sourceLocation: location)
-        }
-        guard let place = try? groups.placeForGroups(hierarchy) else {
-            try Test.cancel("the memory controller is not ours to use", sourceLocation: location)
-        }
+        let hierarchy = try required(groups.memoryHierarchy(), "no memory controller can be seen", location)
+        let place = try required(
+            try? groups.placeForGroups(hierarchy), "the memory controller is not ours to use", location)
         self.place = place.text
         version = hierarchy.version
     }
@@ -64,6 +61,11 @@ final class Groups {
     private func contents(_ name: String) -> String {
         (try? String(contentsOfFile: "\(app)/\(name)", encoding: .utf8)) ?? ""
     }
+}
+
+private func required<Value>(_ value: Value?, _ reason: Comment, _ location: SourceLocation) throws -> Value {
+    guard let value else { try Test.cancel(reason, sourceLocation: location) }
+    return value
 }
 
 extension Stage {
