@@ -3,7 +3,7 @@ import CLinux
 /// `deploy`, `start` and `migrate`: what is not said is taken from the last time.
 func runDeploy(_ request: DeployRequest) throws(Failure) {
     let (settings, command) = try completed(request)
-    var options = try Options(settings, command: command, isDeploy: true)
+    let options = try Options(settings, command: command, isDeploy: true)
     guard var app = options.app else { throw Failure("find", "the app", .noEntry) }
     if options.deploy.countsProcessors { app.copies = processorCount() }
     app.isSuspended = options.deploy.isSuspended
@@ -34,7 +34,7 @@ func addCopies(
     runDirectory: ByteString
 ) throws(Failure) {
     try enter(deployment)
-    var options = try deployment.options()
+    let options = try deployment.options()
     guard var app = options.app else { throw Failure("find", "the app", .noEntry) }
     (app.generation, app.joins, app.copies) = (live.label, live.order, max(live.copies, (numbers.max() ?? 0) + 1))
     (app.verbosity, app.runDirectory) = (verbosity, runDirectory)
