@@ -6,6 +6,7 @@
 # make bench-exec what the launcher costs, beside others (as root)
 # make bench-handoff  what a handoff costs the clients, beside others (as root); HANDOFFS=10 for a quick look
 # make pictures   docs/*.svg: what is seen in a terminal, with tmux
+# make bench-deploy   how long a deploy takes, beside a loop in a shell
 # make install    to $(DESTDIR)$(PREFIX); uninstall removes it again
 # make setup      installs what tests and benchmarks need (Debian)
 
@@ -27,8 +28,10 @@ LOAD_GENERATOR := $(EMBEDDED)/release/load-generator
 
 # The same sources as the ordinary build, as Embedded Swift: small, and in need of libc only. Nothing unwinds or is
 # debugged in it: no frame pointers, no tables for that. Functions are inlined where that saves code only, neither they
-# nor loops are copied to have one that is special, and the linker keeps one of equal ones; lld comes with every Swift.
-EMBEDDED_FLAGS := -c release --disable-local-rpath --omit-frame-pointers -debug-info-format none \
+# nor loops are copied to have one that is special. Code is generated when all is linked, so that equal functions, and
+# pieces of them, are there once and not once for each file; lld comes with every Swift.
+EMBEDDED_FLAGS := -c release --experimental-lto-mode full --disable-local-rpath \
+	--omit-frame-pointers -debug-info-format none \
 	-Xswiftc -enable-experimental-feature -Xswiftc Embedded -Xswiftc -wmo -Xswiftc -Osize \
 	-Xswiftc -Xfrontend -Xswiftc -function-sections -Xswiftc -Xfrontend -Xswiftc -mergeable-traps \
 	-Xswiftc -Xllvm -Xswiftc -inline-threshold=0 -Xswiftc -Xllvm -Xswiftc -enable-machine-outliner=always \
@@ -36,6 +39,7 @@ EMBEDDED_FLAGS := -c release --disable-local-rpath --omit-frame-pointers -debug-
 	-Xswiftc -Xllvm -Xswiftc -sil-disable-pass=array-property-opt \
 	-Xswiftc -Xllvm -Xswiftc -sil-disable-pass=loop-rotate \
 	-Xswiftc -use-ld=lld -Xlinker --icf=all \
+	-Xlinker -mllvm -Xlinker -inline-threshold=0 -Xlinker -mllvm -Xlinker -enable-machine-outliner=always \
 	-Xlinker -s -Xlinker --gc-sections -Xlinker --as-needed -Xlinker -z -Xlinker relro -Xlinker -z -Xlinker now
 
 .PHONY: all fixtures demo pictures test check format bench-exec bench-handoff install uninstall setup clean
@@ -68,6 +72,9 @@ bench-exec: setup all
 
 bench-handoff: setup all fixtures
 	@Tests/Fixtures/bench/bench-handoff.py $(BINARY) $(SAMPLE_SERVER) $(LOAD_GENERATOR)
+
+bench-deploy: setup all fixtures
+	@Tests/Fixtures/bench/bench-deploy.py $(BINARY) $(SAMPLE_SERVER)
 
 # What is built already is not built again: root may have no Swift in its PATH.
 install:

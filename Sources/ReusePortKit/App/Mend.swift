@@ -43,9 +43,20 @@ extension AppState {
         return state
     }
 
+    /// What the registry says of the app, without its copies: enough to find the maps.
+    static func ofApp(_ registry: borrowing Registry) -> AppState {
+        let app = registry.loadApp()
+        return AppState(app: app ?? AppRecord(), copies: [], writtenApp: app, writtenCopies: [])
+    }
+
     private mutating func forgetTheDead() {
+        // Most often they all have the same.
+        var known: (helper: ProcessIdentity, isAlive: Bool)?
         for index in copies.indices {
-            if let helper = copies[index].helper, !helper.isAlive() { copies[index].helper = nil }
+            if let helper = copies[index].helper {
+                if known?.helper != helper { known = (helper, helper.isAlive()) }
+                if known?.isAlive == false { copies[index].helper = nil }
+            }
             if copies[index].state != .ended, !copies[index].process.isAlive() {
                 copies[index].state = .ended
                 if copies[index].reason.isEmpty {

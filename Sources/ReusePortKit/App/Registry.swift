@@ -114,12 +114,19 @@ struct Registry: ~Copyable {
     private borrowing func replace(_ name: ByteString, _ text: ByteString, mode: mode_t = 0o644) throws(Failure) {
         let temporary: ByteString = ".\(name).new"
         try step("write", "\(path)/\(name)") { () throws(Errno) in
-            // What a crash left there is nobody's: the lock is ours.
-            if let reason = reason({ () throws(Errno) in try unlink(temporary, in: folder) }), reason != .noEntry {
-                throw reason
+            func make() throws(Errno) -> Descriptor {
+                try ReusePortKit.open(
+                    temporary, in: folder, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: mode)
             }
-            let file = try ReusePortKit.open(
-                temporary, in: folder, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: mode)
+            let file: Descriptor
+            do throws(Errno) {
+                file = try make()
+            } catch {
+                // What a crash left there is nobody's: the lock is ours.
+                guard error == .exists else { throw error }
+                try unlink(temporary, in: folder)
+                file = try make()
+            }
             try writeAll(text, to: file)
             try rename(temporary, to: name, in: folder)
         }

@@ -22,13 +22,14 @@ func open(
 /// read(2) until the end, or until more than `limit` bytes have come.
 func readAll(_ file: borrowing Descriptor, atMost limit: Int) throws(Errno) -> ByteString {
     var result: [UInt8] = []
-    let chunk = 16384
     let number = file.number
+    // Not an array: filling it with zeros would take longer than all else for the small files that most are.
+    let chunk = UnsafeMutableRawBufferPointer.allocate(byteCount: 16384, alignment: 16)
+    defer { chunk.deallocate() }
     while true {
-        var buffer = [UInt8](repeating: 0, count: chunk)
-        let count = try uninterrupted { read(number, &buffer, chunk) }
+        let count = try uninterrupted { read(number, chunk.baseAddress, chunk.count) }
         if count == 0 { return ByteString(result) }
-        result.append(contentsOf: buffer.prefix(count))
+        result.append(contentsOf: chunk[..<count])
         if result.count > limit { throw Errno(rawValue: EFBIG) }
     }
 }

@@ -40,7 +40,6 @@ struct Deploy: ~Copyable {
         handoff.letGo(members[0].enrolment, members[0].enrolment.process, members[0].sockets)
         for index in 1..<max(1, members.count) { handoff.close(members[index].sockets, members[index].sockets.count) }
         if case .cutOver(let old) = entry { handoff.retireOthers(members[0].enrolment, members[0].sockets, old) }
-        leave()
         log.display?.finish(
             "generation \(generation.label) \(summary())", isGood: true)
     }
@@ -76,7 +75,6 @@ struct Deploy: ~Copyable {
                 handoff.giveUp(members[index].enrolment, members[index].enrolment.process, error)
             }
         }
-        leave()
         if failures.isEmpty {
             let what: ByteString = members.count == 1 ? "1 more copy serves" : "\(members.count) more copies serve"
             log.display?.finish("\(what) in generation \(generation.label)", isGood: true)
@@ -93,7 +91,7 @@ struct Deploy: ~Copyable {
     private borrowing func connectAll(_ probes: Probes) throws(Failure) {
         guard members[0].enrolment.request.readiness == .accept else { return }
         let lock = try members[0].enrolment.registry.lock(until: Deadline(after: .seconds(10)))
-        var state = AppState.mended(members[0].enrolment.registry)
+        var state = AppState.forProbes(members[0].enrolment.registry)
         for index in 0..<members.count {
             // One at a time: a program that serves one client at a time would read from the second in vain.
             let listeners = members[index].enrolment.record.listeners
@@ -105,7 +103,7 @@ struct Deploy: ~Copyable {
                 probes.add(try connectProbe(to: identity, members[index].sockets[which].source, &state), index, which)
             }
         }
-        try state.store(in: members[0].enrolment.registry)
+        if case .index? = state.app.steering { try state.store(in: members[0].enrolment.registry) }
         lock.release(closing: ())
     }
 
@@ -141,7 +139,7 @@ struct Deploy: ~Copyable {
     private borrowing func enter(_ range: Range<Int>) throws(Failure) -> Entry {
         try handoff.enter(
             members[range.lowerBound].enrolment, range.map { members[$0].enrolment.record.copy },
-            members[range.lowerBound].sockets,
+            members[range.lowerBound].sockets, releases: true,
             end: { index in
                 let index = range.lowerBound + index
                 guard members[index].enrolment.process.hasExited else { return nil }
@@ -150,29 +148,6 @@ struct Deploy: ~Copyable {
             place: { (index, state: AppState, record: CopyRecord, slot: Slot) throws(Failure) in
                 try handoff.place(record, in: slot, state, members[range.lowerBound + index].sockets)
             })
-    }
-
-    /// Nobody waits for them any more: they serve. That it could not be written down is no reason to stop them.
-    private borrowing func leave() {
-        do throws(Failure) {
-            try writeDown()
-        } catch {
-            log.warning(error.message)
-        }
-    }
-
-    private borrowing func writeDown() throws(Failure) {
-        let lock = try members[0].enrolment.registry.lock(until: Deadline(after: .seconds(10)))
-        var state = AppState.mended(members[0].enrolment.registry)
-        for index in 0..<members.count {
-            let name = members[index].enrolment.record.fileName
-            guard var record = state.copies.first(where: { $0.fileName == name }) else { continue }
-            record.helper = nil
-            state.replace(record)
-            if index == 0 { state.settleAppLimit(record, log) }
-        }
-        try state.store(in: members[0].enrolment.registry)
-        lock.release(closing: ())
     }
 }
 

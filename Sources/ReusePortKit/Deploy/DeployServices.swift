@@ -10,12 +10,6 @@ func deployServices(
     _ request: AppRequest, _ numbers: [Int], _ options: Options, on target: SupervisionTarget, _ deployment: Deployment,
     holdsTurn: Bool = false
 ) throws(Failure) {
-    if case .systemd = target, request.limitsMemory {
-        // It reads the drop-ins of all units whose names begin so.
-        throw .usage(
-            "limit", "the memory of app \(request.name)", "systemd keeps the groups of its units",
-            remedy: "write MemoryMax= into reuseport-exec-\(request.name)-.service.d/memory.conf beside its units")
-    }
     let registry = try openRegistry(of: request)
     // One at a time: until its copies come, nothing in the registry speaks of a generation that is about to be.
     let turn = holdsTurn ? nil : try registry.lock(deployLock, until: Deadline(after: request.lockTimeout))
@@ -103,19 +97,32 @@ private func describeService(
     service.stopTimeout = request.stopTimeout
     service.readyTimeout = request.readyTimeout
 
+    if target == .systemd {
+        (service.memoryHigh, service.memoryMax) = (request.memoryHigh, request.memoryMax)
+        if request.appMemoryMax != nil {
+            throw .usage(
+                "deploy", "app \(request.name) on systemd", "a unit has no limit for all copies",
+                remedy: "put the units into a slice with MemoryMax=")
+        }
+    }
     var words: [ByteString] = [launcher, "--app", request.name, "--generation", label]
     words += ["--copies", ByteString(decimal: request.copies), "--copy", ByteString(decimal: number)]
     for pair in deployment.settings {
         guard let option = Option.named(pair.name) else { continue }
         switch option.key {
         case .app, .copies, .log, .supervision, .permanent, .onExit: continue
+        case .memoryHigh where target == .systemd, .memoryMax where target == .systemd: continue
         case .config:
             service.configuration = deployment.configuration
             let path: ByteString
             if let folder = target.directory {
                 path = "\(folder)/\(service.name)/config"
             } else {
-                path = try registry.store(configuration: service.configuration ?? "", of: label)
+                // The unit has them.
+                let lines = (service.configuration ?? "").split(on: UInt8(ascii: "\n")).filter {
+                    !$0.trimmed.hasPrefix("memory-")
+                }
+                path = try registry.store(configuration: joined(lines, by: "\n"), of: label)
             }
             words += ["--config", path]
         default:
@@ -296,6 +303,15 @@ func removeRetiredServices(
     of app: ByteString, in runDirectory: ByteString, holdsTurn: Bool = false
 ) throws(Failure) {
     guard let registry = try Registry.open(app, in: runDirectory, create: false) else { return }
+    var targets: [SupervisionTarget] = []
+    for generation in (registry.loadApp()?.generations ?? []) {
+        guard let deployment = registry.loadDeployment(of: generation.order),
+            let on = deployment.settings.first(where: { $0.name == "--on" }),
+            let target = try? parseSupervisionTarget(on.value), !targets.contains(target)
+        else { continue }
+        targets.append(target)
+    }
+    if targets.isEmpty { return }
     let turn: Descriptor?
     do throws(Failure) {
         turn = holdsTurn ? nil : try registry.lock(deployLock, until: Deadline(moment: 0))
@@ -304,21 +320,14 @@ func removeRetiredServices(
         throw error
     }
     let state = AppState.mended(registry)
-    var targets: [SupervisionTarget] = []
-    for generation in state.app.generations {
-        guard let deployment = registry.loadDeployment(of: generation.order),
-            let on = deployment.settings.first(where: { $0.name == "--on" }),
-            let target = try? parseSupervisionTarget(on.value), !targets.contains(target)
-        else { continue }
-        targets.append(target)
-    }
     for target in targets {
         try removeServices(app: app, on: target) { label, copy in
-            let wanted = state.app.generations.contains { generation in
-                generation.label == label
-                    && (generation.state == .starting || generation.state == .live && copy < generation.copies)
+            !state.app.generations.contains { generation in
+                guard generation.label == label else { return false }
+                // What finishes is removed when it has.
+                return generation.state == .starting || generation.state == .live && copy < generation.copies
+                    || state.running(generation.order).contains { $0.copy == copy }
             }
-            return !wanted
         }
     }
     if let turn { turn.release(closing: ()) }

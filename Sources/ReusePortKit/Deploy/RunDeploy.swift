@@ -14,7 +14,7 @@ func runDeploy(_ request: DeployRequest) throws(Failure) { try run(try prepare(r
 /// Changes nothing but the working directory.
 func prepare(_ request: DeployRequest) throws(Failure) -> PreparedDeploy {
     let (settings, command) = try completed(request)
-    var options = try Options(settings, command: command, isDeploy: true)
+    let options = try Options(settings, command: command, isDeploy: true)
     guard var app = options.app else { throw Failure("find", "the app", .noEntry) }
     if options.deploy.countsProcessors { app.copies = processorCount() }
     app.isSuspended = options.deploy.isSuspended
@@ -63,7 +63,7 @@ func prepareCopies(
     runDirectory: ByteString
 ) throws(Failure) -> PreparedDeploy {
     try enter(deployment)
-    var options = try deployment.options()
+    let options = try deployment.options()
     guard var app = options.app else { throw Failure("find", "the app", .noEntry) }
     (app.generation, app.joins, app.copies) = (live.label, live.order, max(live.copies, (numbers.max() ?? 0) + 1))
     (app.verbosity, app.runDirectory) = (verbosity, runDirectory)

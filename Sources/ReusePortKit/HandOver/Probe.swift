@@ -9,11 +9,20 @@ func connectProbe(
 ) throws(Failure) -> Descriptor {
     if listener.identity.transport == .unix { return try connectProbe(toPathOf: listener.identity) }
     let lock = try registry.lock(until: Deadline(after: .seconds(10)))
-    var state = AppState.mended(registry)
+    var state = AppState.forProbes(registry)
     let probe = try connectProbe(to: listener.identity, held, &state)
     if case .index? = state.app.steering { try registry.store(state.app) }
     lock.release(closing: ())
     return probe
+}
+
+extension AppState {
+    /// Two banks need the maps only; places in the groups are found by those who have them.
+    static func forProbes(_ registry: borrowing Registry) -> AppState {
+        let state = ofApp(registry)
+        if case .twoBanks? = state.app.steering { return state }
+        return mended(registry)
+    }
 }
 
 /// The path it was bound to, which no client knows, needs no program to lead there.

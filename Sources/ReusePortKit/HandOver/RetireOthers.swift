@@ -90,6 +90,8 @@ extension Handoff {
     ///
     /// Before the cutover: at level 2 their places are behind those of the live copies then, and nobody moves.
     func sweep(_ enrolment: borrowing Enrolment) throws(Failure) {
+        // They are written down as failed by now: nobody enters without mending.
+        guard enrolment.registry.loadApp()?.generations.contains(where: { $0.state == .failed }) == true else { return }
         let state = AppState.mended(enrolment.registry)
         for generation in state.app.generations where generation.state == .failed {
             let left = state.running(generation.order)
@@ -131,6 +133,7 @@ extension Handoff {
     private func endTheOldest(
         _ enrolment: borrowing Enrolment, _ sockets: borrowing OwnedArray<Placement>
     ) throws(Failure) {
+        guard (enrolment.registry.loadApp()?.generations.count ?? 0) > 1 else { return }
         let state = AppState.mended(enrolment.registry)
         var kept = 0
         for generation in state.app.generations.reversed() where generation.order != order {

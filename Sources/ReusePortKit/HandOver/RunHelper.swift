@@ -99,9 +99,9 @@ extension Handoff {
         closeAtEnd(of: process.descriptor.number, (0..<count).map { sockets[$0].source.number })
     }
 
-    /// close(2), although their owner does not know of it: this process ends without looking at them again.
+    /// Their owner looks at them no more, but does not know that they are closed.
     func close(_ sockets: borrowing OwnedArray<Placement>, _ count: Int) {
-        for index in 0..<count { _ = CLinux.close(sockets[index].source.number) }
+        for index in 0..<count { closeInPlace(sockets[index].source.number) }
     }
 
     /// Changes this copy's record, and anything else, under the lock.
@@ -133,7 +133,7 @@ extension Handoff {
         _ enrolment: borrowing Enrolment, _ process: borrowing ProcessHandle, _ sockets: borrowing OwnedArray<Placement>
     ) throws(Failure) -> Entry {
         try enter(
-            enrolment, [enrolment.record.copy], sockets,
+            enrolment, [enrolment.record.copy], sockets, releases: false,
             end: { _ in process.hasExited ? endReason(of: process) : nil },
             place: { (_, state: AppState, record: CopyRecord, slot: Slot) throws(Failure) in
                 try place(record, in: slot, state, sockets)
@@ -142,9 +142,9 @@ extension Handoff {
 
     /// Puts ready copies into their slots, and cuts over if they are the last of their generation.
     ///
-    /// `sockets` are listeners of one of them; `end` tells why the copy at an index of `copies` has ended, if it has.
+    /// `sockets` are listeners of one of them; `releases`: nobody waits for them any more then. `end` tells why the copy at an index of `copies` has ended, if it has.
     func enter(
-        _ enrolment: borrowing Enrolment, _ copies: [Int], _ sockets: borrowing OwnedArray<Placement>,
+        _ enrolment: borrowing Enrolment, _ copies: [Int], _ sockets: borrowing OwnedArray<Placement>, releases: Bool,
         end: (Int) -> ByteString?, place: (Int, AppState, CopyRecord, Slot) throws(Failure) -> Void
     ) throws(Failure) -> Entry {
         let lock = try enrolment.registry.lock(until: Deadline(after: .seconds(10)))
@@ -164,6 +164,7 @@ extension Handoff {
             }
             if let why = end(index) { throw Failure(.negative, "wait for", "pid \(record.process.pid)", why) }
             record.state = .ready
+            if releases { record.helper = nil }
             state.replace(record)
             entering.append(record)
         }

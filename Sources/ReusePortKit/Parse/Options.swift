@@ -1,5 +1,6 @@
-/// Everything that a command line and its configuration file ask for, understood but not looked up.
-struct Options: Sendable {
+/// Everything that a command line and its configuration file ask for, understood but not looked up. A class, for they
+/// are a hundred words, which nobody is to copy.
+final class Options {
     var sockets: [SocketRequest] = []
     var files: [FileRequest] = []
     var keptDescriptors: [Int32] = []
@@ -41,7 +42,7 @@ struct Options: Sendable {
     init(
         _ commandLine: [Setting], command: [ByteString], isDeploy: Bool = false, configuration: ByteString? = nil
     ) throws(Failure) {
-        self.command = command
+        let written = Options()
         if let config = commandLine.first(where: { $0.option.key == .config }) {
             let file =
                 if let configuration {
@@ -49,19 +50,17 @@ struct Options: Sendable {
                 } else {
                     try readConfiguration(config.value)
                 }
-            self.command = file.command
-            for setting in file.settings where !isOverridden(setting, by: commandLine) { try take(setting) }
-            anchor(at: file.base ?? directory(of: config.value))
+            written.command = file.command
+            for setting in file.settings where !isOverridden(setting, by: commandLine) { try written.take(setting) }
+            written.anchor(at: file.base ?? directory(of: config.value))
             // Without a name in it, the app is called like the file: niagra's files have none.
-            if isDeploy, appOptions.name == nil { appOptions.name = appName(fromFile: config.value) }
+            if isDeploy, written.appOptions.name == nil { written.appOptions.name = appName(fromFile: config.value) }
         }
-        let fromFile = self
-        self = Options()
-        appOptions = fromFile.appOptions
-        deploy = fromFile.deploy
+        appOptions = written.appOptions
+        deploy = written.deploy
         for setting in commandLine { try take(setting) }
-        add(fromFile)
-        self.command = command.isEmpty ? fromFile.command : command
+        add(written)
+        self.command = command.isEmpty ? written.command : command
         if let needsDeploy, !isDeploy { throw .usage("parse", needsDeploy, "it goes with deploy") }
         app = try isDeploy ? appOptions.checkedForDeploy() : appOptions.checked()
         if isDeploy { try deploy.check() }
@@ -78,7 +77,7 @@ struct Options: Sendable {
     }
 
     /// Adds what the file says; of two things with one name the command line's stays.
-    private mutating func add(_ file: Options) {
+    private func add(_ file: Options) {
         sockets = file.sockets.filter { socket in !sockets.contains { $0.name == socket.name } } + sockets
         files = file.files.filter { one in !files.contains { $0.name == one.name } } + files
         keptDescriptors = file.keptDescriptors.filter { !keptDescriptors.contains($0) } + keptDescriptors
@@ -102,7 +101,7 @@ struct Options: Sendable {
     }
 
     /// Makes relative paths relative to the configuration file.
-    private mutating func anchor(at directory: ByteString) {
+    private func anchor(at directory: ByteString) {
         for index in sockets.indices {
             if let path = sockets[index].address.address.path {
                 sockets[index].address.address = .unix(resolve(path, against: directory))
@@ -120,7 +119,7 @@ struct Options: Sendable {
     }
 
     /// Understands one option.
-    private mutating func take(_ setting: Setting) throws(Failure) {
+    private func take(_ setting: Setting) throws(Failure) {
         do throws(Malformed) {
             if case .file = setting.origin, try applyNiagra(setting.option.key, setting.value) { return }
             if try deploy.apply(setting.option, setting.value) {
@@ -137,7 +136,7 @@ struct Options: Sendable {
     }
 
     /// Takes niagra's form of a line, if it is one.
-    private mutating func applyNiagra(_ key: Option.Key, _ value: ByteString) throws(Malformed) -> Bool {
+    private func applyNiagra(_ key: Option.Key, _ value: ByteString) throws(Malformed) -> Bool {
         if key == .socket, let socket = try parseNiagraSocket(value) {
             sockets.append(socket)
             isNiagras = true
@@ -151,7 +150,7 @@ struct Options: Sendable {
         return false
     }
 
-    private mutating func apply(_ key: Option.Key, _ value: ByteString) throws(Malformed) {
+    private func apply(_ key: Option.Key, _ value: ByteString) throws(Malformed) {
         // Bytes of value zero cannot come from argv, but they can from a file, and end every C string.
         if let zero = value.firstIndex(of: 0) { throw Malformed("there is a zero byte", at: zero) }
         switch key {

@@ -1,5 +1,5 @@
-/// What a command line asks for. Indirect, for options are a hundred words, which nobody is to copy inline.
-indirect enum Invocation: Sendable {
+/// What a command line asks for. Indirect, for a verb's are many words, which nobody is to copy inline.
+indirect enum Invocation {
     case help(Option.Topic?)
     case version
     case exec(Options)

@@ -54,6 +54,12 @@ func awaitAcceptance(
 /// quick is to be found ready at once, and nobody be asked a thousand times.
 private func rest(_ began: UInt64, _ watch: inout Watch, on probe: Int32 = -1) throws(Interruption) {
     let waited = MonotonicClock.milliseconds - began
+    if waited < 5 {
+        // poll(2) knows whole milliseconds only.
+        usleep(200)
+        _ = try watch.wait(atMost: 0)
+        return
+    }
     _ = try watch.wait(for: POLLIN, on: probe, atMost: min(max(waited / 16, 1), 20))
 }
 

@@ -62,13 +62,18 @@ extension Service {
         ExecStart=\(quotedForUnit(command))
         ExecStopPost=-\(quotedForUnit([command[0], "finish"] + finishOptions))
         Restart=on-failure
-        RestartSec=1\(permanentLine)
+        RestartSec=1\(permanentLine)\(memoryLines)
         KillMode=mixed
         SendSIGKILL=no
         TimeoutStartSec=\(readyTimeout.count + 65_000)ms
         TimeoutStopSec=\(stopTimeout.count + 90_000)ms
 
         """
+    }
+
+    private var memoryLines: ByteString {
+        let high: ByteString = memoryHigh.map { "\nMemoryHigh=\($0)" } ?? ""
+        return memoryMax.map { "\(high)\nMemoryMax=\($0)" } ?? high
     }
 
     /// With ranges written out, for systemd has none.

@@ -58,7 +58,12 @@ func removeServices(
     app: ByteString, on target: SupervisionTarget, where isWanted: (ByteString, Int) -> Bool
 ) throws(Failure) {
     guard let path = target.directory else {
-        return try removeUnits(unitMarkers(of: app).filter { isWanted($0.label, $0.copy) && !isActive($0) })
+        let over = unitMarkers(of: app).filter { isWanted($0.label, $0.copy) }
+        // Their processes have gone; what is run after them has not, perhaps.
+        let deadline = Deadline(after: .seconds(5))
+        var pause = Pause()
+        while over.contains(where: { isActive($0) }), !deadline.hasPassed { pause.wait(until: deadline) }
+        return try removeUnits(over.filter { !isActive($0) })
     }
     let scan = try ScanDirectory.open(path, isS6: target.isS6)
     for (name, marker) in scan.services(of: app) where isWanted(marker.label, marker.copy) {

@@ -78,7 +78,7 @@ import Testing
             #expect(try units() == ["reuseport-exec-web-blue-0.service"])
             var facts = stat()
             stat("/run/systemd/system/reuseport-exec-web-blue-0.service", &facts)
-            #expect(facts.st_mode & 0o7777 == 0o644)
+            #expect(facts.st_mode & 0o7777 == 0o600)
             try waitUntil("the manager knows") { isActive(blue.marker) }
 
             let first = try #require(try stage.copy("blue"))
@@ -111,6 +111,48 @@ import Testing
             #expect(try units() == ["reuseport-exec-web-foreign-0.service"])
             #expect(!FileManager.default.fileExists(atPath: "/proc/\(pid)"))
             try takeDown([green], on: .systemd)
+        }
+    }
+
+    /// The whole way of the release binary.
+    @Test func deployed() throws {
+        let stage = try Stage(.privileged)
+        nonisolated(unsafe) let shared = stage
+        try withStandIn(stage) {
+            let stage = shared
+            func units() throws -> [String] {
+                try FileManager.default.contentsOfDirectory(atPath: "/run/systemd/system").sorted()
+            }
+            let options: [ByteString] = ["--on", "systemd", "--memory-max", "512M"]
+            func deploy(_ label: String, _ command: [ByteString]? = nil, expect: Int32 = 0) throws -> Outcome {
+                let command = try command ?? stage.sampleServer(label)
+                let words: [ByteString] = ["deploy", "web", "--run-dir", stage.runDirectory, "--copies", "2"]
+                let outcome = try stage.box.run(
+                    words + ["--generation", ByteString(label)] + stage.common + options + ["--"] + command,
+                    stage.asDeployer)
+                #expect(outcome.exit == expect, "\(outcome.errors)")
+                return outcome
+            }
+            _ = try deploy("1")
+            let names = ["reuseport-exec-web-1-0.service", "reuseport-exec-web-1-1.service"]
+            #expect(try units() == names)
+            let unit = try String(contentsOfFile: "/run/systemd/system/\(names[0])", encoding: .utf8)
+            #expect(unit.contains("\nMemoryMax=536870912\n") && !unit.contains("--memory-max"))
+            let load = try Load(stage)
+            _ = try deploy("2")
+            try waitUntil("the units of 1 are removed") {
+                try stage.verb("list").exit == 0 && !units().contains(names[0])
+                    || stage.box.run(["scale", "web", "2", "--run-dir", stage.runDirectory], stage.asDeployer).exit != 0
+            }
+            let failed = try deploy("3", ["/bin/sh", "-c", "exit 3"], expect: 1)
+            #expect(failed.errors.contains("exited with 3"), "\(failed.errors)")
+            let report = try load.stop()
+            #expect(report.lost == 0, "\(report.summary)")
+            #expect(try stage.verb("terminate", ["web"]).exit == 0)
+            try waitUntil("no unit is left") {
+                _ = try stage.verb("list")
+                return try units().filter { $0.hasSuffix(".service") }.isEmpty
+            }
         }
     }
 
