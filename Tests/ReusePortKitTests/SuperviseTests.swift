@@ -122,7 +122,7 @@ import Testing
             try names(mine)
                 == (expected + (kind == .s6 ? ["notification-fd", "timeout-finish"] : ["check"])).sorted())
         for (name, mode) in [
-            (mine, 0o755), ("\(mine)/run", 0o755), ("\(mine)/log/run", 0o755),
+            (mine, 0o755), ("\(mine)/run", 0o700), ("\(mine)/log/run", 0o700),
             ("\(mine)/.reuseport-exec", 0o644), (box["logs"], 0o755), (box["logs/green-0"], 0o750),
         ] as [(String, mode_t)] {
             #expect(try #require(box.status(name)).st_mode & 0o7777 == mode, "\(name)")

@@ -35,7 +35,16 @@ extension AppState {
     /// Any invocation may have been killed after any of its writes. The switch in the kernel comes first and the file
     /// after it, so where they differ the kernel is right.
     static func mended(_ registry: borrowing Registry) -> AppState {
-        let (app, copies) = (registry.loadApp(), registry.loadCopies())
+        // Who only looks has no lock, and must not see one file before a change and another after it: a generation
+        // without a helper would be taken for one that nobody waits for.
+        var app = registry.loadApp()
+        var copies = registry.loadCopies()
+        for _ in 0..<8 {
+            let again = registry.loadApp()
+            if again == app { break }
+            app = again
+            copies = registry.loadCopies()
+        }
         var state = AppState(app: app ?? AppRecord(), copies: copies, writtenApp: app, writtenCopies: copies)
         state.forgetTheDead()
         state.believeTheSelector()

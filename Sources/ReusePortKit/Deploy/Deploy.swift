@@ -40,6 +40,7 @@ struct Deploy: ~Copyable {
         handoff.letGo(members[0].enrolment, members[0].enrolment.process, members[0].sockets)
         for index in 1..<max(1, members.count) { handoff.close(members[index].sockets, members[index].sockets.count) }
         if case .cutOver(let old) = entry { handoff.retireOthers(members[0].enrolment, members[0].sockets, old) }
+        settle()
         log.display?.finish(
             "generation \(generation.label) \(summary())", isGood: true)
     }
@@ -148,6 +149,23 @@ struct Deploy: ~Copyable {
             place: { (index, state: AppState, record: CopyRecord, slot: Slot) throws(Failure) in
                 try handoff.place(record, in: slot, state, members[range.lowerBound + index].sockets)
             })
+    }
+}
+
+extension Deploy {
+    /// What the old copies, and the app's limit, leave to be done in the control groups.
+    private borrowing func settle() {
+        guard members[0].enrolment.registry.loadApp()?.group != nil else { return }
+        do throws(Failure) {
+            let lock = try members[0].enrolment.registry.lock(until: Deadline(after: .seconds(10)))
+            var state = AppState.mended(members[0].enrolment.registry)
+            state.settleAppLimit(members[0].enrolment.record, log)
+            try state.store(in: members[0].enrolment.registry)
+            lock.release(closing: ())
+        } catch {
+            // It serves by now.
+            log.warning(error.message)
+        }
     }
 }
 

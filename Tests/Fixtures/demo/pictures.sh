@@ -72,5 +72,6 @@ rm "$work/broken"
 "$work/load-generator" --get --path '/slow?ms=20000' --timeout 60s $address >/dev/null 2>&1 &
 slow=$!
 sleep 0.3
-take state.svg 'reuseport-exec state' 'deploy >/dev/null 2>&1; clear; show reuseport-exec list; show reuseport-exec state web'
+take state.svg 'reuseport-exec state' \
+    'deploy >/dev/null 2>&1; clear; show reuseport-exec list; show reuseport-exec state web'
 kill $slow

@@ -194,6 +194,7 @@ import Testing
         let (stage, services) = try supervised(kind)
         try stage.deploy("1", copies: 3, options(services))
         try stage.change(["scale", "web", "2"])
+        try expectServices(services, ["web-1-0", "web-1-1"])
         services.supervisor.kill()
         try waitUntil("everything has ended") {
             endMarked(stage)
