@@ -1,7 +1,8 @@
 #!/bin/bash
 # demo.sh LAUNCHER SERVER CLIENT: starts the server through the launcher on a free loopback port, as nobody when run by
 # root, asks it something, and shows who answered. Then it replaces the server several times under load, once by one
-# that fails, shows who served and that nothing was lost, and cleans up. Needs nothing but a shell, coreutils and sed.
+# that fails, deploys four copies, scales, suspends and resumes them, shows who served and that nothing was lost, and
+# cleans up. Needs nothing but a shell, coreutils and sed.
 set -euo pipefail
 launcher=$1 server=$2 client=$3
 patience=30
@@ -13,9 +14,10 @@ fail() {
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 [ -t 1 ] || say() { printf '\n%s\n' "$*"; }
 
-work=''
+work='' deployed=''
 clean_up() {
     local running
+    [ -z "$deployed" ] || "$work/reuseport-exec" terminate web "${run[@]}" 2>/dev/null || true
     running=$(jobs -pr)
     # shellcheck disable=SC2086 # They are numbers.
     [ -z "$running" ] || kill -KILL $running 2>/dev/null || true
@@ -155,6 +157,22 @@ echo "  reuseport-exec wait: exit code $code: $reason"
 say 'And one that is well again'
 replace violet
 
+# deploy WORDS...: shows what it says.
+deploy() {
+    deployed=yes
+    "$work/reuseport-exec" "$1" "${run[@]}" "${@:2}" >"$work/said" 2>&1 || fail "$1 failed: $(cat "$work/said")"
+    while IFS= read -r line; do printf '  %s\n' "$line"; done <"$work/said"
+}
+say "reuseport-exec deploy web --copies 4 --socket http:$address -- sample-server silver"
+deploy deploy web --generation silver --copies 4 --log "$work/log.silver" --socket "http:$address" "${user[@]}" \
+    -- "$work/sample-server" silver
+wait "$live" || fail "pid $live ended with exit code $?"
+say 'reuseport-exec scale web 2'
+deploy scale web 2
+say 'reuseport-exec suspend web: new copies stand still, the old ones end; and resume'
+deploy suspend web
+"$work/reuseport-exec" resume web "${run[@]}" || fail 'it does not go on'
+
 say 'reuseport-exec state web'
 "$work/reuseport-exec" state web "${run[@]}"
 
@@ -164,11 +182,11 @@ load=$(cat "$work/load")
 say 'The account'
 printf '  %-10s %8s\n' requests "$(value requests)" lost "$(value lost)"
 labels=$(sed -n 's/.*"by_label": {\([^}]*\)}.*/\1/p' <<<"$load")
-for label in blue green yellow orange red broken violet; do
+for label in blue green yellow orange red broken violet silver; do
     served=$(sed -n "s/.*\"$label\": \([0-9]*\).*/\1/p" <<<"$labels")
     printf '  %-10s %8s\n' "$label" "${served:-0}"
     if [ $label = broken ]; then [ -z "$served" ]; else [ -n "$served" ]; fi || fail "$label served ${served:-nothing}"
 done
 "$work/reuseport-exec" terminate web "${run[@]}"
-wait "$live" || fail "pid $live ended with exit code $?"
+deployed=''
 say 'All as it should be.'

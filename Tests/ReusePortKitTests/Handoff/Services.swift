@@ -105,11 +105,18 @@ private func mark(of stage: Stage) -> ByteString { "TEST_STAGE=\(stage.box.path)
 /// Kills what supervisors of this stage have left.
 func endMarked(_ stage: Stage) {
     let mark = Data(mark(of: stage).bytes)
-    for name in (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? [] {
-        guard let pid = pid_t(name), let environment = FileManager.default.contents(atPath: "/proc/\(pid)/environ"),
-            environment.split(separator: 0).contains(mark)
-        else { continue }
-        kill(pid, SIGKILL)
+    // What is started while the others are looked at is found the next time.
+    for _ in 0..<200 {
+        var isAny = false
+        for name in (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? [] {
+            guard let pid = pid_t(name), let environment = FileManager.default.contents(atPath: "/proc/\(pid)/environ"),
+                environment.split(separator: 0).contains(mark), state(of: pid) != "Z"
+            else { continue }
+            kill(pid, SIGKILL)
+            isAny = true
+        }
+        if !isAny { return }
+        usleep(5000)
     }
 }
 
