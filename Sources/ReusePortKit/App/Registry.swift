@@ -82,6 +82,22 @@ struct Registry: ~Copyable {
         return "\(path)/config.\(label)"
     }
 
+    /// What a service that deploy has written says of a launcher that failed before its copy was known.
+    borrowing func loadLaunchFailure(_ label: ByteString, _ copy: Int) -> ByteString? {
+        contents(of: "launch.\(label).\(copy)")
+    }
+
+    borrowing func store(launchFailure reason: ByteString, _ label: ByteString, _ copy: Int) throws(Failure) {
+        try replace("launch.\(label).\(copy)", reason)
+    }
+
+    /// Before a deploy and after it.
+    borrowing func removeLaunchFailures() {
+        for name in entryNames(of: folder) where name.hasPrefix("launch.") {
+            _ = reason { () throws(Errno) in try unlink(name, in: folder) }
+        }
+    }
+
     /// Removes what belongs to generations that are not known any more.
     borrowing func removeDeployments(but known: [GenerationRecord]) {
         for name in entryNames(of: folder) {

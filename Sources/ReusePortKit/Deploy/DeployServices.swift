@@ -19,6 +19,7 @@ func deployServices(
     let (label, sequence) = try prepare(request, registry)
     let display = Display(app: request.name, label: label, copies: numbers, verbosity: request.verbosity)
     let log = Log(descriptor: 2, verbosity: request.verbosity, subject: "\(request.name) \(label)", display: display)
+    registry.removeLaunchFailures()
     let past = registry.loadCopies().map { $0.process }
     var services: [Service] = []
     do throws(Failure) {
@@ -49,6 +50,7 @@ func deployServices(
             // Why it has failed is what is asked for.
             log.warning(error.message)
         }
+        registry.removeLaunchFailures()
         throw error
     }
     if let turn { turn.release(closing: ()) }
@@ -211,6 +213,15 @@ private struct ServiceWatch {
 
     /// Shows what is new; true when all is done.
     private mutating func look(at state: AppState, _ registry: borrowing Registry) throws(Failure) -> Bool {
+        if !hasTakenOver {
+            for number in numbers {
+                guard let why = registry.loadLaunchFailure(label, number) else { continue }
+                log.display?.note(copy: number, pid: nil, .failed(why))
+                throw Failure(
+                    .negative, "deploy", "generation \(label) of app \(request.name)", "copy \(number): \(why)",
+                    remedy: state.app.live.map { "generation \($0.label) serves on" })
+            }
+        }
         guard
             let generation = state.app.generations.first(where: {
                 $0.label == label && (request.joins ?? $0.order) == $0.order

@@ -8,7 +8,7 @@ final class Display: @unchecked Sendable {
             app: app, label: label, copies: copies, verbosity: verbosity, screen: isShared ? Screen.noTerminal : nil)
     }
 
-    func note(copy: Int, pid: Int32, _ state: Progress.CopyState) { progress.note(copy: copy, pid: pid, state) }
+    func note(copy: Int, pid: Int32?, _ state: Progress.CopyState) { progress.note(copy: copy, pid: pid, state) }
     func step(_ text: ByteString) { progress.step(text) }
     func detail(_ text: ByteString) { progress.detail(text) }
     func warning(_ text: ByteString) { progress.warning(text) }

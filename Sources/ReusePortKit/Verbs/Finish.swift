@@ -63,12 +63,17 @@ private func record(
         let lock = try registry.lock(until: deadline)
         var state = AppState.mended(registry)
         guard let generation = state.app.generations.last(where: { $0.label == request.generation }) else {
-            // Forgotten, long after another has taken over. Nothing is known at all after a boot.
-            finished.isOver = state.app.live != nil
+            if isLaunchersOwn(ending) {
+                noteLaunchFailure(ending, request, registry)
+            } else {
+                // Forgotten, long after another has taken over. Nothing is known at all after a boot.
+                finished.isOver = state.app.live != nil
+            }
             return finished
         }
         finished.isOver = isOver(copy, of: generation)
         guard var record = state.copies(of: generation.order).first(where: { $0.copy == copy }) else {
+            if isLaunchersOwn(ending) { noteLaunchFailure(ending, request, registry) }
             return finished
         }
         if generation.state == .starting, record.helper != nil, record.state == .ended, !deadline.hasPassed {
@@ -111,6 +116,19 @@ private func isOver(_ request: VerbRequest, _ directory: ByteString) -> Bool {
 /// Of a live generation too, if it has been given fewer copies.
 private func isOver(_ copy: Int, of generation: GenerationRecord) -> Bool {
     generation.state != .live && generation.state != .starting || copy >= generation.copies
+}
+
+/// Whether this is how the launcher ends that has not come so far as to register its copy.
+private func isLaunchersOwn(_ ending: Ending) -> Bool {
+    let codes: [Failure.Code] = [.usage, .system, .notExecutable, .notFound]
+    return codes.contains { ending == .exited(Int($0.rawValue)) }
+}
+
+/// Tells the deploy that has written this service, and waits for its copy to come.
+private func noteLaunchFailure(_ ending: Ending, _ request: VerbRequest, _ registry: borrowing Registry) {
+    guard ServiceMarker.fileName.withCString({ access($0, F_OK) }) == 0 else { return }
+    _ = try? registry.store(
+        launchFailure: "\(ending.description) before it was registered", request.generation ?? "", request.copy ?? 0)
 }
 
 /// For scripts that run us as a child: the directory in which supervisors start the finish script.

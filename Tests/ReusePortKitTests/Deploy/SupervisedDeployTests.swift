@@ -143,6 +143,19 @@ import Testing
         try expectServices(services, ["web-next-0", "web-next-1"])
     }
 
+    /// The launcher fails before its copy is known: this host does not have the address.
+    @Test(arguments: SupervisorKind.allCases)
+    func launcherFails(kind: SupervisorKind) throws {
+        let (stage, services) = try supervised(kind)
+        try stage.deploy("good", options(services))
+        let failed = try stage.deploy("bad", options(services) + ["--socket", "more:192.0.2.1:8080"], expect: 1)
+        #expect(failed.errors.contains("exited with 111"), "\(failed.errors)")
+        #expect(failed.errors.contains("unable to bind"), "\(failed.errors)")
+        try expectServices(services, ["web-good-0"])
+        try stage.change(["migrate", "web", "--generation", "next"])
+        try expectServices(services, ["web-next-0"])
+    }
+
     /// Nobody waits any more, but the copies hand over by themselves; the next deploy finds everything in order.
     @Test(arguments: SupervisorKind.allCases)
     func killed(kind: SupervisorKind) throws {
