@@ -90,8 +90,9 @@ extension Handoff {
     ///
     /// Before the cutover: at level 2 their places are behind those of the live copies then, and nobody moves.
     func sweep(_ enrolment: borrowing Enrolment) throws(Failure) {
-        // They are written down as failed by now: nobody enters without mending.
-        guard enrolment.registry.loadApp()?.generations.contains(where: { $0.state == .failed }) == true else { return }
+        // That they have failed may not be written down yet: the launcher does so when it has started its helper.
+        let others = (enrolment.registry.loadApp()?.generations ?? []).filter { $0.order != order }
+        guard others.contains(where: { $0.state == .failed || $0.state == .starting }) else { return }
         let state = AppState.mended(enrolment.registry)
         for generation in state.app.generations where generation.state == .failed {
             let left = state.running(generation.order)
