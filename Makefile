@@ -108,10 +108,10 @@ uninstall:
 		'$(DESTDIR)$(FISHCOMPDIR)/reuseport-exec.fish'
 
 dist: all
-	@packaging/dist.sh $(VERSION) $(PACKAGES)
+	@MAKE='$(MAKE)' packaging/dist.sh $(VERSION) $(PACKAGES)
 
 deb: all
-	@packaging/deb.sh $(VERSION) $(PACKAGES)
+	@MAKE='$(MAKE)' packaging/deb.sh $(VERSION) $(PACKAGES)
 
 setup:
 	@Tests/setup.sh

@@ -13,8 +13,11 @@ if [ -z "${SOURCE_DATE_EPOCH:-}" ]; then
 fi
 export SOURCE_DATE_EPOCH
 
-stage=$(mktemp -d)
-trap 'rm -rf "$stage"' EXIT
+# Where it is put together.
+place=$(mktemp -d)
+trap 'rm -rf "$place"' EXIT
+stage=$place/stage
+mkdir "$stage"
 
 # install_all PREFIX VARIABLE...: what `make install` installs there, below $stage.
 install_all() {

@@ -22,15 +22,14 @@ packaging/changelog.sh | gzip -9 --no-name >"$documents/changelog.gz"
 gzip -9 --no-name "$stage"/usr/share/man/man?/*
 
 # Of the libraries, the versions that have all symbols that are used. The tool wants to see a source package.
-mkdir -p "$stage/debian"
-printf 'Source: reuseport-exec\n\nPackage: reuseport-exec\nArchitecture: any\n' >"$stage/debian/control"
-mapfile -t programs < <(cd "$stage" && find usr -type f -exec grep -l -a $'^\x7fELF' {} + | sort)
-depends=$(cd "$stage" && dpkg-shlibdeps -O "${programs[@]}" | sed -n 's/^shlibs:Depends=//p')
-rm -r "$stage/debian"
+mkdir "$stage/DEBIAN" "$place/debian"
+printf 'Source: reuseport-exec\n\nPackage: reuseport-exec\nArchitecture: any\n' >"$place/debian/control"
+mapfile -t programs < <(find "$stage" -type f -exec grep -l -a $'^\x7fELF' {} + | sort)
+depends=$(cd "$place" && dpkg-shlibdeps -O "${programs[@]}" | sed -n 's/^shlibs:Depends=//p')
+[ -n "$depends" ]
 
 # In KiB, as Debian counts: each file alone, and one for everything else.
 size=$(find "$stage/usr" -printf '%y %s\n' | awk '{ total += $1 == "f" ? int(($2 + 1023) / 1024) : 1 } END { print total }')
-mkdir "$stage/DEBIAN"
 sed -e "s/@VERSION@/$version/" -e "s/@ARCHITECTURE@/$architecture/" -e "s/@SIZE@/$size/" -e "s/@DEPENDS@/$depends/" \
     packaging/control >"$stage/DEBIAN/control"
 (cd "$stage" && find usr -type f -print0 | sort -z | xargs -0 md5sum) >"$stage/DEBIAN/md5sums"
