@@ -26,7 +26,7 @@ ARGS ?=
 FLAGS ?=
 
 # The version stands here alone; what else names it is tested.
-VERSION := $(shell sed -n 's/^public var version: ByteString { "\(.*\)" }$$/\1/p' Sources/ReusePortKit/Base/Version.swift)
+VERSION := $(shell sed -n 's/^public var version: .* "\(.*\)" }$$/\1/p' Sources/ReusePortKit/Base/Version.swift)
 PACKAGES := .build/packages
 EMBEDDED := .build/embedded
 BINARY := $(EMBEDDED)/release/reuseport-exec

@@ -6,6 +6,13 @@ version='' when=''
 
 end_of_version() { [ -z "$version" ] || printf '\n -- %s  %s\n\n' "$maintainer" "$(date --rfc-email -d "$when")"; }
 
+# Each point as one line, where it goes on in more.
+points() {
+    awk '/^(- |#|$)/ { printf "\n%s", $0; next }
+         { sub(/^ +/, ""); printf " %s", $0 }
+         END { print "" }' CHANGELOG.md
+}
+
 while IFS= read -r line; do
     if [[ $line =~ ^'## '([^ ]+)' ('(.*)')' ]]; then
         end_of_version
@@ -13,8 +20,7 @@ while IFS= read -r line; do
         [[ $when == [0-9]* ]] || when=@$SOURCE_DATE_EPOCH
         printf 'reuseport-exec (%s) unstable; urgency=medium\n\n' "$version"
     elif [ -n "$version" ] && [[ $line == '- '* ]]; then
-        # A point may go on in more lines, which awk has made one.
         fold -s -w 74 <<<"${line#- }" | sed -e 's/ *$//' -e '1 s/^/  * /' -e '1 ! s/^/    /'
     fi
-done < <(awk '/^(- |#|$)/ { printf "\n%s", $0; next } { sub(/^ +/, ""); printf " %s", $0 } END { print "" }' CHANGELOG.md)
+done < <(points)
 end_of_version

@@ -29,7 +29,8 @@ depends=$(cd "$place" && dpkg-shlibdeps -O "${programs[@]}" | sed -n 's/^shlibs:
 [ -n "$depends" ]
 
 # In KiB, as Debian counts: each file alone, and one for everything else.
-size=$(find "$stage/usr" -printf '%y %s\n' | awk '{ total += $1 == "f" ? int(($2 + 1023) / 1024) : 1 } END { print total }')
+size=$(find "$stage/usr" -printf '%y %s\n' |
+    awk '{ total += $1 == "f" ? int(($2 + 1023) / 1024) : 1 } END { print total }')
 sed -e "s/@VERSION@/$version/" -e "s/@ARCHITECTURE@/$architecture/" -e "s/@SIZE@/$size/" -e "s/@DEPENDS@/$depends/" \
     packaging/control >"$stage/DEBIAN/control"
 (cd "$stage" && find usr -type f -print0 | sort -z | xargs -0 md5sum) >"$stage/DEBIAN/md5sums"
