@@ -69,7 +69,7 @@ import Testing
             let text = try help([word])
             let form = #"^reuseport-exec [0-9]+\.[0-9]+\.[0-9]+[^ ]* \(.+\)\n$"#
             #expect(text.range(of: form, options: .regularExpression) != nil, "\(text)")
-            #expect(text.hasPrefix("reuseport-exec \(version) ("), "\(text)")
+            #expect(text.hasPrefix("reuseport-exec \(version.text) ("), "\(text)")
         }
     }
 
