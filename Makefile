@@ -34,22 +34,27 @@ SAMPLE_SERVER := $(EMBEDDED)/release/sample-server
 LOAD_GENERATOR := $(EMBEDDED)/release/load-generator
 
 # The same sources as the ordinary build, as Embedded Swift: small, and in need of libc only. Nothing unwinds or is
-# debugged in it: no frame pointers, no tables for that. Functions are inlined where that saves code only, neither they
-# nor loops are copied to have one that is special. Code is generated when all is linked, so that equal functions, and
-# pieces of them, are there once and not once for each file; lld comes with every Swift. The pass that takes away checks
-# of bounds (bcopts) takes away one more in some builds than in others, by where in memory things are: without it the
-# same sources are the same bytes.
+# debugged in it: no frame pointers, no tables for that. Neither functions nor loops are copied to have one that is
+# special. Code is generated when all is linked, so that equal functions, and pieces of them, are there once and not
+# once for each file; lld comes with every Swift. Only then are functions inlined, where that saves code: Swift would
+# inline what is small in its own form, and so make large frames, in which every access takes three bytes more. For the
+# same reason nothing is moved out of loops. The pass that takes away checks of bounds (bcopts) takes
+# away one more in some builds than in others, by where things are in the compiler's memory: without it the same sources
+# become the same bytes.
 EMBEDDED_FLAGS := -c release --experimental-lto-mode full --disable-local-rpath \
 	--omit-frame-pointers -debug-info-format none \
 	-Xswiftc -enable-experimental-feature -Xswiftc Embedded -Xswiftc -wmo -Xswiftc -Osize \
 	-Xswiftc -Xfrontend -Xswiftc -function-sections -Xswiftc -Xfrontend -Xswiftc -mergeable-traps \
 	-Xswiftc -Xllvm -Xswiftc -inline-threshold=0 -Xswiftc -Xllvm -Xswiftc -enable-machine-outliner=always \
+	-Xswiftc -Xllvm -Xswiftc -sil-disable-pass=inline \
 	-Xswiftc -Xllvm -Xswiftc -sil-disable-pass=closure-specialize \
 	-Xswiftc -Xllvm -Xswiftc -sil-disable-pass=array-property-opt \
 	-Xswiftc -Xllvm -Xswiftc -sil-disable-pass=loop-rotate \
 	-Xswiftc -Xllvm -Xswiftc -sil-disable-pass=bcopts \
 	-Xswiftc -use-ld=lld -Xlinker --icf=all \
 	-Xlinker -mllvm -Xlinker -inline-threshold=0 -Xlinker -mllvm -Xlinker -enable-machine-outliner=always \
+	-Xlinker -mllvm -Xlinker -disable-machine-licm -Xlinker -mllvm -Xlinker -split-spill-mode=size \
+	-Xswiftc -Xclang-linker -Xswiftc -Xclang -Xswiftc -Xclang-linker -Xswiftc -disable-llvm-passes \
 	-Xlinker -s -Xlinker --gc-sections -Xlinker --as-needed -Xlinker -z -Xlinker relro -Xlinker -z -Xlinker now
 
 .PHONY: all fixtures demo pictures test check format bench-exec bench-handoff bench-deploy install install-docs \
