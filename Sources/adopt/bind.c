@@ -226,6 +226,7 @@ EXPORT int listen(int fd, int backlog) {
     // More than net.core.somaxconn is cut down to it, and less than nothing is as much as can be.
     int result = NEXT(listen)(fd, backlog < 0 || backlog > socket->backlog ? backlog : socket->backlog);
     // Until here a program may close it, and bind again: many look in this way whether a port is free.
-    if (result == 0) adopt_release(socket);
+    // Who knows of the launcher's descriptor by other means, and uses that, has not adopted anything.
+    if (result == 0 && fd != socket->fd && socket->adopter != -1) adopt_release(socket);
     return result;
 }

@@ -186,6 +186,22 @@ import Testing
         #expect(try curl("http://127.0.0.1/", network).contains("pid: \(process.pid)\n"))
     }
 
+    /// Together with other dialects the numbers are theirs, and a program that uses one of them does not lose it.
+    @Test func withOtherDialects() throws {
+        let network = try Network(box)
+        let code = """
+            s = socket.socket(fileno=3)
+            s.listen()
+            print(os.environ['LISTEN_FDS'], FD, which(3), bound(tcp4(), '127.0.0.1', 80), which(3))
+            """
+        let outcome = try box.run(
+            ["--socket", "http:127.0.0.1:80", "--pass", "adopt,systemd", "--"] + [
+                ByteString(try Tool.require("python3")), "-S", "-E", ByteString(try box.target("adopting.py")),
+                ByteString(code),
+            ], [network.step])
+        #expect(outcome.output.text == "1 3 0 0 0\n", "\(outcome.errors)")
+    }
+
     /// UDP has no listen(2): what is bound serves.
     @Test func datagrams() throws {
         let network = try Network(box)
