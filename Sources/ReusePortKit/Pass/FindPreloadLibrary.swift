@@ -11,7 +11,7 @@ func findPreloadLibrary(_ plan: Plan) throws(Failure) -> ByteString {
         if path.withCString({ access($0, F_OK) }) != 0 {
             path = "\(directory(of: folder))/lib/reuseport-exec/reuseport-adopt.so"
         }
-        return try fault(of: path, plan.identity)
+        return try libraryFault(path, plan.identity)
     }
     if let fault { throw Failure(.system, "preload", path, fault) }
     return path
@@ -21,7 +21,7 @@ func findPreloadLibrary(_ plan: Plan) throws(Failure) -> ByteString {
 ///
 /// Whatever is in it runs with the rights of the target, so for root nobody else may have had a hand in it, or in a
 /// directory on the way to it.
-private func fault(of path: ByteString, _ identity: Identity) throws(Errno) -> ByteString? {
+private func libraryFault(_ path: ByteString, _ identity: Identity) throws(Errno) -> ByteString? {
     // LD_PRELOAD is a list with colons or blanks between, and a dollar begins a token of ld.so(8).
     for byte in path.bytes where isBlank(byte) || byte == UInt8(ascii: ":") || byte == UInt8(ascii: "$") {
         return "LD_PRELOAD has no way to say this path"
