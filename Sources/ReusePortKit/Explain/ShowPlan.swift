@@ -1,5 +1,5 @@
 /// The text of `--dry-run`: what would be done, step by step; of so many copies, if it is deploy that starts them.
-func show(_ plan: Plan, copies: Int? = nil) -> ByteString {
+func show(_ plan: Plan, copies: Int = 1) -> ByteString {
     var text = ByteString()
     func line(_ verb: ByteString, _ what: ByteString) {
         var head = verb
@@ -7,8 +7,13 @@ func show(_ plan: Plan, copies: Int? = nil) -> ByteString {
         text.append("\(head)\(what.printable)\n")
     }
     for socket in plan.sockets {
-        for address in written(socket, copies) {
-            line("bind", "\(socket.name) to \(address)\(details(socket)), as descriptor \(socket.descriptor)")
+        for copy in 0..<copies {
+            let address = copies == 1 ? socket.address : socket.address(of: copy)
+            if copy > 0 && address == socket.address { continue }
+            line(
+                "bind",
+                "\(socket.name) to \(socket.written(at: address))\(details(socket)), as descriptor \(socket.descriptor)"
+            )
         }
     }
     for file in plan.files {
@@ -38,14 +43,6 @@ func show(_ plan: Plan, copies: Int? = nil) -> ByteString {
     for (name, value) in plan.variables { line("env", "\(name)=\(value.shown(plan.sockets))") }
     line("execute", joined(shownCommand(plan).map(quoted), by: " "))
     return text
-}
-
-/// The socket's address, or those of all copies.
-private func written(_ socket: SocketPlan, _ copies: Int?) -> [ByteString] {
-    guard let copies, socket.pattern != nil else { return [socket.written] }
-    var result: [ByteString] = []
-    for copy in 0..<copies { result.append(socket.written(at: socket.address(of: copy))) }
-    return result
 }
 
 /// What goes with `--app`: registering is the launcher's, the rest is its helper's.
@@ -148,7 +145,7 @@ private func quoted(_ word: ByteString) -> ByteString {
 }
 
 /// The text of `--dry-run --json`: one object, with null for what is left as the caller has it.
-func showAsJSON(_ plan: Plan, copies: Int? = nil) -> ByteString {
+func showAsJSON(_ plan: Plan) -> ByteString {
     func number<Number: FixedWidthInteger>(_ value: Number?) -> ByteString {
         value.map { ByteString(decimal: $0) } ?? "null"
     }
@@ -161,8 +158,7 @@ func showAsJSON(_ plan: Plan, copies: Int? = nil) -> ByteString {
     }
     let sockets = plan.sockets.map { socket in
         object([
-            ("name", json(socket.name)), ("address", json(socket.written)),
-            ("addresses", list(written(socket, copies).map(json))), ("transport", json(socket.transport.name)),
+            ("name", json(socket.name)), ("address", json(socket.written)), ("transport", json(socket.transport.name)),
             ("descriptor", number(socket.descriptor)),
             ("listening", flag(socket.isListening && socket.transport != .udp)),
             ("backlog", number(socket.backlog)), ("mode", mode(socket.mode)), ("owner", number(socket.owner)),

@@ -28,19 +28,15 @@ extension Handoff {
     }
 
     /// The directories in which these copies may remove a path that is another's by now.
+    @inline(never)
     private func directoriesAtRisk(_ old: [CopyRecord], heirs: [CopyRecord]) -> [ByteString] {
+        let heirs = allNames(heirs)
         var result: [ByteString] = []
-        for copy in old {
-            for path in copy.listeners.compactMap({ $0.publicPath }) {
-                let place = directory(of: path)
-                guard !result.contains(place),
-                    heirs.contains(where: { $0.listeners.contains { $0.publicPath == path } }),
-                    let user = try? userID(of: copy.process.pid),
-                    let facts = try? status(of: open(place, CLINUX_O_PATH | O_DIRECTORY)),
-                    user == 0 || facts.owner == user || facts.mode & 0o022 != 0
-                else { continue }
-                result.append(place)
-            }
+        for names in allNames(old) where heirs.contains(where: { $0.hasSamePath(as: names) }) {
+            guard let user = try? userID(of: old[names.copy].process.pid), let facts = try? status(of: names.folder),
+                user == 0 || facts.owner == user || facts.mode & 0o022 != 0
+            else { continue }
+            result.append(names.place)
         }
         return result
     }

@@ -7,33 +7,32 @@ import CLinux
 // removes what it was told takes nothing from its successor, and a public path that was removed can be put back.
 
 /// The names of one listener, and the directory that they are in. A class, for that makes the smallest code.
-private final class Names {
-    private let folder: Descriptor
-    private let place: ByteString
+final class Names {
+    let folder: Descriptor
+    let place: ByteString
     /// Under which clients find it.
     let shown: ByteString
     /// To which it was bound.
     let own: ByteString
     /// For a moment: the second link, before it is renamed.
     let spare: ByteString
-    /// Nil: it does not listen (any more).
-    private let file: UnixSocketFile?
-    /// Whose it is.
-    var copy: CopyRecord?
+    /// Which of all listeners it is, and its file; nil: it does not listen (any more).
+    fileprivate let cookie: UInt64
+    fileprivate var file: UnixSocketFile?
+    /// Whose it is, as an index.
+    let copy: Int
 
-    /// Nil for what is no Unix socket of an app.
-    init?(_ listener: CopyRecord.Listener, _ listening: [UnixSocketRecord]) {
-        guard let path = listener.publicPath, let own = listener.identity.address.path else { return nil }
-        let place = directory(of: path)
-        guard let folder = try? open(place, CLINUX_O_PATH | O_DIRECTORY) else { return nil }
+    fileprivate init(_ shown: ByteString, own: ByteString, in place: ByteString, cookie: UInt64, of copy: Int)
+        throws(Errno)
+    {
+        let folder = try open(place, CLINUX_O_PATH | O_DIRECTORY)
         self.folder = folder
         self.place = place
-        shown = lastComponent(of: path)
-        self.own = lastComponent(of: own)
-        spare = "\(self.own).new"
-        var file: UnixSocketFile?
-        for record in listening where record.cookie == listener.identity.cookie { file = record.file }
-        self.file = file
+        self.shown = shown
+        self.own = own
+        spare = "\(own).new"
+        self.cookie = cookie
+        self.copy = copy
     }
 
     /// Nil for what is there and is no socket.
@@ -98,77 +97,95 @@ func publishPaths(of copies: [CopyRecord]) throws(Failure) {
 }
 
 /// Those of all Unix sockets of these copies.
-private func allNames(_ copies: [CopyRecord]) -> [Names] {
+@inline(never)
+func allNames(_ copies: [CopyRecord]) -> [Names] {
     var all: [Names] = []
-    var listening: [UnixSocketRecord]?
-    for copy in copies {
-        for listener in copy.listeners where listener.publicPath != nil {
-            // Nothing is known where the kernel does not answer: then none of them is found to lead anywhere.
-            listening = listening ?? (try? listeningUnixSockets()) ?? []
-            if let names = Names(listener, listening ?? []) {
-                names.copy = copy
-                all.append(names)
-            }
+    for index in copies.indices {
+        for listener in copies[index].listeners {
+            guard let path = listener.publicPath, let own = listener.identity.address.path,
+                let names = try? Names(
+                    lastComponent(of: path), own: lastComponent(of: own), in: directory(of: path),
+                    cookie: listener.identity.cookie, of: index)
+            else { continue }
+            all.append(names)
+        }
+    }
+    // Nothing is known where the kernel does not answer: then none of them is found to lead anywhere.
+    if !all.isEmpty, let listening = try? listeningUnixSockets() {
+        for record in listening {
+            for names in all where names.cookie == record.cookie { names.file = record.file }
         }
     }
     return all
+}
+
+private func countOfPaths(_ copies: [CopyRecord]) -> Int {
+    var count = 0
+    for index in copies.indices {
+        for listener in copies[index].listeners where listener.publicPath != nil { count += 1 }
+    }
+    return count
 }
 
 extension AppState {
     /// Makes sure, before anything is switched, that `publishPaths` will do what it is to do.
     func preparePaths(of copies: [CopyRecord]) throws(Failure) {
         let all = allNames(self.copies)
-        for names in allNames(copies) { _ = try names.prepare(all) }
+        let theirs = allNames(copies)
+        for names in theirs { _ = try names.prepare(all) }
+        // Their directory has gone, or is out of reach.
+        if theirs.count < countOfPaths(copies) { throw Failure("publish", "unix sockets", .noEntry) }
     }
 
     /// Whether a cutover had begun to publish a generation when it was killed: its copies were ready then.
+    @inline(never)
     func isPublished(_ generation: UInt64) -> Bool {
         for names in allNames(running(generation)) where names.leads(names.shown) { return true }
         return false
     }
 
     /// Puts right what the file system has of the app's Unix sockets: puts back public paths of copies that serve,
-    /// removes those that no copy has any more, and the own names of copies that have ended. Under the app's lock.
+    /// removes those that no copy has any more, and the own names of copies that listen no more. Under the app's lock.
     ///
     /// The program may write the directory, perhaps: what is neither the app's own nor a socket on which nobody listens
     /// is left alone.
+    @inline(never)
     func mendPaths() {
         let all = allNames(copies)
         for names in all {
-            guard let copy = names.copy else { continue }
-            if claims(copy) {
-                if copy.state == .live, (try? names.prepare(all)) == true { _ = try? names.publish() }
-            } else if !all.contains(where: { other in
-                other.hasSamePath(as: names) && (other.copy.map { claims($0) } ?? false)
-            }) {
-                removePath(names, copy)
+            if claims(names) {
+                if copies[names.copy].state == .live, (try? names.prepare(all)) == true { _ = try? names.publish() }
+            } else if !all.contains(where: { $0.hasSamePath(as: names) && claims($0) }) {
+                removePath(names)
             }
-            guard copy.state == .ended, names.isUnserved(names.own) else { continue }
+            let state = copies[names.copy].state
+            guard state == .ended || state == .retired, names.isUnserved(names.own) else { continue }
             names.remove(names.own)
             names.remove(names.spare)
         }
     }
 
     /// Whether the public path is this copy's, or is about to be: also while it is started again.
-    private func claims(_ copy: CopyRecord) -> Bool {
-        guard let generation = app.generation(copy.generation) else { return false }
-        if generation.state != .live && generation.state != .starting { return false }
-        switch copy.state {
+    private func claims(_ names: Names) -> Bool {
+        guard let generation = app.generation(copies[names.copy].generation),
+            generation.state == .live || generation.state == .starting
+        else { return false }
+        switch copies[names.copy].state {
         case .starting, .ready: return true
-        case .live, .ended: return generation.state == .live && copy.copy < generation.copies
+        case .live, .ended: return generation.state == .live && copies[names.copy].copy < generation.copies
         case .stopping, .retired: return false
         }
     }
 
     /// Removes the public path of a copy that nobody has in its place.
-    private func removePath(_ names: Names, _ copy: CopyRecord) {
+    private func removePath(_ names: Names) {
         guard let present = names.facts(names.shown) else { return }
         if !names.leads(names.shown) {
             guard names.isUnserved(names.shown) else { return }
             // One that has never served has never had it; and a link to the same socket says whose it was.
             if let own = names.facts(names.own) {
                 guard own.isSameFile(as: present) else { return }
-            } else if app.generation(copy.generation)?.state == .failed {
+            } else if app.generation(copies[names.copy].generation)?.state == .failed {
                 return
             }
         }

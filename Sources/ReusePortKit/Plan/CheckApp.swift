@@ -18,7 +18,7 @@ func check(_ app: AppRequest, _ plan: Plan) throws(Failure) {
                 "hand over", "socket \(socket.name)", "with port 0 every generation gets another port",
                 remedy: "choose one")
         }
-        if socket.transport == .unix && app.copies > 1 && socket.pattern == nil {
+        if socket.transport == .unix && app.copies > 1 && socket.address(of: 0) == socket.address(of: 1) {
             throw .usage(
                 "hand over", "socket \(socket.name)", "a path leads to one copy, and --copies says \(app.copies)",
                 remedy: "write {copy} for the copy's number in it, as in unix:/run/\(app.name)-{copy}.sock")

@@ -5,7 +5,7 @@ struct SocketPlan: Sendable, Equatable {
     var name: ByteString
     var transport: Transport
     var address: SocketAddress
-    /// The path as it was given, if the copy's number is to be filled in.
+    /// A Unix socket's path as it was given: the copy's number may have to be filled in.
     var pattern: ByteString?
     var isDualStack: Bool
     /// The system's `somaxconn` if nil.
@@ -101,14 +101,18 @@ struct Plan: Sendable {
     mutating func choose(_ request: AppRequest) {
         app = request
         copy = request.copy
-        for index in sockets.indices { sockets[index].address = sockets[index].address(of: copy) }
+        for index in sockets.indices { sockets[index].fill(copy: copy) }
     }
 }
 
 extension SocketPlan {
+    @inline(never)
+    mutating func fill(copy: Int) { address = address(of: copy) }
+
     /// Where this copy's is.
+    @inline(never)
     func address(of copy: Int) -> SocketAddress {
-        guard let pattern, let path = try? fill(pattern, copy: copy) else { return address }
+        guard let pattern, let path = try? ReusePortKit.fill(pattern, copy: copy) else { return address }
         return .unix(path)
     }
 }
@@ -119,21 +123,17 @@ private func resolveSockets(
 ) throws(Failure) -> [SocketPlan] {
     var plans: [SocketPlan] = []
     for (request, descriptor) in zip(requests, numbers.sockets) {
-        var address = try resolveAddress(request)
-        var pattern: ByteString?
-        if let path = address.path, let filled = try? fill(path, copy: copy) {
-            address = .unix(filled)
-            if let other = try? fill(path, copy: copy + 1), other != filled { pattern = path }
-        }
-        try checkLength(address, request.name)
+        let address = try resolveAddress(request)
         plans.append(
             SocketPlan(
                 name: request.name, transport: request.address.transport,
-                address: address, pattern: pattern, isDualStack: request.address.isDualStack,
+                address: address, pattern: address.path, isDualStack: request.address.isDualStack,
                 backlog: request.backlog, mode: request.mode,
                 owner: try request.owner.map(userID), group: try request.group.map(resolveGroup),
                 descriptor: descriptor, isFreebind: request.isFreebind, device: request.device,
                 isNodelay: request.isNodelay, isListening: request.isListening))
+        plans[plans.count - 1].fill(copy: copy)
+        try checkLength(plans[plans.count - 1].address, request.name)
     }
     return plans
 }

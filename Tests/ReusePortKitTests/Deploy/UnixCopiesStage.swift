@@ -57,7 +57,7 @@ final class UnixCopies {
         let configuration = stage.box.write(
             "nginx.conf",
             """
-            daemon off; user www-data; worker_processes 1; pid \(work)/pid; error_log stderr crit;
+            daemon off; user www-data; worker_processes 1; pid \(work)/pid; error_log \(work)/log crit;
             events { worker_connections 1024; }
             http { access_log off; \(temporary)
             upstream app { \(upstream) }
@@ -68,7 +68,7 @@ final class UnixCopies {
             try stage.box.start(
                 [
                     "--socket", "http:127.0.0.1:\(port.number)", "--pass", "nginx", "--", ByteString(nginx), "-e",
-                    "stderr", "-c", ByteString(configuration),
+                    "\(work)/log", "-c", ByteString(configuration),
                 ]))
         stage.otherAddresses = ["127.0.0.1:\(port.number)"]
     }

@@ -101,7 +101,8 @@ import Testing
             try waitUntil("s6-svscan is there") { access("\(services.folder)/.s6-svscan/control", F_OK) == 0 }
         }
         let on: [ByteString] = [
-            "--on", ByteString("\(kind):\(services.folder)"), "--log", ByteString("\(app.stage.home)/logs"),
+            "--on", ByteString("\(kind.testDescription):\(services.folder)"), "--log",
+            ByteString("\(app.stage.home)/logs"),
         ]
         try app.deploy("1", on)
         try app.startProxy((0..<3).map(app.path), "proxy_next_upstream off;")
@@ -139,12 +140,13 @@ import Testing
         try app.stage.expectOnly(try app.stage.pids())
         try app.expectServed("5")
         #expect(app.strays.isEmpty && app.names.count == 6, "\(app.names)")
+        try app.deploy("6")
         // What others have removed is found by the next invocation, and what they have put there is left alone.
         unlink(app.path(0))
         unlink(app.path(1))
         let stranger = try Endpoint.bound(.unix(app.path(1)))
         try app.stage.change(["scale", "web", "3"])
-        #expect(try app.ask(0).contains("label: 5"))
+        #expect(try app.ask(0).contains("label: 6"))
         let theirs = try #require(app.stage.box.status(app.path(1)))
         #expect(try app.stage.verb("terminate", ["web"]).exit == 0)
         #expect(app.stage.box.status(app.path(1))?.st_ino == theirs.st_ino)
@@ -313,7 +315,5 @@ import Testing
         ]
         let shown = try box.run(deploy).output.text
         #expect(shown.contains("http to unix:/run/0.sock") && shown.contains("http to unix:/run/1.sock"), "\(shown)")
-        let json = try box.run(Array(deploy[0...2]) + ["--json"] + Array(deploy[3...])).output.text
-        #expect(json.contains(#""unix:/run/1.sock""#), "\(json)")
     }
 }
