@@ -61,7 +61,10 @@ extension Announcement {
             set("UNICORN_FD", joined(sockets.map { ByteString(decimal: $0.descriptor) }, by: ","))
         case .phpFPM:
             // It looks for what its configuration says: the path that clients have.
-            set("FPM_SOCKETS", joined(pairs(sockets, sockets.map { $0.address }), by: ","))
+            set(
+                "FPM_SOCKETS",
+                joined(pairs(sockets, zip(sockets, addresses).map { $0.transport == .unix ? $0.address : $1 }), by: ",")
+            )
         case .inetd:
             break
         }

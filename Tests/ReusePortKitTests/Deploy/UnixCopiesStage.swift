@@ -64,12 +64,14 @@ final class UnixCopies {
             server { listen 127.0.0.1:\(port.number);
             location / { proxy_pass http://app; \(settings) } } }
             """)
-        proxies.append(
-            try stage.box.start(
-                [
-                    "--socket", "http:127.0.0.1:\(port.number)", "--pass", "nginx", "--", ByteString(nginx), "-e",
-                    "\(work)/log", "-c", ByteString(configuration),
-                ]))
+        let proxy = try stage.box.start(
+            [
+                "--socket", "http:127.0.0.1:\(port.number)", "--pass", "nginx", "--", ByteString(nginx), "-e",
+                "\(work)/log", "-c", ByteString(configuration),
+            ])
+        // It listens from now on.
+        #expect(try proxy.get(.v4(port.number), path: "/").contains("label: "))
+        proxies.append(proxy)
         stage.otherAddresses = ["127.0.0.1:\(port.number)"]
     }
 
