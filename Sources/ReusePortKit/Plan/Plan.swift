@@ -58,6 +58,8 @@ struct Plan: Sendable {
     /// The two ends of the Node channel, if a dialect has one.
     var channel: (near: Int32, far: Int32)?
     var command: [Template]
+    /// The preload library of dialect `adopt`; nil without it.
+    var library: ByteString?
     /// What goes with `--app`; nil without it.
     private(set) var app: AppRequest?
     /// Which copy this is, counted from 0.
@@ -95,6 +97,10 @@ struct Plan: Sendable {
         }
         try checkDialects(self)
         if let app { try check(app, self) }
+        if dialects.contains(.adopt) {
+            library = try findPreloadLibrary(self)
+            try checkAdoption(self)
+        }
     }
 
     /// The same for one of the copies that deploy starts.
