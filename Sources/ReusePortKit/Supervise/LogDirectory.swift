@@ -7,7 +7,8 @@ func usualLogDirectory() throws(Failure) -> ByteString {
     if let state = environmentVariable("XDG_STATE_HOME"), state.hasPrefix("/") { return "\(state)/reuseport-exec" }
     guard let home = environmentVariable("HOME"), home.hasPrefix("/") else {
         throw .usage(
-            "find", "the place for logs", "neither XDG_STATE_HOME nor HOME is set", remedy: "set one, or give --log FILE")
+            "find", "the place for logs", "neither XDG_STATE_HOME nor HOME is set",
+            remedy: "set one, or give --log FILE")
     }
     return "\(home)/.local/state/reuseport-exec"
 }
