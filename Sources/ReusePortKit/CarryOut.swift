@@ -5,13 +5,14 @@ import CLinux
 /// A failure at any step leaves nothing behind: what was bound or opened closes with this process, and names that were
 /// made in the file system are removed, even if the rights to do so have been given up meanwhile.
 func carryOut(_ plan: Plan) -> Failure {
+    var plan = plan
     var leftovers = Leftovers()
     do throws(Failure) {
         try openStandardDescriptors()
         try checkKept(plan.keptDescriptors + (plan.app?.callersDescriptors ?? []))
         var opened = try openAll(plan, &leftovers)
         try leftovers.stepAside(from: opened.highestTarget + 1)
-        let readiness = try handOver(plan, &opened)
+        let readiness = try handOver(&plan, &opened)
         return finish(plan, opened, leftovers, readiness)
     } catch {
         leftovers.remove()
@@ -25,6 +26,8 @@ struct Opened: ~Copyable {
     var addresses: [SocketAddress] = []
     /// Until the exec; nil without `--app`.
     var exec: ExecChannel?
+    /// The far end of the Node channel, for who reads it. Nil without `--app`.
+    var channel: Descriptor?
     /// To be joined before the rights to do so are given up.
     var group: CopyGroup?
 
@@ -64,22 +67,28 @@ func openAll(_ plan: Plan, _ leftovers: inout Leftovers) throws(Failure) -> Open
     for file in plan.files { opened.append(try openFile(file, leftovers: &leftovers), at: file.descriptor) }
     if let channel = plan.channel {
         let pair = try step("create", "the Node channel", remedy: descriptorRemedy) { () throws(Errno) in
-            try socketPair()
+            try openChannel()
         }
-        opened.append(Descriptor(owning: pair.0), at: channel.near)
-        opened.append(Descriptor(owning: pair.1), at: channel.far)
+        opened.append(Descriptor(owning: pair.near), at: channel.near)
+        let far = Descriptor(owning: pair.far)
+        try step("create", "the Node channel", remedy: descriptorRemedy) { () throws(Errno) in
+            if plan.app == nil { try swallowMessages(to: far) } else { opened.channel = try far.duplicate() }
+        }
+        opened.append(far, at: channel.far)
     }
     return opened
 }
 
 /// With `--app`: registers the copy, listens, and starts the helper. Answers where the target is to say that it is ready.
-private func handOver(_ plan: Plan, _ opened: inout Opened) throws(Failure) -> ByteString? {
+private func handOver(_ plan: inout Plan, _ opened: inout Opened) throws(Failure) -> ByteString? {
     guard let app = plan.app else { return nil }
     var highest = opened.highestTarget
     if case .descriptor(let number) = app.readiness { highest = max(highest, number) }
+    var channel = try ReadinessChannel.make(app.readiness)
+    channel.node = opened.channel.take()
     var enrolment = try enrol(
-        app, plan, opened.placements, opened.addresses, channel: try ReadinessChannel.make(app.readiness),
-        exec: try ExecChannel.make(from: highest + 1))
+        app, plan, opened.placements, opened.addresses, channel: channel, exec: try ExecChannel.make(from: highest + 1))
+    plan.app?.isSuspended = enrolment.record.waits
     if case .descriptor(let number) = app.readiness, let end = enrolment.channel.takeWriteEnd() {
         opened.append(end, at: number)
     }
@@ -146,6 +155,8 @@ private func tryToExecute(_ plan: Plan, _ opened: inout Opened, _ readiness: Byt
         let environment = buildEnvironment(
             plan, caller: callersEnvironment(), addresses: opened.addresses, announcement: announcement)
         let command = plan.command.map { $0.filled(opened.addresses) } + announcement.arguments
+        // Whoever answers the target has them: what it had twice it could not close.
+        if plan.sendsSockets { for _ in plan.sockets { _ = opened.placements.remove(at: 0) } }
         try placeDescriptors(&opened.placements, keeping: plan.keptDescriptors)
         if plan.files.contains(where: { $0.request.truncates }) {
             // There is no way back from emptying a file: not for a mistake in the command's name.

@@ -34,6 +34,12 @@ struct CopyRecord: Sendable, Equatable {
     var stopSignal: Int32
     var stopTimeout: Milliseconds
     var nice: Int32?
+    /// Nil: it has none.
+    var channel: ChannelIdentity?
+    /// What is sent through that to stop it.
+    var stopMessages: [ByteString] = []
+    /// Whether it was started to wait for the message to go on, as nodesockd has it.
+    var waits = false
     /// Why it ended.
     var reason: ByteString = ""
     /// Nil if it has not, or was not started by a supervisor whose finish script tells us.
@@ -74,6 +80,11 @@ extension CopyRecord {
                 ByteString(decimal: crashes.last))
         }
         if let group { file.add("group", list: group.fields) }
+        if let channel {
+            file.add("channel", ByteString(decimal: channel.number), ByteString(decimal: channel.cookie))
+            if !stopMessages.isEmpty { file.add("messages", list: stopMessages) }
+            if waits { file.add("waits", "") }
+        }
         return file.text
     }
 
@@ -106,6 +117,13 @@ extension CopyRecord {
             numbers.allSatisfy({ $0 < 1 << 40 })
         {
             crashes = Crashes(count: Int(numbers[0]), since: numbers[1], last: numbers[2])
+        }
+        if let fields = file.fields("channel"), fields.count == 2, let number = fields[0].decimal, number < 1 << 20,
+            let cookie = fields[1].decimal
+        {
+            channel = ChannelIdentity(number: Int32(number), cookie: cookie)
+            stopMessages = file.fields("messages") ?? []
+            waits = file.fields("waits") != nil
         }
         group = file.fields("group").flatMap { CopyGroup(fields: $0) }
         listeners = []

@@ -85,6 +85,8 @@ private func enrol(
             // Whoever supervises deploy does not supervise what it leaves behind.
             record.supervisor = nil
             record.group = group
+            try turn.state.note(
+                try copy.channel.nodeIdentity(at: plan.channel?.far), in: &record, copy.request, plan)
             turn.state.replace(record)
             try step("watch", "pid \(record.process.pid)") { () throws(Errno) in try interruptions.watch(copy.process) }
             let enrolment = Enrolment(

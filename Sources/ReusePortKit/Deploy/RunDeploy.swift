@@ -53,7 +53,10 @@ func addCopies(
     if let target = copies.options.deploy.supervision {
         try deployServices(copies.app, numbers, copies.options, on: target, deployment, holdsTurn: holdsTurn)
     } else {
-        try deployCopies(copies.plan, copies.app, numbers, log: copies.options.deploy.log, deployment)
+        var app = copies.app
+        let registry = try Registry.open(app.name, in: runDirectory, create: false)
+        app.isSuspended = registry?.loadApp()?.suspended == live.order
+        try deployCopies(copies.plan, app, numbers, log: copies.options.deploy.log, deployment)
     }
 }
 

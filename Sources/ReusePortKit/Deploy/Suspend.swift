@@ -4,7 +4,9 @@ import CLinux
 ///
 /// SIGSTOP needs nothing of the program. What comes to its listeners meanwhile waits in their accept queues: the
 /// kernel answers for it.
+/// What waits by itself for the message to go on is left alone: it needs to run to get it.
 func suspend(_ copies: [CopyRecord], _ log: Log) throws(Failure) {
+    let copies = copies.filter { !$0.waits }
     for copy in copies {
         try step("suspend", "pid \(copy.process.pid)") { () throws(Errno) in
             try ProcessHandle(to: copy.process).signal(SIGSTOP)
@@ -39,4 +41,26 @@ private func standsStill(_ process: ProcessIdentity) -> Bool {
 func resume(_ copy: CopyRecord) throws(Errno) {
     for child in descendants(of: copy.process, in: ProcFileSystem()) { try? ProcessHandle(to: child).signal(SIGCONT) }
     try ProcessHandle(to: copy.process).signal(SIGCONT)
+}
+
+extension AppState {
+    /// Tells a copy that waits for the message to go on, as nodesockd has it.
+    mutating func wake(_ copy: CopyRecord) throws(Errno) {
+        guard copy.waits, let channel = copy.channel else { return }
+        try send("\"resume\"", through: channel, of: ProcessHandle(to: copy.process))
+        var copy = copies.first { $0.fileName == copy.fileName } ?? copy
+        copy.waits = false
+        replace(copy)
+    }
+
+    /// The same for those whose generation was resumed, or never suspended, meanwhile.
+    mutating func wake(_ copies: [CopyRecord], _ log: Log) {
+        for copy in copies {
+            do throws(Errno) {
+                try wake(copy)
+            } catch {
+                log.warning("pid \(copy.process.pid) was not told to go on: \(error.description); say resume")
+            }
+        }
+    }
 }

@@ -61,9 +61,11 @@ private func steps(_ app: AppRequest) -> [(ByteString, ByteString)] {
     let keep: ByteString =
         app.keepRetired == 0 ? "none finishes behind its stop timeout" : "\(app.keepRetired) may finish"
     result.append(("retire", "the old generation; \(keep)"))
+    let stopping =
+        app.stopMessages.isEmpty ? signalName(app.stopSignal) : "the message \(joined(app.stopMessages, by: ", then "))"
     let nice: ByteString = app.retiredNice.map { ", nice \($0)" } ?? ""
     result.append(
-        ("later", "be stopped by \(signalName(app.stopSignal)), and KILL after \(app.stopTimeout.description)\(nice)"))
+        ("later", "be stopped by \(stopping), and KILL after \(app.stopTimeout.description)\(nice)"))
     return result
 }
 
@@ -80,6 +82,7 @@ extension Readiness {
         case .accept: "accept"
         case .http(let socket, let path): "http:\(socket):\(path)"
         case .notify: "notify"
+        case .message: "ipc"
         case .descriptor(let number): "fd:\(number)"
         case .command(let command): "exec:\(command)"
         case .none: "none"
@@ -172,7 +175,8 @@ func showAsJSON(_ plan: Plan) -> ByteString {
             ("balance", json((app.balance ?? .random).name)),
             ("ready", json(app.readiness.description)), ("ready_timeout_ms", number(app.readyTimeout.count)),
             ("settle_ms", number(app.settle.count)), ("lock_timeout_ms", number(app.lockTimeout.count)),
-            ("stop_signal", json(signalName(app.stopSignal))), ("stop_timeout_ms", number(app.stopTimeout.count)),
+            ("stop_signal", json(signalName(app.stopSignal))), ("stop_messages", list(app.stopMessages)),
+            ("stop_timeout_ms", number(app.stopTimeout.count)),
             ("keep_retired", number(app.keepRetired)), ("retired_nice", number(app.retiredNice)),
             ("memory_high", number(app.memoryHigh)), ("memory_max", number(app.memoryMax)),
             ("app_memory_max", number(app.appMemoryMax)),

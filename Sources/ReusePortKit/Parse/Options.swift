@@ -63,6 +63,7 @@ final class Options {
         self.command = command.isEmpty ? written.command : command
         if let needsDeploy, !isDeploy { throw .usage("parse", needsDeploy, "it goes with deploy") }
         app = try isDeploy ? appOptions.checkedForDeploy() : appOptions.checked()
+        if dialects?.contains(.nodesockd) == true { app?.followNodesockd() }
         if isDeploy { try deploy.check() }
         try checkTogether()
     }

@@ -17,11 +17,17 @@ struct Announcement {
 func announce(_ plan: Plan, _ addresses: [SocketAddress]) -> Announcement {
     var announcement = Announcement()
     for dialect in plan.dialects { announcement.add(dialect, plan, addresses) }
+    if let channel = plan.channel {
+        announcement.set("NODE_CHANNEL_FD", ByteString(decimal: channel.near))
+        announcement.set("NODE_CHANNEL_SERIALIZATION_MODE", "json")
+    }
+    // Makes the program a cluster's worker, which asks for its listeners.
+    if plan.sendsSockets { announcement.set("NODE_UNIQUE_ID", ByteString(decimal: (plan.app?.copy ?? 0) + 1)) }
     return announcement
 }
 
 extension Announcement {
-    private mutating func set(_ name: ByteString, _ value: ByteString) { variables.append((name, value)) }
+    fileprivate mutating func set(_ name: ByteString, _ value: ByteString) { variables.append((name, value)) }
 
     fileprivate mutating func add(_ dialect: Dialect, _ plan: Plan, _ addresses: [SocketAddress]) {
         let sockets = plan.sockets
@@ -42,8 +48,7 @@ extension Announcement {
         case .nodesockd:
             if let socket = sockets.first(where: { $0.transport == .unix }) { set("LISTEN_ON", socket.address.host) }
             set("NODESOCKD_WORKER_ID", ByteString(decimal: plan.app?.copy ?? 0))
-            set("NODESOCKD_SUSPENDED", "0")
-            if let channel = plan.channel { set("NODE_CHANNEL_FD", ByteString(decimal: channel.near)) }
+            set("NODESOCKD_SUSPENDED", plan.app?.isSuspended == true ? "true" : "")
         case .nginx:
             var list = ByteString()
             for socket in sockets { list.append("\(socket.descriptor);") }
@@ -60,7 +65,7 @@ extension Announcement {
             set("UNICORN_FD", joined(sockets.map { ByteString(decimal: $0.descriptor) }, by: ","))
         case .phpFPM:
             set("FPM_SOCKETS", joined(pairs(sockets, addresses), by: ","))
-        case .inetd:
+        case .cluster, .inetd:
             break
         }
     }

@@ -1,0 +1,114 @@
+import CLinux
+
+/// A listener that a cluster's worker may ask for.
+struct OfferedListener {
+    /// As clients see it.
+    let identity: ListenerIdentity
+    /// Ours.
+    let number: Int32
+    /// What the target thinks it has at.
+    let target: Int32
+}
+
+/// Reads what a copy says through its Node channel while it starts, and gives it the listeners that it asks for.
+final class ChannelReader {
+    /// The far end, which somebody else holds.
+    let number: Int32
+    private(set) var isReady = false
+    /// Whether the program has closed its end.
+    private(set) var isClosed = false
+    /// For the message when it does not become ready.
+    private(set) var seen: ByteString = "nothing came through its channel"
+    private let listeners: [OfferedListener]
+    private var lines = MessageLines()
+    private var buffer = [UInt8](repeating: 0, count: MessageLines.longest)
+
+    init(_ far: borrowing Descriptor, _ listeners: [OfferedListener]) {
+        number = far.number
+        self.listeners = listeners
+    }
+
+    /// Takes what has come: not all of it, for somebody may send without end.
+    func read() {
+        for _ in 0..<64 {
+            // With MSG_TRUNC, the length of the message and not of what has room.
+            let count = recv(number, &buffer, buffer.count, Int32(MSG_DONTWAIT | MSG_TRUNC))
+            if count == -1 { return }
+            if count == 0 {
+                // An empty message, or the end.
+                var entry = pollfd(fd: number, events: 0, revents: 0)
+                isClosed = poll(&entry, 1, 0) == 1
+                if isClosed { return }
+            }
+            if count > buffer.count {
+                lines.forget()
+                continue
+            }
+            for line in lines.take(buffer[..<count]) { understand(line.trimmed) }
+        }
+    }
+
+    private func understand(_ line: ByteString) {
+        if line == "\"online\"" || line == "\"ready\"" {
+            isReady = true
+            return
+        }
+        let message = members(ofJSON: line) ?? []
+        func value(_ key: ByteString) -> ByteString { message.first { $0.key == key }?.value ?? "" }
+        if value("event") == "\"status-changed\"" && value("payload") == "3" { isReady = true }
+        if value("cmd") == "\"NODE_CLUSTER\"" && value("act") == "\"queryServer\"" { answer(value) }
+        if !value("cmd").hasPrefix("\"NODE_") { seen = "no message said so" }
+    }
+
+    /// What a cluster's primary answers to its worker that is about to listen: a listener, or why there is none.
+    private func answer(_ value: (ByteString) -> ByteString) {
+        let listener = find(value)
+        // The worker has no listener in common with others, so any key will do. Its session keys (`data`) stay its own.
+        let data = value("data")
+        var reply: ByteString =
+            "{\"cmd\":\"NODE_CLUSTER\",\"errno\":\(listener == nil ? -EADDRNOTAVAIL : 0),\"key\":\"\(value("seq"))\""
+        reply.append(",\"ack\":\(value("seq")),\"data\":\(data.isEmpty ? "null" : data)}")
+        if let listener {
+            let type: ByteString = listener.identity.transport == .udp ? "dgram" : "net"
+            reply = "{\"cmd\":\"NODE_HANDLE\",\"type\":\"\(type).Native\",\"msg\":\(reply)}"
+        } else {
+            seen = "it wants to listen on \(value("address")) \(value("port")), which is none of its sockets"
+        }
+        // What cannot be sent now is never asked for again: then it does not become ready, and that is told.
+        _ = reason { () throws(Errno) in try send(reply, through: number, with: listener?.number ?? -1) }
+    }
+
+    /// The one of the same port, and if there are several, of the same address.
+    private func find(_ value: (ByteString) -> ByteString) -> OfferedListener? {
+        if let target = value("fd").decimal { return listeners.first { UInt64($0.target) == target } }
+        let isUDP = value("addressType").hasPrefix("\"udp")
+        let address = value("address")
+        let found = listeners.filter { listener in
+            let identity = listener.identity
+            if let path = identity.address.path { return json(path) == address }
+            return (identity.transport == .udp) == isUDP && UInt64(identity.address.port ?? 0) == value("port").decimal
+        }
+        return found.first { json($0.identity.address.host) == address } ?? found.first
+    }
+}
+
+/// Ready when the program says so through its Node channel.
+func awaitMessage(_ reader: ChannelReader, from copy: ByteString, _ watch: inout Watch) throws(Interruption) {
+    while !reader.isReady {
+        watch.see(reader.seen)
+        if reader.isClosed {
+            throw .failed(Failure(.negative, "wait for", copy, "it closed its Node channel before it was ready"))
+        }
+        _ = try watch.wait(for: POLLIN, on: reader.number)
+    }
+}
+
+/// The listeners of a copy, for it to ask for.
+func offer(_ listeners: [CopyRecord.Listener], _ sockets: borrowing OwnedArray<Placement>) -> [OfferedListener] {
+    var result: [OfferedListener] = []
+    for (index, identity) in visible(listeners).enumerated() {
+        result.append(
+            OfferedListener(identity: identity, number: sockets[index].source.number, target: sockets[index].target))
+    }
+    return result
+}
