@@ -5,14 +5,13 @@ import CLinux
 /// A failure at any step leaves nothing behind: what was bound or opened closes with this process, and names that were
 /// made in the file system are removed, even if the rights to do so have been given up meanwhile.
 func carryOut(_ plan: Plan) -> Failure {
-    var plan = plan
     var leftovers = Leftovers()
     do throws(Failure) {
         try openStandardDescriptors()
         try checkKept(plan.keptDescriptors + (plan.app?.callersDescriptors ?? []))
         var opened = try openAll(plan, &leftovers)
         try leftovers.stepAside(from: opened.highestTarget + 1)
-        let readiness = try handOver(&plan, &opened)
+        let readiness = try handOver(plan, &opened)
         return finish(plan, opened, leftovers, readiness)
     } catch {
         leftovers.remove()
@@ -28,6 +27,8 @@ struct Opened: ~Copyable {
     var exec: ExecChannel?
     /// The far end of the Node channel, for who reads it. Nil without `--app`.
     var channel: Descriptor?
+    /// Whether the target is told to wait.
+    var waits = false
     /// To be joined before the rights to do so are given up.
     var group: CopyGroup?
 
@@ -80,7 +81,7 @@ func openAll(_ plan: Plan, _ leftovers: inout Leftovers) throws(Failure) -> Open
 }
 
 /// With `--app`: registers the copy, listens, and starts the helper. Answers where the target is to say that it is ready.
-private func handOver(_ plan: inout Plan, _ opened: inout Opened) throws(Failure) -> ByteString? {
+private func handOver(_ plan: Plan, _ opened: inout Opened) throws(Failure) -> ByteString? {
     guard let app = plan.app else { return nil }
     var highest = opened.highestTarget
     if case .descriptor(let number) = app.readiness { highest = max(highest, number) }
@@ -88,7 +89,7 @@ private func handOver(_ plan: inout Plan, _ opened: inout Opened) throws(Failure
     channel.node = opened.channel.take()
     var enrolment = try enrol(
         app, plan, opened.placements, opened.addresses, channel: channel, exec: try ExecChannel.make(from: highest + 1))
-    plan.app?.isSuspended = enrolment.record.waits
+    opened.waits = enrolment.record.channel?.waits == true
     if case .descriptor(let number) = app.readiness, let end = enrolment.channel.takeWriteEnd() {
         opened.append(end, at: number)
     }
@@ -150,7 +151,7 @@ private func tryToExecute(_ plan: Plan, _ opened: inout Opened, _ readiness: Byt
         if let path = plan.chdir { try changeDirectory(path) }
         if let mask = plan.umask { _ = umask(mask) }
         if plan.noNewPrivileges { try forbidNewPrivileges() }
-        var announcement = announce(plan, opened.addresses)
+        var announcement = announce(plan, opened.addresses, waits: opened.waits)
         if plan.app != nil { announcement.setReadiness(readiness) }
         let environment = buildEnvironment(
             plan, caller: callersEnvironment(), addresses: opened.addresses, announcement: announcement)

@@ -11,16 +11,13 @@ struct AppRequest: Sendable, Equatable {
     /// Nil: that of the generation; of a new one, random.
     var balance: Balance?
     var readiness = Readiness.accept
-    /// Whether that, and how it is told to stop, was said and is not merely the default.
-    var isReadinessGiven = false
-    var isStopGiven = false
     var readyTimeout = Milliseconds.seconds(60)
     /// How long connections that were under way at the cutover may still arrive at the old listeners, where the kernel
     /// cannot move them.
     var settle = Milliseconds(200)
     var stopSignal: Int32 = 15
-    /// What is sent through the Node channel instead, as JSON, one after the other.
-    var stopMessages: [ByteString] = []
+    /// What is sent through the Node channel instead, one after the other: JSON, a line each.
+    var stopMessages = ByteString()
     /// From the stop signal until KILL, for a copy that has not closed its listeners.
     var stopTimeout = Milliseconds.seconds(30)
     /// How many retired generations may finish what they are at.
@@ -47,12 +44,6 @@ struct AppRequest: Sendable, Equatable {
     var isSuspended = false
 
     init(name: ByteString) { self.name = name }
-
-    /// nodesockd's programs say that they are ready, and are told to stop, through their channel.
-    mutating func followNodesockd() {
-        if !isReadinessGiven { readiness = .message }
-        if !isStopGiven { stopMessages = ["\"shutdown\""] }
-    }
 
     /// What the helper needs of what the caller has opened.
     var callersDescriptors: [Int32] { [logDescriptor] + (notifyDescriptor.map { [$0] } ?? []) }

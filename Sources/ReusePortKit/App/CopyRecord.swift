@@ -35,11 +35,7 @@ struct CopyRecord: Sendable, Equatable {
     var stopTimeout: Milliseconds
     var nice: Int32?
     /// Nil: it has none.
-    var channel: ChannelIdentity?
-    /// What is sent through that to stop it.
-    var stopMessages: [ByteString] = []
-    /// Whether it was started to wait for the message to go on, as nodesockd has it.
-    var waits = false
+    var channel: ChannelRecord?
     /// Why it ended.
     var reason: ByteString = ""
     /// Nil if it has not, or was not started by a supervisor whose finish script tells us.
@@ -81,9 +77,9 @@ extension CopyRecord {
         }
         if let group { file.add("group", list: group.fields) }
         if let channel {
-            file.add("channel", ByteString(decimal: channel.number), ByteString(decimal: channel.cookie))
-            if !stopMessages.isEmpty { file.add("messages", list: stopMessages) }
-            if waits { file.add("waits", "") }
+            file.add(
+                "channel", ByteString(decimal: channel.number), ByteString(decimal: channel.cookie),
+                channel.stopMessages, channel.waits ? "waits" : "")
         }
         return file.text
     }
@@ -118,12 +114,11 @@ extension CopyRecord {
         {
             crashes = Crashes(count: Int(numbers[0]), since: numbers[1], last: numbers[2])
         }
-        if let fields = file.fields("channel"), fields.count == 2, let number = fields[0].decimal, number < 1 << 20,
+        if let fields = file.fields("channel"), fields.count == 4, let number = fields[0].decimal, number < 1 << 20,
             let cookie = fields[1].decimal
         {
-            channel = ChannelIdentity(number: Int32(number), cookie: cookie)
-            stopMessages = file.fields("messages") ?? []
-            waits = file.fields("waits") != nil
+            channel = ChannelRecord(
+                number: Int32(number), cookie: cookie, stopMessages: fields[2], waits: !fields[3].isEmpty)
         }
         group = file.fields("group").flatMap { CopyGroup(fields: $0) }
         listeners = []

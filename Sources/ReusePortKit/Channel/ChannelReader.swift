@@ -1,13 +1,13 @@
 import CLinux
 
-/// A listener that a cluster's worker may ask for.
-struct OfferedListener {
-    /// As clients see it.
-    let identity: ListenerIdentity
+/// The listeners that a cluster's worker may ask for.
+struct OfferedListeners {
+    /// As clients see them.
+    var identities: [ListenerIdentity] = []
     /// Ours.
-    let number: Int32
-    /// What the target thinks it has at.
-    let target: Int32
+    var numbers: [Int32] = []
+    /// What the target thinks it has them at.
+    var targets: [Int32] = []
 }
 
 /// Reads what a copy says through its Node channel while it starts, and gives it the listeners that it asks for.
@@ -19,13 +19,13 @@ final class ChannelReader {
     private(set) var isClosed = false
     /// For the message when it does not become ready.
     private(set) var seen: ByteString = "nothing came through its channel"
-    private let listeners: [OfferedListener]
+    private let offered: OfferedListeners
     private var lines = MessageLines()
     private var buffer = [UInt8](repeating: 0, count: MessageLines.longest)
 
-    init(_ far: borrowing Descriptor, _ listeners: [OfferedListener]) {
+    init(_ far: borrowing Descriptor, _ offered: OfferedListeners) {
         number = far.number
-        self.listeners = listeners
+        self.offered = offered
     }
 
     /// Takes what has come: not all of it, for somebody may send without end.
@@ -62,33 +62,43 @@ final class ChannelReader {
 
     /// What a cluster's primary answers to its worker that is about to listen: a listener, or why there is none.
     private func answer(_ value: (ByteString) -> ByteString) {
-        let listener = find(value)
+        let index = find(value)
         // The worker has no listener in common with others, so any key will do. Its session keys (`data`) stay its own.
-        let data = value("data")
-        var reply: ByteString =
-            "{\"cmd\":\"NODE_CLUSTER\",\"errno\":\(listener == nil ? -EADDRNOTAVAIL : 0),\"key\":\"\(value("seq"))\""
-        reply.append(",\"ack\":\(value("seq")),\"data\":\(data.isEmpty ? "null" : data)}")
-        if let listener {
-            let type: ByteString = listener.identity.transport == .udp ? "dgram" : "net"
-            reply = "{\"cmd\":\"NODE_HANDLE\",\"type\":\"\(type).Native\",\"msg\":\(reply)}"
+        let number = value("seq")
+        var reply: ByteString = "{\"cmd\":\"NODE_CLUSTER\",\"key\":\"\(number)\",\"ack\":\(number),\"data\":"
+        reply.append(value("data").isEmpty ? "null" : value("data"))
+        if let index {
+            let type: ByteString = offered.identities[index].transport == .udp ? "dgram" : "net"
+            reply = "{\"cmd\":\"NODE_HANDLE\",\"type\":\"\(type).Native\",\"msg\":\(reply),\"errno\":0}}"
         } else {
+            // EADDRNOTAVAIL.
+            reply.append(",\"errno\":-99}")
             seen = "it wants to listen on \(value("address")) \(value("port")), which is none of its sockets"
         }
         // What cannot be sent now is never asked for again: then it does not become ready, and that is told.
-        _ = reason { () throws(Errno) in try send(reply, through: number, with: listener?.number ?? -1) }
+        _ = reason { () throws(Errno) in
+            try send(reply, through: self.number, with: index.map { offered.numbers[$0] } ?? -1)
+        }
     }
 
     /// The one of the same port, and if there are several, of the same address.
-    private func find(_ value: (ByteString) -> ByteString) -> OfferedListener? {
-        if let target = value("fd").decimal { return listeners.first { UInt64($0.target) == target } }
+    private func find(_ value: (ByteString) -> ByteString) -> Int? {
         let isUDP = value("addressType").hasPrefix("\"udp")
-        let address = value("address")
-        let found = listeners.filter { listener in
-            let identity = listener.identity
-            if let path = identity.address.path { return json(path) == address }
-            return (identity.transport == .udp) == isUDP && UInt64(identity.address.port ?? 0) == value("port").decimal
+        let port = value("port").decimal
+        let target = value("fd").decimal
+        var found: Int?
+        for index in offered.identities.indices {
+            let address = offered.identities[index].address
+            let isSame = json(address.host) == value("address")
+            if target.map({ UInt64(offered.targets[index]) == $0 })
+                ?? (address.port.map {
+                    UInt64($0) == port && (offered.identities[index].transport == .udp) == isUDP
+                } ?? isSame), found == nil || isSame
+            {
+                found = index
+            }
         }
-        return found.first { json($0.identity.address.host) == address } ?? found.first
+        return found
     }
 }
 
@@ -104,11 +114,11 @@ func awaitMessage(_ reader: ChannelReader, from copy: ByteString, _ watch: inout
 }
 
 /// The listeners of a copy, for it to ask for.
-func offer(_ listeners: [CopyRecord.Listener], _ sockets: borrowing OwnedArray<Placement>) -> [OfferedListener] {
-    var result: [OfferedListener] = []
-    for (index, identity) in visible(listeners).enumerated() {
-        result.append(
-            OfferedListener(identity: identity, number: sockets[index].source.number, target: sockets[index].target))
+func offer(_ listeners: [CopyRecord.Listener], _ sockets: borrowing OwnedArray<Placement>) -> OfferedListeners {
+    var result = OfferedListeners(identities: visible(listeners))
+    for index in listeners.indices {
+        result.numbers.append(sockets[index].source.number)
+        result.targets.append(sockets[index].target)
     }
     return result
 }

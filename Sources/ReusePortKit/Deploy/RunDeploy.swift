@@ -53,10 +53,7 @@ func addCopies(
     if let target = copies.options.deploy.supervision {
         try deployServices(copies.app, numbers, copies.options, on: target, deployment, holdsTurn: holdsTurn)
     } else {
-        var app = copies.app
-        let registry = try Registry.open(app.name, in: runDirectory, create: false)
-        app.isSuspended = registry?.loadApp()?.suspended == live.order
-        try deployCopies(copies.plan, app, numbers, log: copies.options.deploy.log, deployment)
+        try deployCopies(copies.plan, copies.app, numbers, log: copies.options.deploy.log, deployment)
     }
 }
 
@@ -70,6 +67,8 @@ func prepareCopies(
     guard var app = options.app else { throw Failure("find", "the app", .noEntry) }
     (app.generation, app.joins, app.copies) = (live.label, live.order, max(live.copies, (numbers.max() ?? 0) + 1))
     (app.verbosity, app.runDirectory) = (verbosity, runDirectory)
+    let registry = try Registry.open(app.name, in: runDirectory, create: false)
+    app.isSuspended = registry?.loadApp()?.suspended == live.order
     options.app = app
     return PreparedDeploy(app: app, options: options, plan: try Plan(options), deployment: deployment)
 }

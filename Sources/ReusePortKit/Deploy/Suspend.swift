@@ -6,7 +6,7 @@ import CLinux
 /// kernel answers for it.
 /// What waits by itself for the message to go on is left alone: it needs to run to get it.
 func suspend(_ copies: [CopyRecord], _ log: Log) throws(Failure) {
-    let copies = copies.filter { !$0.waits }
+    let copies = copies.filter { $0.channel?.waits != true }
     for copy in copies {
         try step("suspend", "pid \(copy.process.pid)") { () throws(Errno) in
             try ProcessHandle(to: copy.process).signal(SIGSTOP)
@@ -44,23 +44,22 @@ func resume(_ copy: CopyRecord) throws(Errno) {
 }
 
 extension AppState {
-    /// Tells a copy that waits for the message to go on, as nodesockd has it.
-    mutating func wake(_ copy: CopyRecord) throws(Errno) {
-        guard copy.waits, let channel = copy.channel else { return }
-        try send("\"resume\"", through: channel, of: ProcessHandle(to: copy.process))
-        var copy = copies.first { $0.fileName == copy.fileName } ?? copy
-        copy.waits = false
-        replace(copy)
-    }
-
-    /// The same for those whose generation was resumed, or never suspended, meanwhile.
-    mutating func wake(_ copies: [CopyRecord], _ log: Log) {
-        for copy in copies {
+    /// Tells the copies of a generation that wait for the message to go on, as nodesockd has it. Answers what has failed.
+    mutating func wake(_ generation: UInt64) -> Failure? {
+        var failure: Failure?
+        for index in copies.indices where copies[index].generation == generation {
+            let process = copies[index].process
+            guard let channel = copies[index].channel, channel.waits, process.isAlive() else { continue }
             do throws(Errno) {
-                try wake(copy)
+                try send("\"resume\"", through: channel, of: ProcessHandle(to: process))
+                copies[index].channel = ChannelRecord(
+                    number: channel.number, cookie: channel.cookie, stopMessages: channel.stopMessages)
             } catch {
-                log.warning("pid \(copy.process.pid) was not told to go on: \(error.description); say resume")
+                failure = Failure(
+                    "resume", "pid \(process.pid) through its Node channel", error,
+                    remedy: error == .notPermitted ? "do it as root" : nil)
             }
         }
+        return failure
     }
 }

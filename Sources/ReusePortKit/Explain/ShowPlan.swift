@@ -62,7 +62,7 @@ private func steps(_ app: AppRequest) -> [(ByteString, ByteString)] {
         app.keepRetired == 0 ? "none finishes behind its stop timeout" : "\(app.keepRetired) may finish"
     result.append(("retire", "the old generation; \(keep)"))
     let stopping =
-        app.stopMessages.isEmpty ? signalName(app.stopSignal) : "the message \(joined(app.stopMessages, by: ", then "))"
+        app.stopMessages.isEmpty ? signalName(app.stopSignal) : "the message \(app.stopMessages)"
     let nice: ByteString = app.retiredNice.map { ", nice \($0)" } ?? ""
     result.append(
         ("later", "be stopped by \(stopping), and KILL after \(app.stopTimeout.description)\(nice)"))
@@ -175,7 +175,7 @@ func showAsJSON(_ plan: Plan) -> ByteString {
             ("balance", json((app.balance ?? .random).name)),
             ("ready", json(app.readiness.description)), ("ready_timeout_ms", number(app.readyTimeout.count)),
             ("settle_ms", number(app.settle.count)), ("lock_timeout_ms", number(app.lockTimeout.count)),
-            ("stop_signal", json(signalName(app.stopSignal))), ("stop_messages", list(app.stopMessages)),
+            ("stop_signal", json(signalName(app.stopSignal))), ("stop_messages", list(messages(app.stopMessages))),
             ("stop_timeout_ms", number(app.stopTimeout.count)),
             ("keep_retired", number(app.keepRetired)), ("retired_nice", number(app.retiredNice)),
             ("memory_high", number(app.memoryHigh)), ("memory_max", number(app.memoryMax)),

@@ -36,7 +36,7 @@ func enrol(
         var record = try turn.state.enter(
             order, process.identity, request, plan, sockets, listeners, log, isFirst: true)
         record.group = group
-        try turn.state.note(try channel.nodeIdentity(at: plan.channel?.far), in: &record, request, plan)
+        record.channel = try turn.state.channel(channel, of: record, request, plan)
         guard let generation = turn.state.app.generation(order) else { throw Failure("find", "generation", .noEntry) }
         log.subject = "\(request.name) \(generation.label)"
         var enrolment = Enrolment(
@@ -243,16 +243,17 @@ extension AppState {
         return record
     }
 
-    /// What concerns the copy's Node channel, and whether it is to wait until it is told to go on.
-    func note(
-        _ channel: ChannelIdentity?, in record: inout CopyRecord, _ request: AppRequest, _ plan: Plan
-    ) throws(Failure) {
-        record.channel = channel
-        record.stopMessages = request.stopMessages
+    /// What concerns the copy's Node channel; nil if it has none.
+    func channel(
+        _ channel: borrowing ReadinessChannel, of copy: CopyRecord, _ request: AppRequest, _ plan: Plan
+    ) throws(Failure) -> ChannelRecord? {
+        guard let number = plan.channel?.far, let cookie = try channel.nodeCookie() else { return nil }
         let isSuspended =
-            request.isSuspended || app.suspended == record.generation
-            || app.suspending == app.generation(record.generation)?.label
-        record.waits = isSuspended && plan.dialects.contains(.nodesockd)
+            request.isSuspended || app.suspended == copy.generation
+            || app.suspending == app.generation(copy.generation)?.label
+        return ChannelRecord(
+            number: number, cookie: cookie, stopMessages: request.stopMessages,
+            waits: isSuspended && plan.dialects.contains(.nodesockd))
     }
 
     /// Slots and places are found by the socket's name: under another one, the running copies would not be found, and

@@ -174,7 +174,7 @@ extension Handoff {
             }
             try suspend(entering, log)
         } else if generation.state == .live {
-            state.wake(entering, log)
+            wake(&state)
         }
         for (index, record) in entering.enumerated() {
             try place(index, state, record, Slot(generation.bank, copy: UInt8(record.copy)))
@@ -206,13 +206,18 @@ extension Handoff {
         log.detail("at \(MonotonicClock.microseconds) us: complete")
         let old = state.app.live
         let isSuspended = enrolment.request.isSuspended || state.app.suspending == generation.label
-        if isSuspended { try suspend(state.running(order), log) } else { state.wake(state.running(order), log) }
+        if isSuspended { try suspend(state.running(order), log) } else { wake(&state) }
         try state.cutOver(generation, sockets, listeners: enrolment.record.listeners.map { $0.identity })
         try publish(state.running(order))
         state.makeLive(order)
         if isSuspended { state.app.suspended = order }
         say("took over\(old.map { " from generation \($0.label)" } ?? "")")
         return .cutOver(old)
+    }
+
+    /// Those that were started to wait, by somebody whose mind has been changed meanwhile.
+    private func wake(_ state: inout AppState) {
+        if let failure = state.wake(order) { log.warning(failure.message) }
     }
 
     /// Puts the listeners of a copy into their slots: level 1 only.

@@ -62,8 +62,8 @@ final class Options {
         add(written)
         self.command = command.isEmpty ? written.command : command
         if let needsDeploy, !isDeploy { throw .usage("parse", needsDeploy, "it goes with deploy") }
+        if dialects?.contains(.nodesockd) == true { appOptions.followNodesockd() }
         app = try isDeploy ? appOptions.checkedForDeploy() : appOptions.checked()
-        if dialects?.contains(.nodesockd) == true { app?.followNodesockd() }
         if isDeploy { try deploy.check() }
         try checkTogether()
     }

@@ -14,9 +14,11 @@ struct Announcement {
 }
 
 /// Puts the plan's descriptors into the words of its dialects, given where the sockets have been bound.
-func announce(_ plan: Plan, _ addresses: [SocketAddress]) -> Announcement {
+///
+/// `waits`: the target is not to begin before it is told to.
+func announce(_ plan: Plan, _ addresses: [SocketAddress], waits: Bool = false) -> Announcement {
     var announcement = Announcement()
-    for dialect in plan.dialects { announcement.add(dialect, plan, addresses) }
+    for dialect in plan.dialects { announcement.add(dialect, plan, addresses, waits || plan.app?.isSuspended == true) }
     if let channel = plan.channel {
         announcement.set("NODE_CHANNEL_FD", ByteString(decimal: channel.near))
         announcement.set("NODE_CHANNEL_SERIALIZATION_MODE", "json")
@@ -29,7 +31,9 @@ func announce(_ plan: Plan, _ addresses: [SocketAddress]) -> Announcement {
 extension Announcement {
     fileprivate mutating func set(_ name: ByteString, _ value: ByteString) { variables.append((name, value)) }
 
-    fileprivate mutating func add(_ dialect: Dialect, _ plan: Plan, _ addresses: [SocketAddress]) {
+    fileprivate mutating func add(
+        _ dialect: Dialect, _ plan: Plan, _ addresses: [SocketAddress], _ waits: Bool
+    ) {
         let sockets = plan.sockets
         switch dialect {
         case .systemd:
@@ -48,7 +52,7 @@ extension Announcement {
         case .nodesockd:
             if let socket = sockets.first(where: { $0.transport == .unix }) { set("LISTEN_ON", socket.address.host) }
             set("NODESOCKD_WORKER_ID", ByteString(decimal: plan.app?.copy ?? 0))
-            set("NODESOCKD_SUSPENDED", plan.app?.isSuspended == true ? "true" : "")
+            set("NODESOCKD_SUSPENDED", waits ? "true" : "")
         case .nginx:
             var list = ByteString()
             for socket in sockets { list.append("\(socket.descriptor);") }

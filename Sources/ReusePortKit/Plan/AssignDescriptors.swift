@@ -34,8 +34,9 @@ func assignDescriptors(_ options: Options) throws(Failure) -> DescriptorNumbers 
         numbers.sockets.append(socket.descriptor ?? (isOnlyInetd ? 0 : lowestFree()))
     }
     for _ in options.files { numbers.files.append(lowestFree()) }
-    let isTalkedTo = options.app.map { $0.readiness == .message || !$0.stopMessages.isEmpty } ?? false
-    if isTalkedTo || dialects.contains(.nodesockd) || dialects.contains(.cluster) {
+    if options.app?.readiness == .message || options.app?.stopMessages.isEmpty == false
+        || dialects.contains(.nodesockd) || dialects.contains(.cluster)
+    {
         numbers.channel = (lowestFree(), lowestFree())
     }
     return numbers

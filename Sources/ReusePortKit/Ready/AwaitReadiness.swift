@@ -12,7 +12,7 @@ import CLinux
 func awaitReadiness(
     _ readiness: Readiness, channel: borrowing ReadinessChannel, of copy: borrowing ProcessHandle,
     listeners: [ListenerIdentity], until deadline: Deadline, unless disturbance: Int32 = -1,
-    offering offered: [OfferedListener] = [], connect: (Int) throws(Failure) -> Descriptor, log: Log
+    offering offered: OfferedListeners = OfferedListeners(), connect: (Int) throws(Failure) -> Descriptor, log: Log
 ) throws(Failure) {
     let start = copyName(copy, nil)
     let reader: ChannelReader? =

@@ -23,7 +23,8 @@ func parseReadiness(_ text: ByteString) throws(Malformed) -> Readiness {
         return .command(command)
     }
     throw Malformed(
-        "'\(text)' is no way to be ready", remedy: "use accept, http:NAME:/path, notify, ipc, fd:N, exec:COMMAND or none")
+        "'\(text)' is no way to be ready",
+        remedy: "use accept, http:NAME:/path, notify, ipc, fd:N, exec:COMMAND or none")
 }
 
 /// Reads `NAME:/path`.

@@ -48,14 +48,12 @@ struct ReadinessChannel: ~Copyable {
         }
     }
 
-    /// The Node channel as others find it, given where its far end is in the target.
-    func nodeIdentity(at number: Int32?) throws(Failure) -> ChannelIdentity? {
-        guard let number else { return nil }
+    /// By what others know the Node channel.
+    func nodeCookie() throws(Failure) -> UInt64? {
         switch node {
         case .some(let node):
-            let cookie = try step("identify", "the Node channel") { () throws(Errno) in try socketCookie(of: node) }
-            return ChannelIdentity(number: number, cookie: cookie)
-        case .none: return nil
+            try step("identify", "the Node channel") { () throws(Errno) in try socketCookie(of: node) }
+        case .none: nil
         }
     }
 

@@ -6,9 +6,8 @@ struct StopOrder: Sendable {
     /// Who would start it again.
     var supervisor: Supervisor?
     var stopSignal: Int32
-    /// Its Node channel, and what is sent through that instead of the signal.
-    var channel: ChannelIdentity?
-    var messages: [ByteString] = []
+    /// Its Node channel: if there are stop messages, they are sent through that instead of the signal.
+    var channel: ChannelRecord?
     /// From the stop signal until KILL.
     var stopTimeout: Milliseconds
     /// Whether it may live on as soon as its listeners are closed.

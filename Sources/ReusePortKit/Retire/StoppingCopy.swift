@@ -24,11 +24,12 @@ final class StoppingCopy {
     var outcome: StopOutcome?
     /// What it was told last.
     private var told = ByteString()
-    /// How many messages it has got.
-    private var sent = 0
+    /// The messages that it has not got yet.
+    private var rest: [ByteString]
 
     init(_ order: StopOrder, in proc: ProcFileSystem) {
         self.order = order
+        rest = messages(order.channel?.stopMessages ?? "")
         name =
             (try? ProcessStatus(of: order.process.pid, in: proc)).map { named($0.identity, $0.name) }
             ?? "pid \(order.process.pid)"
@@ -51,7 +52,7 @@ final class StoppingCopy {
 
     /// Whether it is to be sent another message when it has closed its listeners and all connections to them.
     private var hasMessages: Bool {
-        !hasExited && killed == nil && sent > 0 && sent < order.messages.count && !deadline.hasPassed
+        !hasExited && killed == nil && !rest.isEmpty && !deadline.hasPassed
     }
 
     private var holdsConnections: Bool {
@@ -130,10 +131,10 @@ final class StoppingCopy {
 
     /// Sends the next message; false if there is none, or it cannot be sent.
     private func sendsMessage(_ log: Log) -> Bool {
-        guard sent < order.messages.count, let channel = order.channel else { return false }
+        guard let message = rest.first, let channel = order.channel else { return false }
         let why = reason { () throws(Errno) in
             switch handle {
-            case .some(let handle): try send(order.messages[sent], through: channel, of: handle)
+            case .some(let handle): try send(message, through: channel, of: handle)
             case .none: throw .noProcess
             }
         }
@@ -141,11 +142,11 @@ final class StoppingCopy {
             if why != .noProcess {
                 log.warning("\(name) gets its stop signal, for its Node channel cannot be used: \(why.description)")
             }
-            sent = order.messages.count
+            rest = []
             return false
         }
-        told = order.messages[sent]
-        sent += 1
+        told = message
+        _ = rest.removeFirst()
         return true
     }
 
