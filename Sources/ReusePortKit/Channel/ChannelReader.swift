@@ -53,8 +53,7 @@ final class ChannelReader {
             isReady = true
             return
         }
-        let message = members(ofJSON: line) ?? []
-        func value(_ key: ByteString) -> ByteString { message.first { $0.key == key }?.value ?? "" }
+        func value(_ key: ByteString) -> ByteString { member(key, ofJSON: line) }
         if value("event") == "\"status-changed\"" && value("payload") == "3" { isReady = true }
         if value("cmd") == "\"NODE_CLUSTER\"" && value("act") == "\"queryServer\"" { answer(value) }
         if !value("cmd").hasPrefix("\"NODE_") { seen = "no message said so" }

@@ -1,18 +1,13 @@
-/// The members of a JSON object as they are written: keys without their quotes, values with theirs. Nil for anything
-/// else than one object.
-func members(ofJSON text: ByteString) -> [(key: ByteString, value: ByteString)]? {
+/// What an object of JSON has under a key, as it is written. Empty if it has not, or is none.
+func member(_ key: ByteString, ofJSON text: ByteString) -> ByteString {
     var reader = JSONReader(bytes: text.bytes)
-    var result: [(key: ByteString, value: ByteString)] = []
-    guard reader.skip("{", in: ()) else { return nil }
-    if !reader.skip("}", in: ()) {
-        repeat {
-            guard let key = reader.value(), key.hasPrefix("\""), reader.skip(":", in: ()), let value = reader.value()
-            else { return nil }
-            result.append((key[1..<(key.count - 1)], value))
-        } while reader.skip(",", in: ())
-        guard reader.skip("}", in: ()) else { return nil }
-    }
-    return reader.isAtEnd ? result : nil
+    guard reader.skip("{", in: ()) else { return "" }
+    repeat {
+        guard let name = reader.value(), name.hasPrefix("\""), reader.skip(":", in: ()), let value = reader.value()
+        else { return "" }
+        if name[1..<(name.count - 1)] == key { return value }
+    } while reader.skip(",", in: ())
+    return ""
 }
 
 /// Whether it is one value of JSON and nothing else: what is not would end the program that reads it.

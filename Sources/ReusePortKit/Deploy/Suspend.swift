@@ -63,3 +63,10 @@ extension AppState {
         return failure
     }
 }
+
+extension Handoff {
+    /// Those that were started to wait, by somebody whose mind has been changed meanwhile.
+    func wake(_ state: inout AppState) {
+        if let failure = state.wake(order) { log.warning(failure.message) }
+    }
+}

@@ -7,7 +7,8 @@ func show(_ plan: Plan) -> ByteString {
         text.append("\(head)\(what.printable)\n")
     }
     for socket in plan.sockets {
-        line("bind", "\(socket.name) to \(socket.written)\(details(socket)), as descriptor \(socket.descriptor)")
+        let place: ByteString = plan.sendsSockets ? "through the Node channel" : "as descriptor \(socket.descriptor)"
+        line("bind", "\(socket.name) to \(socket.written)\(details(socket)), \(place)")
     }
     for file in plan.files {
         line("open", "\(file.name) at \(file.path) (\(file.request.flags)), as descriptor \(file.descriptor)")

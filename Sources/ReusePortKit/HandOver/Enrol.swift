@@ -243,19 +243,6 @@ extension AppState {
         return record
     }
 
-    /// What concerns the copy's Node channel; nil if it has none.
-    func channel(
-        _ channel: borrowing ReadinessChannel, of copy: CopyRecord, _ request: AppRequest, _ plan: Plan
-    ) throws(Failure) -> ChannelRecord? {
-        guard let number = plan.channel?.far, let cookie = try channel.nodeCookie() else { return nil }
-        let isSuspended =
-            request.isSuspended || app.suspended == copy.generation
-            || app.suspending == app.generation(copy.generation)?.label
-        return ChannelRecord(
-            number: number, cookie: cookie, stopMessages: request.stopMessages,
-            waits: isSuspended && plan.dialects.contains(.nodesockd))
-    }
-
     /// Slots and places are found by the socket's name: under another one, the running copies would not be found, and
     /// clients be directed to this one before it is ready.
     private func checkNames(_ listeners: [CopyRecord.Listener]) throws(Failure) {

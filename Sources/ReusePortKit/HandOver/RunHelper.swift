@@ -215,11 +215,6 @@ extension Handoff {
         return .cutOver(old)
     }
 
-    /// Those that were started to wait, by somebody whose mind has been changed meanwhile.
-    private func wake(_ state: inout AppState) {
-        if let failure = state.wake(order) { log.warning(failure.message) }
-    }
-
     /// Puts the listeners of a copy into their slots: level 1 only.
     func place(
         _ record: CopyRecord, in slot: Slot, _ state: AppState, _ sockets: borrowing OwnedArray<Placement>
