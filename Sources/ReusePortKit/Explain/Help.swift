@@ -49,11 +49,11 @@ private let overview: ByteString = """
       --env NAME=VALUE   --pass DIALECT,...   --config FILE   --dry-run [--json]
       --help [TOPIC]   --version   --app NAME   --generation LABEL   --copies N
       --copy I   --ready SPEC   --ready-timeout TIME   --steering HOW
-      --balance KIND   --settle TIME   --lock-timeout TIME   --run-dir DIR
-      --notify-fd N   --log-fd N   --quiet   --debug   --stop-signal SIGNAL
-      --stop-message TEXT   --stop-timeout TIME   --keep-retired N   --retired-nice N
-      --memory-high SIZE   --memory-max SIZE   --app-memory-max SIZE
-      --log FILE   --on WHO   --suspended   --permanent CODES   --on-exit COMMAND
+      --balance KIND   --settle TIME   --lock-timeout TIME   --run-dir DIR   --quiet
+      --notify-fd N   --log-fd N   --debug   --stop-signal SIG   --stop-message TEXT
+      --stop-timeout TIME   --keep-retired N   --retired-nice N   --memory-high SIZE
+      --memory-max SIZE   --app-memory-max SIZE   --log FILE   --on WHO
+      --suspended   --permanent CODES   --on-exit CMD
 
       reuseport-exec --socket 'http:*:80' -- uvicorn app:app --fd {fd:http}
       reuseport-exec deploy web --socket http:0.0.0.0:80 --copies 4 -- node app.js
@@ -145,8 +145,7 @@ private let appHelp: ByteString = """
 
     SPEC  accept             a connection is taken from each accept queue
           http:NAME:/path    socket NAME answers with 2xx or 3xx
-          notify, fd:N       READY=1 to NOTIFY_SOCKET; a newline on descriptor N
-          ipc                process.send('ready') or 'online' through a Node channel
+          notify, fd:N, ipc  READY=1 comes; a newline at N; process.send('ready')
           exec:COMMAND, none the shell runs it with success; at once
     ebpf needs root and loses nothing. cbpf needs no rights; what is still in its
     handshake --settle after the cutover may be lost. auto takes the first it can.

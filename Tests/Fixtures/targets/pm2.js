@@ -5,7 +5,7 @@ const http = require('http');
 const label = process.argv[2];
 
 const server = http.createServer((request, response) => {
-    setTimeout(() => response.end(`label: ${label}\npid: ${process.pid}\n`), 1);
+    setTimeout(() => response.end(`label: ${label}\npid: ${process.pid}\n`), 30);
 });
 process.on('message', (message) => {
     if (message === 'shutdown') server.close(() => process.disconnect());

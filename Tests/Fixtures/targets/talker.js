@@ -1,10 +1,11 @@
 'use strict';
 // talker.js [PIECE...]: serves on descriptor 3, and writes each piece into its Node channel, at descriptor 4, in a
 // message of its own. /flood sends 100000 messages, /big one of 300000 bytes, /close closes the far end, /replace puts a
-// file at its number, /socket another socket. Signals and messages are answered at the next request.
+// file at its number, /socket another socket, /away leaves it to a child. Signals and messages are answered at the next request.
 const fs = require('fs');
 const http = require('http');
 const net = require('net');
+const { spawn } = require('child_process');
 const seen = { disconnects: 0, errors: 0, sent: 0, messages: [] };
 
 process.on('disconnect', () => seen.disconnects++);
@@ -27,7 +28,12 @@ const actions = {
     '/big': () => new Promise((done) => process.send('x'.repeat(300000), (error) => { note(error); done(); })),
     '/close': () => fs.closeSync(far),
     '/replace': () => { fs.closeSync(far); seen.number = fs.openSync('/dev/null'); },
-    '/socket': () => { fs.closeSync(far); seen.number = net.createServer().listen(0, '127.0.0.1')._handle.fd; },
+    '/socket': () => { fs.closeSync(far); seen.number = net.createServer().listen({ port: 0, exclusive: true })._handle.fd; },
+    // Somebody else keeps it open.
+    '/away': () => {
+        spawn('sleep', ['1000'], { stdio: ['ignore', 'ignore', 'ignore', far] });
+        fs.closeSync(far);
+    },
 };
 http.createServer(async (request, response) => {
     await (actions[request.url] || (() => {}))();

@@ -35,7 +35,8 @@ import Testing
         let outcome = try stage.deploy(
             "1", ["--ready", "ipc", "--ready-timeout", "1500ms"], command: try stage.script("talker.js", pieces),
             expect: 1)
-        #expect(outcome.errors.contains("not ready after 1500 ms: \(seen)"), "\(outcome.errors)")
+        #expect(outcome.errors.contains("not ready after"), "\(outcome.errors)")
+        #expect(outcome.errors.contains(" ms: \(seen)"), "\(outcome.errors)")
         try stage.expectOnly([])
     }
 

@@ -115,7 +115,7 @@ import Testing
         try stage.deploy(
             "1", ChannelSuspendTests.options + ["--suspended"],
             command: try stage.script("talker.js", ["\"online\"\n"]))
-        _ = try stage.talk("/close")
+        _ = try stage.talk("/away")
         let outcome = try stage.change(["resume", "web"], expect: 111)
         #expect(
             outcome.errors.contains("unable to resume pid \(try stage.pid()) through its Node channel"),
