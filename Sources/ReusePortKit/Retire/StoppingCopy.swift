@@ -24,12 +24,13 @@ final class StoppingCopy {
     var outcome: StopOutcome?
     /// What it was told last.
     private var told = ByteString()
-    /// The messages that it has not got yet.
-    private var rest: [ByteString]
+    private let messages: [ByteString]
+    /// How many of them it has got.
+    private var sent = 0
 
     init(_ order: StopOrder, in proc: ProcFileSystem) {
         self.order = order
-        rest = messages(order.channel?.stopMessages ?? "")
+        messages = ReusePortKit.messages(order.channel?.stopMessages ?? "")
         name =
             (try? ProcessStatus(of: order.process.pid, in: proc)).map { named($0.identity, $0.name) }
             ?? "pid \(order.process.pid)"
@@ -52,16 +53,17 @@ final class StoppingCopy {
 
     /// Whether it is to be sent another message when it has closed its listeners and all connections to them.
     private var hasMessages: Bool {
-        !hasExited && killed == nil && !rest.isEmpty && !deadline.hasPassed
+        !hasExited && killed == nil && sent < messages.count && !deadline.hasPassed
     }
 
     private var holdsConnections: Bool {
-        order.listeners.contains { listener in
+        for listener in order.listeners {
             guard let port = listener.address.port, let all = try? establishedConnections(toLocalPort: port) else {
-                return false
+                continue
             }
-            return (try? count(all, heldBy: order.process)) != 0
+            if (try? count(all, heldBy: order.process)) != 0 { return true }
         }
+        return false
     }
 
     /// Whether the process has ended by now.
@@ -113,6 +115,11 @@ final class StoppingCopy {
 
     /// Sends the first stop message, or the stop signal; the time for it begins.
     func ask(_ log: Log, in proc: ProcFileSystem) {
+        tell(log, in: proc)
+        deadline = Deadline(after: order.stopTimeout)
+    }
+
+    private func tell(_ log: Log, in proc: ProcFileSystem) {
         do throws(Errno) {
             if !sendsMessage(log) {
                 told = signalName(order.stopSignal)
@@ -126,15 +133,14 @@ final class StoppingCopy {
                 outcome = .refused("\(name) takes no \(signalName(order.stopSignal)): \(error.description)")
             }
         }
-        deadline = Deadline(after: order.stopTimeout)
     }
 
     /// Sends the next message; false if there is none, or it cannot be sent.
     private func sendsMessage(_ log: Log) -> Bool {
-        guard let message = rest.first, let channel = order.channel else { return false }
+        guard sent < messages.count, let channel = order.channel else { return false }
         let why = reason { () throws(Errno) in
             switch handle {
-            case .some(let handle): try send(message, through: channel, of: handle)
+            case .some(let handle): try send(messages[sent], through: channel, of: handle)
             case .none: throw .noProcess
             }
         }
@@ -142,18 +148,19 @@ final class StoppingCopy {
             if why != .noProcess {
                 log.warning("\(name) gets its stop signal, for its Node channel cannot be used: \(why.description)")
             }
-            rest = []
+            sent = messages.count
             return false
         }
-        told = message
-        _ = rest.removeFirst()
+        told = messages[sent]
+        sent += 1
         return true
     }
 
     /// What follows from what has been seen.
     func decide(_ log: Log, in proc: ProcFileSystem) {
         if outcome != nil { return }
-        if hasMessages, left.isEmpty, !holdsConnections, sendsMessage(log) { log.detail("\(told) to \(name)") }
+        if hasMessages, left.isEmpty, !holdsConnections { tell(log, in: proc) }
+        if outcome != nil { return }
         if hasExited && left.isEmpty {
             outcome = killed.map { .killed($0) } ?? (wasGone ? .alreadyGone : .exited)
         } else if !hasExited && left.isEmpty && order.keepsFinishing && killed == nil && !hasMessages {
