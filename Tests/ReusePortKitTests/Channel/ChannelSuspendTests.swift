@@ -115,15 +115,16 @@ import Testing
         try stage.deploy(
             "1", ChannelSuspendTests.options + ["--suspended"],
             command: try stage.script("talker.js", ["\"online\"\n"]))
+        let pid = try stage.pid()
         _ = try stage.talk("/away")
         let outcome = try stage.change(["resume", "web"], expect: 111)
         #expect(
-            outcome.errors.contains("unable to resume pid \(try stage.pid()) through its Node channel"),
+            outcome.errors.contains("unable to resume pid \(pid) through its Node channel"),
             "\(outcome.errors)")
         #expect(try stage.verb("state", ["web"]).output.text.contains("suspended"))
         // It is stopped like any other.
         try stage.change(["terminate", "web"])
-        try stage.expectOnly([])
+        try waitUntil("its end") { startTime(of: pid) == nil }
     }
 
     /// In words for those who look: the state tells of the channel.
