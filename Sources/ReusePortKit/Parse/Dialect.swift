@@ -1,6 +1,7 @@
 /// A way in which servers learn of the descriptors that they inherit.
 enum Dialect: UInt8, CaseIterable, Sendable {
     case systemd, niagra, niagra2, lactoserv, nodesockd, cluster, nginx, serverStarter, einhorn, unicorn, phpFPM, inetd
+    case adopt
 
     /// As `--pass` takes it.
     var name: ByteString {
@@ -17,6 +18,7 @@ enum Dialect: UInt8, CaseIterable, Sendable {
         case .unicorn: "unicorn"
         case .phpFPM: "php-fpm"
         case .inetd: "inetd"
+        case .adopt: "adopt"
         }
     }
 }

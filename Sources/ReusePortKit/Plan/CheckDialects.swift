@@ -33,6 +33,7 @@ extension Dialect {
         case .einhorn: name.hasPrefix("EINHORN_FD_")
         case .unicorn: name == "UNICORN_FD"
         case .phpFPM: name == "FPM_SOCKETS"
+        case .adopt: name == "REUSEPORT_EXEC_ADOPT"
         case .niagra, .niagra2, .inetd: false
         }
     }
@@ -83,7 +84,7 @@ private func check(_ dialect: Dialect, _ plan: Plan) throws(Failure) {
             throw .usage(
                 "pass", "\(plan.sockets.count) sockets in dialect inetd", "descriptor 0 has room for exactly one")
         }
-    case .cluster, .nginx, .einhorn, .unicorn:
+    case .cluster, .nginx, .einhorn, .unicorn, .adopt:
         break
     }
 }

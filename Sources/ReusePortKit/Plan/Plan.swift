@@ -58,6 +58,8 @@ struct Plan: Sendable {
     var command: [Template]
     /// Whether the target gets its sockets when it asks for them as a cluster's worker does, and does not inherit them.
     var sendsSockets: Bool { dialects.contains(.cluster) || app != nil && dialects.contains(.nodesockd) }
+    /// The preload library of dialect `adopt`; nil without it.
+    var library: ByteString?
     /// What goes with `--app`; nil without it.
     var app: AppRequest?
 
@@ -90,6 +92,10 @@ struct Plan: Sendable {
         }
         try checkDialects(self)
         if let app { try check(app, self) }
+        if dialects.contains(.adopt) {
+            library = try findPreloadLibrary(self)
+            try checkAdoption(self)
+        }
     }
 }
 
