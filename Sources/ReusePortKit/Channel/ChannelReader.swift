@@ -4,6 +4,8 @@ import CLinux
 struct OfferedListeners {
     /// As clients see them.
     var identities: [ListenerIdentity] = []
+    /// Where they were bound, which is another path than clients have.
+    var names: [ByteString] = []
     /// Ours.
     var numbers: [Int32] = []
     /// What the target thinks it has them at.
@@ -88,7 +90,8 @@ final class ChannelReader {
         var found: Int?
         for index in offered.identities.indices {
             let address = offered.identities[index].address
-            let isSame = json(address.host) == value("address")
+            let isSame =
+                json(address.host) == value("address") || json(offered.names[index]) == value("address")
             if target.map({ UInt64(offered.targets[index]) == $0 })
                 ?? (address.port.map {
                     UInt64($0) == port && (offered.identities[index].transport == .udp) == isUDP
@@ -116,6 +119,7 @@ func awaitMessage(_ reader: ChannelReader, from copy: ByteString, _ watch: inout
 func offer(_ listeners: [CopyRecord.Listener], _ sockets: borrowing OwnedArray<Placement>) -> OfferedListeners {
     var result = OfferedListeners(identities: visible(listeners))
     for index in listeners.indices {
+        result.names.append(listeners[index].identity.address.host)
         result.numbers.append(sockets[index].source.number)
         result.targets.append(sockets[index].target)
     }

@@ -24,7 +24,7 @@ func announce(_ plan: Plan, _ addresses: [SocketAddress], waits: Bool = false) -
         announcement.set("NODE_CHANNEL_SERIALIZATION_MODE", "json")
     }
     // Makes the program a cluster's worker, which asks for its listeners.
-    if plan.sendsSockets { announcement.set("NODE_UNIQUE_ID", ByteString(decimal: (plan.app?.copy ?? 0) + 1)) }
+    if plan.sendsSockets { announcement.set("NODE_UNIQUE_ID", ByteString(decimal: plan.copy + 1)) }
     return announcement
 }
 
@@ -50,8 +50,9 @@ extension Announcement {
                 + plan.files.map { "\(json($0.name)):\(json("/dev/fd/\($0.descriptor)"))" as ByteString }
             set("LACTOSERV_FDS", "{\(joined(members, by: ","))}")
         case .nodesockd:
-            if let socket = sockets.first(where: { $0.transport == .unix }) { set("LISTEN_ON", socket.address.host) }
-            set("NODESOCKD_WORKER_ID", ByteString(decimal: plan.app?.copy ?? 0))
+            // Of an app's, the name of this generation: a program that removes it at its end does no harm.
+            if let path = addresses.first(where: { $0.path != nil }) { set("LISTEN_ON", path.host) }
+            set("NODESOCKD_WORKER_ID", ByteString(decimal: plan.copy))
             set("NODESOCKD_SUSPENDED", waits ? "true" : "")
         case .nginx:
             var list = ByteString()
@@ -68,7 +69,11 @@ extension Announcement {
         case .unicorn:
             set("UNICORN_FD", joined(sockets.map { ByteString(decimal: $0.descriptor) }, by: ","))
         case .phpFPM:
-            set("FPM_SOCKETS", joined(pairs(sockets, addresses), by: ","))
+            // It looks for what its configuration says: the path that clients have.
+            set(
+                "FPM_SOCKETS",
+                joined(pairs(sockets, zip(sockets, addresses).map { $0.transport == .unix ? $0.address : $1 }), by: ",")
+            )
         case .cluster, .inetd, .adopt:
             break
         }

@@ -1,17 +1,23 @@
 'use strict';
-// nodesockd.js LABEL: an ordinary program for nodesockd. It serves on LISTEN_ON, keeps requests waiting while it is
-// suspended, and ends on "shutdown" when what is in flight is finished.
+// nodesockd.js LABEL [DELAY [PATH...]]: a program for nodesockd on its inherited socket. Told to stop, it finishes what
+// is in flight, waits for DELAY ms, and removes LISTEN_ON and other paths; {worker} in them is its number.
+const fs = require('fs');
 const http = require('http');
-const label = process.argv[2];
+const [label, delay, ...others] = process.argv.slice(2);
+const path = process.env.LISTEN_ON;
+const worker = process.env.NODESOCKD_WORKER_ID;
 
-let resume = () => {};
-const resumed = process.env.NODESOCKD_SUSPENDED === 'true' ? new Promise((done) => { resume = done; }) : null;
-const server = http.createServer(async (request, response) => {
-    await resumed;
-    response.end(`label: ${label}\npid: ${process.pid}\nworker: ${process.env.NODESOCKD_WORKER_ID}\n`);
+const server = http.createServer((request, response) => {
+    response.end(`label: ${label}\npid: ${process.pid}\nworker: ${worker}\non: ${path}\n`);
 });
+server.listen({ fd: 3 }, () => process.send('online'));
+
+function end() {
+    for (const name of [path, ...others]) {
+        try { fs.unlinkSync(name.replace('{worker}', worker)); } catch (error) { /* It has gone. */ }
+    }
+    process.exit();
+}
 process.on('message', (message) => {
-    if (message === 'resume') resume();
-    if (message === 'shutdown') server.close(() => process.exit());
+    if (message === 'shutdown') server.close(() => setTimeout(end, Number(delay || 0)));
 });
-server.listen(process.env.LISTEN_ON, () => process.send('online'));

@@ -9,7 +9,7 @@ import Testing
 
     private func deploy(_ stage: Stage, _ label: String, _ options: [ByteString] = []) throws {
         try stage.deploy(
-            label, ChannelSuspendTests.options + options, command: try stage.script("nodesockd.js", [label]))
+            label, ChannelSuspendTests.options + options, command: try stage.script("nodesockd_plain.js", [label]))
     }
 
     /// Clients that connect once, and wait for their answer.
@@ -71,7 +71,7 @@ import Testing
         kill(first, SIGKILL)
         try waitUntil("its end") { startTime(of: first) == nil || ReusePortKitTests.state(of: first) == "Z" }
         let again = try stage.start(
-            "1", ChannelSuspendTests.options, command: try stage.script("nodesockd.js", ["1"]))
+            "1", ChannelSuspendTests.options, command: try stage.script("nodesockd_plain.js", ["1"]))
         #expect(try stage.wait(["--pid", ByteString(decimal: again.pid)]).exit == 0)
         let clients = try startClients(stage, 64)
         try expectWaiting(stage, clients, pid: again.pid)
