@@ -135,17 +135,18 @@ _reuseport_exec_value() {
         --env) [[ $value == *=* ]] || compgen -S = -e -- "$value" ;;
         --pass)
             _reuseport_exec_list 'systemd nginx server-starter einhorn unicorn php-fpm inetd adopt niagra niagra2
-                lactoserv nodesockd' "$value"
+                lactoserv nodesockd cluster' "$value"
             ;;
         --app) _reuseport_exec_apps "$(_reuseport_exec_run_directory "${words[@]}")" ;;
         --generation)
             _reuseport_exec_labels "$(_reuseport_exec_run_directory "${words[@]}")" \
                 "${app:-$(_reuseport_exec_app_of "${words[@]}")}"
             ;;
-        --ready) printf '%s\n' accept http: notify fd: exec: none ;;
+        --ready) printf '%s\n' accept http: notify ipc fd: exec: none ;;
         --steering) printf '%s\n' auto ebpf cbpf off ;;
         --balance) printf '%s\n' random client-ip cpu hash ;;
         --run-dir) compgen -d -- "$value" ;;
+        --stop-message) printf '%s\n' shutdown stop quit ;;
         --stop-signal) printf '%s\n' TERM INT QUIT HUP USR1 USR2 WINCH ;;
         --ready-timeout | --settle | --lock-timeout | --stop-timeout | --timeout)
             [[ ! $value =~ ^[0-9]+$ ]] || printf '%s\n' "$value"{ms,s,m,h}
@@ -194,7 +195,7 @@ _reuseport_exec() {
     local repeatable=' --socket --file --keep-fd --keep --env '
     local valued="$repeatable --user --groups --chroot --chdir --umask --pass --config"
     valued+=' --app --generation --copies --copy --ready --ready-timeout --steering --balance --settle --lock-timeout'
-    valued+=' --run-dir --notify-fd --log-fd --stop-signal --stop-timeout --keep-retired --retired-nice'
+    valued+=' --run-dir --notify-fd --log-fd --stop-signal --stop-message --stop-timeout --keep-retired --retired-nice'
     valued+=' --memory-high --memory-max --app-memory-max --log --on --permanent --on-exit '
     local given=' ' option='' command=0 app=''
     for ((index = first; index < last; index++)); do
@@ -258,8 +259,8 @@ _reuseport_exec() {
             for word in --socket --file --keep-fd --user --groups --no-groups --no-new-privs --chroot --chdir --umask \
                 --clear-env --keep --env --pass --app --generation --copies --copy --ready --ready-timeout --steering \
                 --balance --settle --lock-timeout --run-dir --notify-fd --log-fd --quiet --debug --stop-signal \
-                --stop-timeout --keep-retired --retired-nice --memory-high --memory-max --app-memory-max --log --on \
-                --suspended --permanent --on-exit --config --dry-run --json --help --version; do
+                --stop-message --stop-timeout --keep-retired --retired-nice --memory-high --memory-max \
+                --app-memory-max --log --on --suspended --permanent --on-exit --config --dry-run --json --help --version; do
                 [[ -z $isdeploy || ' --copy --notify-fd --log-fd ' != *" $word "* ]] || continue
                 [[ $given == *" $word "* && $repeatable != *" $word "* ]] || printf '%s\n' "$word"
             done

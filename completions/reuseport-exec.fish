@@ -3,7 +3,7 @@
 # The options that take a value.
 set -g __reuseport_exec_valued --socket --file --keep-fd --user --groups --chroot --chdir --umask --keep --env --pass \
     --config --app --generation --copies --copy --ready --ready-timeout --steering --balance --settle --lock-timeout \
-    --run-dir --notify-fd --log-fd --stop-signal --stop-timeout --keep-retired --retired-nice \
+    --run-dir --notify-fd --log-fd --stop-signal --stop-message --stop-timeout --keep-retired --retired-nice \
     --memory-high --memory-max --app-memory-max --log --on --permanent --on-exit
 set -g __reuseport_exec_verbs list ls count state st wait check scale restart suspend resume retire terminate finish
 # The verb that has the options of a command line without one.
@@ -201,7 +201,8 @@ function __reuseport_exec_dialects
     __reuseport_exec_list systemd\t'LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES' nginx\tNGINX \
         server-starter\tSERVER_STARTER_PORT einhorn\t'EINHORN_FD_COUNT, EINHORN_FD_0' unicorn\tUNICORN_FD \
         php-fpm\tFPM_SOCKETS inetd\t'the one socket at descriptor 0' adopt\t'by a library, when it binds' \
-        niagra\t'arguments --fd NAME,FD' niagra2\t'arguments --fd NAME,insecure,FD' lactoserv\tLACTOSERV_FDS nodesockd\t'LISTEN_ON and a Node channel'
+        niagra\t'arguments --fd NAME,FD' niagra2\t'arguments --fd NAME,insecure,FD' lactoserv\tLACTOSERV_FDS \
+        nodesockd\t'LISTEN_ON and a Node channel' cluster\t'for workers of Node cluster'
 end
 
 # NAME:ADDRESS[,OPTION...]
@@ -321,7 +322,7 @@ complete -c reuseport-exec -n __reuseport_exec_options -l generation -x -a '(__r
     -d 'This generation\'s label'
 complete -c reuseport-exec -n __reuseport_exec_options -l copies -x -a auto -d 'How many copies make it complete'
 complete -c reuseport-exec -n __reuseport_exec_options -l copy -x -d 'Which of them this is, from 0'
-complete -c reuseport-exec -n __reuseport_exec_options -l ready -x -a 'accept http: notify fd: exec: none' \
+complete -c reuseport-exec -n __reuseport_exec_options -l ready -x -a 'accept http: notify ipc fd: exec: none' \
     -d 'How readiness is known'
 complete -c reuseport-exec -n __reuseport_exec_options -l ready-timeout -x -a '(__reuseport_exec_times)' \
     -d 'Until it counts as failed'
@@ -341,6 +342,8 @@ complete -c reuseport-exec -n __reuseport_exec_options -l quiet -d 'Warnings onl
 complete -c reuseport-exec -n __reuseport_exec_options -l debug -d 'Every change of state'
 complete -c reuseport-exec -n __reuseport_exec_options -l stop-signal -x -a 'TERM INT QUIT HUP USR1 USR2 WINCH' \
     -d 'What tells a copy to stop'
+complete -c reuseport-exec -n __reuseport_exec_options -l stop-message -x -a 'shutdown stop quit' \
+    -d 'The same through a Node channel'
 complete -c reuseport-exec -n __reuseport_exec_options -l stop-timeout -x -a '(__reuseport_exec_times)' \
     -d 'Until KILL'
 complete -c reuseport-exec -n __reuseport_exec_options -l keep-retired -x -d 'Generations that may finish'

@@ -277,6 +277,21 @@ static inline ssize_t clinux_receive_credentials(int fd, void *buffer, size_t si
     return count;
 }
 
+// sendmsg(2) of one message, at once, with a descriptor (SCM_RIGHTS) unless it is -1.
+static inline ssize_t clinux_send_message(int fd, const void *data, size_t size, int descriptor) {
+    struct {
+        struct cmsghdr header;
+        int descriptor;
+    } control = {{.cmsg_len = CMSG_LEN(sizeof descriptor), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS}, descriptor};
+    struct iovec part = {.iov_base = (void *)data, .iov_len = size};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    if (descriptor != -1) {
+        message.msg_control = &control;
+        message.msg_controllen = sizeof control;
+    }
+    return sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 // --- Handing over -----------------------------------------------------------------------------------------
 // For inotify(7): helpers of one generation wait for each other's changes of the registry.
 #include <sys/inotify.h>

@@ -25,6 +25,10 @@ struct Opened: ~Copyable {
     var addresses: [SocketAddress] = []
     /// Until the exec; nil without `--app`.
     var exec: ExecChannel?
+    /// The far end of the Node channel, for who reads it. Nil without `--app`.
+    var channel: Descriptor?
+    /// Whether the target is told to wait.
+    var waits = false
     /// To be joined before the rights to do so are given up.
     var group: CopyGroup?
 
@@ -67,10 +71,14 @@ func openAll(_ plan: Plan, _ leftovers: inout Leftovers) throws(Failure) -> Open
     for file in plan.files { opened.append(try openFile(file, leftovers: &leftovers), at: file.descriptor) }
     if let channel = plan.channel {
         let pair = try step("create", "the Node channel", remedy: descriptorRemedy) { () throws(Errno) in
-            try socketPair()
+            try openChannel()
         }
-        opened.append(Descriptor(owning: pair.0), at: channel.near)
-        opened.append(Descriptor(owning: pair.1), at: channel.far)
+        opened.append(Descriptor(owning: pair.near), at: channel.near)
+        let far = Descriptor(owning: pair.far)
+        try step("create", "the Node channel", remedy: descriptorRemedy) { () throws(Errno) in
+            if plan.app == nil { try swallowMessages(to: far) } else { opened.channel = try far.duplicate() }
+        }
+        opened.append(far, at: channel.far)
     }
     return opened
 }
@@ -80,9 +88,11 @@ private func handOver(_ plan: Plan, _ opened: inout Opened) throws(Failure) -> B
     guard let app = plan.app else { return nil }
     var highest = opened.highestTarget
     if case .descriptor(let number) = app.readiness { highest = max(highest, number) }
+    var channel = try ReadinessChannel.make(app.readiness)
+    channel.node = opened.channel.take()
     var enrolment = try enrol(
-        app, plan, opened.placements, opened.addresses, channel: try ReadinessChannel.make(app.readiness),
-        exec: try ExecChannel.make(from: highest + 1))
+        app, plan, opened.placements, opened.addresses, channel: channel, exec: try ExecChannel.make(from: highest + 1))
+    opened.waits = enrolment.record.channel?.waits == true
     if case .descriptor(let number) = app.readiness, let end = enrolment.channel.takeWriteEnd() {
         opened.append(end, at: number)
     }
@@ -142,7 +152,7 @@ private func tryToExecute(_ plan: Plan, _ opened: inout Opened, _ readiness: Byt
         if let path = plan.chdir { try changeDirectory(path) }
         if let mask = plan.umask { _ = umask(mask) }
         if plan.noNewPrivileges { try forbidNewPrivileges() }
-        var announcement = announce(plan, opened.addresses)
+        var announcement = announce(plan, opened.addresses, waits: opened.waits)
         if plan.library != nil {
             announcement.addAdoptable(plan, try identify(plan, opened.placements, opened.addresses))
         }
@@ -150,6 +160,8 @@ private func tryToExecute(_ plan: Plan, _ opened: inout Opened, _ readiness: Byt
         let environment = buildEnvironment(
             plan, caller: callersEnvironment(), addresses: opened.addresses, announcement: announcement)
         let command = plan.command.map { $0.filled(opened.addresses) } + announcement.arguments
+        // Whoever answers the target has them: what it had twice it could not close.
+        if plan.sendsSockets { for _ in plan.sockets { _ = opened.placements.remove(at: 0) } }
         try placeDescriptors(&opened.placements, keeping: plan.keptDescriptors)
         if plan.files.contains(where: { $0.request.truncates }) {
             // There is no way back from emptying a file: not for a mistake in the command's name.

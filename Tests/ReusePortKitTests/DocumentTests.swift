@@ -97,8 +97,8 @@ import Testing
 
     /// Every way to say what the parser takes is in the manual, on the help page and offered by completions.
     @Test func readinessSteeringAndBalance() throws {
-        let readiness = ["accept", "http", "notify", "fd", "exec", "none"]
-        for (form, value) in zip(readiness, ["accept", "http:a:/", "notify", "fd:9", "exec:true", "none"]) {
+        let readiness = ["accept", "http", "notify", "ipc", "fd", "exec", "none"]
+        for (form, value) in zip(readiness, ["accept", "http:a:/", "notify", "ipc", "fd:9", "exec:true", "none"]) {
             _ = try parseReadiness(ByteString(value))
             #expect(throws: Malformed.self) { try parseReadiness("\(ByteString(form))x") }
         }

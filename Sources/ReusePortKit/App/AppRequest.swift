@@ -16,6 +16,8 @@ struct AppRequest: Sendable, Equatable {
     /// cannot move them.
     var settle = Milliseconds(200)
     var stopSignal: Int32 = 15
+    /// What is sent through the Node channel instead, one after the other: JSON, a line each.
+    var stopMessages = ByteString()
     /// From the stop signal until KILL, for a copy that has not closed its listeners.
     var stopTimeout = Milliseconds.seconds(30)
     /// How many retired generations may finish what they are at.
@@ -38,7 +40,7 @@ struct AppRequest: Sendable, Equatable {
     var verbosity = Verbosity.steps
     /// The live generation that these copies are for, and no other.
     var joins: UInt64?
-    /// Whether the generation is stopped before it takes over.
+    /// Whether the generation is stopped before it takes over, or told to wait.
     var isSuspended = false
 
     init(name: ByteString) { self.name = name }
@@ -69,6 +71,8 @@ enum Readiness: Sendable, Equatable {
     case http(socket: ByteString, path: ByteString)
     /// READY=1 comes to a NOTIFY_SOCKET of ours.
     case notify
+    /// The program says so through its Node channel.
+    case message
     /// A newline comes through this descriptor of the target.
     case descriptor(Int32)
     /// This command, run by the shell, exits with 0.

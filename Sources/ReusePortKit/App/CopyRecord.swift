@@ -34,6 +34,8 @@ struct CopyRecord: Sendable, Equatable {
     var stopSignal: Int32
     var stopTimeout: Milliseconds
     var nice: Int32?
+    /// Nil: it has none.
+    var channel: ChannelRecord?
     /// Why it ended.
     var reason: ByteString = ""
     /// Nil if it has not, or was not started by a supervisor whose finish script tells us.
@@ -74,6 +76,11 @@ extension CopyRecord {
                 ByteString(decimal: crashes.last))
         }
         if let group { file.add("group", list: group.fields) }
+        if let channel {
+            file.add(
+                "channel", ByteString(decimal: channel.number), ByteString(decimal: channel.cookie),
+                channel.stopMessages, channel.waits ? "waits" : "")
+        }
         return file.text
     }
 
@@ -106,6 +113,12 @@ extension CopyRecord {
             numbers.allSatisfy({ $0 < 1 << 40 })
         {
             crashes = Crashes(count: Int(numbers[0]), since: numbers[1], last: numbers[2])
+        }
+        if let fields = file.fields("channel"), fields.count == 4, let number = fields[0].decimal, number < 1 << 20,
+            let cookie = fields[1].decimal
+        {
+            channel = ChannelRecord(
+                number: Int32(number), cookie: cookie, stopMessages: fields[2], waits: !fields[3].isEmpty)
         }
         group = file.fields("group").flatMap { CopyGroup(fields: $0) }
         listeners = []

@@ -6,13 +6,13 @@ func socket(family: Int32, type: Int32, flags: Int32 = 0) throws(Errno) -> Descr
     return Descriptor(owning: try checked(CLinux.socket(family, type | flags, 0)))
 }
 
-/// socketpair(2) of connected Unix stream sockets, close-on-exec always.
-func socketPair() throws(Errno) -> (Int32, Int32) {
+/// socketpair(2) of connected Unix sockets, close-on-exec always.
+func socketPair(_ type: Int32) throws(Errno) -> (Int32, Int32) {
     var pair: (Int32, Int32) = (-1, -1)
     try withUnsafeMutableBytes(of: &pair) { raw throws(Errno) in
         let numbers = raw.baseAddress!.assumingMemoryBound(to: Int32.self)
         try checked(
-            CLinux.socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0, numbers))
+            CLinux.socketpair(AF_UNIX, type | Int32(SOCK_CLOEXEC.rawValue), 0, numbers))
     }
     return pair
 }

@@ -126,6 +126,7 @@ struct Deploy: ~Copyable {
                 request.readiness, channel: members[index].enrolment.channel, of: members[index].enrolment.process,
                 listeners: listeners.map { $0.identity }, until: deadline,
                 unless: generation.state == .live ? interruptions.signalsNumber : interruptions.number,
+                offering: offer(listeners, members[index].sockets),
                 connect: { (which: Int) throws(Failure) in
                     if let probe = probes.take(index, which) { return probe }
                     return try connectProbe(

@@ -89,6 +89,7 @@ private func enrol(
             // Whoever supervises deploy does not supervise what it leaves behind.
             record.supervisor = nil
             record.group = group
+            record.channel = try turn.state.channel(copy.channel, of: record, copy.request, plan)
             turn.state.replace(record)
             try step("watch", "pid \(record.process.pid)") { () throws(Errno) in try interruptions.watch(copy.process) }
             let enrolment = Enrolment(

@@ -43,6 +43,7 @@ struct Nursery: ~Copyable {
         var opened = try openAll(plan, &leftovers)
         let listeners = try identify(plan, opened.placements, opened.addresses)
         var channel = try ReadinessChannel.make(app.readiness)
+        channel.node = opened.channel.take()
         var highest = opened.highestTarget
         if case .descriptor(let number) = app.readiness, let end = channel.takeWriteEnd() {
             opened.append(end, at: number)

@@ -4,7 +4,9 @@ import CLinux
 ///
 /// SIGSTOP needs nothing of the program. What comes to its listeners meanwhile waits in their accept queues: the
 /// kernel answers for it.
+/// What waits by itself for the message to go on is left alone: it needs to run to get it.
 func suspend(_ copies: [CopyRecord], _ log: Log) throws(Failure) {
+    let copies = copies.filter { $0.channel?.waits != true }
     for copy in copies {
         try step("suspend", "pid \(copy.process.pid)") { () throws(Errno) in
             try ProcessHandle(to: copy.process).signal(SIGSTOP)
@@ -39,4 +41,32 @@ private func standsStill(_ process: ProcessIdentity) -> Bool {
 func resume(_ copy: CopyRecord) throws(Errno) {
     for child in descendants(of: copy.process, in: ProcFileSystem()) { try? ProcessHandle(to: child).signal(SIGCONT) }
     try ProcessHandle(to: copy.process).signal(SIGCONT)
+}
+
+extension AppState {
+    /// Tells the copies of a generation that wait for the message to go on, as nodesockd has it. Answers what has failed.
+    mutating func wake(_ generation: UInt64) -> Failure? {
+        var failure: Failure?
+        for index in copies.indices where copies[index].generation == generation {
+            let process = copies[index].process
+            guard let channel = copies[index].channel, channel.waits, process.isAlive() else { continue }
+            do throws(Errno) {
+                try send("\"resume\"", through: channel, of: ProcessHandle(to: process))
+                copies[index].channel = ChannelRecord(
+                    number: channel.number, cookie: channel.cookie, stopMessages: channel.stopMessages)
+            } catch {
+                failure = Failure(
+                    "resume", "pid \(process.pid) through its Node channel", error,
+                    remedy: error == .notPermitted ? "do it as root" : nil)
+            }
+        }
+        return failure
+    }
+}
+
+extension Handoff {
+    /// Those that were started to wait, by somebody whose mind has been changed meanwhile.
+    func wake(_ state: inout AppState) {
+        if let failure = state.wake(order) { log.warning(failure.message) }
+    }
 }

@@ -34,7 +34,7 @@ func resumeApp(_ request: VerbRequest, _ directory: ByteString) throws(Failure) 
     let isSuspended =
         state.app.suspended != nil
         || copies.contains { copy in
-            (try? ProcessStatus(of: copy.process.pid))?.isStopped == true
+            copy.channel?.waits == true || (try? ProcessStatus(of: copy.process.pid))?.isStopped == true
         }
     guard isSuspended, !copies.isEmpty else {
         throw Failure(.negative, "resume", "app \(registry.app)", "it is not suspended")
@@ -48,9 +48,11 @@ func resumeApp(_ request: VerbRequest, _ directory: ByteString) throws(Failure) 
             if error != .noProcess { refused = Failure("resume", "pid \(copy.process.pid)", error) }
         }
     }
-    if let refused { throw refused }
-    state.app.suspended = nil
+    if let live = state.app.live, let failure = state.wake(live.order) { refused = failure }
+    if refused == nil { state.app.suspended = nil }
+    // Those that were told are not to be told again.
     try state.store(in: registry)
+    if let refused { throw refused }
     lock.release(closing: ())
 }
 

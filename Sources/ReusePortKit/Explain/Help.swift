@@ -49,11 +49,11 @@ private let overview: ByteString = """
       --env NAME=VALUE   --pass DIALECT,...   --config FILE   --dry-run [--json]
       --help [TOPIC]   --version   --app NAME   --generation LABEL   --copies N
       --copy I   --ready SPEC   --ready-timeout TIME   --steering HOW
-      --balance KIND   --settle TIME   --lock-timeout TIME   --run-dir DIR
-      --notify-fd N   --log-fd N   --quiet   --debug   --stop-signal SIGNAL
-      --stop-timeout TIME   --keep-retired N   --retired-nice N
-      --memory-high SIZE   --memory-max SIZE   --app-memory-max SIZE
-      --log FILE   --on WHO   --suspended   --permanent CODES   --on-exit COMMAND
+      --balance KIND   --settle TIME   --lock-timeout TIME   --run-dir DIR   --quiet
+      --notify-fd N   --log-fd N   --debug   --stop-signal SIG   --stop-message TEXT
+      --stop-timeout TIME   --keep-retired N   --retired-nice N   --memory-high SIZE
+      --memory-max SIZE   --app-memory-max SIZE   --log FILE   --on WHO
+      --suspended   --permanent CODES   --on-exit CMD
 
       reuseport-exec --socket 'http:*:80' -- uvicorn app:app --fd {fd:http}
       reuseport-exec deploy web --socket http:0.0.0.0:80 --copies 4 -- node app.js
@@ -118,7 +118,7 @@ private let environmentHelp: ByteString = """
     Always removed: LISTEN_PID LISTEN_FDS LISTEN_FDNAMES LISTEN_PIDFDID
     LISTEN_ON NGINX EINHORN_* SERVER_STARTER_PORT SERVER_STARTER_GENERATION
     UNICORN_FD FPM_SOCKETS LACTOSERV_FDS NODESOCKD_* NODE_CHANNEL_FD
-    NODE_CHANNEL_SERIALIZATION_MODE REUSEPORT_EXEC_ADOPT
+    NODE_CHANNEL_SERIALIZATION_MODE NODE_UNIQUE_ID REUSEPORT_EXEC_ADOPT
 
     """
 
@@ -136,7 +136,8 @@ private let dialectHelp: ByteString = """
     niagra2            arguments --fd NAME,insecure,FD and --file NAME,FD
     lactoserv          LACTOSERV_FDS={"http":"/dev/fd/3",...}
     nodesockd          LISTEN_ON=/run/x.sock NODESOCKD_WORKER_ID
-                       NODESOCKD_SUSPENDED NODE_CHANNEL_FD
+                       NODESOCKD_SUSPENDED and a Node channel
+    cluster            a Node channel, through which a worker gets its listeners
     Others             {fd:NAME} in the command: --fd {fd:http}
 
     """
@@ -145,7 +146,7 @@ private let appHelp: ByteString = """
 
     SPEC  accept             a connection is taken from each accept queue
           http:NAME:/path    socket NAME answers with 2xx or 3xx
-          notify, fd:N       READY=1 to NOTIFY_SOCKET; a newline on descriptor N
+          notify, fd:N, ipc  READY=1 comes; a newline at N; process.send('ready')
           exec:COMMAND, none the shell runs it with success; at once
     ebpf needs root and loses nothing. cbpf needs no rights; what is still in its
     handshake --settle after the cutover may be lost. auto takes the first it can.
@@ -157,10 +158,11 @@ private let retireHelp: ByteString = """
 
     When the new generation has taken over, the old one is told to stop: its
     supervisor (runit, s6, systemd) not to start it again, then the copy by
-    its stop signal. Until --stop-timeout it has time to close its listeners;
-    then it is killed. One that has closed them may finish what it is at: the
-    newest --keep-retired generations live on, older ones are ended at the
-    next handoff. With --keep-retired 0 the time is for finishing as well.
+    its stop signal, or message: shutdown, stop,quit, or JSON. It has time until
+    --stop-timeout to close its listeners; then it is killed. One that has closed
+    them may finish what it is at: the newest --keep-retired generations live on,
+    older ones are ended at the next handoff. With --keep-retired 0 the time is
+    for finishing as well.
 
     """
 

@@ -7,13 +7,11 @@ func show(_ plan: Plan, copies: Int = 1) -> ByteString {
         text.append("\(head)\(what.printable)\n")
     }
     for socket in plan.sockets {
+        let place: ByteString = plan.sendsSockets ? "through the Node channel" : "as descriptor \(socket.descriptor)"
         for copy in 0..<copies {
             let address = copies == 1 ? socket.address : socket.address(of: copy)
             if copy > 0 && address == socket.address { continue }
-            line(
-                "bind",
-                "\(socket.name) to \(socket.written(at: address))\(details(socket)), as descriptor \(socket.descriptor)"
-            )
+            line("bind", "\(socket.name) to \(socket.written(at: address))\(details(socket)), \(place)")
         }
     }
     for file in plan.files {
@@ -69,9 +67,11 @@ private func steps(_ app: AppRequest) -> [(ByteString, ByteString)] {
     let keep: ByteString =
         app.keepRetired == 0 ? "none finishes behind its stop timeout" : "\(app.keepRetired) may finish"
     result.append(("retire", "the old generation; \(keep)"))
+    let stopping =
+        app.stopMessages.isEmpty ? signalName(app.stopSignal) : "the message \(app.stopMessages)"
     let nice: ByteString = app.retiredNice.map { ", nice \($0)" } ?? ""
     result.append(
-        ("later", "be stopped by \(signalName(app.stopSignal)), and KILL after \(app.stopTimeout.description)\(nice)"))
+        ("later", "be stopped by \(stopping), and KILL after \(app.stopTimeout.description)\(nice)"))
     return result
 }
 
@@ -88,6 +88,7 @@ extension Readiness {
         case .accept: "accept"
         case .http(let socket, let path): "http:\(socket):\(path)"
         case .notify: "notify"
+        case .message: "ipc"
         case .descriptor(let number): "fd:\(number)"
         case .command(let command): "exec:\(command)"
         case .none: "none"
@@ -180,7 +181,8 @@ func showAsJSON(_ plan: Plan) -> ByteString {
             ("balance", json((app.balance ?? .random).name)),
             ("ready", json(app.readiness.description)), ("ready_timeout_ms", number(app.readyTimeout.count)),
             ("settle_ms", number(app.settle.count)), ("lock_timeout_ms", number(app.lockTimeout.count)),
-            ("stop_signal", json(signalName(app.stopSignal))), ("stop_timeout_ms", number(app.stopTimeout.count)),
+            ("stop_signal", json(signalName(app.stopSignal))), ("stop_messages", list(messages(app.stopMessages))),
+            ("stop_timeout_ms", number(app.stopTimeout.count)),
             ("keep_retired", number(app.keepRetired)), ("retired_nice", number(app.retiredNice)),
             ("memory_high", number(app.memoryHigh)), ("memory_max", number(app.memoryMax)),
             ("app_memory_max", number(app.appMemoryMax)),

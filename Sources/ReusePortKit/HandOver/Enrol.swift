@@ -36,6 +36,7 @@ func enrol(
         var record = try turn.state.enter(
             order, process.identity, request, plan, sockets, listeners, log, isFirst: true)
         record.group = group
+        record.channel = try turn.state.channel(channel, of: record, request, plan)
         guard let generation = turn.state.app.generation(order) else { throw Failure("find", "generation", .noEntry) }
         log.subject = "\(request.name) \(generation.label)"
         var enrolment = Enrolment(

@@ -175,6 +175,7 @@ func stopOrder(for copy: CopyRecord, keepsFinishing: Bool) -> StopOrder {
         process: copy.process, listeners: copy.listeners.map { $0.identity }, supervisor: copy.supervisor,
         stopSignal: copy.stopSignal, stopTimeout: copy.stopTimeout, keepsFinishing: keepsFinishing, nice: copy.nice)
     order.sharesLimit = copy.group != nil
+    order.channel = copy.channel
     return order
 }
 

@@ -54,7 +54,7 @@ extension Handoff {
             try awaitExec(enrolment, until: deadline)
             try awaitReadiness(
                 request.readiness, channel: enrolment.channel, of: process, listeners: listeners.map { $0.identity },
-                until: deadline,
+                until: deadline, offering: offer(listeners, sockets),
                 connect: { (index: Int) throws(Failure) in
                     try connectProbe(to: listeners[index], sockets[index].source, enrolment.registry)
                 }, log: log)
@@ -173,6 +173,8 @@ extension Handoff {
                 _ = try widenBacklog(sockets[index].source, listener)
             }
             try suspend(entering, log)
+        } else if generation.state == .live {
+            wake(&state)
         }
         for (index, record) in entering.enumerated() {
             try place(index, state, record, Slot(generation.bank, copy: UInt8(record.copy)))
@@ -205,7 +207,7 @@ extension Handoff {
         try state.preparePaths(of: state.running(order))
         let old = state.app.live
         let isSuspended = enrolment.request.isSuspended || state.app.suspending == generation.label
-        if isSuspended { try suspend(state.running(order), log) }
+        if isSuspended { try suspend(state.running(order), log) } else { wake(&state) }
         try state.cutOver(generation, sockets, listeners: enrolment.record.listeners.map { $0.identity })
         try publishPaths(of: state.running(order))
         state.makeLive(order)

@@ -1,6 +1,6 @@
 /// A way in which servers learn of the descriptors that they inherit.
 enum Dialect: UInt8, CaseIterable, Sendable {
-    case systemd, niagra, niagra2, lactoserv, nodesockd, nginx, serverStarter, einhorn, unicorn, phpFPM, inetd
+    case systemd, niagra, niagra2, lactoserv, nodesockd, cluster, nginx, serverStarter, einhorn, unicorn, phpFPM, inetd
     case adopt
 
     /// As `--pass` takes it.
@@ -11,6 +11,7 @@ enum Dialect: UInt8, CaseIterable, Sendable {
         case .niagra2: "niagra2"
         case .lactoserv: "lactoserv"
         case .nodesockd: "nodesockd"
+        case .cluster: "cluster"
         case .nginx: "nginx"
         case .serverStarter: "server-starter"
         case .einhorn: "einhorn"

@@ -7,7 +7,7 @@ struct Option: Sendable {
         case clearEnvironment, keep, environment
         case pass
         case app, generation, copies, copy, steering, balance, ready, readyTimeout, settle
-        case stopSignal, stopTimeout, keepRetired, retiredNice, lockTimeout, runDirectory
+        case stopSignal, stopMessage, stopTimeout, keepRetired, retiredNice, lockTimeout, runDirectory
         case memoryHigh, memoryMax, appMemoryMax
         case notifyDescriptor, logDescriptor, quiet, debug
         case log, supervision, suspended, permanent, onExit
@@ -103,6 +103,7 @@ extension Option {
         Option(.quiet, "--quiet", nil, .apps, "warnings only"),
         Option(.debug, "--debug", nil, .apps, "every change of state"),
         Option(.stopSignal, "--stop-signal", "SIGNAL", .retire, "what tells a copy to stop (TERM)"),
+        Option(.stopMessage, "--stop-message", "MESSAGE", .retire, "the same through a Node channel"),
         Option(.stopTimeout, "--stop-timeout", "TIME", .retire, "until KILL (30s)"),
         Option(.keepRetired, "--keep-retired", "N", .retire, "generations that may finish (3)"),
         Option(.retiredNice, "--retired-nice", "N", .retire, "nice value of retired copies"),

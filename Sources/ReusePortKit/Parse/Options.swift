@@ -64,6 +64,7 @@ final class Options {
         add(written)
         self.command = command.isEmpty ? written.command : command
         if let needsDeploy, !isDeploy { throw .usage("parse", needsDeploy, "it goes with deploy") }
+        if dialects?.contains(.nodesockd) == true { appOptions.followNodesockd() }
         app = try isDeploy ? appOptions.checkedForDeploy() : appOptions.checked()
         if app == nil, appOptions.isNumbered,
             !sockets.contains(where: { $0.address.address.path?.contains(UInt8(ascii: "{")) == true })

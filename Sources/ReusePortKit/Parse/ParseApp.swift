@@ -10,6 +10,14 @@ struct AppOptions: Sendable {
     /// What was given that means nothing to `deploy`.
     private var notForDeploy: ByteString?
     var request = AppRequest(name: "")
+    private var isReadinessGiven = false
+    private var isStopGiven = false
+
+    /// nodesockd's programs say that they are ready, and are told to stop, through their channel.
+    mutating func followNodesockd() {
+        if !isReadinessGiven { request.readiness = .message }
+        if !isStopGiven { request.stopMessages = "\"shutdown\"" }
+    }
 
     /// Takes an option of these; false if it is none.
     mutating func apply(_ option: Option, _ value: ByteString) throws(Malformed) -> Bool {
@@ -22,14 +30,15 @@ struct AppOptions: Sendable {
         case .copy: request.copy = try parseNumber(value, 0...(Bank.copies - 1))
         case .steering: request.steering = try parseChoice(value, SteeringChoice.allCases.map { ($0.name, $0) })
         case .balance: request.balance = try parseChoice(value, Balance.allCases.map { ($0.name, $0) })
-        case .ready: request.readiness = try parseReadiness(value)
+        case .ready: (request.readiness, isReadinessGiven) = (try parseReadiness(value), true)
         case .readyTimeout: request.readyTimeout = try parseTime(value)
         case .settle: request.settle = try parseTime(value)
         case .stopSignal:
             guard let signal = parseSignal(value) else {
                 throw Malformed("'\(value)' is no signal", remedy: "write a name like TERM or a number")
             }
-            request.stopSignal = signal
+            (request.stopSignal, isStopGiven) = (signal, true)
+        case .stopMessage: (request.stopMessages, isStopGiven) = (try parseMessages(value), true)
         case .stopTimeout: request.stopTimeout = try parseTime(value)
         case .keepRetired: request.keepRetired = try parseNumber(value, 0...1000)
         case .retiredNice: request.retiredNice = try parseNice(value)
@@ -124,6 +133,20 @@ func parseLabel(_ text: ByteString, _ what: ByteString) throws(Malformed) -> Byt
             "'\(text)' is no name", remedy: "\(what) has up to 64 letters, digits, dots, hyphens and underscores")
     }
     return text
+}
+
+/// `shutdown`, `stop,quit`, or a message that is written as JSON; as JSON, a line each.
+private func parseMessages(_ text: ByteString) throws(Malformed) -> ByteString {
+    if let first = text.bytes.first, ByteString("{[\"").contains(first) {
+        // A line is a message.
+        guard isJSON(text), !text.contains(UInt8(ascii: "\n")) else {
+            throw Malformed("this is not JSON in one line", remedy: "write a word, or JSON like {\"event\":\"stop\"}")
+        }
+        return text
+    }
+    let words = text.split(on: UInt8(ascii: ","))
+    if words.contains(where: { $0.isEmpty }) { throw Malformed("a message is empty") }
+    return joined(words.map { json($0) }, by: "\n")
 }
 
 func parseNumber(_ text: ByteString, _ range: ClosedRange<Int>) throws(Malformed) -> Int {

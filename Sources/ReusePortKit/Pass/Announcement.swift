@@ -14,16 +14,26 @@ struct Announcement {
 }
 
 /// Puts the plan's descriptors into the words of its dialects, given where the sockets have been bound.
-func announce(_ plan: Plan, _ addresses: [SocketAddress]) -> Announcement {
+///
+/// `waits`: the target is not to begin before it is told to.
+func announce(_ plan: Plan, _ addresses: [SocketAddress], waits: Bool = false) -> Announcement {
     var announcement = Announcement()
-    for dialect in plan.dialects { announcement.add(dialect, plan, addresses) }
+    for dialect in plan.dialects { announcement.add(dialect, plan, addresses, waits || plan.app?.isSuspended == true) }
+    if let channel = plan.channel {
+        announcement.set("NODE_CHANNEL_FD", ByteString(decimal: channel.near))
+        announcement.set("NODE_CHANNEL_SERIALIZATION_MODE", "json")
+    }
+    // Makes the program a cluster's worker, which asks for its listeners.
+    if plan.sendsSockets { announcement.set("NODE_UNIQUE_ID", ByteString(decimal: plan.copy + 1)) }
     return announcement
 }
 
 extension Announcement {
-    private mutating func set(_ name: ByteString, _ value: ByteString) { variables.append((name, value)) }
+    fileprivate mutating func set(_ name: ByteString, _ value: ByteString) { variables.append((name, value)) }
 
-    fileprivate mutating func add(_ dialect: Dialect, _ plan: Plan, _ addresses: [SocketAddress]) {
+    fileprivate mutating func add(
+        _ dialect: Dialect, _ plan: Plan, _ addresses: [SocketAddress], _ waits: Bool
+    ) {
         let sockets = plan.sockets
         switch dialect {
         case .systemd:
@@ -43,8 +53,7 @@ extension Announcement {
             // Of an app's, the name of this generation: a program that removes it at its end does no harm.
             if let path = addresses.first(where: { $0.path != nil }) { set("LISTEN_ON", path.host) }
             set("NODESOCKD_WORKER_ID", ByteString(decimal: plan.copy))
-            set("NODESOCKD_SUSPENDED", "0")
-            if let channel = plan.channel { set("NODE_CHANNEL_FD", ByteString(decimal: channel.near)) }
+            set("NODESOCKD_SUSPENDED", waits ? "true" : "")
         case .nginx:
             var list = ByteString()
             for socket in sockets { list.append("\(socket.descriptor);") }
@@ -65,7 +74,7 @@ extension Announcement {
                 "FPM_SOCKETS",
                 joined(pairs(sockets, zip(sockets, addresses).map { $0.transport == .unix ? $0.address : $1 }), by: ",")
             )
-        case .inetd, .adopt:
+        case .cluster, .inetd, .adopt:
             break
         }
     }

@@ -5,7 +5,7 @@ private func isStale(_ name: ByteString) -> Bool {
     switch name {
     case "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID", "LISTEN_ON", "NGINX", "UNICORN_FD",
         "FPM_SOCKETS", "LACTOSERV_FDS", "SERVER_STARTER_PORT", "SERVER_STARTER_GENERATION", "NODE_CHANNEL_FD",
-        "NODE_CHANNEL_SERIALIZATION_MODE", "REUSEPORT_EXEC_ADOPT":
+        "NODE_CHANNEL_SERIALIZATION_MODE", "NODE_UNIQUE_ID", "REUSEPORT_EXEC_ADOPT":
         true
     default:
         name.hasPrefix("EINHORN_") || name.hasPrefix("NODESOCKD_")

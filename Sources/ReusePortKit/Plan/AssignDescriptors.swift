@@ -36,6 +36,10 @@ func assignDescriptors(_ options: Options) throws(Failure) -> DescriptorNumbers 
         numbers.sockets.append(socket.descriptor ?? (isOnlyInetd ? 0 : lowestFree()))
     }
     for _ in options.files { numbers.files.append(lowestFree()) }
-    if dialects.contains(.nodesockd) { numbers.channel = (lowestFree(), lowestFree()) }
+    if options.app?.readiness == .message || options.app?.stopMessages.isEmpty == false
+        || dialects.contains(.nodesockd) || dialects.contains(.cluster)
+    {
+        numbers.channel = (lowestFree(), lowestFree())
+    }
     return numbers
 }

@@ -43,7 +43,7 @@ func check(_ app: AppRequest, _ plan: Plan) throws(Failure) {
             throw .usage(
                 "parse", "--ready fd:\(number)", "something else is at this descriptor", remedy: "choose a higher one")
         }
-    case .notify, .command, .none:
+    case .notify, .message, .command, .none:
         break
     }
 }

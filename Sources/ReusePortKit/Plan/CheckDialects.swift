@@ -5,6 +5,18 @@ func checkDialects(_ plan: Plan) throws(Failure) {
         for variable in plan.variables where dialect.sets(variable.name) {
             throw .usage("set", "variable \(variable.name)", "--pass \(dialect.name) sets it")
         }
+        // What the program has twice it cannot close.
+        if plan.sendsSockets, dialect != .cluster, dialect != .nodesockd {
+            throw .usage(
+                "pass", "sockets in dialect \(dialect.name)", "they are sent through the Node channel",
+                remedy: "leave it out, or use --ready ipc instead of cluster or nodesockd")
+        }
+    }
+    if plan.dialects.contains(.cluster), plan.app == nil {
+        throw .usage("pass", "sockets in dialect cluster", "it goes with --app, whose helper answers the program")
+    }
+    for variable in plan.variables where plan.channel != nil && variable.name.hasPrefix("NODE_CHANNEL_") {
+        throw .usage("set", "variable \(variable.name)", "it tells of the Node channel")
     }
 }
 
@@ -14,7 +26,8 @@ extension Dialect {
         switch self {
         case .systemd: name == "LISTEN_FDS" || name == "LISTEN_PID" || name == "LISTEN_FDNAMES"
         case .lactoserv: name == "LACTOSERV_FDS"
-        case .nodesockd: name == "LISTEN_ON" || name.hasPrefix("NODESOCKD_") || name == "NODE_CHANNEL_FD"
+        case .nodesockd: name == "LISTEN_ON" || name.hasPrefix("NODESOCKD_") || name == "NODE_UNIQUE_ID"
+        case .cluster: name == "NODE_UNIQUE_ID"
         case .nginx: name == "NGINX"
         case .serverStarter: name == "SERVER_STARTER_PORT" || name == "SERVER_STARTER_GENERATION"
         case .einhorn: name.hasPrefix("EINHORN_FD_")
@@ -71,7 +84,7 @@ private func check(_ dialect: Dialect, _ plan: Plan) throws(Failure) {
             throw .usage(
                 "pass", "\(plan.sockets.count) sockets in dialect inetd", "descriptor 0 has room for exactly one")
         }
-    case .nginx, .einhorn, .unicorn, .adopt:
+    case .cluster, .nginx, .einhorn, .unicorn, .adopt:
         break
     }
 }

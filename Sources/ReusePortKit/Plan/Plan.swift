@@ -58,6 +58,8 @@ struct Plan: Sendable {
     /// The two ends of the Node channel, if a dialect has one.
     var channel: (near: Int32, far: Int32)?
     var command: [Template]
+    /// Whether the target gets its sockets when it asks for them as a cluster's worker does, and does not inherit them.
+    var sendsSockets: Bool { dialects.contains(.cluster) || app != nil && dialects.contains(.nodesockd) }
     /// The preload library of dialect `adopt`; nil without it.
     var library: ByteString?
     /// What goes with `--app`; nil without it.

@@ -12,10 +12,15 @@ import CLinux
 func awaitReadiness(
     _ readiness: Readiness, channel: borrowing ReadinessChannel, of copy: borrowing ProcessHandle,
     listeners: [ListenerIdentity], until deadline: Deadline, unless disturbance: Int32 = -1,
-    connect: (Int) throws(Failure) -> Descriptor, log: Log
+    offering offered: OfferedListeners = OfferedListeners(), connect: (Int) throws(Failure) -> Descriptor, log: Log
 ) throws(Failure) {
     let start = copyName(copy, nil)
-    var watch = Watch(of: copy, until: deadline, unless: disturbance, log: log)
+    let reader: ChannelReader? =
+        switch channel.node {
+        case .some(let far): ChannelReader(far, offered)
+        case .none: nil
+        }
+    var watch = Watch(of: copy, until: deadline, unless: disturbance, reader: reader, log: log)
     let allowed = deadline.remaining
     do throws(Interruption) {
         switch readiness {
@@ -39,6 +44,8 @@ func awaitReadiness(
             case .none:
                 throw .failed(.usage("wait for", start, "the channel is not for this form of readiness"))
             }
+        case .message:
+            if let reader { try awaitMessage(reader, from: start, &watch) }
         case .command(let command):
             try awaitSuccess(of: command, copy.identity.pid, &watch)
         case .none:
@@ -46,6 +53,7 @@ func awaitReadiness(
         }
         // Ready, and gone.
         if copy.hasExited { throw .ended }
+        try orGiveUp("leave the Node channel of", start) { () throws(Errno) in try channel.leaveNode() }
     } catch {
         let object = copyName(copy, start)
         switch error {
@@ -82,9 +90,15 @@ struct Watch {
     var seen = ByteString()
     private let pidfd: Int32
     private let disturbance: Int32
+    /// Who sees to what comes through its Node channel meanwhile.
+    private let reader: ChannelReader?
     private let deadline: Deadline
 
-    init(of copy: borrowing ProcessHandle, until deadline: Deadline, unless disturbance: Int32 = -1, log: Log) {
+    init(
+        of copy: borrowing ProcessHandle, until deadline: Deadline, unless disturbance: Int32 = -1,
+        reader: ChannelReader? = nil, log: Log
+    ) {
+        self.reader = reader
         pidfd = copy.descriptor.number
         self.disturbance = disturbance
         self.deadline = deadline
@@ -108,12 +122,14 @@ struct Watch {
         var entries = (
             pollfd(fd: pidfd, events: Int16(POLLIN), revents: 0),
             pollfd(fd: descriptor, events: Int16(events), revents: 0),
-            pollfd(fd: disturbance, events: Int16(POLLIN), revents: 0)
+            pollfd(fd: disturbance, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: -1, events: Int16(POLLIN), revents: 0)
         )
         while true {
+            entries.3.fd = reader.map { $0.isClosed ? -1 : $0.number } ?? -1
             let timeout = end.map { min($0, deadline) } ?? deadline
             let count = withUnsafeMutableBytes(of: &entries) { raw in
-                CLinux.poll(raw.baseAddress!.assumingMemoryBound(to: pollfd.self), 3, timeout.pollTimeout)
+                CLinux.poll(raw.baseAddress!.assumingMemoryBound(to: pollfd.self), 4, timeout.pollTimeout)
             }
             if count == -1 {
                 let reason = Errno.current
@@ -122,6 +138,7 @@ struct Watch {
             }
             if entries.0.revents != 0 { throw .ended }
             if entries.2.revents != 0 { throw .disturbed }
+            if entries.3.revents != 0 { reader?.read() }
             // Before what has come: somebody who sends without end must not stop the clock.
             if deadline.hasPassed { throw .late }
             if entries.1.revents != 0 { return true }

@@ -1,10 +1,10 @@
-/// Reads the value of `--ready`: `accept`, `http:NAME:/path`, `notify`, `fd:N`, `exec:CMD` or `none`.
+/// Reads the value of `--ready`: `accept`, `http:NAME:/path`, `notify`, `ipc`, `fd:N`, `exec:CMD` or `none`.
 func parseReadiness(_ text: ByteString) throws(Malformed) -> Readiness {
     switch text {
     case "accept": return .accept
     case "notify": return .notify
     case "none": return .none
-    case "ipc": throw Malformed("'ipc' is not in this version", remedy: "use accept, http:NAME:/path or fd:N")
+    case "ipc": return .message
     default: break
     }
     if text.hasPrefix("http:") {
@@ -23,7 +23,8 @@ func parseReadiness(_ text: ByteString) throws(Malformed) -> Readiness {
         return .command(command)
     }
     throw Malformed(
-        "'\(text)' is no way to be ready", remedy: "use accept, http:NAME:/path, notify, fd:N, exec:COMMAND or none")
+        "'\(text)' is no way to be ready",
+        remedy: "use accept, http:NAME:/path, notify, ipc, fd:N, exec:COMMAND or none")
 }
 
 /// Reads `NAME:/path`.

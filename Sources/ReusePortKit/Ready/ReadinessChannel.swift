@@ -10,6 +10,8 @@ struct ReadinessChannel: ~Copyable {
     /// The reading side.
     let reader: Descriptor?
     private var writer: Descriptor?
+    /// The far end of the copy's Node channel, if it has one.
+    var node: Descriptor?
     /// For NOTIFY_SOCKET: `@0001f`. Abstract names are found from within a chroot too.
     let notifySocketName: ByteString?
 
@@ -31,6 +33,27 @@ struct ReadinessChannel: ~Copyable {
         switch reader {
         case .some(let reader): numbers.append(reader.number)
         case .none: break
+        }
+        switch node {
+        case .some(let node): numbers.append(node.number)
+        case .none: break
+        }
+    }
+
+    /// Nobody reads the Node channel any more.
+    func leaveNode() throws(Errno) {
+        switch node {
+        case .some(let node): try swallowMessages(to: node)
+        case .none: break
+        }
+    }
+
+    /// By what others know the Node channel.
+    func nodeCookie() throws(Failure) -> UInt64? {
+        switch node {
+        case .some(let node):
+            try step("identify", "the Node channel") { () throws(Errno) in try socketCookie(of: node) }
+        case .none: nil
         }
     }
 

@@ -6,6 +6,8 @@ struct StopOrder: Sendable {
     /// Who would start it again.
     var supervisor: Supervisor?
     var stopSignal: Int32
+    /// Its Node channel: if there are stop messages, they are sent through that instead of the signal.
+    var channel: ChannelRecord?
     /// From the stop signal until KILL.
     var stopTimeout: Milliseconds
     /// Whether it may live on as soon as its listeners are closed.

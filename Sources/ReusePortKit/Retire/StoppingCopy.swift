@@ -22,9 +22,15 @@ final class StoppingCopy {
     var killed: ByteString?
     var heirsAreKilled = false
     var outcome: StopOutcome?
+    /// What it was told last.
+    private var told = ByteString()
+    private let messages: [ByteString]
+    /// How many of them it has got.
+    private var sent = 0
 
     init(_ order: StopOrder, in proc: ProcFileSystem) {
         self.order = order
+        messages = ReusePortKit.messages(order.channel?.stopMessages ?? "")
         name =
             (try? ProcessStatus(of: order.process.pid, in: proc)).map { named($0.identity, $0.name) }
             ?? "pid \(order.process.pid)"
@@ -41,7 +47,24 @@ final class StoppingCopy {
     }
 
     /// Whether somebody has to look at its listeners again and again: nobody is told when one is closed.
-    var needsLook: Bool { outcome == nil && !left.isEmpty && (hasExited || order.keepsFinishing && killed == nil) }
+    var needsLook: Bool {
+        outcome == nil && (hasMessages || !left.isEmpty && (hasExited || order.keepsFinishing && killed == nil))
+    }
+
+    /// Whether it is to be sent another message when it has closed its listeners and all connections to them.
+    private var hasMessages: Bool {
+        !hasExited && killed == nil && sent < messages.count && !deadline.hasPassed
+    }
+
+    private var holdsConnections: Bool {
+        for listener in order.listeners {
+            guard let port = listener.address.port, let all = try? establishedConnections(toLocalPort: port) else {
+                continue
+            }
+            if (try? count(all, heldBy: order.process)) != 0 { return true }
+        }
+        return false
+    }
 
     /// Whether the process has ended by now.
     func seesExit() -> Bool {
@@ -90,11 +113,19 @@ final class StoppingCopy {
         }
     }
 
-    /// Sends the stop signal; the time for it begins.
+    /// Sends the first stop message, or the stop signal; the time for it begins.
     func ask(_ log: Log, in proc: ProcFileSystem) {
+        tell(log, in: proc)
+        deadline = Deadline(after: order.stopTimeout)
+    }
+
+    private func tell(_ log: Log, in proc: ProcFileSystem) {
         do throws(Errno) {
-            try signal(order.stopSignal)
-            log.detail("\(signalName(order.stopSignal)) to \(name)")
+            if !sendsMessage(log) {
+                told = signalName(order.stopSignal)
+                try signal(order.stopSignal)
+            }
+            log.detail("\(told) to \(name)")
             // A stopped process gets no signal but KILL and CONT.
             if (try? ProcessStatus(of: order.process.pid, in: proc))?.isStopped == true { try signal(SIGCONT) }
         } catch {
@@ -102,15 +133,37 @@ final class StoppingCopy {
                 outcome = .refused("\(name) takes no \(signalName(order.stopSignal)): \(error.description)")
             }
         }
-        deadline = Deadline(after: order.stopTimeout)
+    }
+
+    /// Sends the next message; false if there is none, or it cannot be sent.
+    private func sendsMessage(_ log: Log) -> Bool {
+        guard sent < messages.count, let channel = order.channel else { return false }
+        let why = reason { () throws(Errno) in
+            switch handle {
+            case .some(let handle): try send(messages[sent], through: channel, of: handle)
+            case .none: throw .noProcess
+            }
+        }
+        if let why {
+            if why != .noProcess {
+                log.warning("\(name) gets its stop signal, for its Node channel cannot be used: \(why.description)")
+            }
+            sent = messages.count
+            return false
+        }
+        told = messages[sent]
+        sent += 1
+        return true
     }
 
     /// What follows from what has been seen.
     func decide(_ log: Log, in proc: ProcFileSystem) {
         if outcome != nil { return }
+        if hasMessages, left.isEmpty, !holdsConnections { tell(log, in: proc) }
+        if outcome != nil { return }
         if hasExited && left.isEmpty {
             outcome = killed.map { .killed($0) } ?? (wasGone ? .alreadyGone : .exited)
-        } else if !hasExited && left.isEmpty && order.keepsFinishing && killed == nil {
+        } else if !hasExited && left.isEmpty && order.keepsFinishing && killed == nil && !hasMessages {
             outcome = .retired
         } else if hasExited && !heirsAreKilled && (killed != nil || deadline.hasPassed) {
             killHeirs(log, in: proc)
@@ -122,7 +175,7 @@ final class StoppingCopy {
     /// It has had its time.
     private func kill(_ log: Log, in proc: ProcFileSystem) {
         left = (try? listenersLeft(order.listeners)) ?? left
-        let late: ByteString = "\(order.stopTimeout.description) after \(signalName(order.stopSignal))"
+        let late: ByteString = "\(order.stopTimeout.description) after \(told)"
         let why: ByteString =
             left.isEmpty ? "it still ran \(late)" : "it still listened on \(described(left)) \(late)"
         // Before its end makes them init's.

@@ -198,6 +198,7 @@ extension AppPicture {
             ("bank", ByteString(decimal: generation.bank.rawValue)), ("slot", ByteString(decimal: copy.copy)),
             ("connections", established(copy).map { ByteString(decimal: $0) } ?? "null"),
             ("reason", ReusePortKit.json(copy.reason)), ("crashes", ByteString(decimal: copy.crashes?.count ?? 0)),
+            ("channel", copy.channel == nil ? "false" : "true"),
             ("crashing_since", copy.crashes.map { ByteString(decimal: $0.since) } ?? "null"),
             ("sockets", "[\(joined(sockets, by: ","))]"),
         ])

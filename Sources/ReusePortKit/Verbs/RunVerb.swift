@@ -111,7 +111,7 @@ func endGenerations(_ request: VerbRequest, _ directory: ByteString) throws(Fail
             var order = stopOrder(for: copy, keepsFinishing: request.verb == .retire)
             // "Now" has no ten minutes; and those that were told to stop long ago have had their time.
             if request.verb == .terminate { order.stopTimeout = min(order.stopTimeout, .seconds(5)) }
-            if request.onlyRetired { order.stopSignal = SIGKILL }
+            if request.onlyRetired { (order.stopSignal, order.channel) = (SIGKILL, nil) }
             return order
         }
         let outcomes = try stop(orders, sparing: state.supervisors(sparing: copies), log: log)

@@ -10,7 +10,7 @@ const worker = process.env.NODESOCKD_WORKER_ID;
 const server = http.createServer((request, response) => {
     response.end(`label: ${label}\npid: ${process.pid}\nworker: ${worker}\non: ${path}\n`);
 });
-server.listen({ fd: 3 });
+server.listen({ fd: 3 }, () => process.send('online'));
 
 function end() {
     for (const name of [path, ...others]) {
@@ -18,4 +18,6 @@ function end() {
     }
     process.exit();
 }
-process.once('SIGTERM', () => server.close(() => setTimeout(end, Number(delay || 0))));
+process.on('message', (message) => {
+    if (message === 'shutdown') server.close(() => setTimeout(end, Number(delay || 0)));
+});

@@ -110,7 +110,8 @@ import Testing
         let expected: [String: Any] = [
             "name": "web", "generation": "green", "copies": 3, "copy": 2, "steering": "cbpf", "balance": "client-ip",
             "ready": "http:http:/health?a", "ready_timeout_ms": 1500, "settle_ms": 1000, "lock_timeout_ms": 120_000,
-            "stop_signal": "QUIT", "stop_timeout_ms": 5000, "keep_retired": 4, "retired_nice": -5,
+            "stop_messages": [Any](), "stop_signal": "QUIT", "stop_timeout_ms": 5000, "keep_retired": 4,
+            "retired_nice": -5,
             "memory_high": 48 << 20, "memory_max": 64 << 20, "app_memory_max": 1 << 30,
             "run_directory": box["run"], "notify_descriptor": 8, "log_descriptor": 9, "log": "every change of state",
         ]
@@ -128,7 +129,8 @@ import Testing
         let expected: [String: Any] = [
             "name": "web", "generation": NSNull(), "copies": 1, "copy": 0, "steering": "auto", "balance": "random",
             "ready": "accept", "ready_timeout_ms": 60_000, "settle_ms": 200, "lock_timeout_ms": 60_000,
-            "stop_signal": "TERM", "stop_timeout_ms": 30_000, "keep_retired": 3, "retired_nice": NSNull(),
+            "stop_messages": [Any](), "stop_signal": "TERM", "stop_timeout_ms": 30_000, "keep_retired": 3,
+            "retired_nice": NSNull(),
             "memory_high": NSNull(), "memory_max": NSNull(), "app_memory_max": NSNull(),
             "run_directory": box["run"], "notify_descriptor": NSNull(), "log_descriptor": 2, "log": "each step",
         ]

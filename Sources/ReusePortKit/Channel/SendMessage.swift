@@ -1,0 +1,20 @@
+import CLinux
+
+/// Sends one message, which is JSON, through the channel of a process.
+///
+/// EPERM: we may not trace it. EBADF, ENOTSOCK, ENOENT: the channel is not where it was. EPIPE: the program has closed
+/// its end. EAGAIN: it does not read.
+func send(
+    _ message: ByteString, through channel: ChannelRecord, of process: borrowing ProcessHandle
+) throws(Errno) {
+    let far = try process.borrowDescriptor(channel.number)
+    guard try socketCookie(of: far) == channel.cookie else { throw .noEntry }
+    try send(message, through: far.number)
+}
+
+/// With a descriptor beside it, if there is one.
+func send(_ message: ByteString, through number: Int32, with descriptor: Int32 = -1) throws(Errno) {
+    var line = message
+    line.append(UInt8(ascii: "\n"))
+    try checked(line.bytes.withUnsafeBytes { clinux_send_message(number, $0.baseAddress, $0.count, descriptor) })
+}

@@ -1,0 +1,27 @@
+'use strict';
+// drover.js LABEL PORT [MORE...]: a worker as Drover has them: it needs to be a cluster's, tells its master of each
+// change of its status, closes its server on "stop", and ends on "quit" and on nothing else.
+const cluster = require('cluster');
+const http = require('http');
+const [label, port, ...more] = process.argv.slice(2);
+if (!cluster.isWorker) throw new Error('not a worker');
+
+const tell = (status) => process.send({ event: 'status-changed', payload: status });
+const server = http.createServer((request, response) => {
+    response.end(`label: ${label}\npid: ${process.pid}\nworker: ${cluster.worker.id}\n`);
+});
+process.on('SIGTERM', () => {});
+process.on('SIGINT', () => {});
+process.on('message', (message) => {
+    if (message === 'stop') {
+        tell(4);
+        server.close(() => tell(5));
+    } else if (message === 'quit') {
+        tell(6);
+        setTimeout(() => { tell(7); process.exit(0); }, 20);
+    }
+});
+for (const other of more) http.createServer().listen(other).on('error', (error) => console.log('refused', error.code));
+// A number, a path, or fd:N.
+const place = port.startsWith('fd:') ? { fd: Number(port.slice(3)) } : Number(port) || port;
+server.listen(place, () => { tell(2); tell(3); });

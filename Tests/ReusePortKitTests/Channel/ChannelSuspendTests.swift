@@ -1,0 +1,140 @@
+import Foundation
+import Testing
+
+@testable import ReusePortKit
+
+/// nodesockd's programs: what is suspended runs, and waits for the message to go on.
+@Suite struct ChannelSuspendTests {
+    private static let options: [ByteString] = ["--pass", "nodesockd"]
+
+    private func deploy(_ stage: Stage, _ label: String, _ options: [ByteString] = []) throws {
+        try stage.deploy(
+            label, ChannelSuspendTests.options + options, command: try stage.script("nodesockd_plain.js", [label]))
+    }
+
+    /// Clients that connect once, and wait for their answer.
+    private func startClients(_ stage: Stage, _ count: Int) throws -> Running {
+        let number = ByteString(decimal: count)
+        return try stage.box.start(
+            program: try stage.program("load-generator").text,
+            [
+                "--connections", number, "--requests", number, "--requests-per-connection", "1", "--timeout", "39s",
+                stage.addresses[0],
+            ], stage.inNetwork)
+    }
+
+    private func expectWaiting(_ stage: Stage, _ clients: Running, pid: pid_t) throws {
+        // They are connected: the program has taken them.
+        try waitUntil("connections") {
+            try FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/fd").count > 60
+        }
+        #expect(!isStopped(pid))
+        // Nobody is answered; the pause itself, not a way to wait for anything.
+        usleep(300_000)
+        #expect(startTime(of: clients.pid) != nil && ReusePortKitTests.state(of: clients.pid) != "Z")
+    }
+
+    private func expectServed(_ clients: Running, by label: String) throws {
+        var report = Report()
+        let outcome = try clients.end()
+        try report.add(outcome.output)
+        #expect(outcome.exit == 0 && report.lost == 0, "\(report.summary) \(outcome.errors)")
+        #expect(report.labels == [label], "\(report.summary)")
+    }
+
+    @Test(arguments: Level.allCases)
+    func suspendAndResume(level: Level) throws {
+        let stage = try Stage(level, .unix)
+        try deploy(stage, "1")
+        #expect(try stage.ask().contains("label: 1"))
+        try stage.change(["suspend", "web"])
+        let pid = try stage.pid()
+        let clients = try startClients(stage, 64)
+        try expectWaiting(stage, clients, pid: pid)
+        #expect(try stage.verb("state", ["web"]).output.text.contains("suspended"))
+        try stage.change(["resume", "web"])
+        try expectServed(clients, by: "1")
+        #expect(try stage.pid() == pid)
+        try stage.change(["resume", "web"], expect: 1)
+        // The next one is not suspended.
+        try deploy(stage, "3")
+        #expect(try stage.ask().contains("label: 3"))
+        try stage.expectOnly(try stage.pids())
+    }
+
+    /// What is started again while the app is suspended waits as well.
+    @Test(arguments: Level.allCases)
+    func startedAgain(level: Level) throws {
+        let stage = try Stage(level, .unix)
+        try deploy(stage, "1", ["--suspended"])
+        let first = try stage.pid()
+        kill(first, SIGKILL)
+        try waitUntil("its end") { startTime(of: first) == nil || ReusePortKitTests.state(of: first) == "Z" }
+        let again = try stage.start(
+            "1", ChannelSuspendTests.options, command: try stage.script("nodesockd_plain.js", ["1"]))
+        #expect(try stage.wait(["--pid", ByteString(decimal: again.pid)]).exit == 0)
+        let clients = try startClients(stage, 64)
+        try expectWaiting(stage, clients, pid: again.pid)
+        try stage.change(["resume", "web"])
+        try expectServed(clients, by: "1")
+    }
+
+    @Test(arguments: SupervisorKind.allCases)
+    func startedAgainBySupervisor(kind: SupervisorKind) throws {
+        let stage = try Stage(.privileged, .unix)
+        let services = try Services(stage, kind)
+        let target: ByteString = "\(kind == .runit ? "runit" : "s6"):\(services.folder)"
+        try deploy(stage, "1", ["--on", target, "--log", ByteString("\(stage.home)/logs"), "--suspended"])
+        let first = try stage.pid()
+        kill(first, SIGKILL)
+        try waitUntil("its successor") { try stage.live().contains { $0.pid != first && $0.state == "live" } }
+        let pid = try stage.pid()
+        let clients = try startClients(stage, 64)
+        try expectWaiting(stage, clients, pid: pid)
+        try stage.change(["resume", "web"])
+        try expectServed(clients, by: "1")
+        try stage.change(["terminate", "web"])
+    }
+
+    @Test func restartedWhileSuspended() throws {
+        let stage = try Stage(.ordinary, .unix)
+        try deploy(stage, "1", ["--suspended"])
+        let old = try stage.pid()
+        try stage.change(["restart", "web"])
+        let pid = try stage.pid()
+        #expect(pid != old)
+        let clients = try startClients(stage, 64)
+        try expectWaiting(stage, clients, pid: pid)
+        try stage.change(["resume", "web"])
+        try expectServed(clients, by: "1")
+    }
+
+    /// A program that cannot be told is named, and stays suspended.
+    @Test func unreachable() throws {
+        let stage = try Stage(.ordinary, .unix)
+        try stage.deploy(
+            "1", ChannelSuspendTests.options + ["--suspended"],
+            command: try stage.script("talker.js", ["\"online\"\n"]))
+        let pid = try stage.pid()
+        _ = try stage.talk("/away")
+        let outcome = try stage.change(["resume", "web"], expect: 111)
+        #expect(
+            outcome.errors.contains("unable to resume pid \(pid) through its Node channel"),
+            "\(outcome.errors)")
+        #expect(try stage.verb("state", ["web"]).output.text.contains("suspended"))
+        // It is stopped like any other.
+        try stage.change(["terminate", "web"])
+        try waitUntil("its end") { startTime(of: pid) == nil }
+    }
+
+    /// In words for those who look: the state tells of the channel.
+    @Test func message() throws {
+        let stage = try Stage(.ordinary, .unix)
+        try stage.deploy(
+            "1", ChannelSuspendTests.options + ["--suspended"],
+            command: try stage.script("talker.js", ["\"online\"\n"]))
+        #expect(try stage.talk().messages == [])
+        try stage.change(["resume", "web"])
+        try waitUntil("the message") { try stage.talk().messages == ["resume"] }
+    }
+}
