@@ -14,6 +14,7 @@ SWIFT ?= swift
 PREFIX ?= /usr/local
 DESTDIR ?=
 BINDIR ?= $(PREFIX)/bin
+LIBDIR ?= $(PREFIX)/lib/reuseport-exec
 MANDIR ?= $(PREFIX)/share/man
 BASHCOMPDIR ?= $(PREFIX)/share/bash-completion/completions
 ZSHCOMPDIR ?= $(PREFIX)/share/zsh/site-functions
@@ -25,6 +26,8 @@ EMBEDDED := .build/embedded
 BINARY := $(EMBEDDED)/release/reuseport-exec
 SAMPLE_SERVER := $(EMBEDDED)/release/sample-server
 LOAD_GENERATOR := $(EMBEDDED)/release/load-generator
+# What --pass adopt loads into the target; the launcher finds it beside itself, or in ../lib/reuseport-exec.
+ADOPT := $(EMBEDDED)/release/reuseport-adopt.so
 
 # The same sources as the ordinary build, as Embedded Swift: small, and in need of libc only. Nothing unwinds or is
 # debugged in it: no frame pointers, no tables for that. Functions are inlined where that saves code only, neither they
@@ -46,6 +49,7 @@ EMBEDDED_FLAGS := -c release --experimental-lto-mode full --disable-local-rpath 
 
 all:
 	@SWIFT='$(SWIFT)' Tests/build.sh $(EMBEDDED) reuseport-exec $(EMBEDDED_FLAGS)
+	@SWIFT='$(SWIFT)' Tests/build-adopt.sh $(ADOPT)
 
 fixtures:
 	@SWIFT='$(SWIFT)' Tests/build.sh $(EMBEDDED) sample-server $(EMBEDDED_FLAGS)
@@ -78,17 +82,20 @@ bench-deploy: setup all fixtures
 
 # What is built already is not built again: root may have no Swift in its PATH.
 install:
-	@test -x $(BINARY) || $(MAKE) all
+	@test -x $(BINARY) -a -e $(ADOPT) || $(MAKE) all
 	$(INSTALL) -D -m 755 $(BINARY) '$(DESTDIR)$(BINDIR)/reuseport-exec'
+	$(INSTALL) -D -m 644 $(ADOPT) '$(DESTDIR)$(LIBDIR)/reuseport-adopt.so'
 	$(INSTALL) -D -m 644 man/reuseport-exec.1 '$(DESTDIR)$(MANDIR)/man1/reuseport-exec.1'
 	$(INSTALL) -D -m 644 completions/reuseport-exec.bash '$(DESTDIR)$(BASHCOMPDIR)/reuseport-exec'
 	$(INSTALL) -D -m 644 completions/_reuseport-exec '$(DESTDIR)$(ZSHCOMPDIR)/_reuseport-exec'
 	$(INSTALL) -D -m 644 completions/reuseport-exec.fish '$(DESTDIR)$(FISHCOMPDIR)/reuseport-exec.fish'
 
 uninstall:
-	rm -f '$(DESTDIR)$(BINDIR)/reuseport-exec' '$(DESTDIR)$(MANDIR)/man1/reuseport-exec.1' \
+	rm -f '$(DESTDIR)$(BINDIR)/reuseport-exec' '$(DESTDIR)$(LIBDIR)/reuseport-adopt.so' \
+		'$(DESTDIR)$(MANDIR)/man1/reuseport-exec.1' \
 		'$(DESTDIR)$(BASHCOMPDIR)/reuseport-exec' '$(DESTDIR)$(ZSHCOMPDIR)/_reuseport-exec' \
 		'$(DESTDIR)$(FISHCOMPDIR)/reuseport-exec.fish'
+	-rmdir '$(DESTDIR)$(LIBDIR)' 2>/dev/null || true
 
 setup:
 	@Tests/setup.sh

@@ -5,7 +5,7 @@ private func isStale(_ name: ByteString) -> Bool {
     switch name {
     case "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID", "LISTEN_ON", "NGINX", "UNICORN_FD",
         "FPM_SOCKETS", "LACTOSERV_FDS", "SERVER_STARTER_PORT", "SERVER_STARTER_GENERATION", "NODE_CHANNEL_FD",
-        "NODE_CHANNEL_SERIALIZATION_MODE":
+        "NODE_CHANNEL_SERIALIZATION_MODE", "REUSEPORT_EXEC_ADOPT":
         true
     default:
         name.hasPrefix("EINHORN_") || name.hasPrefix("NODESOCKD_")
@@ -47,7 +47,15 @@ func buildEnvironment(
         if isStale(name) || replaced.contains(name) { continue }
         result.append(entry)
     }
-    return result + added
+    return preloading(plan.library, in: result + added)
+}
+
+/// The library stands before those that the target would be loaded with anyway: what it does not adopt, they get.
+private func preloading(_ library: ByteString?, in environment: [ByteString]) -> [ByteString] {
+    guard let library else { return environment }
+    var others = ByteString()
+    for entry in environment where entry.hasPrefix("LD_PRELOAD=") { others = ":\(entry.dropFirst(11))" }
+    return environment.filter { !$0.hasPrefix("LD_PRELOAD=") } + ["LD_PRELOAD=\(library)\(others)"]
 }
 
 /// getenv(3).
