@@ -10,15 +10,15 @@ final class ExampleStage {
     let example: Example
     /// Where the example lies, and is run.
     let folder: String
-    /// What takes long.
-    let slow: ByteString
+    /// What takes long; nil if nothing does.
+    let slow: ByteString?
     private var others: [Running] = []
 
     var box: Sandbox { stage.box }
 
     private let isBuilt: Bool
 
-    init(_ path: String, slow: ByteString = "/slow", isBuilt: Bool = false) throws {
+    init(_ path: String, slow: ByteString? = "/slow", isBuilt: Bool = false) throws {
         example = try Example(path)
         self.isBuilt = isBuilt
         self.slow = slow
@@ -126,7 +126,7 @@ final class ExampleStage {
     /// What became of the clients: those that ask for little, and those whose requests take long.
     struct Result {
         let quick: Report
-        let slow: Report
+        let slow: Report?
         /// Handoffs at which requests were in flight when the old generation was told to stop.
         let inFlight: Int
     }
@@ -135,7 +135,7 @@ final class ExampleStage {
     func handOver(_ change: (String) -> String = { $0 }) throws -> Result {
         try deploy(change)
         let quick = try Load(stage, connections: 6, path: "/")
-        let slow = try Load(stage, connections: 3, path: self.slow)
+        let slow = try self.slow.map { try Load(stage, connections: 3, path: $0) }
         var inFlight = 0
         var handoffs = 0
         while inFlight < 2, handoffs < 6 {
@@ -145,19 +145,35 @@ final class ExampleStage {
                 throw Unavailable(description: "deploy does not say when it told the old generation to stop")
             }
             // From the new generation, and behind all that was in flight.
-            for load in [quick, slow] {
-                try waitUntil("an answer of the new generation of \(example.path)") {
-                    load.lines.contains { Request($0).map { $0.start > toldToStop && $0.isGood } ?? false }
-                }
+            try waitUntil("an answer of the new generation of \(example.path)") {
+                quick.answers.contains { $0.start > toldToStop && $0.isGood }
+            }
+            guard let slow else {
+                inFlight += 1
+                continue
             }
             try waitUntil("the end of what was in flight") {
-                slow.lines.count { Request($0).map { $0.start > toldToStop } ?? false } >= 3
+                slow.answers.count { $0.start > toldToStop } >= 3
             }
-            if slow.lines.contains(where: { Request($0).map { $0.start < tookOver && $0.end > toldToStop } ?? false }) {
-                inFlight += 1
-            }
+            if slow.answers.contains(where: { $0.start < tookOver && $0.end > toldToStop }) { inFlight += 1 }
         }
-        return Result(quick: try quick.stop(), slow: try slow.stop(), inFlight: inFlight)
+        return Result(quick: try quick.stop(), slow: try slow?.stop(), inFlight: inFlight)
+    }
+
+    /// Stops and starts the server itself, without the launcher, under the load of those that ask for little.
+    func restart(times: Int) throws -> Report {
+        guard let end = example.plain.range(of: " -- ") else { throw Unavailable(description: "no command") }
+        let command = "exec \(example.plain[end.upperBound...])"
+        var server = try shell(command)
+        _ = try ask()
+        let load = try Load(stage, connections: 6, path: "/")
+        for _ in 0..<times {
+            server.signal(Example.signals[example.option("--stop-signal") ?? "TERM"]!)
+            _ = try server.end()
+            server = try shell(command)
+            _ = try ask()
+        }
+        return try load.stop()
     }
 
     /// All of it: it serves, and two handoffs lose nothing, neither what is new nor what is in flight.
@@ -166,7 +182,7 @@ final class ExampleStage {
         try servesPlainly(location)
         let result = try handOver()
         #expect(result.quick.lost == 0, "\(result.quick.summary)", sourceLocation: location)
-        #expect(result.slow.lost == 0, "\(result.slow.summary)", sourceLocation: location)
+        if let slow = result.slow { #expect(slow.lost == 0, "\(slow.summary)", sourceLocation: location) }
         #expect(result.inFlight == 2, "nothing was in flight when it mattered", sourceLocation: location)
         let outcome = try stage.verb("terminate", ["web"])
         #expect(outcome.exit == 0, "\(outcome.errors)", sourceLocation: location)
@@ -176,6 +192,11 @@ final class ExampleStage {
 
 extension Example {
     static let signals = ["TERM": SIGTERM, "QUIT": SIGQUIT, "USR1": SIGUSR1, "INT": SIGINT]
+}
+
+extension Load {
+    /// Requests that have come to their end, whatever that was.
+    fileprivate var answers: [Request] { lines.compactMap { Request($0) } }
 }
 
 /// A line of a load's record.
