@@ -7,6 +7,7 @@
 # make bench-handoff  what a handoff costs the clients, beside others (as root); HANDOFFS=10 for a quick look
 # make pictures   docs/*.svg: what is seen in a terminal, with tmux
 # make bench-deploy   how long a deploy takes, beside a loop in a shell
+# make bench-adopt    what --pass adopt costs a server
 # make install    to $(DESTDIR)$(PREFIX); uninstall removes it again
 # make setup      installs what tests and benchmarks need (Debian)
 
@@ -45,7 +46,7 @@ EMBEDDED_FLAGS := -c release --experimental-lto-mode full --disable-local-rpath 
 	-Xlinker -mllvm -Xlinker -inline-threshold=0 -Xlinker -mllvm -Xlinker -enable-machine-outliner=always \
 	-Xlinker -s -Xlinker --gc-sections -Xlinker --as-needed -Xlinker -z -Xlinker relro -Xlinker -z -Xlinker now
 
-.PHONY: all fixtures demo pictures test check format bench-exec bench-handoff install uninstall setup clean
+.PHONY: all fixtures demo pictures test check format bench-exec bench-handoff bench-adopt install uninstall setup clean
 
 all:
 	@SWIFT='$(SWIFT)' Tests/build.sh $(EMBEDDED) reuseport-exec $(EMBEDDED_FLAGS)
@@ -79,6 +80,9 @@ bench-handoff: setup all fixtures
 
 bench-deploy: setup all fixtures
 	@Tests/Fixtures/bench/bench-deploy.py $(BINARY) $(SAMPLE_SERVER)
+
+bench-adopt: setup all fixtures
+	@Tests/Fixtures/bench/bench-adopt.py $(BINARY) $(LOAD_GENERATOR)
 
 # What is built already is not built again: root may have no Swift in its PATH.
 install:

@@ -164,9 +164,14 @@ static bool conflicts(int fd, struct inherited *socket, int wanted) {
         __atomic_store_n(&socket->families, wanted, __ATOMIC_RELEASE);
         return false;
     }
-    int taken = __atomic_fetch_or(&socket->families, wanted, __ATOMIC_ACQ_REL);
-    if (!(taken & wanted) || option(fd, SOL_SOCKET, SO_REUSEPORT) > 0) return false;
-    return option(fd, SOL_SOCKET, SO_TYPE) != SOCK_DGRAM || option(fd, SOL_SOCKET, SO_REUSEADDR) <= 0;
+    bool shares = option(fd, SOL_SOCKET, SO_REUSEPORT) > 0 ||
+                  (option(fd, SOL_SOCKET, SO_TYPE) == SOCK_DGRAM && option(fd, SOL_SOCKET, SO_REUSEADDR) > 0);
+    int taken = __atomic_load_n(&socket->families, __ATOMIC_ACQUIRE);
+    do {
+        if (taken & wanted && !shares) return true;
+    } while (!__atomic_compare_exchange_n(
+        &socket->families, &taken, taken | wanted, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
+    return false;
 }
 
 // Makes `fd` the inherited socket, with the flags that it has. An errno, or 0.
@@ -221,6 +226,7 @@ EXPORT int listen(int fd, int backlog) {
     // More than net.core.somaxconn is cut down to it, and less than nothing is as much as can be.
     int result = NEXT(listen)(fd, backlog < 0 || backlog > socket->backlog ? backlog : socket->backlog);
     // Until here a program may close it, and bind again: many look in this way whether a port is free.
-    if (result == 0) adopt_release(socket);
+    // Who knows of the launcher's descriptor by other means, and uses that, has not adopted anything.
+    if (result == 0 && fd != socket->fd && socket->adopter != -1) adopt_release(socket);
     return result;
 }

@@ -78,14 +78,13 @@ import Testing
             ["web:127.0.0.1:80"],
             """
             here = address4('127.0.0.1', 80)
-            s = tcp4()
+            s, t, u, v, closed = tcp4(), tcp4(), tcp6(), udp4(), os.dup(0)
             print(raw_bind(s.fileno(), here), raw_bind(s.fileno(), here), raw_bind(s.fileno(), address4('0.0.0.0', 0)))
-            print(raw_bind(tcp4().fileno(), here), raw_bind(tcp6().fileno(), here), raw_bind(udp4().fileno(), here))
-            t, closed = tcp4(), os.dup(0)
+            print(raw_bind(t.fileno(), here), raw_bind(u.fileno(), here), raw_bind(v.fileno(), here))
             os.close(closed)
             print(raw_bind(closed, here), raw_bind(0, here), raw_bind(t.fileno(), here[:8]), raw_bind(t.fileno(), b''))
             t.bind(('127.0.0.1', 0))
-            print(raw_bind(t.fileno(), here), libc.bind(tcp4().fileno(), None, 16), ctypes.get_errno() == errno.EFAULT)
+            print(raw_bind(t.fileno(), here), libc.bind(u.fileno(), None, 16), ctypes.get_errno() == errno.EFAULT)
             """)
         #expect(
             output == """
@@ -119,11 +118,6 @@ import Testing
             s.listen(99)
             print(struct.unpack_from('I', s.getsockopt(6, socket.TCP_INFO, 104), 28)[0])
             print(which(FD), which(s.dup()), attempt(s.setsockopt, socket.SOL_SOCKET, socket.SO_REUSEPORT, 1))
-
-            def inheritable():
-                t = tcp4()
-                t.set_inheritable(True)
-                return bound(t, '127.0.0.1', 80), os.get_inheritable(t.fileno()), t.getblocking()
             s.close()
             print(bound(tcp4(), '127.0.0.1', 80))
             """)
