@@ -30,8 +30,8 @@ class WebServer {
             exchange.getResponseBody().write(body);
             exchange.close();
         });
-        // The stop signal: the JVM runs this on TERM. No connection is new by then, but stop() drops those whose request
-        // it has not read yet; so it gets a moment for that, and then as many seconds for what is in flight.
+        // The stop signal: the JVM runs this on TERM. No connection is new by then, but stop() drops those whose
+        // request it has not read yet; so it gets a moment for that, and then seconds for what is in flight.
         Runtime.getRuntime().addShutdownHook(new Thread(() -> {
             try {
                 Thread.sleep(500);

@@ -1,7 +1,7 @@
 #!/bin/sh
-# For a server that drops what it is at when it is told to stop: `grace.sh SECONDS COMMAND...` tells it later. By then no
-# connection has been new for that long: those go to the next generation. Python's http.server, as it is; as root, in
-# this folder; again, for each new version:
+# For a server that drops what it is at when it is told to stop: `grace.sh SECONDS COMMAND...` tells it later. By then
+# no connection has been new for that long: those go to the next generation. Python's http.server, as it is; as root,
+# in this folder; again, for each new version:
 #
 #     reuseport-exec deploy web --socket http:0.0.0.0:80 --user www-data --pass adopt --ready http:http:/ \
 #         -- ./grace.sh 3 python3 -m http.server 80
