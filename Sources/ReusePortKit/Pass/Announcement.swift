@@ -67,14 +67,12 @@ extension Announcement {
 
     /// Tells the preload library what it may take for the program's own: descriptor, cookie, backlog, and the path, which
     /// with `--app` the kernel does not know yet.
-    mutating func addAdoptable(_ plan: Plan, _ placements: borrowing OwnedArray<Placement>) throws(Failure) {
+    mutating func addAdoptable(_ plan: Plan, _ listeners: [CopyRecord.Listener]) {
         var list = ByteString()
         for (index, socket) in plan.sockets.enumerated() {
-            let cookie = try step("identify", "socket \(socket.name)") { () throws(Errno) in
-                try socketCookie(of: placements[index].source)
-            }
             let path = socket.address.path ?? ""
-            list.append("\(socket.descriptor):\(cookie):\(socket.backlog ?? Int32.max):\(path.count):\(path);")
+            list.append("\(socket.descriptor):\(listeners[index].identity.cookie):\(socket.backlog ?? Int32.max):")
+            list.append("\(path.count):\(path);")
         }
         set("REUSEPORT_EXEC_ADOPT", list)
     }

@@ -52,10 +52,13 @@ func buildEnvironment(
 
 /// The library stands before those that the target would be loaded with anyway: what it does not adopt, they get.
 private func preloading(_ library: ByteString?, in environment: [ByteString]) -> [ByteString] {
-    guard let library else { return environment }
-    var others = ByteString()
-    for entry in environment where entry.hasPrefix("LD_PRELOAD=") { others = ":\(entry.dropFirst(11))" }
-    return environment.filter { !$0.hasPrefix("LD_PRELOAD=") } + ["LD_PRELOAD=\(library)\(others)"]
+    guard var list = library else { return environment }
+    var result: [ByteString] = []
+    for entry in environment {
+        if entry.hasPrefix("LD_PRELOAD=") { list.append(":\(entry.dropFirst(11))") } else { result.append(entry) }
+    }
+    result.append("LD_PRELOAD=\(list)")
+    return result
 }
 
 /// getenv(3).

@@ -4,31 +4,51 @@ import CLinux
 ///
 /// Scripts are followed to what runs them. What a shell starts behind its first line, nobody can know.
 func checkAdoption(_ plan: Plan) throws(Failure) {
-    if plan.chroot != nil { throw refusal("its new root", "the library is outside of it") }
     let addresses = plan.sockets.map { $0.address }
-    guard var program = plan.command.first?.filled(addresses) else { return }
     let environment = buildEnvironment(
         plan, caller: callersEnvironment(), addresses: addresses, announcement: Announcement())
+    var program = plan.command.first?.filled(addresses)
     // The kernel follows four scripts that are run by scripts.
-    for _ in 0..<5 {
-        let path = try locateTarget(program, environment: environment, directory: plan.chdir ?? ".")
-        let file = try step("examine", path) { () throws(Errno) in try open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY) }
-        let line = readPart(of: file, at: 0, 256)
-        guard line.hasPrefix("#!") else {
-            if let reason = try obstacle(in: file, path, plan) { throw refusal(path, reason) }
-            return
+    var left = 5
+    while let name = program, left > 0 {
+        let path = try locateTarget(name, environment: environment, directory: plan.chdir ?? ".")
+        program = nil
+        left -= 1
+        if let reason = try step("examine", path, { () throws(Errno) in try obstacle(in: path, plan, &program) }) {
+            throw .usage(
+                "pass", "sockets in dialect adopt to \(path)", reason, remedy: "choose another dialect with --pass")
         }
-        guard let next = interpreter(line) else { return }
-        program = next
     }
 }
 
-private func refusal(_ program: ByteString, _ reason: ByteString) -> Failure {
-    .usage("pass", "sockets in dialect adopt to \(program)", reason, remedy: "choose another dialect with --pass")
+/// Why the library would not be asked; nil if nothing speaks against it. A script leads to what it is run by.
+private func obstacle(
+    in path: ByteString, _ plan: Plan, _ interpreter: inout ByteString?
+) throws(Errno) -> ByteString? {
+    if plan.chroot != nil { return "the library is outside of its new root" }
+    let file = try open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY)
+    // As much as the kernel looks at.
+    let line = readPart(of: file, at: 0, 256)
+    if line.hasPrefix("#!") {
+        interpreter = interpreterName(line)
+        return nil
+    }
+    let image = ExecutableImage(file)
+    // What is neither this nor a script is for others to say.
+    guard image.isELF else { return nil }
+    let own = try ExecutableImage(open("/proc/self/exe", O_RDONLY))
+    if image.kind != own.kind { return "it is made for another processor" }
+    if image.loader.isEmpty { return "it is linked statically" }
+    if lastComponent(of: image.loader) != lastComponent(of: own.loader) { return "its loader is \(image.loader)" }
+    if image.isGo { return "programs in Go call the kernel themselves" }
+    if gainsRights(file, try status(of: file), plan) {
+        return "it gains rights when it starts, so nothing is preloaded"
+    }
+    return nil
 }
 
 /// What a script's first line names; for env(1), what that looks for.
-private func interpreter(_ text: ByteString) -> ByteString? {
+private func interpreterName(_ text: ByteString) -> ByteString? {
     let line = text[2..<(text.firstIndex(of: UInt8(ascii: "\n")) ?? text.count)].replacing("\t", with: " ")
     var isForEnv = false
     for word in line.split(on: UInt8(ascii: " ")) where !word.isEmpty {
@@ -36,23 +56,6 @@ private func interpreter(_ text: ByteString) -> ByteString? {
         if isForEnv || lastComponent(of: word) != "env" { return word }
         isForEnv = true
     }
-    return nil
-}
-
-/// Why the library would not be asked; nil if nothing speaks against it.
-private func obstacle(in file: borrowing Descriptor, _ path: ByteString, _ plan: Plan) throws(Failure) -> ByteString? {
-    let image = ExecutableImage(file)
-    // What is neither this nor a script is for others to say.
-    guard image.isELF else { return nil }
-    let own = try step("examine", "the launcher's own file") { () throws(Errno) in
-        try ExecutableImage(open("/proc/self/exe", O_RDONLY))
-    }
-    guard image.kind == own.kind else { return "it is made for another processor" }
-    guard let loader = image.loader, let ownLoader = own.loader else { return "it is linked statically" }
-    guard lastComponent(of: loader) == lastComponent(of: ownLoader) else { return "its loader is \(loader)" }
-    if image.isGo { return "programs in Go call the kernel themselves" }
-    let facts = try step("examine", path) { () throws(Errno) in try status(of: file) }
-    if gainsRights(file, facts, plan) { return "it gains rights when it starts, so ld.so preloads nothing" }
     return nil
 }
 

@@ -6,8 +6,8 @@ struct ExecutableImage {
     let isELF: Bool
     /// Word size, byte order and processor, as one number.
     let kind: UInt64
-    /// PT_INTERP: who loads it and its libraries; nil for static programs.
-    var loader: ByteString?
+    /// PT_INTERP: who loads it and its libraries; empty for static programs.
+    var loader = ByteString()
     /// Whether it has a section that only Go's linker makes.
     var isGo = false
 

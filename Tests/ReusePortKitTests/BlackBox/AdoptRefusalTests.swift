@@ -155,7 +155,7 @@ import Testing
     @Test func libraryMissing() throws {
         _ = try box.launcher()
         unlink(box["bin/reuseport-adopt.so"])
-        try refused("/bin/true", 111, "\(box["lib/reuseport-exec/reuseport-adopt.so"])", "make install")
+        try refused("/bin/true", 111, "find \(box["lib/reuseport-exec/reuseport-adopt.so"])", "make install")
         // As it is installed.
         _ = box.makeDirectory("lib")
         _ = box.makeDirectory("lib/reuseport-exec")
