@@ -67,7 +67,6 @@ struct ServiceWatch {
             order = generation.order
             var deployment = deployment
             deployment.generation = generation.order
-            registry.removeDeployments(but: state.app.generations)
             try registry.store(deployment)
         }
         for (index, number) in numbers.enumerated() {
