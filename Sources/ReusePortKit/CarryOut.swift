@@ -51,7 +51,10 @@ struct Opened: ~Copyable {
 func openAll(_ plan: Plan, _ leftovers: inout Leftovers) throws(Failure) -> Opened {
     var opened = Opened()
     for socket in plan.sockets {
-        let bound = try bindSocket(plan.app == nil ? socket : try hidden(socket), leftovers: &leftovers)
+        let bound =
+            plan.app == nil
+            ? try bindSocket(socket, leftovers: &leftovers)
+            : try bindSocket(hidden(socket), leftovers: &leftovers, takesStale: false)
         opened.addresses.append(bound.address)
         opened.append(bound.descriptor, at: socket.descriptor)
     }
@@ -91,18 +94,16 @@ private func handOver(_ plan: Plan, _ opened: inout Opened) throws(Failure) -> B
 }
 
 /// The socket as it is bound first: clients find it only when its copy is ready.
-private func hidden(_ socket: SocketPlan) throws(Failure) -> SocketPlan {
+private func hidden(_ socket: SocketPlan) -> SocketPlan {
     var hidden = socket
     hidden.isListening = false
     if let path = socket.address.path {
-        let name: ByteString = "\(directory(of: path))/.\(lastComponent(of: path)).\(getpid())"
-        guard name.count <= SocketAddress.longestPath else {
-            throw .usage(
-                "bind", socket.object, "the path is too long for the name beside it that each generation needs",
-                remedy: "at most \(SocketAddress.longestPath - 12) bytes")
-        }
         clearAbandoned(beside: path)
-        hidden.address = .unix(name)
+        let name: ByteString = "\(directory(of: path))/.\(lastComponent(of: path)).\(getpid())"
+        // The copies of a deploy that has ended keep its number in their names.
+        var other = name
+        for number in 1...9 where other.withCString({ access($0, F_OK) }) == 0 { other = "\(name).\(number)" }
+        hidden.address = .unix(other)
     }
     return hidden
 }

@@ -108,6 +108,12 @@ extension AppState {
             case .starting:
                 // A helper that lives knows more, and is about to write it down.
                 if copies(of: generation.order).contains(where: { $0.helper != nil }) { continue }
+                // Killed between the first rename(2) of Unix sockets and the file.
+                if isPublished(generation.order) {
+                    makeLive(generation.order)
+                    live = generation.order
+                    continue
+                }
                 let reason = copies(of: generation.order).first { !$0.reason.isEmpty }?.reason
                 finish(
                     generation.order, .failed,
@@ -134,8 +140,9 @@ extension AppState {
         app.change(order) { ($0.state, $0.since) = (.live, now) }
         if app.suspended != order { app.suspended = nil }
         app.suspending = nil
-        for index in copies.indices where copies[index].generation == order && copies[index].state == .ready {
-            copies[index].state = .live
+        for index in copies.indices where copies[index].generation == order {
+            // That they were ready may not have been written down, if this is known from the kernel only.
+            if copies[index].state == .ready || copies[index].state == .starting { copies[index].state = .live }
         }
     }
 
@@ -157,6 +164,8 @@ extension AppState {
 
     /// Writes what has changed; copies of generations that are forgotten go.
     mutating func store(in registry: borrowing Registry) throws(Failure) {
+        // While those that are about to be forgotten are known.
+        mendPaths()
         copies.removeAll { copy in
             if app.generation(copy.generation) != nil { return false }
             registry.remove(copy)

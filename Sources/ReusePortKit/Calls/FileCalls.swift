@@ -146,6 +146,14 @@ func rename(_ name: ByteString, to other: ByteString, in directory: borrowing De
     }
 }
 
+/// linkat(2) within one directory: another name for the same file.
+func link(_ name: ByteString, to other: ByteString, in directory: borrowing Descriptor) throws(Errno) {
+    let number = directory.number
+    try name.withCString { name throws(Errno) in
+        try other.withCString { other throws(Errno) in try checked(linkat(number, name, number, other, 0)) }
+    }
+}
+
 /// write(2) until all is written.
 func writeAll(_ text: ByteString, to file: borrowing Descriptor) throws(Errno) {
     let number = file.number

@@ -28,6 +28,8 @@ func deployCopies(
         var isShared = false
         if case .inherited? = destination { isShared = true }
         let deploy = try enrol(&started, plan, registry, nursery.gate, deployment, showsOutput: isShared)
+        // From here on the registry knows of them.
+        leftovers = Leftovers()
         try deploy.run(outputs)
     } catch {
         leftovers.remove()
@@ -48,14 +50,16 @@ private func enrol(
 ) throws(Failure) -> Deploy {
     let request = started[0].request
     let listeners = started[0].listeners
+    var everybodys: [CopyRecord.Listener] = []
     var cookies: [UInt64] = []
     var numbers: [Int] = []
     for index in 0..<started.count {
+        everybodys += started[index].listeners
         cookies += started[index].listeners.map { $0.identity.cookie }
         numbers.append(started[index].request.copy)
     }
     var log = Log(descriptor: 2, verbosity: request.verbosity, subject: request.name)
-    try refuseOtherApps(visible(listeners), of: request.name, in: try runDirectory(of: request))
+    try refuseOtherApps(visible(everybodys), of: request.name, in: try runDirectory(of: request))
     var turn = try awaitTurn(registry, request, copies: numbers, listeners, ours: cookies, log)
     guard let generation = turn.state.app.generation(turn.generation) else {
         throw Failure("find", "generation", .noEntry)

@@ -34,6 +34,7 @@ private func remember(
     _ count: Int, _ registry: borrowing Registry, _ live: GenerationRecord
 ) throws(Failure) -> Deployment? {
     let lock = try registry.lock(until: Deadline(after: .seconds(10)))
+    AppState.mended(registry).mendPaths()
     var deployment = registry.loadDeployment(of: live.order)
     if let known = deployment {
         let copies = Setting(option: .of(.copies), value: ByteString(decimal: count), origin: .commandLine)

@@ -39,7 +39,7 @@ struct Nursery: ~Copyable {
         _ plan: Plan, _ app: AppRequest, _ output: borrowing Output, _ leftovers: inout Leftovers
     ) throws(Failure) -> StartedCopy {
         var plan = plan
-        plan.app = app
+        plan.choose(app)
         var opened = try openAll(plan, &leftovers)
         let listeners = try identify(plan, opened.placements, opened.addresses)
         var channel = try ReadinessChannel.make(app.readiness)

@@ -67,7 +67,7 @@ private let socketHelp: ByteString = """
 
     ADDRESS            0.0.0.0:80  [::]:443 (IPv6 only)  *:80 (IPv4 and IPv6)
                        127.0.0.1:0 (a free port)  [fe80::1%eth0]:80
-                       udp:0.0.0.0:53  unix:/run/web/web.sock
+                       udp:0.0.0.0:53  unix:/run/web/{copy}.sock
                        Quote * and [ in a shell: 'http:*:80'
     OPTION, all sockets
       fd=N             the descriptor's number (default: from 3, in order)

@@ -1,5 +1,5 @@
-/// The text of `--dry-run`: what would be done, step by step.
-func show(_ plan: Plan) -> ByteString {
+/// The text of `--dry-run`: what would be done, step by step; of so many copies, if it is deploy that starts them.
+func show(_ plan: Plan, copies: Int = 1) -> ByteString {
     var text = ByteString()
     func line(_ verb: ByteString, _ what: ByteString) {
         var head = verb
@@ -7,7 +7,14 @@ func show(_ plan: Plan) -> ByteString {
         text.append("\(head)\(what.printable)\n")
     }
     for socket in plan.sockets {
-        line("bind", "\(socket.name) to \(socket.written)\(details(socket)), as descriptor \(socket.descriptor)")
+        for copy in 0..<copies {
+            let address = copies == 1 ? socket.address : socket.address(of: copy)
+            if copy > 0 && address == socket.address { continue }
+            line(
+                "bind",
+                "\(socket.name) to \(socket.written(at: address))\(details(socket)), as descriptor \(socket.descriptor)"
+            )
+        }
     }
     for file in plan.files {
         line("open", "\(file.name) at \(file.path) (\(file.request.flags)), as descriptor \(file.descriptor)")

@@ -6,11 +6,15 @@ struct Changes: ~Copyable {
 
     init(in registry: borrowing Registry) throws(Errno) { try self.init(in: registry.path) }
 
-    init(in path: ByteString) throws(Errno) {
+    init(in path: ByteString) throws(Errno) { try self.init(in: [path], IN_MOVED_TO | IN_DELETE_SELF) }
+
+    init(in paths: [ByteString], _ events: Int32) throws(Errno) {
         let descriptor = Descriptor(owning: try checked(inotify_init1(Int32(IN_CLOEXEC) | Int32(IN_NONBLOCK))))
         let number = descriptor.number
-        try path.withCString { path throws(Errno) in
-            try checked(inotify_add_watch(number, path, UInt32(IN_MOVED_TO) | UInt32(IN_DELETE_SELF)))
+        for path in paths {
+            try path.withCString { path throws(Errno) in
+                try checked(inotify_add_watch(number, path, UInt32(events)))
+            }
         }
         self.descriptor = descriptor
     }

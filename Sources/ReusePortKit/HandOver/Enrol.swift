@@ -222,8 +222,11 @@ extension AppState {
         _ listeners: [CopyRecord.Listener], _ log: Log, isFirst: Bool
     ) throws(Failure) -> CopyRecord {
         let ours = copies.flatMap { $0.listeners.map { $0.identity.cookie } }
-        for socket in plan.sockets {
-            if let path = socket.address.path { try refuseForeignPath(path, socket, ours: ours) }
+        for (socket, listener) in zip(plan.sockets, listeners) {
+            guard let path = listener.publicPath else { continue }
+            var socket = socket
+            socket.address = .unix(path)
+            try refuseForeignPath(path, socket, ours: ours)
         }
         try checkNames(listeners)
         if isFirst { try closeHoles(listeners.map { $0.identity }) }

@@ -70,22 +70,10 @@ extension Handoff {
         {
             state.finish(order, .failed, reason)
         }
-        removeTemporaryPaths(of: enrolment.record)
         try state.store(in: enrolment.registry)
         let generation = state.app.generation(order)
         lock.release(closing: ())
         return (generation, wasLive)
-    }
-
-    /// The Unix sockets' paths that no client was told of.
-    func removeTemporaryPaths(of copy: CopyRecord) {
-        for listener in copy.listeners where listener.publicPath != nil {
-            guard let path = listener.identity.address.path,
-                let folder = try? open(directory(of: path), O_RDONLY | O_DIRECTORY)
-            else { continue }
-            guard let facts = try? status(of: lastComponent(of: path), in: folder), facts.isSocket else { continue }
-            _ = ReusePortKit.reason { () throws(Errno) in try unlink(lastComponent(of: path), in: folder) }
-        }
     }
 }
 

@@ -60,6 +60,7 @@ extension Handoff {
         let toStop = state.copies(of: old.order).filter {
             $0.state != .ended || $0.supervisor != nil && $0.copy < count
         }
+        keepPaths(enrolment, from: toStop, state)
         let (copies, outcomes) = try end(toStop, enrolment, sockets) { stopOrder(for: $0, keepsFinishing: keep > 0) }
         let isFinishing = outcomes.contains { $0 == .retired }
         try finish(enrolment, old, zip(copies, outcomes).map { ($0, $1) })
@@ -117,7 +118,6 @@ extension Handoff {
                 return order
             }
             let outcomes = try stop(orders, sparing: state.supervisors(sparing: left), log: log)
-            for copy in left { removeTemporaryPaths(of: copy) }
             try finish(enrolment, generation, zip(left, outcomes).map { ($0, $1) })
         }
     }
@@ -160,6 +160,8 @@ extension Handoff {
                 if kept <= enrolment.request.keepRetired { continue }
             case .retiring, .failed, .ended: break
             }
+            // What a handoff that was killed has left may have connections that nobody waited for.
+            try awaitEmpty(running.flatMap { $0.listeners.map { $0.identity } }, until: Deadline(after: .seconds(5)))
             say("generation \(generation.label) is ended")
             let (copies, outcomes) = try end(running, enrolment, sockets) { stopOrder(for: $0, keepsFinishing: false) }
             try finish(enrolment, generation, zip(copies, outcomes).map { ($0, $1) })

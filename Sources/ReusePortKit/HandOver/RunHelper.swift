@@ -177,8 +177,6 @@ extension Handoff {
         for (index, record) in entering.enumerated() {
             try place(index, state, record, Slot(generation.bank, copy: UInt8(record.copy)))
         }
-        // Before anything is switched, for what has been is not undone.
-        try checkPublic(generation.state == .live ? entering : state.running(order))
         let result = try admit(entering, generation, &state, enrolment, sockets)
         try state.store(in: enrolment.registry)
         lock.release(closing: ())
@@ -191,22 +189,25 @@ extension Handoff {
         _ enrolment: borrowing Enrolment, _ sockets: borrowing OwnedArray<Placement>
     ) throws(Failure) -> Entry {
         if generation.state == .live {
+            try state.preparePaths(of: entering)
             for record in entering {
                 var record = record
                 record.state = .live
                 state.replace(record)
                 try state.widen(generation, by: record, sockets)
             }
-            try publish(entering)
+            try publishPaths(of: entering)
             return .tookItsPlace
         }
         guard state.isComplete(generation) else { return .waiting }
         log.detail("at \(MonotonicClock.microseconds) us: complete")
+        // Before anything is switched, for what has been is not undone.
+        try state.preparePaths(of: state.running(order))
         let old = state.app.live
         let isSuspended = enrolment.request.isSuspended || state.app.suspending == generation.label
         if isSuspended { try suspend(state.running(order), log) }
         try state.cutOver(generation, sockets, listeners: enrolment.record.listeners.map { $0.identity })
-        try publish(state.running(order))
+        try publishPaths(of: state.running(order))
         state.makeLive(order)
         if isSuspended { state.app.suspended = order }
         say("took over\(old.map { " from generation \($0.label)" } ?? "")")
@@ -224,50 +225,6 @@ extension Handoff {
                 try maps.place(sockets[index].source, of: listener.identity.name, in: slot)
             }
         }
-    }
-
-    /// Makes sure, before anything is switched, that `publish` will do what it is to do.
-    private func checkPublic(_ records: [CopyRecord]) throws(Failure) {
-        for listener in records.flatMap({ $0.listeners }) {
-            guard let path = listener.publicPath else { continue }
-            try step("publish", path) { () throws(Errno) in
-                let folder = try open(directory(of: path), O_RDONLY | O_DIRECTORY)
-                if try isPublic(listener, in: folder) { return }
-                do throws(Errno) {
-                    // What has come to the name since the start and is no socket is not ours to replace.
-                    if !(try status(of: lastComponent(of: path), in: folder).isSocket) { throw .exists }
-                } catch {
-                    if error != .noEntry { throw error }
-                }
-            }
-        }
-    }
-
-    /// Gives the Unix sockets of copies their public names: rename(2) leaves no moment without one.
-    private func publish(_ records: [CopyRecord]) throws(Failure) {
-        for listener in records.flatMap({ $0.listeners }) {
-            guard let path = listener.publicPath, let temporary = listener.identity.address.path else { continue }
-            try step("rename", "\(temporary) to \(path)") { () throws(Errno) in
-                let folder = try open(directory(of: path), O_RDONLY | O_DIRECTORY)
-                if try isPublic(listener, in: folder) { return }
-                try rename(lastComponent(of: temporary), to: lastComponent(of: path), in: folder)
-            }
-        }
-    }
-
-    /// Whether a listener has its public name already, as after a crash in between. EEXIST: it has neither that nor the
-    /// one it was bound to; the directory, or what is in it, is not what it was.
-    private func isPublic(_ listener: CopyRecord.Listener, in folder: borrowing Descriptor) throws(Errno) -> Bool {
-        let file = try listeningUnixSockets().first { $0.cookie == listener.identity.cookie }?.file
-        func isOurs(_ path: ByteString?) -> Bool {
-            guard let file, let path, let facts = try? status(of: lastComponent(of: path), in: folder) else {
-                return false
-            }
-            return facts.isSocket && UnixSocketFile(device: facts.device, inode: facts.inode) == file
-        }
-        if isOurs(listener.publicPath) { return true }
-        guard isOurs(listener.identity.address.path) else { throw .exists }
-        return false
     }
 
     /// Waits until the last copy has cut over, or the generation has failed.

@@ -59,7 +59,7 @@ private func leave(_ enrolment: borrowing Enrolment, _ sockets: borrowing OwnedA
 }
 
 /// close_range(2) of everything between the numbers that are needed.
-private func closeAllAbove2(but needed: [Int32]) {
+func closeAllAbove2(but needed: [Int32]) {
     var first = 3
     for number in needed.ordered(by: { $0 < $1 }) where number >= 3 {
         if number > first { closeRange(first, Int(number) - 1) }

@@ -8,8 +8,14 @@ struct BoundSocket: ~Copyable {
 }
 
 /// Creates, binds and, unless told otherwise, listens.
-func bindSocket(_ plan: SocketPlan, leftovers: inout Leftovers) throws(Failure) -> BoundSocket {
-    if let path = plan.address.path { return try bindUnixSocket(plan, path: path, leftovers: &leftovers) }
+///
+/// `takesStale`: of a Unix socket's path that was left.
+func bindSocket(
+    _ plan: SocketPlan, leftovers: inout Leftovers, takesStale: Bool = true
+) throws(Failure) -> BoundSocket {
+    if let path = plan.address.path {
+        return try bindUnixSocket(plan, path: path, leftovers: &leftovers, takesStale: takesStale)
+    }
     let socket = try step("create", "socket \(plan.name)", remedy: descriptorRemedy) { () throws(Errno) in
         try ReusePortKit.socket(
             family: plan.address.family,

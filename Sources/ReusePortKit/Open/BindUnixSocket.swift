@@ -2,15 +2,18 @@ import CLinux
 
 /// Binds a Unix socket to a path, with its mode, owner and group right from the first moment.
 ///
-/// The directory is held open meanwhile, so that what is checked is what is used. It is locked against other
-/// launchers, so that of two that find the same stale path only one takes it.
+/// The directory is held open meanwhile, so that what is checked is what is used. If a stale path may be taken, it is
+/// locked against other launchers, so that of two that find the same one only one takes it.
 func bindUnixSocket(
-    _ plan: SocketPlan, path: ByteString, leftovers: inout Leftovers
+    _ plan: SocketPlan, path: ByteString, leftovers: inout Leftovers, takesStale: Bool
 ) throws(Failure) -> BoundSocket {
     let folder = try openTrustedDirectory(directory(of: path), plan)
     let name = lastComponent(of: path)
-    try lock(folder, plan)
-    try clearStalePath(name, in: folder, path: path, plan)
+    if takesStale {
+        // Everybody who may read the directory can keep us from this. An app's names are nobody else's, and need none.
+        try lock(folder, plan)
+        try clearStalePath(name, in: folder, path: path, plan)
+    }
 
     let socket = try step("create", "socket \(plan.name)", remedy: descriptorRemedy) { () throws(Errno) in
         try ReusePortKit.socket(family: AF_UNIX, type: Int32(SOCK_STREAM.rawValue))

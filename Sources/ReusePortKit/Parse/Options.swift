@@ -22,6 +22,8 @@ final class Options {
     /// What goes with `--app`; nil without it.
     var app: AppRequest?
     private var appOptions = AppOptions()
+    /// Which copy this is, with `--app` or without.
+    var copy: Int { appOptions.request.copy }
     /// Whether the file was written for niagra, and so the program to be told of its descriptors in niagra's way.
     private var isNiagras = false
     /// What is for `deploy` alone.
@@ -63,6 +65,11 @@ final class Options {
         self.command = command.isEmpty ? written.command : command
         if let needsDeploy, !isDeploy { throw .usage("parse", needsDeploy, "it goes with deploy") }
         app = try isDeploy ? appOptions.checkedForDeploy() : appOptions.checked()
+        if app == nil, appOptions.isNumbered,
+            !sockets.contains(where: { $0.address.address.path?.contains(UInt8(ascii: "{")) == true })
+        {
+            throw .usage("parse", "--copy", "it goes with --app, or with {copy} in the path of a unix socket")
+        }
         if isDeploy { try deploy.check() }
         try checkTogether()
     }

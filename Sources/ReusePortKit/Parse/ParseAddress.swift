@@ -51,10 +51,35 @@ func parseUnixPath(_ path: ByteString) throws(Malformed) -> RequestedAddress {
         throw Malformed("abstract names cannot be handed from one generation to the next", remedy: "give a path")
     }
     if path.hasSuffix("/") { throw Malformed("the path ends in a slash") }
+    _ = try fill(path, copy: 0)
     return RequestedAddress(transport: .unix, address: .unix(path))
 }
 
+/// The path of a Unix socket with a copy's number for `{copy}`, and a brace for `{{`.
+func fill(_ path: ByteString, copy: Int) throws(Malformed) -> ByteString {
+    var result = ByteString()
+    var index = 0
+    while index < path.count {
+        if path.hasBytes("{copy}", at: index) {
+            result.append(decimal: copy)
+            index += 6
+            continue
+        }
+        if path.bytes[index] == UInt8(ascii: "{") {
+            guard path.hasBytes("{{", at: index) else {
+                throw Malformed(
+                    "only {copy} is filled in in a path", at: index, remedy: "for a literal brace write {{")
+            }
+            index += 1
+        }
+        result.append(path.bytes[index])
+        index += 1
+    }
+    return result
+}
+
 private func parseInternetAddress(_ text: ByteString) throws(Malformed) -> RequestedAddress {
+    if text.contains(UInt8(ascii: "{")) { throw Malformed("{copy} is for the paths of unix sockets") }
     let host: ByteString
     let portStart: Int
     if text.bytes.first == UInt8(ascii: "[") {

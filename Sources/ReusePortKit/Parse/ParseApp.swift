@@ -5,6 +5,8 @@ struct AppOptions: Sendable {
     var name: ByteString?
     /// What was given that means nothing without `--app`.
     private var needsApp: ByteString?
+    /// Whether `--copy` was given.
+    private(set) var isNumbered = false
     /// What was given that means nothing to `deploy`.
     private var notForDeploy: ByteString?
     var request = AppRequest(name: "")
@@ -42,7 +44,11 @@ struct AppOptions: Sendable {
         case .debug: request.verbosity = .everything
         default: return false
         }
-        needsApp = needsApp ?? ByteString(stringLiteral: option.name)
+        if option.key == .copy {
+            isNumbered = true
+        } else {
+            needsApp = needsApp ?? ByteString(stringLiteral: option.name)
+        }
         switch option.key {
         case .copy, .notifyDescriptor, .logDescriptor: notForDeploy = ByteString(stringLiteral: option.name)
         default: break

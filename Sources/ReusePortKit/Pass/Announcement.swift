@@ -40,8 +40,9 @@ extension Announcement {
                 + plan.files.map { "\(json($0.name)):\(json("/dev/fd/\($0.descriptor)"))" as ByteString }
             set("LACTOSERV_FDS", "{\(joined(members, by: ","))}")
         case .nodesockd:
-            if let socket = sockets.first(where: { $0.transport == .unix }) { set("LISTEN_ON", socket.address.host) }
-            set("NODESOCKD_WORKER_ID", ByteString(decimal: plan.app?.copy ?? 0))
+            // Of an app's, the name of this generation: a program that removes it at its end does no harm.
+            if let path = addresses.first(where: { $0.path != nil }) { set("LISTEN_ON", path.host) }
+            set("NODESOCKD_WORKER_ID", ByteString(decimal: plan.copy))
             set("NODESOCKD_SUSPENDED", "0")
             if let channel = plan.channel { set("NODE_CHANNEL_FD", ByteString(decimal: channel.near)) }
         case .nginx:
@@ -59,7 +60,11 @@ extension Announcement {
         case .unicorn:
             set("UNICORN_FD", joined(sockets.map { ByteString(decimal: $0.descriptor) }, by: ","))
         case .phpFPM:
-            set("FPM_SOCKETS", joined(pairs(sockets, addresses), by: ","))
+            // It looks for what its configuration says: the path that clients have.
+            set(
+                "FPM_SOCKETS",
+                joined(pairs(sockets, zip(sockets, addresses).map { $0.transport == .unix ? $0.address : $1 }), by: ",")
+            )
         case .inetd, .adopt:
             break
         }

@@ -18,12 +18,13 @@ func check(_ app: AppRequest, _ plan: Plan) throws(Failure) {
                 "hand over", "socket \(socket.name)", "with port 0 every generation gets another port",
                 remedy: "choose one")
         }
-        if socket.transport == .unix && app.copies > 1 {
+        if socket.transport == .unix && app.copies > 1 && socket.address(of: 0) == socket.address(of: 1) {
             throw .usage(
                 "hand over", "socket \(socket.name)", "a path leads to one copy, and --copies says \(app.copies)",
-                remedy: "give each copy an app and a path of its own")
+                remedy: "write {copy} for the copy's number in it, as in unix:/run/\(app.name)-{copy}.sock")
         }
     }
+    try checkPaths(app.copies, plan)
     switch app.readiness {
     case .accept, .http:
         if app.steering == .off && plan.sockets.contains(where: { $0.transport != .unix }) {
@@ -44,5 +45,22 @@ func check(_ app: AppRequest, _ plan: Plan) throws(Failure) {
         }
     case .notify, .command, .none:
         break
+    }
+}
+
+/// The paths of all copies are different ones, and none is too long.
+private func checkPaths(_ copies: Int, _ plan: Plan) throws(Failure) {
+    var seen: [ByteString] = []
+    for socket in plan.sockets {
+        for copy in 0..<copies {
+            let address = socket.address(of: copy)
+            guard let path = address.path else { continue }
+            // The name beside it is longer by two dots, a process's number and a digit.
+            try checkLength(address, socket.name, spare: 12)
+            if seen.contains(path) {
+                throw .usage("hand over", "socket \(socket.name)", "two copies would have the path \(path)")
+            }
+            seen.append(path)
+        }
     }
 }

@@ -5,6 +5,8 @@ struct SocketPlan: Sendable, Equatable {
     var name: ByteString
     var transport: Transport
     var address: SocketAddress
+    /// A Unix socket's path as it was given: the copy's number may have to be filled in.
+    var pattern: ByteString?
     var isDualStack: Bool
     /// The system's `somaxconn` if nil.
     var backlog: Int32?
@@ -59,12 +61,15 @@ struct Plan: Sendable {
     /// The preload library of dialect `adopt`; nil without it.
     var library: ByteString?
     /// What goes with `--app`; nil without it.
-    var app: AppRequest?
+    private(set) var app: AppRequest?
+    /// Which copy this is, counted from 0.
+    private(set) var copy: Int
 
     /// Looks up every name in the options and decides every number. Nothing is opened, bound or changed.
     init(_ options: Options) throws(Failure) {
         let numbers = try assignDescriptors(options)
-        sockets = try resolveSockets(options.sockets, numbers: numbers)
+        copy = options.app?.copy ?? options.copy
+        sockets = try resolveSockets(options.sockets, numbers: numbers, copy: copy)
         files = try resolveFiles(options.files, numbers: numbers)
         keptDescriptors = options.keptDescriptors
         identity = try resolveIdentity(options)
@@ -81,12 +86,14 @@ struct Plan: Sendable {
         command = []
         for variable in options.variables {
             let value = try parseTemplate(
-                variable.value, in: "--env \(variable.name)", sockets: sockets, files: files)
+                variable.value, in: "--env \(variable.name)", sockets: sockets, files: files, isApp: app != nil)
             variables.append((variable.name, value))
         }
         for (index, argument) in options.command.enumerated() {
             command.append(
-                try parseTemplate(argument, in: "argument \(index) of the command", sockets: sockets, files: files))
+                try parseTemplate(
+                    argument, in: "argument \(index) of the command", sockets: sockets, files: files,
+                    isApp: app != nil))
         }
         try checkDialects(self)
         if let app { try check(app, self) }
@@ -95,22 +102,44 @@ struct Plan: Sendable {
             try checkAdoption(self)
         }
     }
+
+    /// The same for one of the copies that deploy starts.
+    mutating func choose(_ request: AppRequest) {
+        app = request
+        copy = request.copy
+        for index in sockets.indices { sockets[index].fill(copy: copy) }
+    }
+}
+
+extension SocketPlan {
+    @inline(never)
+    mutating func fill(copy: Int) { address = address(of: copy) }
+
+    /// Where this copy's is.
+    @inline(never)
+    func address(of copy: Int) -> SocketAddress {
+        guard let pattern, let path = try? ReusePortKit.fill(pattern, copy: copy) else { return address }
+        return .unix(path)
+    }
 }
 
 /// Completes paths, and looks up interfaces, owners and groups.
 private func resolveSockets(
-    _ requests: [SocketRequest], numbers: DescriptorNumbers
+    _ requests: [SocketRequest], numbers: DescriptorNumbers, copy: Int
 ) throws(Failure) -> [SocketPlan] {
     var plans: [SocketPlan] = []
     for (request, descriptor) in zip(requests, numbers.sockets) {
+        let address = try resolveAddress(request)
         plans.append(
             SocketPlan(
                 name: request.name, transport: request.address.transport,
-                address: try resolveAddress(request), isDualStack: request.address.isDualStack,
+                address: address, pattern: address.path, isDualStack: request.address.isDualStack,
                 backlog: request.backlog, mode: request.mode,
                 owner: try request.owner.map(userID), group: try request.group.map(resolveGroup),
                 descriptor: descriptor, isFreebind: request.isFreebind, device: request.device,
                 isNodelay: request.isNodelay, isListening: request.isListening))
+        plans[plans.count - 1].fill(copy: copy)
+        try checkLength(plans[plans.count - 1].address, request.name)
     }
     return plans
 }
@@ -131,16 +160,19 @@ private func resolveAddress(_ request: SocketRequest) throws(Failure) -> SocketA
         }
         return .ipv6(high: high, low: low, port: port, scope: index)
     case .unix(let path):
-        let path = try absolute(path)
-        guard path.count <= SocketAddress.longestPath else {
-            throw .usage(
-                "bind", "socket \(request.name) to unix:\(path)",
-                "the path has \(path.count) bytes, and a unix socket's may have \(SocketAddress.longestPath)")
-        }
-        return .unix(path)
+        return .unix(try absolute(path))
     case .ipv4:
         return request.address.address
     }
+}
+
+/// Refuses what does not fit into `sockaddr_un`; `spare` bytes are for the name beside it that each generation has.
+func checkLength(_ address: SocketAddress, _ name: ByteString, spare: Int = 0) throws(Failure) {
+    guard let path = address.path, path.count > SocketAddress.longestPath - spare else { return }
+    throw .usage(
+        "bind", "socket \(name) to unix:\(path)",
+        "the path has \(path.count) bytes, and a unix socket's may have \(SocketAddress.longestPath - spare)",
+        remedy: spare > 0 ? "each generation needs a longer name beside it" : nil)
 }
 
 private func resolveFiles(_ requests: [FileRequest], numbers: DescriptorNumbers) throws(Failure) -> [FilePlan] {

@@ -5,6 +5,8 @@ struct Template: Sendable, Equatable {
         case text(ByteString)
         /// The port of the socket with this index, which the kernel chooses when it is bound.
         case port(Int)
+        /// The path of the socket with this index, of which an app's generations have one each.
+        case path(Int)
     }
 
     var pieces: [Piece]
@@ -19,18 +21,20 @@ struct Template: Sendable, Equatable {
             switch piece {
             case .text(let text): result.append(text)
             case .port(let index): result.append(decimal: addresses[index].port ?? 0)
+            case .path(let index): result.append(addresses[index].host)
             }
         }
         return result
     }
 
-    /// The text with ports not known yet shown as they were written.
+    /// The text with what is not known yet shown as it was written.
     func shown(_ sockets: [SocketPlan]) -> ByteString {
         var result = ByteString()
         for piece in pieces {
             switch piece {
             case .text(let text): result.append(text)
             case .port(let index): result.append("{port:\(sockets[index].name)}")
+            case .path(let index): result.append("{path:\(sockets[index].name)}")
             }
         }
         return result
@@ -52,7 +56,7 @@ private enum Reference: CaseIterable {
 
 /// Finds the templates in `text`: `{{` is a brace, `{fd:NAME}` and its kin are references, other braces are themselves.
 func parseTemplate(
-    _ text: ByteString, in place: ByteString, sockets: [SocketPlan], files: [FilePlan]
+    _ text: ByteString, in place: ByteString, sockets: [SocketPlan], files: [FilePlan], isApp: Bool = false
 ) throws(Failure) -> Template {
     guard text.contains(UInt8(ascii: "{")) else { return Template(text) }
     var pieces: [Template.Piece] = []
@@ -75,7 +79,13 @@ func parseTemplate(
                 case .fd: literal.append(decimal: socket.descriptor)
                 case .path:
                     guard let path = socket.address.path else { throw failure("this socket has no path") }
-                    literal.append(path)
+                    if isApp {
+                        pieces.append(.text(literal))
+                        pieces.append(.path(which))
+                        literal = ""
+                    } else {
+                        literal.append(path)
+                    }
                 case .addr:
                     if socket.transport == .unix {
                         throw failure("a unix socket has no address", remedy: "use {path:\(name)}")

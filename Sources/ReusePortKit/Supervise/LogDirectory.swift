@@ -7,7 +7,7 @@ func usualLogDirectory() throws(Failure) -> ByteString {
     if let state = environmentVariable("XDG_STATE_HOME"), state.hasPrefix("/") { return "\(state)/reuseport-exec" }
     guard let home = environmentVariable("HOME"), home.hasPrefix("/") else {
         throw .usage(
-            "find", "the place for logs", "neither XDG_STATE_HOME nor HOME is set", remedy: "set one, or give --log")
+            "find", "the place for logs", "neither XDG_STATE_HOME nor HOME is set", remedy: "set one, or give --log FILE")
     }
     return "\(home)/.local/state/reuseport-exec"
 }
@@ -23,7 +23,7 @@ func makeLogDirectory(_ path: ByteString, mode: mode_t) throws(Failure) {
     while let name = missing.popLast() {
         above = "\(above == "/" ? "" : above)/\(name)"
         let place = try followPath(above, object: path)
-        try step("make", "log directory \(path)", remedy: { _ in "give another --log" }) { () throws(Errno) in
+        try step("make", "log directory \(path)", remedy: { _ in "give --log FILE" }) { () throws(Errno) in
             do throws(Errno) {
                 _ = try makeDirectory(place.name, mode: missing.isEmpty ? mode : 0o755, in: place.directory)
             } catch {

@@ -122,22 +122,8 @@ func endGenerations(_ request: VerbRequest, _ directory: ByteString) throws(Fail
             reason: "\(request.verb.names[0]) was asked for")
         try now.store(in: registry)
         lock.release(closing: ())
-        removePaths(of: copies)
         for case .refused(let why) in outcomes { refused = why }
     }
     if let refused { throw Failure(.negative, request.verb.names[0], "app \(app)", refused) }
     try removeRetiredServices(of: app, in: directory)
-}
-
-/// Removes the Unix sockets' paths that nobody serves any more; whoever else is there is left alone.
-private func removePaths(of copies: [CopyRecord]) {
-    for path in copies.flatMap({ $0.listeners.compactMap { $0.publicPath } }) {
-        guard let folder = try? open(directory(of: path), O_RDONLY | O_DIRECTORY),
-            let facts = try? status(of: lastComponent(of: path), in: folder), facts.isSocket,
-            let probe = try? socket(
-                family: AF_UNIX, type: Int32(SOCK_STREAM.rawValue), flags: Int32(SOCK_NONBLOCK.rawValue)),
-            reason({ () throws(Errno) in try connect(probe, to: .unix(path)) }) == .connectionRefused
-        else { continue }
-        _ = reason { () throws(Errno) in try unlink(lastComponent(of: path), in: folder) }
-    }
 }

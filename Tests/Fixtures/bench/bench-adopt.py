@@ -7,7 +7,7 @@ processes are equally quick. The bar is the median of the rounds' ratios, over c
 
 Also shown: the time of one bind(2), and of a program that does nothing, started by the launcher.
 
-Environment: PAIRS (8), ROUNDS (6) of each pair, SECONDS (1) of each turn. Exit code 1 if the bar fails.
+Environment: PAIRS (8), ROUNDS (25) of each pair, SECONDS (0.2) of each turn. Exit code 1 if the bar fails.
 """
 import ctypes
 import fcntl
@@ -22,8 +22,8 @@ import sys
 import tempfile
 
 PAIRS = int(os.environ.get("PAIRS", "8"))
-ROUNDS = int(os.environ.get("ROUNDS", "6"))
-SECONDS = float(os.environ.get("SECONDS", "1"))
+ROUNDS = int(os.environ.get("ROUNDS", "25"))
+SECONDS = float(os.environ.get("SECONDS", "0.2"))
 BAR = 0.99
 PORTS = {"plain": 8080, "adopt": 8081}
 NODE = """

@@ -8,10 +8,10 @@ import Testing
     let box = Sandbox()
 
     /// What a program that binds in Python prints, in a network of its own.
-    private func adopting(_ sockets: [ByteString], _ options: [ByteString] = [], _ code: String) throws -> String {
+    private func adopting(_ sockets: [ByteString], _ code: String) throws -> String {
         let network = try Network(box)
         let outcome = try box.run(
-            sockets.flatMap { ["--socket", $0] } + ["--pass", "adopt"] + options + [
+            sockets.flatMap { ["--socket", $0] } + ["--pass", "adopt"] + [
                 "--", ByteString(try Tool.require("python3")), "-S", "-E", ByteString(try box.target("adopting.py")),
                 ByteString(code),
             ], [network.step])

@@ -1,3 +1,4 @@
+import CLinux
 import Foundation
 import Testing
 
@@ -10,8 +11,20 @@ import Testing
     private let socket: [ByteString] = ["--socket", "web:127.0.0.1:0", "--pass", "adopt"]
 
     private func refused(
-        _ options: [ByteString] = [], _ program: String, _ code: Int32 = 100, _ words: String...,
+        _ program: String, _ code: Int32 = 100, _ words: String..., location: SourceLocation = #_sourceLocation
+    ) throws {
+        try expectRefusal([], program, code, words, location)
+    }
+
+    private func refused(
+        _ options: [ByteString], _ program: String, _ code: Int32 = 100, _ words: String...,
         location: SourceLocation = #_sourceLocation
+    ) throws {
+        try expectRefusal(options, program, code, words, location)
+    }
+
+    private func expectRefusal(
+        _ options: [ByteString], _ program: String, _ code: Int32, _ words: [String], _ location: SourceLocation
     ) throws {
         for extra in [[], ["--dry-run"], ["--app", "web", "--run-dir", ByteString(box["run"])]] as [[ByteString]] {
             let app = extra.first == "--app"

@@ -207,9 +207,14 @@ extension Stage {
         }
     }
 
-    /// The names in the folder of the app's Unix socket that begin with a dot.
-    var hiddenNames: [String] {
-        ((try? FileManager.default.contentsOfDirectory(atPath: home)) ?? []).filter { $0.hasPrefix(".") }
+    /// The names in the folder of the app's Unix sockets that begin with a dot, but those of the copies that serve.
+    var hiddenNames: [String] { strayNames(in: home) }
+
+    func strayNames(in folder: String) -> [String] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+        func inode(_ name: String) -> ino_t? { box.status("\(folder)/\(name)")?.st_ino }
+        let served = names.filter { !$0.hasPrefix(".") }.compactMap(inode)
+        return names.filter { name in name.hasPrefix(".") && !served.contains { $0 == inode(name) } }
     }
 
     /// What one request is answered.

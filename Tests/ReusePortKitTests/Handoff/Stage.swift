@@ -52,6 +52,9 @@ final class Stage {
     private var number = 0
     /// 0 with a Unix socket.
     let port: UInt16
+    /// What `--socket` takes, and where clients go, if it is not what the site says.
+    var otherSocket: ByteString?
+    var otherAddresses: [ByteString]?
 
     private static let nobody: uid_t = 65534
 
@@ -106,7 +109,8 @@ final class Stage {
 
     /// What `--socket` takes.
     var socket: ByteString {
-        switch site {
+        if let otherSocket { return otherSocket }
+        return switch site {
         case .v4: "http:127.0.0.1:\(port)"
         case .v6: "http:[::1]:\(port)"
         case .dualStack: "http:*:\(port)"
@@ -116,7 +120,8 @@ final class Stage {
 
     /// Where clients go.
     var addresses: [ByteString] {
-        switch site {
+        if let otherAddresses { return otherAddresses }
+        return switch site {
         case .v4: ["127.0.0.1:\(port)"]
         case .v6: ["[::1]:\(port)"]
         case .dualStack: ["127.0.0.1:\(port)", "[::1]:\(port)"]

@@ -1,0 +1,63 @@
+import CLinux
+
+extension Handoff {
+    /// A program that knows the public path of a Unix socket from its own configuration may remove it at its end, and by
+    /// then it is its successor's. If it has the right to, a process of ours puts it back as soon as it has gone, and
+    /// stays for as long as the old copies do.
+    func keepPaths(_ enrolment: borrowing Enrolment, from old: [CopyRecord], _ state: AppState) {
+        let places = directoriesAtRisk(old, heirs: state.running(order))
+        guard !places.isEmpty, let runDirectory = try? runDirectory(of: enrolment.request) else { return }
+        let child = fork()
+        if child > 0 {
+            var status: Int32 = 0
+            _ = try? uninterrupted { waitpid(child, &status, 0) }
+        }
+        if child != 0 { return }
+        if fork() != 0 { _exit(0) }
+        // It has nothing of the caller's, nor a listener, and ends at a signal.
+        _ = setsid()
+        if let null = try? open("/dev/null", O_RDWR) { for number in Int32(0)...2 { _ = dup2(null.number, number) } }
+        closeAllAbove2(but: [])
+        _ = chdir("/")
+        var none = sigset_t()
+        sigemptyset(&none)
+        sigprocmask(SIG_SETMASK, &none, nil)
+        show("puts back paths until the old copies have ended")
+        _ = try? keepPaths(in: places, from: old, runDirectory)
+        _exit(0)
+    }
+
+    /// The directories in which these copies may remove a path that is another's by now.
+    @inline(never)
+    private func directoriesAtRisk(_ old: [CopyRecord], heirs: [CopyRecord]) -> [ByteString] {
+        let heirs = allNames(heirs)
+        var result: [ByteString] = []
+        for names in allNames(old) where heirs.contains(where: { $0.hasSamePath(as: names) }) {
+            guard let user = try? userID(of: old[names.copy].process.pid), let facts = try? status(of: names.folder),
+                user == 0 || facts.owner == user || facts.mode & 0o022 != 0
+            else { continue }
+            result.append(names.place)
+        }
+        return result
+    }
+
+    private func keepPaths(
+        in places: [ByteString], from old: [CopyRecord], _ runDirectory: ByteString
+    ) throws(Failure) {
+        guard let registry = try Registry.open(name, in: runDirectory, create: false) else { return }
+        let changes = try step("watch", places[0]) { () throws(Errno) in
+            try Changes(in: places, IN_DELETE | IN_MOVED_FROM)
+        }
+        for copy in old {
+            guard let process = try? ProcessHandle(to: copy.process) else { continue }
+            while true {
+                let hasExited = process.hasExited
+                guard let lock = try? registry.lock(until: Deadline(after: .seconds(60))) else { continue }
+                AppState.mended(registry).mendPaths()
+                lock.release(closing: ())
+                if hasExited { break }
+                changes.wait(or: process, until: Deadline(after: .seconds(3600)))
+            }
+        }
+    }
+}
