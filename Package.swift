@@ -18,6 +18,7 @@ let package = Package(
             name: "load-generator", dependencies: ["ReusePortKit", "CLinux"], path: "Tests/Fixtures/load-generator"),
         .executableTarget(
             name: "receiver", dependencies: ["ReusePortKit", "CLinux"], path: "Tests/Fixtures/receiver"),
+        .executableTarget(name: "example-server", dependencies: ["ReusePortKit"], path: "examples/swift"),
         .testTarget(name: "ReusePortKitTests", dependencies: ["ReusePortKit", "CLinux"]),
     ],
     swiftLanguageModes: [.v6]

@@ -5,10 +5,12 @@
 # No service is started, and none will be at the next boot: the programs are wanted, not their daemons.
 set -euo pipefail
 
-# command:package
+# command:package, or pattern of files:package
 needs=(
     nginx:nginx-light haproxy:haproxy node:nodejs uvicorn:uvicorn gunicorn:gunicorn python3:python3
-    start_server:libserver-starter-perl
+    start_server:libserver-starter-perl starman:starman /usr/share/perl5/Plack/Handler/Starlet.pm:starlet
+    /usr/share/nodejs/express/package.json:node-express
+    ruby:ruby puma:puma php:php-cli '/usr/sbin/php-fpm*:php-fpm' gccgo:gccgo javac:default-jdk-headless
     runsv:runit chpst:runit s6-svscan:s6 s6-setuidgid:s6 execlineb:execline
     ip:iproute2 ss:iproute2 setpriv:util-linux unshare:util-linux capsh:libcap2-bin ps:procps curl:curl strace:strace
     mandoc:mandoc shellcheck:shellcheck zsh:zsh fish:fish
@@ -22,7 +24,9 @@ PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 missing() {
     local need version
     for need in "${needs[@]}"; do
-        if ! command -v "${need%%:*}" >/dev/null; then
+        if [ "${need#/}" != "$need" ]; then
+            compgen -G "${need%%:*}" >/dev/null || echo "${need##*:}"
+        elif ! command -v "${need%%:*}" >/dev/null; then
             echo "${need##*:}"
         elif [ "${need%%:*}" = node ]; then
             version=$(node --version 2>/dev/null || true)
@@ -66,6 +70,14 @@ install_packages() {
                 *" $service "* | *" $service-light "*) systemctl disable --quiet --now "$service" || true ;;
             esac
         done
+        # Its service has the version in its name.
+        case " ${packages[*]} " in
+            *' php-fpm '*)
+                for service in /lib/systemd/system/php*-fpm.service; do
+                    systemctl disable --quiet --now "${service##*/}" || true
+                done
+                ;;
+        esac
     fi
     if [ $has_policy = yes ]; then
         rm -f $policy

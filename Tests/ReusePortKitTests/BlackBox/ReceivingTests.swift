@@ -7,19 +7,7 @@ import Testing
 @Suite struct ReceivingTests {
     let box = Sandbox()
 
-    /// The fixture of that name, which the package manager puts beside the tests.
-    private func receiver() throws -> String {
-        // The tests are a library or the program itself, by version of the package manager: mapped in any case.
-        let maps = try String(contentsOfFile: "/proc/self/maps", encoding: .utf8)
-        guard let line = maps.split(separator: "\n").first(where: { $0.hasSuffix(".xctest") }),
-            let start = line.firstIndex(of: "/")
-        else { throw Unavailable(description: "where the tests are is unknown") }
-        let path = URL(fileURLWithPath: String(line[start...])).deletingLastPathComponent().path + "/receiver"
-        guard access(path, X_OK) == 0 else {
-            throw Unavailable(description: "\(path) is missing: build it with swift build")
-        }
-        return path
-    }
+    private func receiver() throws -> String { try Tool.product("receiver") }
 
     private func lines(_ outcome: Outcome) -> [String] { outcome.output.text.split(separator: "\n").map(String.init) }
 

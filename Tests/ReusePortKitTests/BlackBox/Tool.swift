@@ -52,6 +52,20 @@ enum Tool {
         return path.hasPrefix("/") ? path : "\(FileManager.default.currentDirectoryPath)/\(path)"
     }
 
+    /// A program of this package as the package manager builds it, beside the tests.
+    static func product(_ name: String) throws -> String {
+        // The tests are a library or the program itself, by version of the package manager: mapped in any case.
+        let maps = try String(contentsOfFile: "/proc/self/maps", encoding: .utf8)
+        guard let line = maps.split(separator: "\n").first(where: { $0.hasSuffix(".xctest") }),
+            let start = line.firstIndex(of: "/")
+        else { throw Unavailable(description: "where the tests are is unknown") }
+        let path = URL(fileURLWithPath: String(line[start...])).deletingLastPathComponent().path + "/\(name)"
+        guard access(path, X_OK) == 0 else {
+            throw Unavailable(description: "\(path) is missing: build it with swift build")
+        }
+        return path
+    }
+
     /// A target from Tests/Fixtures/targets, built once per run when it is a C program.
     static func target(_ name: String) throws -> String {
         let source = "\(package)/Tests/Fixtures/targets/\(name)"

@@ -44,7 +44,9 @@ final class Load {
     private var processes: [(running: Running, record: String)] = []
 
     /// Starts, and waits until the first answers are there.
-    init(_ stage: Stage, requestsPerConnection: Int = 1, connections: Int = Load.connections) throws {
+    init(
+        _ stage: Stage, requestsPerConnection: Int = 1, connections: Int = Load.connections, path: ByteString = "/brief"
+    ) throws {
         let program = try stage.program("load-generator").text
         for address in stage.addresses {
             let record = stage.box["record-\(stage.nextNumber())"]
@@ -52,7 +54,7 @@ final class Load {
                 program: program,
                 [
                     "--connections", ByteString(decimal: connections / stage.addresses.count),
-                    "--requests-per-connection", ByteString(decimal: requestsPerConnection), "--path", "/brief",
+                    "--requests-per-connection", ByteString(decimal: requestsPerConnection), "--path", path,
                     "--record", ByteString(record), "--timeout", "20s", "--duration", "300s", address,
                 ], stage.inNetwork)
             processes.append((running, record))
@@ -65,6 +67,14 @@ final class Load {
         processes.reduce(0) { sum, process in
             var status = stat()
             return stat(process.record, &status) == 0 ? sum + Int(status.st_size) : sum
+        }
+    }
+
+    /// What is written of what became of requests, a line each.
+    var lines: [Substring] {
+        processes.flatMap { process in
+            let record = FileManager.default.contents(atPath: process.record) ?? Data()
+            return String(decoding: record, as: UTF8.self).split(separator: "\n")
         }
     }
 

@@ -58,8 +58,8 @@ final class Stage {
 
     private static let nobody: uid_t = 65534
 
-    /// With `settings`, in a network of its own that has these sysctls.
-    init(_ level: Level, _ site: Site = .v4, settings: [String]? = nil) throws {
+    /// With `settings`, in a network of its own that has these sysctls, and where every port is free.
+    init(_ level: Level, _ site: Site = .v4, settings: [String]? = nil, port ownPort: UInt16 = 8080) throws {
         if level == .privileged { try Tool.requireRoot() }
         self.level = level
         self.site = site
@@ -68,7 +68,7 @@ final class Stage {
         if let settings {
             network = try Network(box, settings)
             reservation = nil
-            port = 8080
+            port = ownPort
         } else {
             network = nil
             reservation = site == .unix ? nil : try Stage.reserve(site, deployer ?? geteuid())
