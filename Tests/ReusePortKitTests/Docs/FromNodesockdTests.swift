@@ -41,12 +41,17 @@ import Testing
         let program = ByteString(stage.box.write("app.js", script))
         func words(_ label: String) throws -> [ByteString] {
             [
-                "deploy", "web", "--socket", "http:unix:\(ByteString(stage.home))/app.{copy}.sock,mode=666", "--user",
+                "deploy", "web", "--run-dir", stage.runDirectory, "--socket",
+                "http:unix:\(ByteString(stage.home))/app.{copy}.sock,mode=666", "--user",
                 "nobody", "--copies", "3", "--pass", "nodesockd", "--env", "LABEL=\(label)", "--log",
                 ByteString(stage.logPath), "--", ByteString(try Tool.require("node")), program,
             ]
         }
-        try stage.change(try words("1"))
+        func deploy(_ label: String) throws {
+            let outcome = try stage.launch(try words(label)).end()
+            try #require(outcome.exit == 0, "\(outcome.errors)")
+        }
+        try deploy("1")
         let nginx = try stage.box.start(
             [
                 "--socket", stage.socket, "--user", "nobody", "--pass", "nginx", "--",
@@ -54,7 +59,7 @@ import Testing
             ]
                 + ["-e", "stderr", "-c", ByteString(configuration)])
         let load = try Load(stage)
-        for label in ["2", "3"] { try stage.change(try words(label)) }
+        for label in ["2", "3"] { try deploy(label) }
         try stage.change(["suspend", "web"])
         #expect(try stage.verb("state", ["web"]).output.text.contains("suspended"))
         try stage.change(["resume", "web"])
