@@ -7,7 +7,8 @@
 # make bench-handoff  what a handoff costs the clients, beside others (as root); HANDOFFS=10 for a quick look
 # make pictures   docs/*.svg: what is seen in a terminal, with tmux
 # make bench-deploy   how long a deploy takes, beside a loop in a shell
-# make install    to $(DESTDIR)$(PREFIX); uninstall removes it again
+# make install    to $(DESTDIR)$(PREFIX); install-docs adds documents and examples; uninstall removes all of it again
+# make dist       all of that as a tarball for any prefix; make deb, as a Debian package: both in .build/packages
 # make setup      installs what tests and benchmarks need (Debian)
 
 SWIFT ?= swift
@@ -18,34 +19,49 @@ MANDIR ?= $(PREFIX)/share/man
 BASHCOMPDIR ?= $(PREFIX)/share/bash-completion/completions
 ZSHCOMPDIR ?= $(PREFIX)/share/zsh/site-functions
 FISHCOMPDIR ?= $(PREFIX)/share/fish/vendor_completions.d
+DOCDIR ?= $(PREFIX)/share/doc/reuseport-exec
 INSTALL ?= install
 ARGS ?=
+# More flags for the release build.
+FLAGS ?=
 
+# The version stands here alone; what else names it is tested.
+VERSION := $(shell sed -n 's/^public var version: .* "\(.*\)" }$$/\1/p' Sources/ReusePortKit/Base/Version.swift)
+PACKAGES := .build/packages
 EMBEDDED := .build/embedded
 BINARY := $(EMBEDDED)/release/reuseport-exec
 SAMPLE_SERVER := $(EMBEDDED)/release/sample-server
 LOAD_GENERATOR := $(EMBEDDED)/release/load-generator
 
 # The same sources as the ordinary build, as Embedded Swift: small, and in need of libc only. Nothing unwinds or is
-# debugged in it: no frame pointers, no tables for that. Functions are inlined where that saves code only, neither they
-# nor loops are copied to have one that is special. Code is generated when all is linked, so that equal functions, and
-# pieces of them, are there once and not once for each file; lld comes with every Swift.
+# debugged in it: no frame pointers, no tables for that. Neither functions nor loops are copied to have one that is
+# special. Code is generated when all is linked, so that equal functions, and pieces of them, are there once and not
+# once for each file; lld comes with every Swift. Only then are functions inlined, where that saves code: Swift would
+# inline what is small in its own form, and so make large frames, in which every access takes three bytes more. For the
+# same reason nothing is moved out of loops. The pass that takes away checks of bounds (bcopts) takes
+# away one more in some builds than in others, by where things are in the compiler's memory: without it the same sources
+# become the same bytes.
 EMBEDDED_FLAGS := -c release --experimental-lto-mode full --disable-local-rpath \
 	--omit-frame-pointers -debug-info-format none \
 	-Xswiftc -enable-experimental-feature -Xswiftc Embedded -Xswiftc -wmo -Xswiftc -Osize \
 	-Xswiftc -Xfrontend -Xswiftc -function-sections -Xswiftc -Xfrontend -Xswiftc -mergeable-traps \
 	-Xswiftc -Xllvm -Xswiftc -inline-threshold=0 -Xswiftc -Xllvm -Xswiftc -enable-machine-outliner=always \
+	-Xswiftc -Xllvm -Xswiftc -sil-disable-pass=inline \
 	-Xswiftc -Xllvm -Xswiftc -sil-disable-pass=closure-specialize \
 	-Xswiftc -Xllvm -Xswiftc -sil-disable-pass=array-property-opt \
 	-Xswiftc -Xllvm -Xswiftc -sil-disable-pass=loop-rotate \
+	-Xswiftc -Xllvm -Xswiftc -sil-disable-pass=bcopts \
 	-Xswiftc -use-ld=lld -Xlinker --icf=all \
 	-Xlinker -mllvm -Xlinker -inline-threshold=0 -Xlinker -mllvm -Xlinker -enable-machine-outliner=always \
+	-Xlinker -mllvm -Xlinker -disable-machine-licm -Xlinker -mllvm -Xlinker -split-spill-mode=size \
+	-Xswiftc -Xclang-linker -Xswiftc -Xclang -Xswiftc -Xclang-linker -Xswiftc -disable-llvm-passes \
 	-Xlinker -s -Xlinker --gc-sections -Xlinker --as-needed -Xlinker -z -Xlinker relro -Xlinker -z -Xlinker now
 
-.PHONY: all fixtures demo pictures test check format bench-exec bench-handoff install uninstall setup clean
+.PHONY: all fixtures demo pictures test check format bench-exec bench-handoff bench-deploy install install-docs \
+	uninstall dist deb setup clean
 
 all:
-	@SWIFT='$(SWIFT)' Tests/build.sh $(EMBEDDED) reuseport-exec $(EMBEDDED_FLAGS)
+	@SWIFT='$(SWIFT)' Tests/build.sh $(EMBEDDED) reuseport-exec $(EMBEDDED_FLAGS) $(FLAGS)
 
 fixtures:
 	@SWIFT='$(SWIFT)' Tests/build.sh $(EMBEDDED) sample-server $(EMBEDDED_FLAGS)
@@ -62,7 +78,7 @@ test: setup all fixtures
 	LOAD_GENERATOR='$(abspath $(LOAD_GENERATOR))' $(SWIFT) test $(ARGS)
 
 check: setup
-	@SWIFT='$(SWIFT)' Tests/check.sh $(EMBEDDED_FLAGS)
+	@SWIFT='$(SWIFT)' MAKE='$(MAKE)' Tests/check.sh
 
 format:
 	$(SWIFT) format --in-place --recursive Package.swift Sources Tests
@@ -85,10 +101,22 @@ install:
 	$(INSTALL) -D -m 644 completions/_reuseport-exec '$(DESTDIR)$(ZSHCOMPDIR)/_reuseport-exec'
 	$(INSTALL) -D -m 644 completions/reuseport-exec.fish '$(DESTDIR)$(FISHCOMPDIR)/reuseport-exec.fish'
 
+install-docs:
+	$(INSTALL) -d '$(DESTDIR)$(DOCDIR)'
+	cp -R README.md CHANGELOG.md LICENSE docs examples '$(DESTDIR)$(DOCDIR)'
+	chmod -R u=rwX,go=rX '$(DESTDIR)$(DOCDIR)'
+
 uninstall:
+	rm -rf '$(DESTDIR)$(DOCDIR)'
 	rm -f '$(DESTDIR)$(BINDIR)/reuseport-exec' '$(DESTDIR)$(MANDIR)/man1/reuseport-exec.1' \
 		'$(DESTDIR)$(BASHCOMPDIR)/reuseport-exec' '$(DESTDIR)$(ZSHCOMPDIR)/_reuseport-exec' \
 		'$(DESTDIR)$(FISHCOMPDIR)/reuseport-exec.fish'
+
+dist: all
+	@MAKE='$(MAKE)' packaging/dist.sh $(VERSION) $(PACKAGES)
+
+deb: all
+	@MAKE='$(MAKE)' packaging/deb.sh $(VERSION) $(PACKAGES)
 
 setup:
 	@Tests/setup.sh

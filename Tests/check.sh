@@ -1,8 +1,8 @@
 #!/bin/bash
-# check.sh FLAG...: formatting, shell files, manual page, completions, and both builds with warnings as errors. The
-# flags are those of the release build. Everything is looked at, whatever fails first; exit code 1 if anything did.
+# check.sh: formatting, shell files, manual page, completions, both builds with warnings as errors, and the packages.
+# Everything is looked at, whatever fails first; exit code 1 if anything did.
 set -uo pipefail
-swift=${SWIFT:-swift}
+swift=${SWIFT:-swift} make=${MAKE:-make}
 failed=0
 
 # run NAME COMMAND...: shows its output only if it fails, or if it says anything of a warning.
@@ -56,6 +56,18 @@ long_lines() {
 # shellcheck disable=SC2317 # It is called by its name.
 zero_bytes() { ! grep -rnE '"[^"]*\\(0|u\{0+\})' Sources; }
 
+# elsewhere TARGET...: makes them of a copy of the sources, in another folder and with another umask and language, so
+# that what is made of it can be compared. Files are linked and not copied, for to the build they are the same files
+# then, and are not compiled again. Warnings are errors there.
+copy=.build/elsewhere/a-copy-of-the-sources
+# shellcheck disable=SC2317 # It is called by its name.
+elsewhere() {
+    mkdir -p "$copy" && find "$copy" -mindepth 1 -maxdepth 1 ! -name .build -exec rm -rf {} + &&
+        { cp -al -- [!.]* "$copy" 2>/dev/null || cp -a -- [!.]* "$copy"; } &&
+        (umask 077 && LC_ALL=C TZ=Asia/Kathmandu "$make" --silent -C "$copy" \
+            FLAGS='-Xswiftc -warnings-as-errors' "$@")
+}
+
 mapfile -t shell_files < <(shell_files)
 run 'swift format' "$swift" format lint --strict --recursive Package.swift Sources Tests
 with shellcheck 'shellcheck' shellcheck "${shell_files[@]}"
@@ -67,8 +79,13 @@ fi
 [ ! -e completions/reuseport-exec.bash ] || run 'bash completion' bash -n completions/reuseport-exec.bash
 [ ! -e completions/_reuseport-exec ] || with zsh 'zsh completion' zsh -n completions/_reuseport-exec
 [ ! -e completions/reuseport-exec.fish ] || with fish 'fish completion' fish -n completions/reuseport-exec.fish
-# In folders of their own: what was built without this flag before would not be compiled, and not warn, again.
-run 'release build (Embedded Swift)' env SWIFT="$swift" Tests/build.sh .build/check-embedded reuseport-exec \
-    "$@" -Xswiftc -warnings-as-errors
+# In a folder of its own: what was built without this flag before would not be compiled, and not warn, again.
 run 'ordinary build, with tests' "$swift" build --build-tests --scratch-path .build/check -Xswiftc -warnings-as-errors
+run 'release build (Embedded Swift)' elsewhere all
+rm -rf .build/packages "$copy/.build/packages"
+with dpkg-shlibdeps 'packages' "$make" --silent dist deb
+with dpkg-shlibdeps 'packages, made elsewhere' elsewhere dist deb
+with dpkg-shlibdeps 'packages, byte for byte the same' diff --recursive .build/packages "$copy/.build/packages"
+with lintian 'lintian' lintian --allow-root --fail-on error,warning .build/packages/*.deb
+with dpkg-shlibdeps 'packages, installed and removed' Tests/packages.sh .build/packages
 exit $failed

@@ -148,6 +148,15 @@ import Testing
         }
     }
 
+    /// `version` is the one place; the Makefile and the packages read it there.
+    @Test func oneVersion() throws {
+        let number = string(version)
+        let newest = try document("CHANGELOG.md").split(separator: "\n").first { $0.hasPrefix("## ") }
+        #expect(try #require(newest).hasPrefix("## \(number) ("))
+        #expect(try document("README.md").contains("Version \(number), "))
+        #expect(try document("man/reuseport-exec.1").contains("\n.Os reuseport-exec \(number)\n"))
+    }
+
     @Test func helpFitsAScreen() {
         for topic in Option.Topic.allCases.map(Optional.some) + [nil] {
             let page = string(help(topic))

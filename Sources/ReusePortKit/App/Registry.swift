@@ -71,6 +71,13 @@ struct Registry: ~Copyable {
         contents(of: "deployment.\(generation)").flatMap { Deployment(text: $0) }
     }
 
+    /// With what generations were deployed, also those that are forgotten otherwise.
+    borrowing func loadDeployments() -> [Deployment] {
+        entryNames(of: folder).compactMap { name in
+            name.hasPrefix("deployment.") ? contents(of: name).flatMap { Deployment(text: $0) } : nil
+        }
+    }
+
     /// For nobody else's eyes: words of a command line can be secrets.
     borrowing func store(_ deployment: Deployment) throws(Failure) {
         try replace("deployment.\(deployment.generation)", deployment.text, mode: 0o600)
@@ -99,13 +106,12 @@ struct Registry: ~Copyable {
     }
 
     /// Removes what belongs to generations that are not known any more.
-    borrowing func removeDeployments(but known: [GenerationRecord]) {
-        for name in entryNames(of: folder) {
-            if name.hasPrefix("deployment.") {
-                if known.contains(where: { name == "deployment.\($0.order)" }) { continue }
-            } else if !name.hasPrefix("config.") || known.contains(where: { name == "config.\($0.label)" }) {
-                continue
-            }
+    borrowing func remove(_ deployments: [Deployment], but known: [GenerationRecord]) {
+        for old in deployments where !known.contains(where: { $0.order == old.generation }) {
+            _ = reason { () throws(Errno) in try unlink("deployment.\(old.generation)", in: folder) }
+        }
+        for name in entryNames(of: folder)
+        where name.hasPrefix("config.") && !known.contains(where: { name == "config.\($0.label)" }) {
             _ = reason { () throws(Errno) in try unlink(name, in: folder) }
         }
     }

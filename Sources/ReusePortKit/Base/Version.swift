@@ -1,6 +1,6 @@
 import CLinux
 
-/// The version of reuseport-exec and of this library.
+/// The version of reuseport-exec and of this library. The Makefile reads it here, for packages.
 public var version: ByteString { "0.1.0" }
 
 /// How this was built: `embedded` or `ordinary`, and the commit where the build knew it.

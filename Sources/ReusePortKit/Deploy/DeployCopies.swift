@@ -101,7 +101,6 @@ private func enrol(
         throw error
     }
     if generation.state == .starting {
-        registry.removeDeployments(but: turn.state.app.generations)
         var deployment = deployment
         deployment.generation = generation.order
         try registry.store(deployment)

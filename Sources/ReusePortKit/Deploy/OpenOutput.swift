@@ -78,31 +78,11 @@ struct Outputs: ~Copyable {
     }
 }
 
-/// `/var/log/reuseport-exec/APP.log` for root, in XDG_STATE_HOME or ~/.local/state for others.
+/// `APP.log` at the usual place, whose directory is made if need be.
 private func usualLogFile(of app: ByteString) throws(Failure) -> ByteString {
-    "\(try usualLogDirectory())/\(app).log"
-}
-
-/// Makes the directory if need be.
-func usualLogDirectory() throws(Failure) -> ByteString {
-    var parents: [ByteString] = ["/var/log"]
-    if geteuid() != 0 {
-        if let state = environmentVariable("XDG_STATE_HOME"), state.hasPrefix("/") {
-            parents = [state]
-        } else if let home = environmentVariable("HOME"), home.hasPrefix("/") {
-            parents = ["\(home)/.local", "\(home)/.local/state"]
-        } else {
-            throw .usage("find", "the log's place", "neither XDG_STATE_HOME nor HOME is set", remedy: "give --log FILE")
-        }
-    }
-    let path: ByteString = "\(parents[parents.count - 1])/reuseport-exec"
-    for directory in parents + [path] {
-        let code = directory.withCString { mkdir($0, 0o755) == 0 ? 0 : clinux_errno() }
-        if code != 0 && code != EEXIST {
-            throw Failure("make", "log directory \(directory)", Errno(rawValue: code), remedy: "give --log FILE")
-        }
-    }
-    return path
+    let directory = try usualLogDirectory()
+    try makeLogDirectory(directory, mode: 0o755)
+    return "\(directory)/\(app).log"
 }
 
 /// A stream to the journal where there is one, else to a logger(1) that ends with the last copy.

@@ -16,7 +16,7 @@ func prepare(_ request: DeployRequest) throws(Failure) -> PreparedDeploy {
     let (settings, command) = try completed(request)
     let options = try Options(settings, command: command, isDeploy: true)
     guard var app = options.app else { throw Failure("find", "the app", .noEntry) }
-    if options.deploy.countsProcessors { app.copies = processorCount() }
+    if options.deploy.countsProcessors { app.copies = min(Bank.copies, processorCount()) }
     app.isSuspended = options.deploy.isSuspended
     // All at once: what finishes would still use the database that is about to change.
     if app.isSuspended { app.keepRetired = 0 }
@@ -137,15 +137,4 @@ private func anchored(_ setting: Setting) throws(Failure) -> Setting {
     var setting = setting
     if setting.option.key == .config { setting.value = resolve(setting.value, against: try here()) }
     return setting
-}
-
-/// sched_getaffinity(2): how many processors this process may use, at most as many as there can be copies.
-func processorCount() -> Int {
-    var mask = [UInt64](repeating: 0, count: 128)
-    let size = mask.count * 8
-    let count = mask.withUnsafeMutableBytes {
-        clinux_syscall(Int(SYS_sched_getaffinity), 0, size, Int(bitPattern: $0.baseAddress), 0, 0, 0)
-    }
-    guard count > 0 else { return 1 }
-    return min(Bank.copies, max(1, mask.reduce(0) { $0 + $1.nonzeroBitCount }))
 }

@@ -25,7 +25,7 @@ func suspendApp(_ request: VerbRequest, _ directory: ByteString) throws(Failure)
     log.step("stands still, with the requests it is at, for deploy did not start it")
 }
 
-/// `resume`: the copies go on. Says how many, so that it may be said again after a failure.
+/// `resume`: the copies go on. After a failure the app counts as suspended still, so that it may be said again.
 func resumeApp(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     let registry = try openApp(request, directory)
     let lock = try registry.lock(until: Deadline(after: .seconds(10)))

@@ -226,6 +226,7 @@ extension AppState {
             if let path = socket.address.path { try refuseForeignPath(path, socket, ours: ours) }
         }
         try checkNames(listeners)
+        if isFirst { try closeHoles(listeners.map { $0.identity }) }
         for (index, socket) in plan.sockets.enumerated() { try listenIfWanted(sockets[index].source, socket) }
         if isFirst {
             try steer(request, order, sockets, listeners.map { $0.identity }, log)
@@ -240,6 +241,19 @@ extension AppState {
         record.crashes = copies.first { $0.fileName == record.fileName }?.crashes
         replace(record)
         return record
+    }
+
+    /// Level 2: where a copy has left since the program was told, its place, or the one behind the last, could be ours as
+    /// soon as we listen, and connections come before we can tell the program.
+    private mutating func closeHoles(_ listeners: [ListenerIdentity]) throws(Failure) {
+        guard case .index(let known)? = app.steering, let live = app.live else { return }
+        try followGroups(listeners)
+        guard case .index(let present)? = app.steering, present != known else { return }
+        do throws(Failure) {
+            try redirect(to: live.order)
+        } catch {
+            // Of copies that we may not trace nothing can be borrowed: then it is done with our own, a moment later.
+        }
     }
 
     /// Slots and places are found by the socket's name: under another one, the running copies would not be found, and

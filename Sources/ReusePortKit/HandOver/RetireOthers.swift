@@ -29,14 +29,22 @@ extension Handoff {
             old.transport != .unix && heirs.contains { $0.transport == old.transport && $0.address == old.address }
         }
         let moves = if case .twoBanks? = state.app.steering { haveHeirs } else { false }
-        if !moves {
+        if moves {
+            try awaitEmpty(listeners, until: Deadline(after: Milliseconds(20)))
+        } else {
             // Those that stand still accept nothing of what waits for them.
             for copy in state.running(old.order) { try? resume(copy) }
-            _ = poll(nil, 0, Deadline(after: enrolment.request.settle).pollTimeout)
+            try settle(enrolment, listeners)
         }
-        let deadline = Deadline(after: moves ? Milliseconds(20) : min(.seconds(5), enrolment.request.stopTimeout))
-        try awaitEmpty(listeners, until: deadline)
         log.detail("at \(MonotonicClock.microseconds) us: generation \(old.label) is drained")
+    }
+
+    /// Handshakes under way get the time to end, and what is queued to be accepted.
+    private func settle(
+        _ enrolment: borrowing Enrolment, _ listeners: [ListenerIdentity]
+    ) throws(Failure) {
+        _ = poll(nil, 0, Deadline(after: enrolment.request.settle).pollTimeout)
+        try awaitEmpty(listeners, until: Deadline(after: min(.seconds(5), enrolment.request.stopTimeout)))
     }
 
     /// Stops the old copies: all at once where the maps direct the connections, one by one where places in the group do.
@@ -86,7 +94,8 @@ extension Handoff {
         return (stopped, outcomes)
     }
 
-    /// Ends copies that a helper which was killed has left behind, and that never served anybody.
+    /// Ends copies that a helper which was killed has left behind, and that served nobody, or for the moment only between
+    /// the cutover and the killing.
     ///
     /// Before the cutover: at level 2 their places are behind those of the live copies then, and nobody moves.
     func sweep(_ enrolment: borrowing Enrolment) throws(Failure) {
@@ -98,6 +107,10 @@ extension Handoff {
             let left = state.running(generation.order)
             if left.isEmpty { continue }
             say("generation \(generation.label), which failed, is ended")
+            // Nothing moves what they have got. The program has directed connections to the live ones since we listen.
+            if case .index? = state.app.steering {
+                try settle(enrolment, left.flatMap { $0.listeners.map { $0.identity } })
+            }
             let orders = left.map { copy in
                 var order = stopOrder(for: copy, keepsFinishing: false)
                 order.stopTimeout = min(order.stopTimeout, .seconds(2))

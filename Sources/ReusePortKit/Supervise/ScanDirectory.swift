@@ -60,12 +60,9 @@ struct ScanDirectory: ~Copyable {
 
     /// What its supervisor says of it; nil if none ever has.
     borrowing func serviceStatus(of name: ByteString) -> ServiceStatus? {
-        guard
-            let file = try? ReusePortKit.open(
-                "\(name)/supervise/status", in: folder, O_RDONLY | O_NOFOLLOW | O_NONBLOCK),
-            let bytes = try? readAll(file, atMost: 4096)
-        else { return nil }
-        return ServiceStatus(bytes.bytes, isS6: isS6)
+        let flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK
+        guard let file = try? ReusePortKit.open("\(name)/supervise/status", in: folder, flags) else { return nil }
+        return ServiceStatus(reading: file, isS6: isS6)
     }
 }
 
@@ -86,10 +83,14 @@ struct ServiceStatus: Equatable {
     /// Whether nothing of it runs, or will without another word.
     var isOver: Bool { pid == nil && !isFinishing && !isWantedUp }
 
-    /// runit's has 20 bytes: the process at 12, lowest byte first, `u` or `d` at 17, and 2
-    /// at 19 while it finishes (runsv.c). s6's has 35, and 43 since
-    /// 2.12: the process at 24, highest byte first, and flags in the last byte, of which 2 is
-    /// "finishing" and 4 "want up".
+    init?(reading file: borrowing Descriptor, isS6: Bool) {
+        guard let bytes = try? readAll(file, atMost: 4096) else { return nil }
+        self.init(bytes.bytes, isS6: isS6)
+    }
+
+    /// runit's has 20 bytes: the process at 12, lowest byte first, `u` or `d` at 17, and 2 at 19 while it finishes
+    /// (runsv.c). s6's has 35, and 43 since 2.12: the process at 24, highest byte first, and flags in the last byte, of
+    /// which 2 is "finishing" and 4 "want up".
     init?(_ bytes: [UInt8], isS6: Bool) {
         if isS6 {
             guard bytes.count == 35 || bytes.count == 43 else { return nil }
@@ -111,10 +112,9 @@ extension Supervisor {
     /// What it says of its service; nil for systemd, and if it says nothing.
     var status: ServiceStatus? {
         guard let directory = serviceFolder,
-            let file = try? open("\(directory)/supervise/status", O_RDONLY | O_NONBLOCK),
-            let bytes = try? readAll(file, atMost: 4096)
+            let file = try? open("\(directory)/supervise/status", O_RDONLY | O_NONBLOCK)
         else { return nil }
-        if case .s6 = self { return ServiceStatus(bytes.bytes, isS6: true) }
-        return ServiceStatus(bytes.bytes, isS6: false)
+        if case .s6 = self { return ServiceStatus(reading: file, isS6: true) }
+        return ServiceStatus(reading: file, isS6: false)
     }
 }

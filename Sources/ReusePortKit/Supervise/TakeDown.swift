@@ -40,7 +40,11 @@ private func awaitEnd(of service: Service, _ scan: borrowing ScanDirectory) thro
     }
     let deadline = Deadline(after: service.stopTimeout)
     var pause = Pause()
-    while !isOver(), !deadline.hasPassed { pause.wait(until: deadline) }
+    while !isOver(), !deadline.hasPassed {
+        // Its supervisor may have come to it only after it was told.
+        if scan.serviceStatus(of: service.name)?.isWantedUp == true { try tell(UInt8(ascii: "d"), service, scan) }
+        pause.wait(until: deadline)
+    }
     if isOver() { return }
     try tell(UInt8(ascii: "k"), service, scan)
     // The finish script still has to record it, and to run --on-exit.

@@ -14,7 +14,8 @@ func writeService(_ service: Service, on target: SupervisionTarget) throws(Failu
 private func write(_ service: Service, in scan: borrowing ScanDirectory) throws(Failure) {
     let path: ByteString = "\(scan.path)/\(service.name)"
     sweepServices(of: service.app, in: scan)
-    let logs = try makeLogDirectory(of: service)
+    let logs = try logDirectory(of: service)
+    try makeOwnLogDirectory(logs)
     awaitLeaving(service, scan)
     if (try? status(of: service.name, in: scan.folder)) != nil {
         guard let marker = scan.marker(of: service.name) else {
@@ -82,54 +83,12 @@ func updateService(_ service: Service, on target: SupervisionTarget) throws(Fail
     }
 }
 
-/// Where the logs of this copy go; made if need be.
-private func makeLogDirectory(of service: Service) throws(Failure) -> ByteString {
-    let path = try logDirectory(of: service)
-    var above = path
-    var missing: [ByteString] = []
-    while above != "/", above.withCString({ access($0, F_OK) }) != 0 {
-        missing.append(lastComponent(of: above))
-        above = directory(of: above)
-    }
-    while let name = missing.popLast() {
-        let place = try followPath(above == "/" ? "/\(name)" : "\(above)/\(name)", object: path)
-        let isLast = missing.isEmpty
-        try step("make", "log directory \(path)") { () throws(Errno) in
-            do throws(Errno) {
-                _ = try makeDirectory(place.name, mode: isLast ? 0o750 : 0o755, in: place.directory)
-            } catch {
-                // Another copy's, made meanwhile.
-                if error != .exists { throw error }
-            }
-        }
-        above = "\(above == "/" ? "" : above)/\(name)"
-    }
-    // Opened as it is used: what others have put there instead is not written into.
-    let place = try followPath(path, object: path)
-    let facts = try step("open", "log directory \(path)") { () throws(Errno) in
-        try status(of: open(place.name, in: place.directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW))
-    }
-    guard facts.owner == geteuid(), facts.mode & 0o022 == 0 else {
-        throw Failure(
-            .system, "trust", "log directory \(path)", "others own it or may write it", remedy: "give another --log")
-    }
-    return path
-}
-
+/// Where the logs of this copy go.
 func logDirectory(of service: Service) throws(Failure) -> ByteString {
     let own: ByteString = "\(service.label)-\(service.copy)"
-    if let given = service.logDirectory {
-        guard given.hasPrefix("/") else {
-            throw .usage("write", "service \(service.name)", "'\(given)' does not start at the root")
-        }
-        return "\(given)/\(own)"
+    guard let given = service.logDirectory else { return "\(try usualLogDirectory())/\(service.app)/\(own)" }
+    guard given.hasPrefix("/") else {
+        throw .usage("write", "service \(service.name)", "'\(given)' does not start at the root")
     }
-    if geteuid() == 0 { return "/var/log/reuseport-exec/\(service.app)/\(own)" }
-    if let state = environmentVariable("XDG_STATE_HOME"), state.hasPrefix("/") {
-        return "\(state)/reuseport-exec/\(service.app)/\(own)"
-    }
-    guard let home = environmentVariable("HOME"), home.hasPrefix("/") else {
-        throw .usage("find", "the log directory", "HOME is not set", remedy: "set it, or give --log DIR")
-    }
-    return "\(home)/.local/state/reuseport-exec/\(service.app)/\(own)"
+    return "\(given)/\(own)"
 }

@@ -67,9 +67,9 @@ import Testing
     @Test func versionAndBuild() throws {
         for word in ["--version", "-V"] as [ByteString] {
             let text = try help([word])
-            #expect(
-                text.range(of: #"^reuseport-exec [0-9]+\.[0-9]+\.[0-9]+[^ ]* \(.+\)\n$"#, options: .regularExpression)
-                    != nil, "\(text)")
+            let form = #"^reuseport-exec [0-9]+\.[0-9]+\.[0-9]+[^ ]* \(.+\)\n$"#
+            #expect(text.range(of: form, options: .regularExpression) != nil, "\(text)")
+            #expect(text.hasPrefix("reuseport-exec \(version.text) ("), "\(text)")
         }
     }
 

@@ -367,8 +367,17 @@ private func kill_(_ pid: pid_t) { kill(pid, SIGKILL) }
 extension Services {
     /// The supervisor, started again.
     func again() throws -> Running {
-        try stage.box.start(
+        let scanner = try stage.box.start(
             program: try Tool.require(kind.scanner), [ByteString(folder)],
             environment: Sandbox.environment + [stage.mark], stage.asDeployer)
+        if kind == .s6 {
+            // It has its end of the pipe.
+            try waitUntil("s6-svscan listens") {
+                let pipe = open("\(folder)/.s6-svscan/control", O_WRONLY | O_NONBLOCK)
+                if pipe >= 0 { close(pipe) }
+                return pipe >= 0
+            }
+        }
+        return scanner
     }
 }

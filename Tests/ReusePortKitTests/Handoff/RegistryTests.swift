@@ -74,7 +74,11 @@ import Testing
         var helper: (pid: pid_t, start: String)?
         try waitUntil("a helper of \(copy.pid)") {
             helper = try stage.helper(of: copy.pid)
-            return helper != nil || state(of: copy.pid) == "Z"
+            if helper != nil || state(of: copy.pid) == "Z" { return true }
+            // All is done already.
+            return try stage.generations().contains { generation in
+                generation.running.contains { $0.pid == copy.pid && $0.state == "live" }
+            }
         }
         let end = ContinuousClock.now + pause
         while ContinuousClock.now < end { usleep(200) }

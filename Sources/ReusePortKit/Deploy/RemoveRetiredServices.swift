@@ -1,0 +1,41 @@
+import CLinux
+
+/// The file whose holder writes services of which the registry does not know yet.
+let deployLock: ByteString = "deploy.lock"
+
+/// Removes the services of generations that are over, wherever deploy has written some, and then what was known of them.
+///
+/// `holdsTurn`: whether the caller has `deploy.lock`. While somebody else has it, nothing is removed: what has just been
+/// written looks like what is over. Who has it comes by here when it is done.
+func removeRetiredServices(
+    of app: ByteString, in runDirectory: ByteString, holdsTurn: Bool = false
+) throws(Failure) {
+    guard let registry = try Registry.open(app, in: runDirectory, create: false) else { return }
+    let turn: Descriptor?
+    do throws(Failure) {
+        turn = holdsTurn ? nil : try registry.lock(deployLock, until: Deadline(moment: 0))
+    } catch {
+        if error.code == .negative { return }
+        throw error
+    }
+    // Also of generations that are not remembered any more: one that fails again and again makes others forgotten.
+    let deployments = registry.loadDeployments()
+    let state = AppState.mended(registry)
+    var targets: [SupervisionTarget] = []
+    for deployment in deployments {
+        guard let on = deployment.settings.first(where: { $0.name == "--on" }),
+            let target = try? parseSupervisionTarget(on.value), !targets.contains(target)
+        else { continue }
+        targets.append(target)
+        try removeServices(app: app, on: target) { label, copy in
+            !state.app.generations.contains { generation in
+                guard generation.label == label else { return false }
+                // What finishes is removed when it has.
+                return generation.state == .starting || generation.state == .live && copy < generation.copies
+                    || state.running(generation.order).contains { $0.copy == copy }
+            }
+        }
+    }
+    registry.remove(deployments, but: state.app.generations)
+    if let turn { turn.release(closing: ()) }
+}

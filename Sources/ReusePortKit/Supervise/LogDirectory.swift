@@ -1,0 +1,49 @@
+import CLinux
+
+/// Where logs go if nothing else is said: `/var/log/reuseport-exec` for root, in XDG_STATE_HOME or ~/.local/state for
+/// others (XDG Base Directory Specification).
+func usualLogDirectory() throws(Failure) -> ByteString {
+    if geteuid() == 0 { return "/var/log/reuseport-exec" }
+    if let state = environmentVariable("XDG_STATE_HOME"), state.hasPrefix("/") { return "\(state)/reuseport-exec" }
+    guard let home = environmentVariable("HOME"), home.hasPrefix("/") else {
+        throw .usage(
+            "find", "the place for logs", "neither XDG_STATE_HOME nor HOME is set", remedy: "set one, or give --log FILE")
+    }
+    return "\(home)/.local/state/reuseport-exec"
+}
+
+/// Makes a directory for logs and what is missing above it. `mode`: its own; those above are for everybody to read.
+func makeLogDirectory(_ path: ByteString, mode: mode_t) throws(Failure) {
+    var above = path
+    var missing: [ByteString] = []
+    while above != "/", above.withCString({ access($0, F_OK) }) != 0 {
+        missing.append(lastComponent(of: above))
+        above = directory(of: above)
+    }
+    while let name = missing.popLast() {
+        above = "\(above == "/" ? "" : above)/\(name)"
+        let place = try followPath(above, object: path)
+        try step("make", "log directory \(path)", remedy: { _ in "give --log FILE" }) { () throws(Errno) in
+            do throws(Errno) {
+                _ = try makeDirectory(place.name, mode: missing.isEmpty ? mode : 0o755, in: place.directory)
+            } catch {
+                // Another copy's, made meanwhile.
+                if error != .exists { throw error }
+            }
+        }
+    }
+}
+
+/// The same for a directory that only we are to write into.
+func makeOwnLogDirectory(_ path: ByteString) throws(Failure) {
+    try makeLogDirectory(path, mode: 0o750)
+    // Opened as it is used: what others have put there instead is not written into.
+    let place = try followPath(path, object: path)
+    let facts = try step("open", "log directory \(path)") { () throws(Errno) in
+        try status(of: open(place.name, in: place.directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW))
+    }
+    guard facts.owner == geteuid(), facts.mode & 0o022 == 0 else {
+        throw Failure(
+            .system, "trust", "log directory \(path)", "others own it or may write it", remedy: "give another --log")
+    }
+}

@@ -1,0 +1,81 @@
+#!/bin/bash
+# packages.sh FOLDER: the tarball and the Debian package of this folder, each put into an empty place, run there, and
+# taken away again. Says nothing if all is well.
+set -euo pipefail
+shopt -s nullglob
+folder=$(realpath "$1")
+place=$(mktemp -d)
+trap 'rm -rf "$place"' EXIT
+
+fail() {
+    echo "packages: $*" >&2
+    exit 1
+}
+
+# expect_program PATH: it has the version of the packages, finds what it needs, and does its work.
+expect_program() {
+    local said
+    said=$("$1" --version)
+    [[ $said == "reuseport-exec $version "* ]] || fail "$1 --version says: $said"
+    said=$("$1" --socket http:127.0.0.1:0 --clear-env -- /usr/bin/env | grep ^LISTEN_FDNAMES=)
+    [ "$said" = LISTEN_FDNAMES=http ] || fail "$1 passed on: $said"
+}
+
+# expect_files PREFIX FILE...: they are there and not empty.
+expect_files() {
+    local prefix=$1 file
+    shift
+    for file in "$@"; do [ -s "$prefix/$file" ] || fail "$prefix/$file is missing"; done
+}
+
+# nothing_of FOLDER: there is no file of ours.
+nothing_of() {
+    local left
+    left=$(find "$1" -iname '*reuseport*')
+    [ -z "$left" ] || fail "left behind: $left"
+}
+
+# The tarball: unpacked into a prefix it is an installation, which `make uninstall` removes.
+tarballs=("$folder"/*.tar.gz) packages=("$folder"/*.deb)
+[ "${#tarballs[@]} ${#packages[@]}" = '1 1' ] || fail "not one tarball and one package: $(ls "$folder")"
+version=$(basename "${tarballs[0]}")
+version=${version#reuseport-exec-}
+version=${version%%-linux-*}
+(cd "$folder" && sha256sum --quiet --check -- *.sha256)
+if tar -tzvf "${tarballs[0]}" --numeric-owner | grep -v ' 0/0 '; then fail 'the tarball has files of other owners'; fi
+mkdir "$place/prefix"
+tar -xzf "${tarballs[0]}" --strip-components=1 --no-overwrite-dir -C "$place/prefix"
+expect_program "$place/prefix/bin/reuseport-exec"
+expect_files "$place/prefix/share" man/man1/reuseport-exec.1 bash-completion/completions/reuseport-exec \
+    zsh/site-functions/_reuseport-exec fish/vendor_completions.d/reuseport-exec.fish \
+    doc/reuseport-exec/{README.md,LICENSE,CHANGELOG.md,examples/systemd/web@.service}
+"${MAKE:-make}" --silent PREFIX="$place/prefix" uninstall
+nothing_of "$place/prefix"
+
+# What is in the Debian package: dpkg itself may be told to leave out documents, as it is in containers.
+dpkg-deb --extract "${packages[0]}" "$place/extracted"
+expect_files "$place/extracted/usr/share" man/man1/reuseport-exec.1.gz bash-completion/completions/reuseport-exec \
+    zsh/vendor-completions/_reuseport-exec fish/vendor_completions.d/reuseport-exec.fish \
+    doc/reuseport-exec/{README.md,copyright,changelog.gz,examples/systemd/web@.service}
+[ "$(dpkg-deb --field "${packages[0]}" Version)" = "$version" ] || fail 'tarball and package differ in their version'
+depends=$(dpkg-deb --field "${packages[0]}" Depends)
+[[ $depends =~ ^'libc6 (>= '[0-9.]+')'$ ]] || fail "it depends not on libc6 alone but on $depends"
+
+# Installed and purged, in a root of its own, whose list of packages is empty: libc6 is not in it.
+mkdir -p "$place"/root/var/lib/dpkg/{info,updates}
+touch "$place/root/var/lib/dpkg/status"
+scratch_dpkg() {
+    local as_root=()
+    [ "$(id -u)" = 0 ] || as_root=(unshare --map-root-user)
+    "${as_root[@]}" dpkg --root="$place/root" --log=/dev/null --force-depends "$@" >"$place/said" 2>&1 || {
+        cat "$place/said" >&2
+        fail "dpkg $*"
+    }
+}
+before=$(cd "$place/root" && find . ! -path './var/*' | sort)
+scratch_dpkg --install "${packages[0]}"
+expect_program "$place/root/usr/bin/reuseport-exec"
+scratch_dpkg --purge reuseport-exec
+nothing_of "$place/root"
+after=$(cd "$place/root" && find . ! -path './var/*' | sort)
+[ "$before" = "$after" ] || fail "left behind: $after"
