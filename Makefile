@@ -7,6 +7,7 @@
 # make bench-handoff  what a handoff costs the clients, beside others (as root); HANDOFFS=10 for a quick look
 # make pictures   docs/*.svg: what is seen in a terminal, with tmux
 # make bench-deploy   how long a deploy takes, beside a loop in a shell
+# make bench-adopt    what --pass adopt costs a server
 # make install    to $(DESTDIR)$(PREFIX); install-docs adds documents and examples; uninstall removes all of it again
 # make dist       all of that as a tarball for any prefix; make deb, as a Debian package: both in .build/packages
 # make setup      installs what tests and benchmarks need (Debian)
@@ -15,6 +16,7 @@ SWIFT ?= swift
 PREFIX ?= /usr/local
 DESTDIR ?=
 BINDIR ?= $(PREFIX)/bin
+LIBDIR ?= $(PREFIX)/lib/reuseport-exec
 MANDIR ?= $(PREFIX)/share/man
 BASHCOMPDIR ?= $(PREFIX)/share/bash-completion/completions
 ZSHCOMPDIR ?= $(PREFIX)/share/zsh/site-functions
@@ -32,6 +34,8 @@ EMBEDDED := .build/embedded
 BINARY := $(EMBEDDED)/release/reuseport-exec
 SAMPLE_SERVER := $(EMBEDDED)/release/sample-server
 LOAD_GENERATOR := $(EMBEDDED)/release/load-generator
+# What --pass adopt loads into the target; the launcher finds it beside itself, or in ../lib/reuseport-exec.
+ADOPT := $(EMBEDDED)/release/reuseport-adopt.so
 
 # The same sources as the ordinary build, as Embedded Swift: small, and in need of libc only. Nothing unwinds or is
 # debugged in it: no frame pointers, no tables for that. Neither functions nor loops are copied to have one that is
@@ -57,11 +61,12 @@ EMBEDDED_FLAGS := -c release --experimental-lto-mode full --disable-local-rpath 
 	-Xswiftc -Xclang-linker -Xswiftc -Xclang -Xswiftc -Xclang-linker -Xswiftc -disable-llvm-passes \
 	-Xlinker -s -Xlinker --gc-sections -Xlinker --as-needed -Xlinker -z -Xlinker relro -Xlinker -z -Xlinker now
 
-.PHONY: all fixtures demo pictures test check format bench-exec bench-handoff bench-deploy install install-docs \
-	uninstall dist deb setup clean
+.PHONY: all fixtures demo pictures test check format bench-exec bench-handoff bench-deploy bench-adopt install \
+	install-docs uninstall dist deb setup clean
 
 all:
 	@SWIFT='$(SWIFT)' Tests/build.sh $(EMBEDDED) reuseport-exec $(EMBEDDED_FLAGS) $(FLAGS)
+	@SWIFT='$(SWIFT)' Tests/build-adopt.sh $(ADOPT)
 
 fixtures:
 	@SWIFT='$(SWIFT)' Tests/build.sh $(EMBEDDED) sample-server $(EMBEDDED_FLAGS)
@@ -92,10 +97,14 @@ bench-handoff: setup all fixtures
 bench-deploy: setup all fixtures
 	@Tests/Fixtures/bench/bench-deploy.py $(BINARY) $(SAMPLE_SERVER)
 
+bench-adopt: setup all fixtures
+	@Tests/Fixtures/bench/bench-adopt.py $(BINARY) $(LOAD_GENERATOR)
+
 # What is built already is not built again: root may have no Swift in its PATH.
 install:
-	@test -x $(BINARY) || $(MAKE) all
+	@test -x $(BINARY) -a -e $(ADOPT) || $(MAKE) all
 	$(INSTALL) -D -m 755 $(BINARY) '$(DESTDIR)$(BINDIR)/reuseport-exec'
+	$(INSTALL) -D -m 644 $(ADOPT) '$(DESTDIR)$(LIBDIR)/reuseport-adopt.so'
 	$(INSTALL) -D -m 644 man/reuseport-exec.1 '$(DESTDIR)$(MANDIR)/man1/reuseport-exec.1'
 	$(INSTALL) -D -m 644 completions/reuseport-exec.bash '$(DESTDIR)$(BASHCOMPDIR)/reuseport-exec'
 	$(INSTALL) -D -m 644 completions/_reuseport-exec '$(DESTDIR)$(ZSHCOMPDIR)/_reuseport-exec'
@@ -108,9 +117,11 @@ install-docs:
 
 uninstall:
 	rm -rf '$(DESTDIR)$(DOCDIR)'
-	rm -f '$(DESTDIR)$(BINDIR)/reuseport-exec' '$(DESTDIR)$(MANDIR)/man1/reuseport-exec.1' \
+	rm -f '$(DESTDIR)$(BINDIR)/reuseport-exec' '$(DESTDIR)$(LIBDIR)/reuseport-adopt.so' \
+		'$(DESTDIR)$(MANDIR)/man1/reuseport-exec.1' \
 		'$(DESTDIR)$(BASHCOMPDIR)/reuseport-exec' '$(DESTDIR)$(ZSHCOMPDIR)/_reuseport-exec' \
 		'$(DESTDIR)$(FISHCOMPDIR)/reuseport-exec.fish'
+	-rmdir '$(DESTDIR)$(LIBDIR)' 2>/dev/null || true
 
 dist: all
 	@MAKE='$(MAKE)' packaging/dist.sh $(VERSION) $(PACKAGES)

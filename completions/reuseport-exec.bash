@@ -134,8 +134,8 @@ _reuseport_exec_value() {
         --keep) compgen -e -- "$value" ;;
         --env) [[ $value == *=* ]] || compgen -S = -e -- "$value" ;;
         --pass)
-            _reuseport_exec_list 'systemd nginx server-starter einhorn unicorn php-fpm inetd niagra niagra2 lactoserv
-                nodesockd' "$value"
+            _reuseport_exec_list 'systemd nginx server-starter einhorn unicorn php-fpm inetd adopt niagra niagra2
+                lactoserv nodesockd' "$value"
             ;;
         --app) _reuseport_exec_apps "$(_reuseport_exec_run_directory "${words[@]}")" ;;
         --generation)

@@ -200,8 +200,8 @@ end
 function __reuseport_exec_dialects
     __reuseport_exec_list systemd\t'LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES' nginx\tNGINX \
         server-starter\tSERVER_STARTER_PORT einhorn\t'EINHORN_FD_COUNT, EINHORN_FD_0' unicorn\tUNICORN_FD \
-        php-fpm\tFPM_SOCKETS inetd\t'the one socket at descriptor 0' niagra\t'arguments --fd NAME,FD' \
-        niagra2\t'arguments --fd NAME,insecure,FD' lactoserv\tLACTOSERV_FDS nodesockd\t'LISTEN_ON and a Node channel'
+        php-fpm\tFPM_SOCKETS inetd\t'the one socket at descriptor 0' adopt\t'by a library, when it binds' \
+        niagra\t'arguments --fd NAME,FD' niagra2\t'arguments --fd NAME,insecure,FD' lactoserv\tLACTOSERV_FDS nodesockd\t'LISTEN_ON and a Node channel'
 end
 
 # NAME:ADDRESS[,OPTION...]

@@ -142,6 +142,9 @@ private func tryToExecute(_ plan: Plan, _ opened: inout Opened, _ readiness: Byt
         if let mask = plan.umask { _ = umask(mask) }
         if plan.noNewPrivileges { try forbidNewPrivileges() }
         var announcement = announce(plan, opened.addresses)
+        if plan.library != nil {
+            announcement.addAdoptable(plan, try identify(plan, opened.placements, opened.addresses))
+        }
         if plan.app != nil { announcement.setReadiness(readiness) }
         let environment = buildEnvironment(
             plan, caller: callersEnvironment(), addresses: opened.addresses, announcement: announcement)

@@ -118,7 +118,7 @@ private let environmentHelp: ByteString = """
     Always removed: LISTEN_PID LISTEN_FDS LISTEN_FDNAMES LISTEN_PIDFDID
     LISTEN_ON NGINX EINHORN_* SERVER_STARTER_PORT SERVER_STARTER_GENERATION
     UNICORN_FD FPM_SOCKETS LACTOSERV_FDS NODESOCKD_* NODE_CHANNEL_FD
-    NODE_CHANNEL_SERIALIZATION_MODE
+    NODE_CHANNEL_SERIALIZATION_MODE REUSEPORT_EXEC_ADOPT
 
     """
 
@@ -131,6 +131,7 @@ private let dialectHelp: ByteString = """
     unicorn            UNICORN_FD=3,4
     php-fpm            FPM_SOCKETS=127.0.0.1:9000=3,...
     inetd              the one socket at descriptor 0
+    adopt              a library hands it over when the program binds by itself
     niagra             arguments --fd NAME,FD and --file NAME,FD
     niagra2            arguments --fd NAME,insecure,FD and --file NAME,FD
     lactoserv          LACTOSERV_FDS={"http":"/dev/fd/3",...}

@@ -28,6 +28,7 @@ func show(_ plan: Plan) -> ByteString {
     if plan.noNewPrivileges { line("set", "no_new_privs") }
     for number in plan.keptDescriptors { line("keep", "descriptor \(number)") }
     if !plan.dialects.isEmpty { line("pass", joined(plan.dialects.map { $0.name }, by: ",")) }
+    if let library = plan.library { line("preload", library) }
     if plan.clearsEnvironment {
         line(
             "clear",
@@ -189,7 +190,8 @@ func showAsJSON(_ plan: Plan) -> ByteString {
         ("user", number(plan.identity.user)), ("group", number(plan.identity.group)),
         ("groups", plan.identity.groups.map { list($0.map { number($0) }) } ?? "null"), ("chdir", text(plan.chdir)),
         ("umask", mode(plan.umask)), ("no_new_privs", flag(plan.noNewPrivileges)),
-        ("pass", list(plan.dialects.map { json($0.name) })), ("clear_environment", flag(plan.clearsEnvironment)),
+        ("pass", list(plan.dialects.map { json($0.name) })), ("preload", text(plan.library)),
+        ("clear_environment", flag(plan.clearsEnvironment)),
         ("keep_variables", list(plan.keptVariables.map(json))),
         ("environment", "{\(joined(variables.map { "\($0.0):\($0.1)" }, by: ","))}"),
         ("command", list(shownCommand(plan).map(json))),

@@ -1,6 +1,7 @@
 /// A way in which servers learn of the descriptors that they inherit.
 enum Dialect: UInt8, CaseIterable, Sendable {
     case systemd, niagra, niagra2, lactoserv, nodesockd, nginx, serverStarter, einhorn, unicorn, phpFPM, inetd
+    case adopt
 
     /// As `--pass` takes it.
     var name: ByteString {
@@ -16,6 +17,7 @@ enum Dialect: UInt8, CaseIterable, Sendable {
         case .unicorn: "unicorn"
         case .phpFPM: "php-fpm"
         case .inetd: "inetd"
+        case .adopt: "adopt"
         }
     }
 }

@@ -60,9 +60,21 @@ extension Announcement {
             set("UNICORN_FD", joined(sockets.map { ByteString(decimal: $0.descriptor) }, by: ","))
         case .phpFPM:
             set("FPM_SOCKETS", joined(pairs(sockets, addresses), by: ","))
-        case .inetd:
+        case .inetd, .adopt:
             break
         }
+    }
+
+    /// Tells the preload library what it may take for the program's own: descriptor, cookie, backlog, and the path, which
+    /// with `--app` the kernel does not know yet.
+    mutating func addAdoptable(_ plan: Plan, _ listeners: [CopyRecord.Listener]) {
+        var list = ByteString()
+        for (index, socket) in plan.sockets.enumerated() {
+            let path = socket.address.path ?? ""
+            list.append("\(socket.descriptor):\(listeners[index].identity.cookie):\(socket.backlog ?? Int32.max):")
+            list.append("\(path.count):\(path);")
+        }
+        set("REUSEPORT_EXEC_ADOPT", list)
     }
 
     /// `ADDRESS=DESCRIPTOR` of each socket.

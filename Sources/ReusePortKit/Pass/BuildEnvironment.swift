@@ -5,7 +5,7 @@ private func isStale(_ name: ByteString) -> Bool {
     switch name {
     case "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID", "LISTEN_ON", "NGINX", "UNICORN_FD",
         "FPM_SOCKETS", "LACTOSERV_FDS", "SERVER_STARTER_PORT", "SERVER_STARTER_GENERATION", "NODE_CHANNEL_FD",
-        "NODE_CHANNEL_SERIALIZATION_MODE":
+        "NODE_CHANNEL_SERIALIZATION_MODE", "REUSEPORT_EXEC_ADOPT":
         true
     default:
         name.hasPrefix("EINHORN_") || name.hasPrefix("NODESOCKD_")
@@ -47,7 +47,18 @@ func buildEnvironment(
         if isStale(name) || replaced.contains(name) { continue }
         result.append(entry)
     }
-    return result + added
+    return preloading(plan.library, in: result + added)
+}
+
+/// The library stands before those that the target would be loaded with anyway: what it does not adopt, they get.
+private func preloading(_ library: ByteString?, in environment: [ByteString]) -> [ByteString] {
+    guard var list = library else { return environment }
+    var result: [ByteString] = []
+    for entry in environment {
+        if entry.hasPrefix("LD_PRELOAD=") { list.append(":\(entry.dropFirst(11))") } else { result.append(entry) }
+    }
+    result.append("LD_PRELOAD=\(list)")
+    return result
 }
 
 /// getenv(3).

@@ -12,6 +12,19 @@ func checkTarget(_ command: [ByteString], environment: [ByteString]) -> Failure?
     search(command, environment, attempt: executability)
 }
 
+/// Where the target's file is, seen from the directory that will be the working directory then.
+func locateTarget(
+    _ program: ByteString, environment: [ByteString], directory: ByteString
+) throws(Failure) -> ByteString {
+    var found = ByteString()
+    let failure = search([program], environment) { path in
+        found = resolve(path, against: directory)
+        return executability(found)
+    }
+    if let failure { throw failure }
+    return found
+}
+
 /// Tries the places where the command may be, until one does, and explains why none did.
 private func search(
     _ command: [ByteString], _ environment: [ByteString], attempt: (ByteString) -> Errno?

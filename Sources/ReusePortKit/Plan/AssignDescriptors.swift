@@ -21,7 +21,9 @@ func assignDescriptors(_ options: Options) throws(Failure) -> DescriptorNumbers 
     }
 
     var numbers = DescriptorNumbers()
-    var next: Int32 = 3
+    // Node, which npm and other wrappers are, closes on exec what stands in a row from 0 on (uv_disable_stdio_inheritance).
+    let isOnlyAdopt = options.dialects == [.adopt]
+    var next: Int32 = isOnlyAdopt ? 100 : 3
     func lowestFree() -> Int32 {
         while taken.contains(next) { next += 1 }
         next += 1

@@ -20,6 +20,7 @@ extension Dialect {
         case .einhorn: name.hasPrefix("EINHORN_FD_")
         case .unicorn: name == "UNICORN_FD"
         case .phpFPM: name == "FPM_SOCKETS"
+        case .adopt: name == "REUSEPORT_EXEC_ADOPT"
         case .niagra, .niagra2, .inetd: false
         }
     }
@@ -70,7 +71,7 @@ private func check(_ dialect: Dialect, _ plan: Plan) throws(Failure) {
             throw .usage(
                 "pass", "\(plan.sockets.count) sockets in dialect inetd", "descriptor 0 has room for exactly one")
         }
-    case .nginx, .einhorn, .unicorn:
+    case .nginx, .einhorn, .unicorn, .adopt:
         break
     }
 }

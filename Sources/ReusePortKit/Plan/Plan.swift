@@ -56,6 +56,8 @@ struct Plan: Sendable {
     /// The two ends of the Node channel, if a dialect has one.
     var channel: (near: Int32, far: Int32)?
     var command: [Template]
+    /// The preload library of dialect `adopt`; nil without it.
+    var library: ByteString?
     /// What goes with `--app`; nil without it.
     var app: AppRequest?
 
@@ -88,6 +90,10 @@ struct Plan: Sendable {
         }
         try checkDialects(self)
         if let app { try check(app, self) }
+        if dialects.contains(.adopt) {
+            library = try findPreloadLibrary(self)
+            try checkAdoption(self)
+        }
     }
 }
 

@@ -189,7 +189,14 @@ final class Sandbox {
             mkdir(self["bin"], 0o755)
             chmod(self["bin"], 0o755)
             // A link would do for root, but not with fs.protected_hardlinks.
-            write(copy, [UInt8](try Data(contentsOf: URL(fileURLWithPath: try Tool.launcher()))), mode: 0o755)
+            let original = URL(fileURLWithPath: try Tool.launcher())
+            write(copy, [UInt8](try Data(contentsOf: original)), mode: 0o755)
+            // What it looks for beside itself.
+            let library = "reuseport-adopt.so"
+            let beside = original.resolvingSymlinksInPath().deletingLastPathComponent()
+            if let content = try? Data(contentsOf: beside.appendingPathComponent(library)) {
+                write(self["bin/\(library)"], [UInt8](content), mode: 0o644)
+            }
         }
         return copy
     }

@@ -1,0 +1,71 @@
+import CLinux
+
+/// Refuses programs that would not be loaded with the library of dialect `adopt`, or would bind without asking it.
+///
+/// Scripts are followed to what runs them. What a shell starts behind its first line, nobody can know.
+func checkAdoption(_ plan: Plan) throws(Failure) {
+    let addresses = plan.sockets.map { $0.address }
+    let environment = buildEnvironment(
+        plan, caller: callersEnvironment(), addresses: addresses, announcement: Announcement())
+    var program = plan.command.first?.filled(addresses)
+    // The kernel follows four scripts that are run by scripts.
+    var left = 5
+    while let name = program, left > 0 {
+        let path = try locateTarget(name, environment: environment, directory: plan.chdir ?? ".")
+        program = nil
+        left -= 1
+        if let reason = try step("examine", path, { () throws(Errno) in try obstacle(in: path, plan, &program) }) {
+            throw .usage(
+                "pass", "sockets in dialect adopt to \(path)", reason, remedy: "choose another dialect with --pass")
+        }
+    }
+}
+
+/// Why the library would not be asked; nil if nothing speaks against it. A script leads to what it is run by.
+private func obstacle(
+    in path: ByteString, _ plan: Plan, _ interpreter: inout ByteString?
+) throws(Errno) -> ByteString? {
+    if plan.chroot != nil { return "the library is outside of its new root" }
+    let file = try open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY)
+    // As much as the kernel looks at.
+    let line = readPart(of: file, at: 0, 256)
+    if line.hasPrefix("#!") {
+        interpreter = interpreterName(line)
+        return nil
+    }
+    let image = ExecutableImage(file)
+    // What is neither this nor a script is for others to say.
+    guard image.isELF else { return nil }
+    let own = try ExecutableImage(open("/proc/self/exe", O_RDONLY))
+    if image.kind != own.kind { return "it is made for another processor" }
+    if image.loader.isEmpty { return "it is linked statically" }
+    if lastComponent(of: image.loader) != lastComponent(of: own.loader) { return "its loader is \(image.loader)" }
+    if image.isGo { return "programs in Go call the kernel themselves" }
+    if gainsRights(file, try status(of: file), plan) {
+        return "it gains rights when it starts, so nothing is preloaded"
+    }
+    return nil
+}
+
+/// What a script's first line names; for env(1), what that looks for.
+private func interpreterName(_ text: ByteString) -> ByteString? {
+    let line = text[2..<(text.firstIndex(of: UInt8(ascii: "\n")) ?? text.count)].replacing("\t", with: " ")
+    var isForEnv = false
+    for word in line.split(on: UInt8(ascii: " ")) where !word.isEmpty {
+        if isForEnv && (word.hasPrefix("-") || word.contains(UInt8(ascii: "="))) { continue }
+        if isForEnv || lastComponent(of: word) != "env" { return word }
+        isForEnv = true
+    }
+    return nil
+}
+
+/// Whether the kernel tells the loader to be careful (AT_SECURE).
+private func gainsRights(_ file: borrowing Descriptor, _ facts: FileStatus, _ plan: Plan) -> Bool {
+    let user = plan.identity.user ?? getuid()
+    // Not undone by no_new_privs: the loader is told of them even where nothing is gained.
+    if user != 0, fgetxattr(file.number, "security.capability", nil, 0) > 0 { return true }
+    if plan.noNewPrivileges || clinux_prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 { return false }
+    // Without the right to execute, the group's bit means something else.
+    return facts.mode & 0o4000 != 0 && facts.owner != user
+        || facts.mode & 0o2010 == 0o2010 && facts.group != plan.identity.group ?? getgid()
+}

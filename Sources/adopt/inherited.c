@@ -1,0 +1,80 @@
+#include "inherited.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct inherited *adopt_sockets;
+int adopt_count;
+
+// A decimal number with this byte behind it; the text moves on behind both. False if it is none.
+static bool number(const char **text, char end, uint64_t limit, uint64_t *value) {
+    char *rest;
+    if (**text < '0' || **text > '9') return false;
+    errno = 0;
+    *value = strtoull(*text, &rest, 10);
+    if (errno || *rest != end || *value > limit) return false;
+    *text = rest + 1;
+    return true;
+}
+
+// REUSEPORT_EXEC_ADOPT is `DESCRIPTOR:COOKIE:BACKLOG:LENGTH:PATH;` for each socket, the path empty for Internet ones.
+static int parse(const char *text, struct inherited *sockets, int limit) {
+    int count = 0;
+    while (*text) {
+        uint64_t fd, cookie, backlog, length;
+        if (count == limit || !number(&text, ':', INT32_MAX, &fd) || !number(&text, ':', UINT64_MAX, &cookie) ||
+            !number(&text, ':', INT32_MAX, &backlog) || !number(&text, ':', strlen(text), &length) ||
+            strlen(text) <= length || text[length] != ';')
+            return 0;
+        struct inherited *socket = &sockets[count++];
+        *socket = (struct inherited){.fd = (int)fd, .cookie = cookie, .backlog = (int)backlog, .adopter = -1};
+        // A copy: programs that show a title in ps(1) write over their environment.
+        if (length > 0 && !(socket->path = strndup(text, length))) return 0;
+        text += length + 1;
+    }
+    return count;
+}
+
+__attribute__((constructor)) static void begin(void) {
+    int saved = errno;
+    const char *text = getenv("REUSEPORT_EXEC_ADOPT");
+    // A launcher that a program of ours starts binds for somebody else.
+    if (!text || !strcmp(program_invocation_short_name, "reuseport-exec")) return;
+    int limit = 0;
+    for (const char *byte = text; *byte; byte++) limit += *byte == ';';
+    adopt_sockets = calloc((size_t)limit + 1, sizeof *adopt_sockets);
+    if (adopt_sockets) adopt_count = parse(text, adopt_sockets, limit);
+    errno = saved;
+}
+
+bool adopt_is(int fd, const struct inherited *socket) {
+    uint64_t cookie;
+    socklen_t size = sizeof cookie;
+    return fd >= 0 && getsockopt(fd, SOL_SOCKET, ADOPT_SO_COOKIE, &cookie, &size) == 0 && cookie == socket->cookie;
+}
+
+struct inherited *adopt_socket_at(int fd) {
+    int saved = errno;
+    struct inherited *found = NULL;
+    for (int index = 0; index < adopt_count && !found; index++)
+        if (adopt_is(fd, &adopt_sockets[index])) found = &adopt_sockets[index];
+    errno = saved;
+    return found;
+}
+
+void adopt_release(struct inherited *socket) {
+    // Of several threads one closes it: the number can be another file's right afterwards.
+    int fd = __atomic_exchange_n(&socket->fd, -1, __ATOMIC_ACQ_REL);
+    if (adopt_is(fd, socket)) close(fd);
+}
+
+void *adopt_next(void **cache, const char *name) {
+    void *function = __atomic_load_n(cache, __ATOMIC_ACQUIRE);
+    if (!function) {
+        function = dlsym(ADOPT_RTLD_NEXT, name);
+        __atomic_store_n(cache, function, __ATOMIC_RELEASE);
+    }
+    return function;
+}

@@ -1,0 +1,52 @@
+// The sockets that a program has inherited from reuseport-exec, and may adopt by binding to their addresses.
+//
+// A program is loaded with this library by --pass adopt (LD_PRELOAD). Only calls that name an address or a path are
+// looked at: those that move data are not. _GNU_SOURCE is not set, for it changes the signature of bind(2); what would
+// need it is declared here.
+#ifndef ADOPT_INHERITED_H
+#define ADOPT_INHERITED_H
+
+#include <dlfcn.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+struct inherited {
+    // Where the launcher has put it; -1 once the program has it, so that closing it there closes it.
+    int fd;
+    // The kernel's own number of the socket (SO_COOKIE): a descriptor that is something else by now is never ours.
+    uint64_t cookie;
+    // What the launcher listens with. A program that asks for less does not get less.
+    int backlog;
+    // The descriptor of the program's that has adopted it last; -1 if none has.
+    int adopter;
+    // The families (bits 1 and 2 for IPv4 and IPv6) that the program believes to have bound with it.
+    int families;
+    // The path under which clients find it; null for Internet sockets.
+    const char *path;
+};
+
+// In the order of the command line; none in a program that was not started by us.
+extern struct inherited *adopt_sockets;
+extern int adopt_count;
+
+// Whether the descriptor is this very socket.
+bool adopt_is(int fd, const struct inherited *socket);
+// The inherited socket that the descriptor is, or null.
+struct inherited *adopt_socket_at(int fd);
+// Closes the launcher's descriptor, because the program has one of its own.
+void adopt_release(struct inherited *socket);
+// The inherited socket of this path, seen from a directory, or null.
+struct inherited *adopt_socket_of(int directory, const char *path);
+
+// The function that would have been called without us: that of another preload library, or of the C library.
+void *adopt_next(void **cache, const char *name);
+#define NEXT(name) ((__typeof__(&name))adopt_next(&next_##name, #name))
+#define EXPORT __attribute__((visibility("default")))
+
+#define ADOPT_SO_COOKIE 57
+#define ADOPT_RTLD_NEXT ((void *)-1L)
+int dup3(int, int, int);
+extern char *program_invocation_short_name;
+
+#endif
