@@ -14,7 +14,7 @@ needs=(
     runsv:runit chpst:runit s6-svscan:s6 s6-setuidgid:s6 execlineb:execline
     ip:iproute2 ss:iproute2 setpriv:util-linux unshare:util-linux capsh:libcap2-bin ps:procps curl:curl strace:strace
     mandoc:mandoc shellcheck:shellcheck zsh:zsh fish:fish
-    cc:gcc tmux:tmux dpkg-shlibdeps:dpkg-dev lintian:lintian
+    cc:gcc tmux:tmux dpkg-shlibdeps:dpkg-dev lintian:lintian systemd-socket-activate:systemd
 )
 oldest_node=18
 

@@ -10,7 +10,7 @@ import Testing
     ]
 
     /// A file of this package.
-    private func document(_ path: String) throws -> String {
+    func document(_ path: String) throws -> String {
         let root = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
         let file = try #require(fopen("/\(root)/\(path)", "r"), "\(path) is missing")
         defer { fclose(file) }

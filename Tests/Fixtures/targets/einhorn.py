@@ -1,0 +1,31 @@
+"""einhorn.py LABEL: a worker written for einhorn: descriptors by number, SIGUSR2 to end, a newline on 9 as its ACK."""
+import os
+import select
+import signal
+import socket
+import sys
+
+count = int(os.environ["EINHORN_FD_COUNT"])
+listeners = [socket.socket(fileno=int(os.environ[f"EINHORN_FD_{number}"])) for number in range(count)]
+wake, signaled = os.pipe()
+for descriptor in (wake, signaled):
+    os.set_blocking(descriptor, False)
+signal.set_wakeup_fd(signaled)
+signal.signal(signal.SIGUSR2, lambda *_: None)
+os.write(9, b"\n")
+os.close(9)
+
+while True:
+    ready, _, _ = select.select([wake, *listeners], [], [])
+    if wake in ready:
+        break
+    for listener in ready:
+        connection, _ = listener.accept()
+        with connection:
+            connection.settimeout(5)
+            try:
+                connection.recv(4096)
+                body = f"label: {sys.argv[1]}\npid: {os.getpid()}\n".encode()
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+            except OSError:
+                pass
