@@ -30,18 +30,36 @@ static bool stat_folder(int directory, const char *path, struct stat *facts) {
     return fstatat(directory, folder, facts, 0) == 0;
 }
 
+// The name under which the socket was bound, as long as it has it; empty behind that.
+static struct sockaddr_un own_name(const struct inherited *socket) {
+    struct sockaddr_un address = {0};
+    socklen_t size = sizeof address - 1;
+    for (int index = 0; index < 2; index++) {
+        int fd = index == 0 ? socket->fd : socket->adopter;
+        if (adopt_is(fd, socket) && getsockname(fd, (struct sockaddr *)&address, &size) == 0) break;
+    }
+    return address;
+}
+
+// Whether a path, seen from a directory, is this name of ours.
+static bool is_name(const char *ours, int directory, const char *path) {
+    // Nothing else is done for all the files that are merely called something else.
+    if (!ours || !*ours || strcmp(name_in(ours), name_in(path))) return false;
+    struct stat here, there;
+    return !strcmp(ours, path) || (stat_folder(directory, path, &here) && stat_folder(AT_FDCWD, ours, &there) &&
+                                   here.st_dev == there.st_dev && here.st_ino == there.st_ino);
+}
+
 // Not inlined: the compiler would believe that paths are never null, as the C library's headers say.
 __attribute__((noinline)) struct inherited *adopt_socket_of(int directory, const char *path) {
     int saved = errno;
     struct inherited *found = NULL;
     for (int index = 0; index < adopt_count && !found && path; index++) {
-        const char *ours = adopt_sockets[index].path;
-        // Nothing else is done for all the files that are merely called something else.
-        if (!ours || strcmp(name_in(ours), name_in(path))) continue;
-        struct stat here, there;
-        if (!strcmp(ours, path) || (stat_folder(directory, path, &here) && stat_folder(AT_FDCWD, ours, &there) &&
-                                    here.st_dev == there.st_dev && here.st_ino == there.st_ino))
-            found = &adopt_sockets[index];
+        struct inherited *socket = &adopt_sockets[index];
+        // The program may know the one from its configuration, and the other from us.
+        if (socket->path &&
+            (is_name(socket->path, directory, path) || is_name(own_name(socket).sun_path, directory, path)))
+            found = socket;
     }
     errno = saved;
     return found;
@@ -57,17 +75,6 @@ EXPORT int unlinkat(int directory, const char *path, int flags) {
 }
 
 EXPORT int remove(const char *path) { return adopt_socket_of(AT_FDCWD, path) ? 0 : NEXT(remove)(path); }
-
-// The name under which the socket was bound, as long as it has it; empty behind that.
-static struct sockaddr_un own_name(const struct inherited *socket) {
-    struct sockaddr_un address = {0};
-    socklen_t size = sizeof address - 1;
-    for (int index = 0; index < 2; index++) {
-        int fd = index == 0 ? socket->fd : socket->adopter;
-        if (adopt_is(fd, socket) && getsockname(fd, (struct sockaddr *)&address, &size) == 0) break;
-    }
-    return address;
-}
 
 // Whether it could be changed or not, the program goes on: mode and owner are what --socket says.
 static int change_mode(const struct inherited *socket, mode_t mode) {

@@ -5,8 +5,8 @@ extension Handoff {
     /// then it is its successor's. If it has the right to, a process of ours puts it back as soon as it has gone, and
     /// stays for as long as the old copies do.
     func keepPaths(_ enrolment: borrowing Enrolment, from old: [CopyRecord], _ state: AppState) {
-        let places = directoriesAtRisk(old, heirs: state.running(order))
-        guard !places.isEmpty, let runDirectory = try? runDirectory(of: enrolment.request) else { return }
+        let paths = pathsAtRisk(old, heirs: state.running(order))
+        guard !paths.isEmpty, let runDirectory = try? runDirectory(of: enrolment.request) else { return }
         let child = fork()
         if child > 0 {
             var status: Int32 = 0
@@ -23,38 +23,44 @@ extension Handoff {
         sigemptyset(&none)
         sigprocmask(SIG_SETMASK, &none, nil)
         show("puts back paths until the old copies have ended")
-        _ = try? keepPaths(in: places, from: old, runDirectory)
+        _ = try? keepPaths(paths, from: old, runDirectory)
         _exit(0)
     }
 
-    /// The directories in which these copies may remove a path that is another's by now.
+    /// What these copies may remove, and is another's by now.
     @inline(never)
-    private func directoriesAtRisk(_ old: [CopyRecord], heirs: [CopyRecord]) -> [ByteString] {
+    private func pathsAtRisk(_ old: [CopyRecord], heirs: [CopyRecord]) -> [ByteString] {
         let heirs = allNames(heirs)
         var result: [ByteString] = []
         for names in allNames(old) where heirs.contains(where: { $0.hasSamePath(as: names) }) {
             guard let user = try? userID(of: old[names.copy].process.pid), let facts = try? status(of: names.folder),
                 user == 0 || facts.owner == user || facts.mode & 0o022 != 0
             else { continue }
-            result.append(names.place)
+            result.append(names.path)
         }
         return result
     }
 
     private func keepPaths(
-        in places: [ByteString], from old: [CopyRecord], _ runDirectory: ByteString
+        _ paths: [ByteString], from old: [CopyRecord], _ runDirectory: ByteString
     ) throws(Failure) {
         guard let registry = try Registry.open(name, in: runDirectory, create: false) else { return }
-        let changes = try step("watch", places[0]) { () throws(Errno) in
-            try Changes(in: places, IN_DELETE | IN_MOVED_FROM)
+        let changes = try step("watch", paths[0]) { () throws(Errno) in
+            try Changes(in: paths.map { directory(of: $0) }, IN_DELETE | IN_MOVED_FROM)
         }
         for copy in old {
             guard let process = try? ProcessHandle(to: copy.process) else { continue }
             while true {
                 let hasExited = process.hasExited
-                guard let lock = try? registry.lock(until: Deadline(after: .seconds(60))) else { continue }
-                AppState.mended(registry).mendPaths()
-                lock.release(closing: ())
+                // Other files may come and go there all the time. Without a lock: the registry was removed.
+                if hasExited || paths.contains(where: { !exists($0) }),
+                    let lock = try? registry.lock(until: Deadline(after: .seconds(60)))
+                {
+                    AppState.mended(registry).mendPaths()
+                    lock.release(closing: ())
+                    // A program that does nothing else is not to keep us busy.
+                    _ = poll(nil, 0, 10)
+                }
                 if hasExited { break }
                 changes.wait(or: process, until: Deadline(after: .seconds(3600)))
             }

@@ -51,14 +51,14 @@ final class Names {
 
     func hasSamePath(as other: Names) -> Bool { shown == other.shown && place == other.place }
 
-    func isUnserved(_ name: ByteString) -> Bool { ReusePortKit.isUnserved(resolve(name, against: place)) }
+    func isUnserved(_ name: ByteString) -> Bool { ReusePortKit.isUnserved(name, in: folder) }
 
     /// A socket only: whatever else has come to one of our names is somebody else's.
     func remove(_ name: ByteString) {
         if facts(name) != nil { _ = reason { () throws(Errno) in try unlink(name, in: folder) } }
     }
 
-    private var path: ByteString { resolve(shown, against: place) }
+    var path: ByteString { resolve(shown, against: place) }
 
     /// Makes the second link; false if the path leads here already, as after a crash in between.
     func prepare(_ ours: [Names]) throws(Failure) -> Bool {

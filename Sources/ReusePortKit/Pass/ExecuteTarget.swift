@@ -67,7 +67,7 @@ private func execute(_ path: ByteString, _ arguments: borrowing CStrings, _ vari
 }
 
 /// access(2): whether there is anything at all.
-private func exists(_ path: ByteString) -> Bool { path.withCString { access($0, F_OK) } == 0 }
+func exists(_ path: ByteString) -> Bool { path.withCString { access($0, F_OK) } == 0 }
 
 private func searchPath(_ environment: [ByteString]) -> [ByteString] {
     for entry in environment where entry.hasPrefix("PATH=") {
