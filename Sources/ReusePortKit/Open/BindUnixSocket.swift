@@ -72,7 +72,7 @@ private func clearStalePath(
     _ name: ByteString, in folder: borrowing Descriptor, path: ByteString, _ plan: SocketPlan
 ) throws(Failure) {
     guard try presentSocket(name, in: folder, plan) != nil else { return }
-    try refuseIfLive(path, plan)
+    try refuseIfLive(path, name, in: folder, plan)
     try step("remove the stale", "\(path)") { () throws(Errno) in
         // Somebody else may have been as quick; what counts is that it is gone.
         if let reason = reason({ () throws(Errno) in try unlink(name, in: folder) }), reason != .noEntry {
@@ -104,19 +104,25 @@ private func presentSocket(
 /// Refuses a path that a later rename(2) would take away from somebody: all but a stale socket, and one of `ours`.
 func refuseForeignPath(_ path: ByteString, _ plan: SocketPlan, ours: [UInt64]) throws(Failure) {
     let folder = try openTrustedDirectory(directory(of: path), plan)
-    guard let present = try presentSocket(lastComponent(of: path), in: folder, plan) else { return }
+    let name = lastComponent(of: path)
+    guard let present = try presentSocket(name, in: folder, plan) else { return }
     let file = UnixSocketFile(device: present.device, inode: present.inode)
     let listeners = (try? listeningUnixSockets()) ?? []
     if listeners.contains(where: { $0.file == file && ours.contains($0.cookie) }) { return }
-    try refuseIfLive(path, plan)
+    try refuseIfLive(path, name, in: folder, plan)
 }
 
 /// Asks the kernel whether anything listens there, in the only way that holds across network namespaces: connect(2).
-private func refuseIfLive(_ path: ByteString, _ plan: SocketPlan) throws(Failure) {
+private func refuseIfLive(
+    _ path: ByteString, _ name: ByteString, in folder: borrowing Descriptor, _ plan: SocketPlan
+) throws(Failure) {
+    // Where there is no /proc, or no room for it in an address, the path has to do.
+    let held = held(name, in: folder)
+    let place = held.count < 108 && exists(held) ? held : path
     let probe = try step("create", "a socket to probe \(path)", remedy: descriptorRemedy) { () throws(Errno) in
         try socket(family: AF_UNIX, type: Int32(SOCK_STREAM.rawValue), flags: Int32(SOCK_NONBLOCK.rawValue))
     }
-    switch reason({ () throws(Errno) in try connect(probe, to: .unix(path)) }) {
+    switch reason({ () throws(Errno) in try connect(probe, to: .unix(place)) }) {
     case .connectionRefused?, .noEntry?:
         return
     case nil:
