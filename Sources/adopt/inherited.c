@@ -32,6 +32,8 @@ static int parse(const char *text, struct inherited *sockets, int limit) {
         *socket = (struct inherited){.fd = (int)fd, .cookie = cookie, .backlog = (int)backlog, .adopter = -1};
         // A copy: programs that show a title in ps(1) write over their environment.
         if (length > 0 && !(socket->path = strndup(text, length))) return 0;
+        socklen_t size = sizeof socket->own;
+        if (length > 0 && adopt_is(socket->fd, socket)) getsockname(socket->fd, (struct sockaddr *)&socket->own, &size);
         text += length + 1;
     }
     return count;

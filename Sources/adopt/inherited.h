@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 struct inherited {
     // Where the launcher has put it; -1 once the program has it, so that closing it there closes it.
@@ -24,6 +25,10 @@ struct inherited {
     int families;
     // The path under which clients find it; null for Internet sockets.
     const char *path;
+    // The name that it was bound to, also when it is closed; empty in programs to which it did not come.
+    struct sockaddr_un own;
+    // Always 0.
+    char end;
 };
 
 // In the order of the command line; none in a program that was not started by us.

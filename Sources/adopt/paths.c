@@ -30,21 +30,10 @@ static bool stat_folder(int directory, const char *path, struct stat *facts) {
     return fstatat(directory, folder, facts, 0) == 0;
 }
 
-// The name under which the socket was bound, as long as it has it; empty behind that.
-static struct sockaddr_un own_name(const struct inherited *socket) {
-    struct sockaddr_un address = {0};
-    socklen_t size = sizeof address - 1;
-    for (int index = 0; index < 2; index++) {
-        int fd = index == 0 ? socket->fd : socket->adopter;
-        if (adopt_is(fd, socket) && getsockname(fd, (struct sockaddr *)&address, &size) == 0) break;
-    }
-    return address;
-}
-
 // Whether a path, seen from a directory, is this name of ours.
 static bool is_name(const char *ours, int directory, const char *path) {
     // Nothing else is done for all the files that are merely called something else.
-    if (!ours || !*ours || strcmp(name_in(ours), name_in(path))) return false;
+    if (!*ours || strcmp(name_in(ours), name_in(path))) return false;
     struct stat here, there;
     return !strcmp(ours, path) || (stat_folder(directory, path, &here) && stat_folder(AT_FDCWD, ours, &there) &&
                                    here.st_dev == there.st_dev && here.st_ino == there.st_ino);
@@ -58,7 +47,7 @@ __attribute__((noinline)) struct inherited *adopt_socket_of(int directory, const
         struct inherited *socket = &adopt_sockets[index];
         // The program may know the one from its configuration, and the other from us.
         if (socket->path &&
-            (is_name(socket->path, directory, path) || is_name(own_name(socket).sun_path, directory, path)))
+            (is_name(socket->path, directory, path) || is_name(socket->own.sun_path, directory, path)))
             found = socket;
     }
     errno = saved;
@@ -79,16 +68,14 @@ EXPORT int remove(const char *path) { return adopt_socket_of(AT_FDCWD, path) ? 0
 // Whether it could be changed or not, the program goes on: mode and owner are what --socket says.
 static int change_mode(const struct inherited *socket, mode_t mode) {
     int saved = errno;
-    struct sockaddr_un name = own_name(socket);
-    NEXT(fchmodat)(AT_FDCWD, name.sun_path, mode, 0);
+    NEXT(fchmodat)(AT_FDCWD, socket->own.sun_path, mode, 0);
     errno = saved;
     return 0;
 }
 
 static int change_owner(const struct inherited *socket, uid_t user, gid_t group) {
     int saved = errno;
-    struct sockaddr_un name = own_name(socket);
-    NEXT(fchownat)(AT_FDCWD, name.sun_path, user, group, AT_SYMLINK_NOFOLLOW);
+    NEXT(fchownat)(AT_FDCWD, socket->own.sun_path, user, group, AT_SYMLINK_NOFOLLOW);
     errno = saved;
     return 0;
 }

@@ -45,6 +45,7 @@ import Testing
                 "--", ByteString(try Tool.require("python3")), "-S", "-E", ByteString(try box.target("serve.py")),
                 ByteString(path), "py",
             ])
+        try waitUntil("it is bound") { box.exists("web.sock") }
         let inode = try #require(box.status("web.sock")?.st_ino)
         try process.waitFor("ready")
         #expect(try process.get(.unix(path)).contains("label: py\n"))
@@ -54,7 +55,7 @@ import Testing
         #expect(box.status("web.sock")?.st_ino == inode)
     }
 
-    /// Each generation has a socket of its own behind the path, which none of them removes.
+    /// Each generation has a socket of its own behind the path, which none of them removes; it may bind to either name.
     @Test func generationsAtPath() throws {
         for server in ["listen.js", "serve.py"] {
             let stage = try Stage(Tool.isRoot ? .privileged : .ordinary, .unix)
@@ -64,8 +65,8 @@ import Testing
                 : [ByteString(try Tool.require("python3")), "-S", "-E"]
             let script = ByteString(try stage.box.target(server))
             var last: Running?
-            for label in ["1", "2", "3"] {
-                let command = runner + [script, ByteString(stage.socketPath), ByteString(label)]
+            for (label, path) in [("1", ByteString(stage.socketPath)), ("2", "{path:http}"), ("3", "{path:http}")] {
+                let command = runner + [script, path, ByteString(label)]
                 let next = try stage.handOver(label, ["--pass", "adopt"], command: command)[0]
                 #expect(try next.get(.unix(stage.socketPath)).contains("label: \(label)\n"))
                 if let last { #expect(try last.end().exit == 0) }

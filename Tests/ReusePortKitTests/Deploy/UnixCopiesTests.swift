@@ -141,18 +141,38 @@ import Testing
         try app.stage.expectOnly(try app.stage.pids())
         try app.expectServed("5")
         #expect(app.strays.isEmpty && app.names.count == 6, "\(app.names)")
-        try app.deploy("6")
+        let last = unique("6")
+        try app.deploy(last)
+        // Those of 5 remove what is at their paths when they end, and until then it is put back.
+        try app.stage.expectOnly(try app.stage.pids())
+        try waitUntil("nobody puts paths back") { keeper(of: last) == nil }
         // What others have removed is found by the next invocation, and what they have put there is left alone.
         unlink(app.path(0))
         unlink(app.path(1))
         let stranger = try Endpoint.bound(.unix(app.path(1)))
         try app.stage.change(["scale", "web", "3"])
-        #expect(try app.ask(0).contains("label: 6"))
+        #expect(try app.ask(0).contains("label: \(last)\n"))
         let theirs = try #require(app.stage.box.status(app.path(1)))
         #expect(try app.stage.verb("terminate", ["web"]).exit == 0)
         #expect(app.stage.box.status(app.path(1))?.st_ino == theirs.st_ino)
         #expect(app.names == ["1.sock"])
         withExtendedLifetime(stranger) {}
+    }
+
+    /// Who puts paths back ends with the old copies, even if the registry has gone by then.
+    @Test func registryRemoved() throws {
+        let app = try UnixCopies(ownedByProgram: true)
+        let label = unique("2")
+        try app.deploy("1", copies: 1, ["--stop-timeout", "1h"], delay: 3_600_000)
+        try app.deploy(label, copies: 1)
+        try waitUntil("the helper is seen") { keeper(of: label) != nil }
+        let old = try #require(try app.stage.generation("1")?.copies.first?.pid)
+        unlink(app.path(0))
+        try waitUntil("the path is back") { app.publicNames == ["0.sock"] }
+        try FileManager.default.removeItem(atPath: app.stage.runDirectory.text + "/web")
+        unlink(app.path(0))
+        kill(old, SIGKILL)
+        try waitUntil("the helper has gone") { keeper(of: label) == nil }
     }
 
     /// A path that the next generation does not have goes with the one that had it.
@@ -205,8 +225,7 @@ import Testing
         let old = try (0..<2).map { try start("a", $0) }
         #expect(try app.stage.wait(["--generation", "a"]).exit == 0)
         try app.expectServed("a", 0..<2)
-        // Other tests have helpers too.
-        let label = "b-\(getpid())-\(UInt32.random(in: 0...UInt32.max))"
+        let label = unique("b")
         let stuck = try start(label, 0)
         try waitUntil("it is ready") { try app.stage.generation(label)?.copies.first?.state == "ready" }
         var found: pid_t?
@@ -227,10 +246,19 @@ import Testing
         #expect(app.strays.isEmpty && app.names.count == 4, "\(app.names)")
     }
 
-    private func helper(of label: String) -> pid_t? {
+    /// Other tests have helpers too.
+    private func unique(_ label: String) -> String { "\(label)-\(getpid())-\(UInt32.random(in: 0...UInt32.max))" }
+
+    private func keeper(of label: String) -> pid_t? {
+        process(titled: "reuseport-exec: web \(label): puts back paths")
+    }
+
+    private func helper(of label: String) -> pid_t? { process(titled: "reuseport-exec: web \(label): ready") }
+
+    private func process(titled title: String) -> pid_t? {
         for name in (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? [] {
             guard let pid = pid_t(name), let words = FileManager.default.contents(atPath: "/proc/\(pid)/cmdline"),
-                String(decoding: words, as: UTF8.self).hasPrefix("reuseport-exec: web \(label): ready")
+                String(decoding: words, as: UTF8.self).hasPrefix(title)
             else { continue }
             return pid
         }
