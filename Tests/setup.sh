@@ -8,7 +8,7 @@ set -euo pipefail
 # command:package, or pattern of files:package
 needs=(
     nginx:nginx-light haproxy:haproxy node:nodejs uvicorn:uvicorn gunicorn:gunicorn python3:python3
-    start_server:libserver-starter-perl starman:starman /usr/share/perl5/Plack/Handler/Starlet.pm:starlet
+    start_server:libserver-starter-perl /usr/share/perl5/Plack/Handler/Starlet.pm:starlet
     /usr/share/nodejs/express/package.json:node-express
     ruby:ruby puma:puma php:php-cli '/usr/sbin/php-fpm*:php-fpm' gccgo:gccgo javac:default-jdk-headless
     runsv:runit chpst:runit s6-svscan:s6 s6-setuidgid:s6 execlineb:execline

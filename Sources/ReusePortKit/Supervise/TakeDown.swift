@@ -63,8 +63,8 @@ func removeServices(
 ) throws(Failure) {
     guard let path = target.directory else {
         let over = unitMarkers(of: app).filter { isWanted($0.label, $0.copy) }
-        // Their processes have gone; what is run after them has not, perhaps.
-        let deadline = Deadline(after: .seconds(5))
+        // Their processes have gone; what is run after them has not, perhaps: it records their end, and runs --on-exit.
+        let deadline = Deadline(after: .seconds(45))
         var pause = Pause()
         while over.contains(where: { isActive($0) }), !deadline.hasPassed { pause.wait(until: deadline) }
         return try removeUnits(over.filter { !isActive($0) })

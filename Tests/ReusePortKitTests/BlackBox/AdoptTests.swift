@@ -45,7 +45,7 @@ import Testing
                 "--", ByteString(try Tool.require("python3")), "-S", "-E", ByteString(try box.target("serve.py")),
                 ByteString(path), "py",
             ])
-        try waitUntil("it is bound") { box.exists("web.sock") }
+        try waitUntil("its path is there") { box.exists("web.sock") }
         let inode = try #require(box.status("web.sock")?.st_ino)
         try process.waitFor("ready")
         #expect(try process.get(.unix(path)).contains("label: py\n"))

@@ -101,7 +101,8 @@ import Testing
         let box = Sandbox()
         let stage = try Stage(.ordinary)
         let name = ByteString(language == .node ? "reuseport-exec-test-\(getpid())-\(stage.port)" : box["jobs.lock"])
-        let script = try stage.script("examples/handing-over-well/jobs.\(language == .node ? "js" : "py")")
+        let script = try stage.script(
+            language == .node ? "examples/handing-over-well/jobs.js" : "examples/handing-over-well/jobs.py")
         let program = try Tool.require(language == .node ? "node" : "python3")
         let output = box["output"]
         let words: [ByteString] = [

@@ -31,11 +31,6 @@ import Testing
 
     @Test func puma() throws { try AdoptExampleTests.puma().prove() }
 
-    @Test func starman() throws {
-        _ = try Tool.require("starman")
-        try ExampleStage("adopt/starman.psgi").prove()
-    }
-
     @Test func php() throws {
         _ = try Tool.require("php")
         try ExampleStage("adopt/server.php").prove()

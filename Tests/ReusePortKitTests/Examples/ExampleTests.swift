@@ -100,14 +100,7 @@ import Testing
         return example
     }
 
-    static func starman() throws -> ExampleStage {
-        _ = try Tool.require("starman")
-        return try ExampleStage("starman.psgi")
-    }
-
     @Test func phpFPM() throws { try ExampleTests.phpFPM().prove() }
-
-    @Test func starman() throws { try ExampleTests.starman().prove() }
 
     @Test func starlet() throws {
         _ = try Tool.require("plackup")
@@ -149,7 +142,7 @@ import Testing
 
     // MARK: Controls
 
-    enum Control: CaseIterable { case node, nginx, haproxy, phpFPM, starman }
+    enum Control: CaseIterable { case node, nginx, haproxy, phpFPM }
 
     /// With another stop signal than the example names, requests in flight are lost: the load would tell.
     @Test(arguments: Control.allCases) func anotherStopSignal(control: Control) throws {
@@ -159,7 +152,6 @@ import Testing
             case .nginx: try ExampleTests.nginx()
             case .haproxy: try ExampleTests.haproxy()
             case .phpFPM: try ExampleTests.phpFPM()
-            case .starman: try ExampleTests.starman()
             }
         try example.prepare()
         let result = try example.handOver { line in

@@ -121,11 +121,12 @@ import Testing
         if damage == .deleted { rmdir(folder) }
         let third = try stage.handOver("3")
         let fourth = try stage.handOver("4")
-        #expect(try third[0].end().exit == 0)
+        let outcome = try third[0].end()
+        #expect(outcome.exit == 0)
         // Nobody but the fourth serves.
         try waitUntil("the fourth serves alone") { try Load(stage, connections: 8).stop().labels == ["4"] }
         let report = try load.stop()
-        #expect(report.lost == 0, "\(damage): \(report.summary)")
+        #expect(report.lost == 0, "\(damage): \(report.summary) \(outcome.errors)")
         #expect(report.byPID["\(fourth[0].pid)"] != nil)
         #expect(try stage.verb("count", ["web"]).output.text == "1\n")
     }
