@@ -142,6 +142,11 @@ import Testing
         try app.expectServed("5")
         #expect(app.strays.isEmpty && app.names.count == 6, "\(app.names)")
         try app.deploy("6")
+        // The one before removes the paths once more.
+        try waitUntil("only the last one runs") {
+            try app.stage.generations().allSatisfy { $0.generation == "6" || $0.running.isEmpty }
+                && app.names.count == 6
+        }
         // What others have removed is found by the next invocation, and what they have put there is left alone.
         unlink(app.path(0))
         unlink(app.path(1))
@@ -316,5 +321,8 @@ import Testing
         ]
         let shown = try box.run(deploy).output.text
         #expect(shown.contains("http to unix:/run/0.sock") && shown.contains("http to unix:/run/1.sock"), "\(shown)")
+        let json = try box.run(deploy.prefix(3) + ["--json"] + deploy.dropFirst(3)).output.text
+        let all = #""addresses":["unix:/run/0.sock","unix:/run/1.sock"]"#
+        #expect(json.contains(all), "\(json)")
     }
 }
