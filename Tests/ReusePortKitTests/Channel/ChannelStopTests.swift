@@ -116,6 +116,21 @@ import Testing
         #expect(try copy[0].end().exit == 7)
     }
 
+    /// A file whose close(2) never returns: nobody waits for it.
+    @Test(.enabled(if: FileManager.default.fileExists(atPath: "/dev/fuse"), "there is no /dev/fuse"))
+    func neverClosed() throws {
+        let stage = try Stage(.privileged)
+        let copy = try stage.handOver(
+            "1", ["--ready", "ipc", "--stop-message", "shutdown"],
+            command: [
+                ByteString(try Tool.require("python3")), "-u", ByteString(try stage.box.target("fuse_channel.py")),
+            ])
+        try copy[0].waitFor("swapped")
+        let outcome = try stage.verb("terminate", ["web"])
+        #expect(outcome.exit == 0 && outcome.errors.contains("gets its stop signal"), "\(outcome.errors)")
+        #expect(try copy[0].end().exit == 7)
+    }
+
     /// It sends without end, and never says that it is ready: it has its time and no more.
     @Test func endlessGarbage() throws {
         let stage = try Stage(.privileged)
