@@ -67,10 +67,13 @@ extension AppState {
                 if known?.isAlive == false { copies[index].helper = nil }
             }
             if copies[index].state != .ended, !copies[index].process.isAlive() {
-                copies[index].state = .ended
                 if copies[index].reason.isEmpty {
-                    copies[index].reason = memoryReason(of: copies[index]) ?? "it has ended"
+                    let wasTold =
+                        copies[index].state == .retired || app.generation(copies[index].generation)?.state == .retiring
+                    copies[index].reason =
+                        memoryReason(of: copies[index]) ?? (wasTold ? "it was told to stop" : "it has ended")
                 }
+                copies[index].state = .ended
             }
         }
         // The app's file was lost: what the copies say of their generations is all there is.

@@ -7,6 +7,12 @@ import CLinux
 func send(
     _ message: ByteString, through channel: ChannelRecord, of process: borrowing ProcessHandle
 ) throws(Errno) {
+    // Whoever has borrowed a file of FUSE waits in close(2) for as long as its owner likes: only sockets are borrowed.
+    if let directory = try? open("/proc/\(process.identity.pid)/fd", CLINUX_O_PATH),
+        let kind = try? readLink(ByteString(decimal: channel.number), in: directory), !kind.hasPrefix("socket:")
+    {
+        throw .noEntry
+    }
     let far = try process.borrowDescriptor(channel.number)
     guard try socketCookie(of: far) == channel.cookie else { throw .noEntry }
     try send(message, through: far.number)

@@ -31,7 +31,7 @@ func prepare(_ request: DeployRequest) throws(Failure) -> PreparedDeploy {
 func run(_ deploy: PreparedDeploy) throws(Failure) {
     let (app, options, plan, deployment) = (deploy.app, deploy.options, deploy.plan, deploy.deployment)
     if options.isDryRun {
-        return try write(options.isJSON ? showAsJSON(plan) : show(plan, copies: app.copies))
+        return try write(options.isJSON ? showAsJSON(plan, copies: app.copies) : show(plan, copies: app.copies))
     }
     if let target = options.deploy.supervision {
         try deployServices(app, Array(0..<app.copies), options, on: target, deployment)

@@ -38,9 +38,9 @@ private func standsStill(_ process: ProcessIdentity) -> Bool {
 }
 
 /// Lets a copy, and all that it has started, go on.
-func resume(_ copy: CopyRecord) throws(Errno) {
-    for child in descendants(of: copy.process, in: ProcFileSystem()) { try? ProcessHandle(to: child).signal(SIGCONT) }
-    try ProcessHandle(to: copy.process).signal(SIGCONT)
+func resume(_ copy: ProcessIdentity) throws(Errno) {
+    for child in descendants(of: copy, in: ProcFileSystem()) { try? ProcessHandle(to: child).signal(SIGCONT) }
+    try ProcessHandle(to: copy).signal(SIGCONT)
 }
 
 extension AppState {

@@ -42,7 +42,7 @@ func resumeApp(_ request: VerbRequest, _ directory: ByteString) throws(Failure) 
     var refused: Failure?
     for copy in copies {
         do throws(Errno) {
-            try resume(copy)
+            try resume(copy.process)
         } catch {
             // What has just ended needs nothing.
             if error != .noProcess { refused = Failure("resume", "pid \(copy.process.pid)", error) }

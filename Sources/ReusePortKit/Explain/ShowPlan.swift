@@ -8,10 +8,8 @@ func show(_ plan: Plan, copies: Int = 1) -> ByteString {
     }
     for socket in plan.sockets {
         let place: ByteString = plan.sendsSockets ? "through the Node channel" : "as descriptor \(socket.descriptor)"
-        for copy in 0..<copies {
-            let address = copies == 1 ? socket.address : socket.address(of: copy)
-            if copy > 0 && address == socket.address { continue }
-            line("bind", "\(socket.name) to \(socket.written(at: address))\(details(socket)), \(place)")
+        for address in addresses(socket, copies) {
+            line("bind", "\(socket.name) to \(address)\(details(socket)), \(place)")
         }
     }
     for file in plan.files {
@@ -146,8 +144,18 @@ private func quoted(_ word: ByteString) -> ByteString {
     return result
 }
 
+/// Where the copies of a deploy bind: at one address, or each at its own.
+private func addresses(_ socket: SocketPlan, _ copies: Int) -> [ByteString] {
+    var result: [ByteString] = []
+    for copy in 0..<copies {
+        let address = copies == 1 ? socket.address : socket.address(of: copy)
+        if copy == 0 || address != socket.address { result.append(socket.written(at: address)) }
+    }
+    return result
+}
+
 /// The text of `--dry-run --json`: one object, with null for what is left as the caller has it.
-func showAsJSON(_ plan: Plan) -> ByteString {
+func showAsJSON(_ plan: Plan, copies: Int = 1) -> ByteString {
     func number<Number: FixedWidthInteger>(_ value: Number?) -> ByteString {
         value.map { ByteString(decimal: $0) } ?? "null"
     }
@@ -161,6 +169,7 @@ func showAsJSON(_ plan: Plan) -> ByteString {
     let sockets = plan.sockets.map { socket in
         object([
             ("name", json(socket.name)), ("address", json(socket.written)), ("transport", json(socket.transport.name)),
+            ("addresses", list(addresses(socket, copies).map(json))),
             ("descriptor", number(socket.descriptor)),
             ("listening", flag(socket.isListening && socket.transport != .udp)),
             ("backlog", number(socket.backlog)), ("mode", mode(socket.mode)), ("owner", number(socket.owner)),

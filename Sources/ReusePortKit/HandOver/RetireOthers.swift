@@ -33,7 +33,7 @@ extension Handoff {
             try awaitEmpty(listeners, until: Deadline(after: Milliseconds(20)))
         } else {
             // Those that stand still accept nothing of what waits for them.
-            for copy in state.running(old.order) { try? resume(copy) }
+            for copy in state.running(old.order) { try? resume(copy.process) }
             try settle(enrolment, listeners)
         }
         log.detail("at \(MonotonicClock.microseconds) us: generation \(old.label) is drained")

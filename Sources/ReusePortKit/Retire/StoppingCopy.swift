@@ -126,8 +126,8 @@ final class StoppingCopy {
                 try signal(order.stopSignal)
             }
             log.detail("\(told) to \(name)")
-            // A stopped process gets no signal but KILL and CONT.
-            if (try? ProcessStatus(of: order.process.pid, in: proc))?.isStopped == true { try signal(SIGCONT) }
+            // A stopped process gets no signal but KILL and CONT; what it has started was stopped with it.
+            if (try? ProcessStatus(of: order.process.pid, in: proc))?.isStopped == true { try resume(order.process) }
         } catch {
             if error != .noProcess {
                 outcome = .refused("\(name) takes no \(signalName(order.stopSignal)): \(error.description)")

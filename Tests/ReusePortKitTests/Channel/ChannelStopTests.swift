@@ -116,6 +116,24 @@ import Testing
         #expect(try copy[0].end().exit == 7)
     }
 
+    /// A file whose close(2) never returns: nobody waits for it.
+    @Test(.enabled(if: FileManager.default.fileExists(atPath: "/dev/fuse"), "there is no /dev/fuse"))
+    func neverClosed() throws {
+        let stage = try Stage(.privileged)
+        // Not as another user, for its mount takes root.
+        let log = "\(stage.home)/fuse.log"
+        let deployed = try stage.box.run([
+            "deploy", "web", "--run-dir", stage.runDirectory, "--socket", stage.socket, "--log", ByteString(log),
+            "--ready", "ipc", "--stop-message", "shutdown", "--", ByteString(try Tool.require("python3")), "-u",
+            ByteString(try stage.box.target("fuse_channel.py")),
+        ])
+        try #require(deployed.exit == 0, "\(deployed.errors)")
+        try waitUntil("its file") { try String(contentsOfFile: log, encoding: .utf8).contains("swapped") }
+        let outcome = try stage.verb("terminate", ["web"])
+        #expect(outcome.exit == 0 && outcome.errors.contains("gets its stop signal"), "\(outcome.errors)")
+        #expect(!outcome.errors.contains("killing"), "\(outcome.errors)")
+    }
+
     /// It sends without end, and never says that it is ready: it has its time and no more.
     @Test func endlessGarbage() throws {
         let stage = try Stage(.privileged)

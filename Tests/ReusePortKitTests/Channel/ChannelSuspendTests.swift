@@ -127,6 +127,22 @@ import Testing
         try waitUntil("its end") { startTime(of: pid) == nil }
     }
 
+    /// What a suspended copy has started goes on with it, or it could not do what it is told.
+    @Test(arguments: Level.allCases, ["terminate", "migrate"] as [ByteString])
+    func stoppedWithWhatItHasStarted(level: Level, verb: ByteString) throws {
+        let stage = try Stage(level)
+        let program = try stage.pm2("1").map(\.text).joined(separator: " ")
+        try stage.deploy(
+            "1", ["--ready", "ipc", "--stop-message", "shutdown", "--stop-timeout", "20s"],
+            command: ["/bin/sh", "-c", ByteString("\(program); true")])
+        try stage.change(["suspend", "web"])
+        let pid = try stage.pid()
+        #expect(isStopped(pid))
+        let outcome = try stage.change([verb, "web"])
+        #expect(!outcome.errors.contains("killing"), "\(outcome.errors)")
+        try waitUntil("its end") { startTime(of: pid) == nil || ReusePortKitTests.state(of: pid) == "Z" }
+    }
+
     /// In words for those who look: the state tells of the channel.
     @Test func message() throws {
         let stage = try Stage(.ordinary, .unix)

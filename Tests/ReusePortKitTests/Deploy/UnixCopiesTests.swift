@@ -344,5 +344,8 @@ import Testing
         ]
         let shown = try box.run(deploy).output.text
         #expect(shown.contains("http to unix:/run/0.sock") && shown.contains("http to unix:/run/1.sock"), "\(shown)")
+        let json = try box.run(deploy.prefix(3) + ["--json"] + deploy.dropFirst(3)).output.text
+        let all = #""addresses":["unix:/run/0.sock","unix:/run/1.sock"]"#
+        #expect(json.contains(all), "\(json)")
     }
 }

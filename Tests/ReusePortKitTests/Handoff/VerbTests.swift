@@ -125,6 +125,9 @@ import Testing
         #expect(answer.exit == 0)
         #expect(answer.output.text.contains("label: 1\n"), "\(answer.output.text)")
         #expect(try old[0].end().exit == 0)
+        // Nobody was there to see it.
+        let reason = try stage.generation("1")?.copies[0].reason
+        #expect(reason == "it was told to stop")
     }
 
     @Test func terminateRetired() throws {
