@@ -15,6 +15,8 @@ import Testing
         for number in 2...times + 1 {
             said += try stage.deploy("\(number)", copies: copies, options, command: try command("\(number)")).errors
         }
+        // The last one has answered by then.
+        _ = try Load(stage).stop()
         let report = try load.stop()
         return (report, said)
     }

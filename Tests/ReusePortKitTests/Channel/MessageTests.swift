@@ -123,7 +123,7 @@ import Testing
         #expect(try receive(pair.near, atMost: 10) == "1\n")
         let file = try open("/dev/null", O_RDWR)
         for (number, expected) in [
-            (pair.near.number, ENOENT), (file.number, ENOTSOCK), (9999, EBADF),
+            (pair.near.number, ENOENT), (file.number, ENOENT), (9999, EBADF),
         ] as [(Int32, Int32)] {
             let problem = reason { () throws(Errno) in
                 try send("1", through: ChannelRecord(number: number, cookie: cookie), of: own)
