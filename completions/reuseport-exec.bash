@@ -260,7 +260,8 @@ _reuseport_exec() {
                 --clear-env --keep --env --pass --app --generation --copies --copy --ready --ready-timeout --steering \
                 --balance --settle --lock-timeout --run-dir --notify-fd --log-fd --quiet --debug --stop-signal \
                 --stop-message --stop-timeout --keep-retired --retired-nice --memory-high --memory-max \
-                --app-memory-max --log --on --suspended --permanent --on-exit --config --dry-run --json --help --version; do
+                --app-memory-max --log --on --suspended --permanent --on-exit --config --dry-run --json \
+                --help --version; do
                 [[ -z $isdeploy || ' --copy --notify-fd --log-fd ' != *" $word "* ]] || continue
                 [[ $given == *" $word "* && $repeatable != *" $word "* ]] || printf '%s\n' "$word"
             done

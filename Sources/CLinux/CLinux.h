@@ -282,7 +282,8 @@ static inline ssize_t clinux_send_message(int fd, const void *data, size_t size,
     struct {
         struct cmsghdr header;
         int descriptor;
-    } control = {{.cmsg_len = CMSG_LEN(sizeof descriptor), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS}, descriptor};
+    } control = {
+        {.cmsg_len = CMSG_LEN(sizeof descriptor), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS}, descriptor};
     struct iovec part = {.iov_base = (void *)data, .iov_len = size};
     struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
     if (descriptor != -1) {

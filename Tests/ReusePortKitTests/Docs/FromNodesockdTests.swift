@@ -58,6 +58,7 @@ import Testing
                 ByteString(try Tool.require("nginx")),
             ]
                 + ["-e", "stderr", "-c", ByteString(configuration)])
+        _ = try nginx.get(.v4(stage.port))
         let load = try Load(stage)
         for label in ["2", "3"] { try deploy(label) }
         try stage.change(["suspend", "web"])

@@ -135,8 +135,11 @@ import Testing
         let example = try ExampleStage("swift/main.swift", isBuilt: true)
         let folder = "\(example.folder)/.build/release"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        try FileManager.default.copyItem(
-            atPath: try Tool.product("example-server"), toPath: "\(folder)/example-server")
+        // By another process: what is started meanwhile would have it open to be written, and so keep it from being run.
+        let copy = try example.box.start(
+            program: try Tool.require("cp"),
+            [ByteString(try Tool.product("example-server")), ByteString("\(folder)/example-server")])
+        #expect(try copy.end().exit == 0)
         try example.prove()
     }
 
