@@ -135,7 +135,7 @@ import Testing
         let example = try ExampleStage("swift/main.swift", isBuilt: true)
         let folder = "\(example.folder)/.build/release"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        // By another process: what is started meanwhile would have it open to be written, and so keep it from being run.
+        // By another process: what is started meanwhile would inherit it open to be written, and it could not run.
         let copy = try example.box.start(
             program: try Tool.require("cp"),
             [ByteString(try Tool.product("example-server")), ByteString("\(folder)/example-server")])
