@@ -123,10 +123,6 @@ final class Sandbox {
     }
 
     func write(_ path: String, _ content: [UInt8], mode: mode_t) {
-        // A process forked meanwhile by another test would hold the file open for writing for a moment, and executing
-        // it would fail with ETXTBSY.
-        spawnLock.lock()
-        defer { spawnLock.unlock() }
         let fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)
         guard fd >= 0 else { fatalError("open \(path)") }
         var at = 0
@@ -137,6 +133,7 @@ final class Sandbox {
         }
         fchmod(fd, mode)
         close(fd)
+        guard mode & 0o111 == 0 || (try? awaitNoWriter(path)) != nil else { fatalError("write \(path)") }
     }
 
     /// A script or compiled target, copied to where every user can reach it.
@@ -226,9 +223,6 @@ final class Sandbox {
     }
 }
 
-/// Held while a process is made, which takes until its exec, and while a program is written.
-let spawnLock = NSLock()
-
 /// A process of ours, the leader of a group of its own, so that its children go with it.
 final class Running {
     let pid: pid_t
@@ -270,8 +264,6 @@ final class Running {
             close(pipes[3])
         }
         var child: pid_t = 0
-        spawnLock.lock()
-        defer { spawnLock.unlock() }
         let result = withCArray(words) { argv in
             withCArray(environment) { envp in posix_spawn(&child, file, &actions, &attributes, argv, envp) }
         }

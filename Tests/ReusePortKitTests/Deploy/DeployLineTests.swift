@@ -138,7 +138,7 @@ import Testing
         let stage = try Stage(.ordinary)
         let there = stage.box.makeDirectory("there", owner: stage.deployer)
         let program = try stage.program("sample-server").text
-        try FileManager.default.copyItem(atPath: program, toPath: "\(there)/server")
+        try copyTree(program, to: "\(there)/server")
         try stage.deploy(
             "1", ["--log", "here.log"], variables: ["WHO=first"], command: ["./server", "same"],
             steps: [.changeDirectory(there)])

@@ -23,7 +23,7 @@ final class ExampleStage {
         self.isBuilt = isBuilt
         self.slow = slow
         stage = try Stage(.privileged, settings: [], port: 80)
-        try FileManager.default.copyItem(atPath: Example.folder, toPath: stage.box["examples"])
+        try copyTree(Example.folder, to: stage.box["examples"])
         folder = URL(fileURLWithPath: stage.box["examples/\(path)"]).deletingLastPathComponent().path
         _ = try box.launcher()
     }

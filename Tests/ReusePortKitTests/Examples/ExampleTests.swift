@@ -27,8 +27,7 @@ import Testing
     @Test func fastify() throws {
         _ = try Tool.require("node")
         let example = try ExampleStage("node-fastify.js")
-        try FileManager.default.copyItem(
-            atPath: "\(Tool.package)/Tests/Fixtures/modules", toPath: "\(example.folder)/node_modules")
+        try copyTree("\(Tool.package)/Tests/Fixtures/modules", to: "\(example.folder)/node_modules")
         try example.prove()
     }
 

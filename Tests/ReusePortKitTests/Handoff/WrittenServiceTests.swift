@@ -148,7 +148,7 @@ import Testing
         ].map { ByteString($0) }
         let services = try Services(stage, kind, environment: environment) { folder in
             for name in ["web-blue", "web-green"] {
-                try FileManager.default.copyItem(atPath: "\(source)/\(name)", toPath: "\(folder)/\(name)")
+                try copyTree("\(source)/\(name)", to: "\(folder)/\(name)")
             }
         }
         try waitUntil("they are supervised") {
