@@ -331,7 +331,7 @@ complete -c reuseport-exec -n __reuseport_exec_options -l steering -x -a 'auto e
 complete -c reuseport-exec -n __reuseport_exec_options -l balance -x -a 'random client-ip cpu hash' \
     -d 'How copies share connections'
 complete -c reuseport-exec -n __reuseport_exec_options -l settle -x -a '(__reuseport_exec_times)' \
-    -d 'cbpf and Unix sockets: wait before retiring'
+    -d 'Wait before retiring the old copies'
 complete -c reuseport-exec -n __reuseport_exec_options -l lock-timeout -x -a '(__reuseport_exec_times)' \
     -d 'Wait for another handoff'
 complete -c reuseport-exec -n __reuseport_exec_options -l run-dir -x -a '(__fish_complete_directories)' \

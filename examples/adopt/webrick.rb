@@ -1,18 +1,19 @@
 # Ruby, WEBrick, which binds its port by itself. As root, in this folder; again, for each new version:
 #
 #     reuseport-exec deploy web --socket http:0.0.0.0:80 --user www-data --pass adopt --ready http:http:/ \
-#         -- ruby webrick.rb
+#         --settle 1s -- ruby webrick.rb
 #
 # Without a handoff, under a supervisor or by hand:
 #
 #     reuseport-exec --socket http:0.0.0.0:80 --user www-data --pass adopt -- ruby webrick.rb
 #
-# With --pass adopt what it binds is the launcher's socket.
+# With --pass adopt what it binds is the launcher's socket. shutdown drops connections that are accepted, and not yet
+# read: with --settle there are none.
 require 'webrick'
 
 server = WEBrick::HTTPServer.new(BindAddress: '0.0.0.0', Port: 80, AccessLog: [])
 server.mount_proc '/' do |request, response|
-  sleep 1 if request.path == '/slow'
+  sleep 2 if request.path == '/slow'
   response.body = "pid: #{Process.pid}\n"
 end
 

@@ -34,6 +34,8 @@ struct CopyRecord: Sendable, Equatable {
     var stopSignal: Int32
     var stopTimeout: Milliseconds
     var nice: Int32?
+    /// What was asked for with `--settle`.
+    var settle: Milliseconds?
     /// Nil: it has none.
     var channel: ChannelRecord?
     /// Why it ended.
@@ -69,6 +71,7 @@ extension CopyRecord {
         if let supervisor { file.add("supervisor", supervisor.description) }
         file.add("stop", ByteString(decimal: stopSignal), ByteString(decimal: stopTimeout.count))
         if let nice { file.add("nice", ByteString(decimal: nice)) }
+        if let settle { file.add("settle", ByteString(decimal: settle.count)) }
         if !reason.isEmpty { file.add("reason", reason) }
         if let crashes {
             file.add(
@@ -107,6 +110,7 @@ extension CopyRecord {
                 nice = isNegative ? -Int32(size) : Int32(size)
             }
         }
+        settle = file.number("settle").map { Milliseconds($0) }
         reason = file.fields("reason")?.first ?? ""
         // A damaged count is none: it is no reason to lose the copy.
         if let numbers = file.fields("crashes")?.compactMap({ $0.decimal }), numbers.count == 3,

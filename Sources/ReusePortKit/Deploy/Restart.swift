@@ -23,13 +23,14 @@ func restart(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     }
     _ = try prepareCopies([first.copy], to: live, deployment, request.verbosity, runDirectory: directory)
     try withdraw([first], registry)
-    try end([first], of: live, registry, log)
+    try end([first], registry, log)
     try addCopies([first.copy], to: live, deployment, request.verbosity, runDirectory: directory)
 }
 
 /// Those that a supervisor starts again are only stopped, and their successors waited for.
 private func restartSupervised(_ copies: [CopyRecord], _ registry: borrowing Registry, _ log: Log) throws(Failure) {
     try withdraw(copies, registry)
+    let turn = try drain(copies, registry)
     let orders = copies.map { copy in
         var order = stopOrder(for: copy, keepsFinishing: false)
         order.supervisor = nil
@@ -38,6 +39,7 @@ private func restartSupervised(_ copies: [CopyRecord], _ registry: borrowing Reg
     for case .refused(let why) in try stop(orders, sparing: [], log: log) {
         throw Failure(.negative, "restart", "app \(registry.app)", why)
     }
+    turn.release()
     let deadline = Deadline(after: .seconds(60))
     let changes = try step("watch", registry.path) { () throws(Errno) in try Changes(in: registry) }
     while true {
@@ -64,5 +66,4 @@ private func withdraw(_ copies: [CopyRecord], _ registry: borrowing Registry) th
     try state.withdraw(copies)
     try state.store(in: registry)
     lock.release(closing: ())
-    try awaitEmpty(copies.flatMap { $0.listeners.map { $0.identity } }, until: Deadline(after: .seconds(5)))
 }

@@ -73,22 +73,28 @@ private func shrink(
     }
     try state.store(in: registry)
     lock.release(closing: ())
-    try end(surplus, of: live, registry, log)
+    if surplus.isEmpty { return }
+    try end(surplus, registry, log)
+}
+
+/// Waits until copies that get no connections any more have got through what they have, with no other member of their
+/// groups leaving meanwhile, nor until the turn that is answered is over.
+func drain(_ copies: [CopyRecord], _ registry: borrowing Registry) throws(Failure) -> Descriptor? {
+    let turn = AppState.ofApp(registry).turnInGroups(registry, .seconds(60))
+    let state = AppState.mended(registry)
+    try awaitDrained(copies, moves: copies.first.map { state.moves(copies, to: $0.generation) } ?? false)
+    return turn
 }
 
 /// Stops copies that get no connections any more, and writes down what has become of them.
-func end(
-    _ copies: [CopyRecord], of live: GenerationRecord, _ registry: borrowing Registry, _ log: Log
-) throws(Failure) {
-    if copies.isEmpty { return }
-    try awaitEmpty(copies.flatMap { $0.listeners.map { $0.identity } }, until: Deadline(after: .seconds(5)))
+func end(_ copies: [CopyRecord], _ registry: borrowing Registry, _ log: Log) throws(Failure) {
+    let turn = try drain(copies, registry)
     let before = AppState.mended(registry)
     let sparing = before.supervisors(sparing: copies)
     for (index, together) in before.inOrderOfStopping(copies).enumerated() {
         if index > 0 {
             // Until the program was told that others have moved, some connections may have come to these.
-            _ = poll(nil, 0, 200)
-            try awaitEmpty(together.flatMap { $0.listeners.map { $0.identity } }, until: Deadline(after: .seconds(5)))
+            try awaitDrained(together, moves: false)
         }
         let outcomes = try stop(together.map { stopOrder(for: $0, keepsFinishing: false) }, sparing: sparing, log: log)
         let lock = try registry.lock(until: Deadline(after: .seconds(10)))
@@ -101,8 +107,10 @@ func end(
             }
         }
         try state.store(in: registry)
-        if state.app.live?.order == live.order { try state.redirect(to: live.order) }
+        // Another generation may have taken over meanwhile: then its copies have moved.
+        if let live = state.app.live { try state.redirect(to: live.order) }
         try state.store(in: registry)
         lock.release(closing: ())
     }
+    turn.release()
 }

@@ -8,9 +8,7 @@ func borrowListener(of copy: CopyRecord, named name: ByteString) throws(Errno) -
     guard let identity = copy.listeners.first(where: { $0.identity.name == name })?.identity,
         let port = identity.address.port
     else { throw .noEntry }
-    let isUDP = identity.transport == .udp
-    let records = try internetSockets(
-        isUDP ? .udp : .tcp, family: identity.address.family, states: isUDP ? .bound : .listening, localPort: port)
+    let records = try sockets(of: identity.transport, family: identity.address.family, on: port)
     guard let record = records.first(where: { $0.cookie == identity.cookie }) else { throw .noEntry }
     // Also who is not the copy itself: a master may leave its listener to its workers.
     let holders = try holders(ofSocketInode: record.inode)

@@ -85,6 +85,8 @@ func visible(_ listeners: [CopyRecord.Listener]) -> [ListenerIdentity] {
 /// The lock of an app, with what is known of it, and the generation that may be entered now.
 struct Turn: ~Copyable {
     let lock: Descriptor
+    /// That of the groups, at level 2.
+    let groups: Descriptor?
     var state: AppState
     let generation: UInt64
 }
@@ -97,6 +99,8 @@ func awaitTurn(
     ours: [UInt64], _ log: Log
 ) throws(Failure) -> Turn {
     let deadline = Deadline(after: request.lockTimeout)
+    // An old copy that does not end is no reason not to start a new one.
+    let patience = min(deadline, Deadline(after: .seconds(10)))
     // The live generation of this label when we came, which others may have replaced when it is our turn.
     var meant: UInt64?
     while true {
@@ -121,7 +125,13 @@ func awaitTurn(
                     "another one has taken over from it meanwhile",
                     remedy: "start it again if it is to take over in turn")
             }
-            return Turn(lock: lock, state: state, generation: order)
+            let groups = state.turnInGroups(registry, Milliseconds(0))
+            if groups == nil, case .index? = state.app.steering, !patience.hasPassed {
+                lock.release(closing: ())
+                _ = poll(nil, 0, 20)
+                continue
+            }
+            return Turn(lock: lock, groups: groups, state: state, generation: order)
         }
     }
 }
@@ -129,6 +139,11 @@ func awaitTurn(
 extension Descriptor {
     /// Closes it now rather than at the end of its scope.
     consuming func release(closing: Void) {}
+}
+
+extension Optional where Wrapped == Descriptor, Wrapped: ~Copyable {
+    /// The same, if there is one.
+    consuming func release() {}
 }
 
 /// The sockets as the kernel and the registry know them.
@@ -241,6 +256,7 @@ extension AppState {
             generation: order, copy: request.copy, process: process, helper: nil, state: .starting,
             since: secondsSince1970(), listeners: listeners, supervisor: Supervisor.current(),
             stopSignal: request.stopSignal, stopTimeout: request.stopTimeout, nice: request.retiredNice)
+        record.settle = request.settle
         // Whether it runs for long enough to be through with crashing is seen at its end.
         record.crashes = copies.first { $0.fileName == record.fileName }?.crashes
         replace(record)

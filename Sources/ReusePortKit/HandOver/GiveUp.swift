@@ -19,9 +19,11 @@ extension Handoff {
                 wasLive ? state.running(order).filter { $0.copy == enrolment.record.copy } : state.running(order)
             if !copies.isEmpty {
                 show("stopping generation \(generation.label)")
+                let turn = state.turnInGroups(enrolment.registry, .seconds(10))
                 let outcomes = try stop(
                     copies.map { stopOrder(for: $0, keepsFinishing: false) },
                     sparing: state.supervisors(sparing: copies), log: log)
+                turn.release()
                 let lock = try enrolment.registry.lock(until: Deadline(after: .seconds(10)))
                 var state = AppState.mended(enrolment.registry)
                 if wasLive {

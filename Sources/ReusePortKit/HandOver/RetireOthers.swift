@@ -8,8 +8,10 @@ extension Handoff {
         do throws(Failure) {
             if let old {
                 show("draining generation \(old.label)")
+                let turn = turnInGroups(enrolment, .seconds(60))
                 try drain(enrolment, old)
                 try retire(enrolment, sockets, old)
+                turn.release()
             }
             try endTheOldest(enrolment, sockets)
         } catch {
@@ -17,34 +19,20 @@ extension Handoff {
         }
     }
 
+    private func turnInGroups(_ enrolment: borrowing Enrolment, _ patience: Milliseconds) -> Descriptor? {
+        AppState.ofApp(enrolment.registry).turnInGroups(enrolment.registry, patience)
+    }
+
     /// Waits until connections that the old listeners have already are accepted.
     private func drain(_ enrolment: borrowing Enrolment, _ old: GenerationRecord) throws(Failure) {
         let state = AppState.mended(enrolment.registry)
-        let listeners = state.running(old.order).flatMap { $0.listeners.map { $0.identity } }
-        // By the selection program what is left in a queue moves to the new generation when its listener closes. Where
-        // nothing does that, handshakes under way need the settle time, and what is queued has to be accepted.
+        let copies = state.running(old.order)
         // A listener at an address that the new generation does not have has nobody to move to.
-        let heirs = state.running(order).flatMap { $0.listeners.map { $0.identity } }
-        let haveHeirs = listeners.allSatisfy { old in
-            old.transport != .unix && heirs.contains { $0.transport == old.transport && $0.address == old.address }
-        }
-        let moves = if case .twoBanks? = state.app.steering { haveHeirs } else { false }
-        if moves {
-            try awaitEmpty(listeners, until: Deadline(after: Milliseconds(20)))
-        } else {
-            // Those that stand still accept nothing of what waits for them.
-            for copy in state.running(old.order) { try? resume(copy.process) }
-            try settle(enrolment, listeners)
-        }
+        let moves = state.moves(copies, to: order)
+        // Those that stand still accept nothing of what waits for them.
+        if !moves { for copy in copies { try? resume(copy.process) } }
+        try awaitDrained(copies, moves: moves, settle: enrolment.request.settle)
         log.detail("at \(MonotonicClock.microseconds) us: generation \(old.label) is drained")
-    }
-
-    /// Handshakes under way get the time to end, and what is queued to be accepted.
-    private func settle(
-        _ enrolment: borrowing Enrolment, _ listeners: [ListenerIdentity]
-    ) throws(Failure) {
-        _ = poll(nil, 0, Deadline(after: enrolment.request.settle).pollTimeout)
-        try awaitEmpty(listeners, until: Deadline(after: min(.seconds(5), enrolment.request.stopTimeout)))
     }
 
     /// Stops the old copies: all at once where the maps direct the connections, one by one where places in the group do.
@@ -82,12 +70,8 @@ extension Handoff {
         var stopped: [CopyRecord] = []
         var outcomes: [StopOutcome] = []
         for together in state.inOrderOfStopping(copies) {
-            if !stopped.isEmpty, state.lastPlace(of: together[0]) != nil {
-                _ = poll(nil, 0, Deadline(after: enrolment.request.settle).pollTimeout)
-            }
-            let patience = together.reduce(Milliseconds.seconds(5)) { min($0, $1.stopTimeout) }
-            try awaitEmpty(
-                together.flatMap { $0.listeners.map { $0.identity } }, until: Deadline(after: patience))
+            let mayHaveMore = !stopped.isEmpty && state.lastPlace(of: together[0]) != nil
+            try awaitDrained(together, moves: false, settle: enrolment.request.settle, hasSettled: !mayHaveMore)
             stopped += together
             outcomes += try stop(together.map(order), sparing: sparing, log: log)
             try follow(enrolment, sockets)
@@ -108,9 +92,10 @@ extension Handoff {
             let left = state.running(generation.order)
             if left.isEmpty { continue }
             say("generation \(generation.label), which failed, is ended")
+            let turn = turnInGroups(enrolment, .seconds(10))
             // Nothing moves what they have got. The program has directed connections to the live ones since we listen.
             if case .index? = state.app.steering {
-                try settle(enrolment, left.flatMap { $0.listeners.map { $0.identity } })
+                try awaitDrained(left, moves: false, settle: enrolment.request.settle)
             }
             let orders = left.map { copy in
                 var order = stopOrder(for: copy, keepsFinishing: false)
@@ -118,6 +103,7 @@ extension Handoff {
                 return order
             }
             let outcomes = try stop(orders, sparing: state.supervisors(sparing: left), log: log)
+            turn.release()
             try finish(enrolment, generation, zip(left, outcomes).map { ($0, $1) })
         }
     }
@@ -160,10 +146,13 @@ extension Handoff {
                 if kept <= enrolment.request.keepRetired { continue }
             case .retiring, .failed, .ended: break
             }
+            let isListening = running.contains { state.lastPlace(of: $0) != nil }
+            let turn = isListening ? turnInGroups(enrolment, .seconds(60)) : nil
             // What a handoff that was killed has left may have connections that nobody waited for.
-            try awaitEmpty(running.flatMap { $0.listeners.map { $0.identity } }, until: Deadline(after: .seconds(5)))
+            try awaitDrained(running, moves: false, hasSettled: true)
             say("generation \(generation.label) is ended")
             let (copies, outcomes) = try end(running, enrolment, sockets) { stopOrder(for: $0, keepsFinishing: false) }
+            turn.release()
             try finish(enrolment, generation, zip(copies, outcomes).map { ($0, $1) })
         }
     }

@@ -4,11 +4,15 @@ import CLinux
 
 /// The cookies of the listeners that share an address, oldest first.
 func groupMembers(_ listener: ListenerIdentity) throws(Errno) -> [UInt64] {
-    let isUDP = listener.transport == .udp
-    let records = try internetSockets(
-        isUDP ? .udp : .tcp, family: listener.address.family, states: isUDP ? .bound : .listening,
-        localPort: listener.address.port)
+    let records = try sockets(of: listener.transport, family: listener.address.family, on: listener.address.port)
     return oldestFirst(records).filter { $0.address == listener.address }.map { $0.cookie }
+}
+
+/// Those that listen on a port, or with UDP are bound to it.
+func sockets(of transport: Transport, family: Int32? = nil, on port: UInt16?) throws(Errno) -> [SocketRecord] {
+    let isUDP = transport == .udp
+    return try internetSockets(
+        isUDP ? .udp : .tcp, family: family, states: isUDP ? .bound : .listening, localPort: port)
 }
 
 extension AppState {

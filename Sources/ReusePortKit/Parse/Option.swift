@@ -95,7 +95,7 @@ extension Option {
         Option(.balance, "--balance", "KIND", .apps, "random, client-ip, cpu or hash"),
         Option(.ready, "--ready", "SPEC", .apps, "how readiness is known (accept)"),
         Option(.readyTimeout, "--ready-timeout", "TIME", .apps, "until it counts as failed (60s)"),
-        Option(.settle, "--settle", "TIME", .apps, "cbpf: wait before retiring (200ms)"),
+        Option(.settle, "--settle", "TIME", .apps, "wait before retiring (cbpf: 200ms)"),
         Option(.lockTimeout, "--lock-timeout", "TIME", .apps, "wait for another handoff (60s)"),
         Option(.runDirectory, "--run-dir", "DIR", .apps, "where apps are registered"),
         Option(.notifyDescriptor, "--notify-fd", "N", .apps, "a newline here when it has taken over"),

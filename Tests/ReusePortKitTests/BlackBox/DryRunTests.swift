@@ -98,7 +98,7 @@ import Testing
             "log         to descriptor 9, every change of state",
             "wait        for readiness by http:http:/health?a, 1500ms at most",
             "cut over    when all 3 copies are ready", "notify      descriptor 8",
-            "settle      for 1s, unless steered by ebpf", "retire      the old generation; 4 may finish",
+            "settle      for 1s", "retire      the old generation; 4 may finish",
             "limit       slow the copy down when its memory is more than 48M",
             "limit       the copy's memory to 64M", "limit       the memory of all copies together to 1G",
             "later       be stopped by QUIT, and KILL after 5s, nice -5",

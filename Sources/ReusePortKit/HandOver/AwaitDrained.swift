@@ -1,0 +1,66 @@
+import CLinux
+
+/// Lets copies that get no new connection come to terms with what they have got, before they are told to stop.
+///
+/// Handshakes under way end, what is queued is accepted, and datagrams are read; what is accepted already is read, for
+/// some programs drop that when they stop. `moves`: what is left in a queue goes to another listener, so nothing is waited for unless
+/// `--settle` was said, by whoever stops them (`settle`) or of the copies themselves.
+func awaitDrained(
+    _ copies: [CopyRecord], moves: Bool, settle: Milliseconds? = nil, hasSettled: Bool = false
+) throws(Failure) {
+    var time = settle ?? Milliseconds(moves ? 0 : 200)
+    var patience = Milliseconds(moves ? 20 : 5000)
+    for copy in copies {
+        if let own = copy.settle { time = max(time, own) }
+        patience = min(patience, copy.stopTimeout)
+    }
+    if !hasSettled {
+        let deadline = Deadline(after: time)
+        while !deadline.hasPassed { _ = poll(nil, 0, deadline.pollTimeout) }
+    }
+    try awaitEmpty(copies.flatMap { $0.listeners.map { $0.identity } }, until: Deadline(after: patience))
+}
+
+extension AppState {
+    /// Whether what waits at these copies goes to those of a generation when they close their listeners: by the
+    /// selection program, to listeners of the same address.
+    func moves(_ copies: [CopyRecord], to generation: UInt64) -> Bool {
+        guard case .twoBanks? = app.steering else { return false }
+        let heirs = running(generation).filter { $0.state == .live }.flatMap { $0.listeners.map { $0.identity } }
+        return copies.flatMap { $0.listeners.map { $0.identity } }.allSatisfy { old in
+            old.transport == .tcp && heirs.contains { $0.transport == old.transport && $0.address == old.address }
+        }
+    }
+}
+
+/// Waits until the queues of these listeners are empty, or it takes too long.
+private func awaitEmpty(_ listeners: [ListenerIdentity], until deadline: Deadline) throws(Failure) {
+    var pause: Int32 = 1
+    while try queued(listeners) > 0 && !deadline.hasPassed {
+        _ = poll(nil, 0, pause)
+        pause = min(pause * 2, 20)
+    }
+}
+
+/// How many connections wait to be accepted, or bytes of datagrams to be read: 0 only if there is neither.
+private func queued(_ listeners: [ListenerIdentity]) throws(Failure) -> Int {
+    var result = 0
+    try step("read", "the accept queues") { () throws(Errno) in
+        var asked: [(transport: Transport, port: UInt16)] = []
+        for listener in listeners where listener.transport != .unix {
+            let port = listener.address.port ?? 0
+            if asked.contains(where: { $0.transport == listener.transport && $0.port == port }) { continue }
+            asked.append((listener.transport, port))
+            for record in try sockets(of: listener.transport, on: port)
+            where listeners.contains(where: { $0.cookie == record.cookie }) {
+                result += Int(record.acceptQueue)
+            }
+        }
+        if listeners.contains(where: { $0.transport == .unix }) {
+            for record in try listeningUnixSockets() where listeners.contains(where: { $0.cookie == record.cookie }) {
+                result += Int(record.acceptQueue)
+            }
+        }
+    }
+    return result
+}
