@@ -73,6 +73,19 @@ static inline long clinux_syscall(long number, long a, long b, long c, long d, l
     return syscall(number, a, b, c, d, e, f);
 }
 
+// Calls with a fixed string: as a literal in Swift it would need all that makes a C string of any String, 5 kB.
+static inline int clinux_enter_root(void) { return chdir("/"); }
+static inline int clinux_has_capabilities(int fd) { return fgetxattr(fd, "security.capability", NULL, 0) > 0; }
+static inline ssize_t clinux_write_newline(int fd) { return write(fd, "\n", 1); }
+static inline ssize_t clinux_send_newline(int fd) { return send(fd, "\n", 1, MSG_NOSIGNAL); }
+static inline int clinux_spawn_with_null(posix_spawn_file_actions_t *actions, int fd) {
+    return posix_spawn_file_actions_addopen(actions, fd, "/dev/null", O_RDWR, 0);
+}
+// Also of an O_PATH descriptor (AT_EMPTY_PATH).
+static inline int clinux_chown_descriptor(int fd, uid_t owner, gid_t group) {
+    return fchownat(fd, "", owner, group, 0x1000);
+}
+
 // Declared under _GNU_SOURCE only.
 int accept4(int, struct sockaddr *, socklen_t *, int);
 int chroot(const char *);
@@ -85,7 +98,6 @@ int setresgid(gid_t, gid_t, gid_t);
 int getresuid(uid_t *, uid_t *, uid_t *);
 int getresgid(gid_t *, gid_t *, gid_t *);
 #define CLINUX_O_PATH 010000000
-#define CLINUX_AT_EMPTY_PATH 0x1000
 
 // The kernel's headers that have these constants clash with glibc's on some distributions, or are younger than
 // the oldest we build on.
@@ -316,8 +328,7 @@ static inline int clinux_send_to_unix(int fd, const char *path, size_t length, c
 
 // posix_spawn(3) in a process group of its own, all signals as they are by default, with nothing to read and no
 // output but standard error. Its attributes are opaque structures, and sets of signals are not for Swift to fill.
-static inline int clinux_spawn_in_group(
-    pid_t *child, const char *path, char *const *arguments, char *const *environment) {
+static inline int clinux_spawn_in_group(pid_t *child, char *const *arguments, char *const *environment) {
     posix_spawnattr_t attributes;
     posix_spawn_file_actions_t actions;
     sigset_t all, none;
@@ -331,7 +342,7 @@ static inline int clinux_spawn_in_group(
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-    int code = posix_spawn(child, path, &actions, &attributes, arguments, environment);
+    int code = posix_spawn(child, arguments[0], &actions, &attributes, arguments, environment);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);
     return code;

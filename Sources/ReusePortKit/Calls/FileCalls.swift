@@ -134,8 +134,7 @@ func readLink(_ name: ByteString, in directory: borrowing Descriptor) throws(Err
 /// fchownat(2) of the very file that a descriptor, O_PATH ones included, stands for (AT_EMPTY_PATH).
 func changeOwner(of file: borrowing Descriptor, owner: UInt32?, group: UInt32?) throws(Errno) {
     // An id of 2^32-1 means "as it is" to the kernel.
-    try checked(
-        fchownat(file.number, "", owner ?? UInt32.max, group ?? UInt32.max, CLINUX_AT_EMPTY_PATH))
+    try checked(clinux_chown_descriptor(file.number, owner ?? UInt32.max, group ?? UInt32.max))
 }
 
 /// renameat(2) within one directory, over what is there.

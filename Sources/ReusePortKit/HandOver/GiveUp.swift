@@ -29,7 +29,7 @@ extension Handoff {
                 if wasLive {
                     for copy in copies { state.end(copy, reason) }
                 } else {
-                    state.note(zip(copies, outcomes).map { ($0, $1) }, of: order, reason: reason)
+                    state.note(copies, outcomes, of: order, reason: reason)
                 }
                 try state.store(in: enrolment.registry)
                 lock.release(closing: ())

@@ -18,7 +18,7 @@ extension Handoff {
         _ = setsid()
         if let null = try? open("/dev/null", O_RDWR) { for number in Int32(0)...2 { _ = dup2(null.number, number) } }
         closeAllAbove2(but: [])
-        _ = chdir("/")
+        _ = clinux_enter_root()
         var none = sigset_t()
         sigemptyset(&none)
         sigprocmask(SIG_SETMASK, &none, nil)

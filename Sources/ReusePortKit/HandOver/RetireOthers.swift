@@ -51,7 +51,7 @@ extension Handoff {
         keepPaths(enrolment, from: toStop, state)
         let (copies, outcomes) = try end(toStop, enrolment, sockets) { stopOrder(for: $0, keepsFinishing: keep > 0) }
         let isFinishing = outcomes.contains { $0 == .retired }
-        try finish(enrolment, old, zip(copies, outcomes).map { ($0, $1) })
+        try finish(enrolment, old, copies, outcomes)
         say("generation \(old.label) \(isFinishing ? "has closed its listeners and finishes" : "has gone")")
     }
 
@@ -104,7 +104,7 @@ extension Handoff {
             }
             let outcomes = try stop(orders, sparing: state.supervisors(sparing: left), log: log)
             turn.release()
-            try finish(enrolment, generation, zip(left, outcomes).map { ($0, $1) })
+            try finish(enrolment, generation, left, outcomes)
         }
     }
 
@@ -120,11 +120,11 @@ extension Handoff {
 
     /// Writes down what has become of a generation that was stopped.
     private func finish(
-        _ enrolment: borrowing Enrolment, _ old: GenerationRecord, _ outcomes: [(CopyRecord, StopOutcome)]
+        _ enrolment: borrowing Enrolment, _ old: GenerationRecord, _ copies: [CopyRecord], _ outcomes: [StopOutcome]
     ) throws(Failure) {
         let lock = try enrolment.registry.lock(until: Deadline(after: .seconds(10)))
         var state = AppState.mended(enrolment.registry)
-        state.note(outcomes, of: old.order, reason: "generation \(label) took over")
+        state.note(copies, outcomes, of: old.order, reason: "generation \(label) took over")
         try state.store(in: enrolment.registry)
         lock.release(closing: ())
     }
@@ -153,7 +153,7 @@ extension Handoff {
             say("generation \(generation.label) is ended")
             let (copies, outcomes) = try end(running, enrolment, sockets) { stopOrder(for: $0, keepsFinishing: false) }
             turn.release()
-            try finish(enrolment, generation, zip(copies, outcomes).map { ($0, $1) })
+            try finish(enrolment, generation, copies, outcomes)
         }
     }
 }
@@ -176,11 +176,13 @@ extension AppState {
     }
 
     /// Takes over what stopping the copies of a generation has led to.
-    mutating func note(_ outcomes: [(CopyRecord, StopOutcome)], of generation: UInt64, reason: ByteString) {
+    mutating func note(
+        _ stopped: [CopyRecord], _ outcomes: [StopOutcome], of generation: UInt64, reason: ByteString
+    ) {
         var remaining = 0
-        for (copy, outcome) in outcomes {
-            guard var record = copies.first(where: { $0.fileName == copy.fileName }) else { continue }
-            switch outcome {
+        for index in stopped.indices {
+            guard var record = copies.first(where: { $0.fileName == stopped[index].fileName }) else { continue }
+            switch outcomes[index] {
             case .alreadyGone: record.state = .ended
             case .exited: (record.state, record.reason) = (.ended, "it was told to stop")
             case .killed(let why): (record.state, record.reason) = (.ended, "killed: \(why)")

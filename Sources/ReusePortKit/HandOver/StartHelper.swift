@@ -55,7 +55,7 @@ private func leave(_ enrolment: borrowing Enrolment, _ sockets: borrowing OwnedA
     for number in needed where number > 2 { _ = clinux_fcntl(number, F_SETFD, Int(FD_CLOEXEC)) }
     // A reader of the log that has gone is no reason to die in the middle of a handoff; nor is a key on the terminal.
     for signal in [SIGPIPE, SIGINT, SIGQUIT, SIGHUP, SIGTSTP] { clinux_ignore_signal(signal) }
-    _ = chdir("/")
+    _ = clinux_enter_root()
 }
 
 /// close_range(2) of everything between the numbers that are needed.

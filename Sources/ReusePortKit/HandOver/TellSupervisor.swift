@@ -5,7 +5,7 @@ extension Handoff {
     func tellSupervisor(_ enrolment: borrowing Enrolment, _ pid: Int32) {
         if let number = enrolment.request.notifyDescriptor {
             // s6: a newline on the notification descriptor, which is then closed.
-            _ = write(number, "\n", 1)
+            _ = clinux_write_newline(number)
             _ = CLinux.close(number)
         }
         if let path = environmentVariable("NOTIFY_SOCKET"), let mark = path.bytes.first,

@@ -63,7 +63,7 @@ private func interpreterName(_ text: ByteString) -> ByteString? {
 private func gainsRights(_ file: borrowing Descriptor, _ facts: FileStatus, _ plan: Plan) -> Bool {
     let user = plan.identity.user ?? getuid()
     // Not undone by no_new_privs: the loader is told of them even where nothing is gained.
-    if user != 0, fgetxattr(file.number, "security.capability", nil, 0) > 0 { return true }
+    if user != 0, clinux_has_capabilities(file.number) != 0 { return true }
     if plan.noNewPrivileges || clinux_prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 { return false }
     // Without the right to execute, the group's bit means something else.
     return facts.mode & 0o4000 != 0 && facts.owner != user

@@ -41,7 +41,7 @@ func awaitAcceptance(
                 // what HTTP servers read over. One byte, so that no server leaves any unread: closing would be a reset.
                 watch.see("the probe of \(object) is held back until it sends")
                 looks += 1
-                if looks == 2 { _ = send(probe.number, "\n", 1, Int32(MSG_NOSIGNAL)) }
+                if looks == 2 { _ = clinux_send_newline(probe.number) }
             case .waiting:
                 watch.see("the probe of \(object) was not accepted")
             }

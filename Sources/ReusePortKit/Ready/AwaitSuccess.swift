@@ -33,7 +33,7 @@ struct Child: ~Copyable {
 
     init(_ arguments: borrowing CStrings, _ environment: borrowing CStrings) throws(Errno) {
         var pid: Int32 = 0
-        let code = clinux_spawn_in_group(&pid, "/bin/sh", arguments.pointer, environment.pointer)
+        let code = clinux_spawn_in_group(&pid, arguments.pointer, environment.pointer)
         if code != 0 { throw Errno(rawValue: code) }
         do throws(Errno) {
             pidfd = try openPidfd(pid)

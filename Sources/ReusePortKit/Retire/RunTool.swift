@@ -72,7 +72,7 @@ private func spawn(
         posix_spawn_file_actions_destroy(&actions)
         posix_spawnattr_destroy(&attributes)
     }
-    for number in Int32(0)...2 { posix_spawn_file_actions_addopen(&actions, number, "/dev/null", O_RDWR, 0) }
+    for number in Int32(0)...2 { clinux_spawn_with_null(&actions, number) }
     if let output { posix_spawn_file_actions_adddup2(&actions, output, 1) }
     var signals = sigset_t()
     sigemptyset(&signals)

@@ -192,7 +192,7 @@ private func removeOwnService(_ supervisor: Supervisor?, _ request: VerbRequest,
         if child != 0 { return }
         _ = setsid()
         if let null = try? open("/dev/null", O_RDWR) { for number in Int32(0)...2 { dup2(null.number, number) } }
-        _ = chdir("/")
+        _ = clinux_enter_root()
         // What is left if this fails is swept up by the next deploy.
         _ = try? removeHidden(hidden, from: scan, patience: .seconds(20))
         _exit(0)

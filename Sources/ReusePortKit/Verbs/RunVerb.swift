@@ -118,7 +118,7 @@ func endGenerations(_ request: VerbRequest, _ directory: ByteString) throws(Fail
         let lock = try registry.lock(until: Deadline(after: .seconds(10)))
         var now = AppState.mended(registry)
         now.note(
-            zip(copies, outcomes).map { ($0, $1) }, of: generation.order,
+            copies, outcomes, of: generation.order,
             reason: "\(request.verb.names[0]) was asked for")
         try now.store(in: registry)
         lock.release(closing: ())
