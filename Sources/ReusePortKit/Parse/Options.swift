@@ -24,8 +24,8 @@ final class Options {
     private var appOptions = AppOptions()
     /// Which copy this is, with `--app` or without.
     var copy: Int { appOptions.request.copy }
-    /// Whether the file was written for niagra, and so the program to be told of its descriptors in niagra's way.
-    private var isNiagras = false
+    /// Set if the file was written for niagra, and so the program is to be told of its descriptors in niagra's way.
+    private var niagras: Dialect?
     /// What is for `deploy` alone.
     private(set) var deploy = DeployOptions()
     /// The first option on the command line that is for `deploy` alone.
@@ -98,7 +98,7 @@ final class Options {
         chdir = chdir ?? file.chdir
         umask = umask ?? file.umask
         clearsEnvironment = clearsEnvironment || file.clearsEnvironment
-        dialects = dialects ?? file.dialects ?? (file.isNiagras ? [.niagra] : nil)
+        dialects = dialects ?? file.dialects ?? file.niagras.map { [$0] }
     }
 
     /// `web` for `/etc/web.conf`; nil if that cannot be an app's name.
@@ -147,12 +147,12 @@ final class Options {
     private func applyNiagra(_ key: Option.Key, _ value: ByteString) throws(Malformed) -> Bool {
         if key == .socket, let socket = try parseNiagraSocket(value) {
             sockets.append(socket)
-            isNiagras = true
+            niagras = socket.niagraType == nil ? niagras ?? .niagra : .niagra2
             return true
         }
         if key == .file, let file = try parseNiagraFile(value) {
             files.append(file)
-            isNiagras = true
+            niagras = niagras ?? .niagra
             return true
         }
         return false

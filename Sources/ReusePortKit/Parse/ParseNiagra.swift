@@ -19,10 +19,22 @@ private func words(_ text: ByteString) -> [Word] {
     return result
 }
 
-/// Reads niagra's `NAME FAMILY HOST PORT [BACKLOG]`, FAMILY being 4, 6 or unix, whose HOST is a path and whose PORT
-/// says nothing; nil if the line is in our own form.
+/// Reads niagra's `NAME [secure|insecure] FAMILY HOST PORT [BACKLOG]`, FAMILY being 4, 6 or unix, whose HOST is a path
+/// and whose PORT says nothing; nil if the line is in our own form.
 func parseNiagraSocket(_ text: ByteString) throws(Malformed) -> SocketRequest? {
-    let words = words(text)
+    var words = words(text)
+    guard words.count >= 2, words[1].text == "secure" || words[1].text == "insecure" else {
+        return try parseNiagraSocket(words)
+    }
+    let type = words.remove(at: 1)
+    guard var socket = try parseNiagraSocket(words) else {
+        throw Malformed("this is not NAME secure|insecure 4|6 HOST PORT [BACKLOG]", at: type.offset)
+    }
+    socket.niagraType = type.text
+    return socket
+}
+
+private func parseNiagraSocket(_ words: [Word]) throws(Malformed) -> SocketRequest? {
     if words.count >= 2, words[1].text == "unix" { return try parseNiagraUnixSocket(words) }
     guard words.count >= 2, words[1].text == "4" || words[1].text == "6" else { return nil }
     guard words.count == 4 || words.count == 5 else {

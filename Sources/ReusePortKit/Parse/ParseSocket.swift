@@ -18,6 +18,8 @@ struct SocketRequest: Sendable, Equatable {
     var isNodelay = false
     /// Whether listen(2) is called.
     var isListening = true
+    /// `secure` or `insecure`, of a line of niagra's.
+    var niagraType: ByteString?
 
     init(name: ByteString, address: RequestedAddress) {
         self.name = name

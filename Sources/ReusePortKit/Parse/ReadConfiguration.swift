@@ -4,6 +4,8 @@ import CLinux
 struct Configuration {
     var settings: [Setting] = []
     var command: [ByteString] = []
+    /// More words for it, behind its own: of niagra's `environment:` and `app-NAME:`.
+    fileprivate var arguments: [ByteString] = []
     /// Where relative paths in it begin, if not in the file's own directory.
     var base: ByteString?
 }
@@ -24,6 +26,7 @@ func parseConfiguration(_ text: ByteString, _ path: ByteString) throws(Failure) 
         if content.isEmpty || content.bytes[0] == UInt8(ascii: "#") { continue }
         try configuration.take(line, path: path, number: lineNumber)
     }
+    if !configuration.command.isEmpty { configuration.command += configuration.arguments }
     return configuration
 }
 
@@ -59,7 +62,13 @@ extension Configuration {
         // niagra's files say so; with it, one process is one copy in any case.
         if key == "copies" && value == "1" { return }
         guard let option = Option.all.first(where: { $0.bareName == key && $0.isForFiles }) else {
-            throw failure(Malformed("there is no key '\(key)'", at: indent, remedy: suggestion(for: key)))
+            let nearest = ReusePortKit.nearest(to: key, among: keys)
+            if key == "environment" || key.hasPrefix("app-") && nearest == nil {
+                arguments += [key == "environment" ? "--env" : "--\(key)", value]
+                return
+            }
+            let remedy: ByteString = nearest.map { "did you mean \($0)?" } ?? "the keys are \(joined(keys, by: ", "))"
+            throw failure(Malformed("there is no key '\(key)'", at: indent, remedy: remedy))
         }
         let setting = Setting(
             option: option, value: value, origin: .file(path: path, line: number, column: start + 1))
@@ -70,11 +79,7 @@ extension Configuration {
         settings.append(setting)
     }
 
-    private func suggestion(for key: ByteString) -> ByteString? {
-        let keys = Option.all.filter { $0.isForFiles }.map { $0.bareName } + ["command"]
-        guard let nearest = nearest(to: key, among: keys) else { return "the keys are \(joined(keys, by: ", "))" }
-        return "did you mean \(nearest)?"
-    }
+    private var keys: [ByteString] { Option.all.filter { $0.isForFiles }.map { $0.bareName } + ["command"] }
 }
 
 /// Reads a file that decides what a privileged process does: only its owner may be able to write it.

@@ -41,8 +41,10 @@ extension Announcement {
             set("LISTEN_FDS", ByteString(decimal: sockets.count + plan.files.count))
             set("LISTEN_FDNAMES", joined(sockets.map { $0.name } + plan.files.map { $0.name }, by: ":"))
         case .niagra, .niagra2:
-            let kind: ByteString = dialect == .niagra2 ? "insecure," : ""
-            for socket in sockets { arguments += ["--fd", "\(socket.name),\(kind)\(socket.descriptor)"] }
+            for socket in sockets {
+                let type: ByteString = dialect == .niagra2 ? "\(socket.niagraType ?? "insecure")," : ""
+                arguments += ["--fd", "\(socket.name),\(type)\(socket.descriptor)"]
+            }
             for file in plan.files { arguments += ["--file", "\(file.name),\(file.descriptor)"] }
         case .lactoserv:
             let members =

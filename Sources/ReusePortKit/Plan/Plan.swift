@@ -19,6 +19,8 @@ struct SocketPlan: Sendable, Equatable {
     var device: ByteString?
     var isNodelay: Bool
     var isListening: Bool
+    /// What dialect `niagra2` says of it.
+    var niagraType: ByteString?
 
     /// As it is written: `*:80`, `udp:0.0.0.0:53`, `unix:/run/web.sock`.
     var written: ByteString { written(at: address) }
@@ -139,7 +141,7 @@ private func resolveSockets(
                 backlog: request.backlog, mode: request.mode,
                 owner: try request.owner.map(userID), group: try request.group.map(resolveGroup),
                 descriptor: descriptor, isFreebind: request.isFreebind, device: request.device,
-                isNodelay: request.isNodelay, isListening: request.isListening))
+                isNodelay: request.isNodelay, isListening: request.isListening, niagraType: request.niagraType))
         plans[plans.count - 1].fill(copy: copy)
         try checkLength(plans[plans.count - 1].address, request.name)
     }

@@ -180,6 +180,11 @@ final class StoppingCopy {
             left.isEmpty ? "it still ran \(late)" : "it still listened on \(described(left)) \(late)"
         // Before its end makes them init's.
         noteDescendants(in: proc)
+        // It has closed them, and finishes what it is at: what it had started before, and knows nothing of them, has not.
+        if order.keepsFinishing, !left.isEmpty, !heirsAreKilled, !isHolder(in: proc) {
+            killHeirs(log, in: proc)
+            return
+        }
         log.warning("killing \(name): \(why)")
         killed = why
         deadline = Deadline(after: killPatience)
@@ -189,7 +194,14 @@ final class StoppingCopy {
         }
     }
 
-    /// It has ended, and others have its listeners: those it has started go too, the others are not ours to end.
+    /// Whether it has a listener itself, as far as can be seen.
+    private func isHolder(in proc: ProcFileSystem) -> Bool {
+        guard let inodes = try? socketInodes(of: order.process, in: proc) else { return true }
+        return left.contains { inodes.contains($0.inode) }
+    }
+
+    /// It has ended, or closed its listeners, and others have them: those it has started go too, the others are not ours
+    /// to end.
     private func killHeirs(_ log: Log, in proc: ProcFileSystem) {
         heirsAreKilled = true
         let holders = try? holders(ofSocketInodes: left.map { $0.inode }, in: proc)
@@ -212,9 +224,12 @@ final class StoppingCopy {
         }
         if count == 0 {
             let who: ByteString = strangers.isEmpty ? "a process that cannot be seen" : joined(strangers, by: ", ")
-            outcome = .refused("\(name) has ended, but \(who) still listens on \(described(left))")
+            let what: ByteString = hasExited ? "ended" : "stopped listening"
+            outcome = .refused("\(name) has \(what), but \(who) still listens on \(described(left))")
         } else {
-            if killed == nil { killed = "it had ended, but what it had started still listened on \(described(left))" }
+            if killed == nil, hasExited {
+                killed = "it had ended, but what it had started still listened on \(described(left))"
+            }
             deadline = Deadline(after: killPatience)
         }
     }

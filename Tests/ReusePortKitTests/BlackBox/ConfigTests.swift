@@ -60,6 +60,35 @@ import Testing
         #expect(outcome.output == "[one word][--fd][http,3][--fd][six,4][--fd][any,5][--file][key,6][]")
     }
 
+    /// niagra's last form: sockets have a type, and the program is told of its environment and of options.
+    @Test func niagrasLastForm() throws {
+        box.write("key", "content")
+        box.write("it.sh", "#!/bin/sh\nprintf '[%s]' \"$@\" \"$LISTEN_FDS\"\n", mode: 0o755)
+        let outcome = try run(
+            """
+            environment: production
+            command: ./it.sh word
+            socket: http insecure 4 127.0.0.1 0 20
+            socket: https secure 4 127.0.0.1 0 20
+            file: key key r
+            app-size: 12
+            copies: 1
+
+            """)
+        #expect(outcome.errors == "")
+        #expect(
+            outcome.output.text
+                == "[word][--env][production][--app-size][12][--fd][http,insecure,3][--fd][https,secure,4][--file][key,5][]"
+        )
+    }
+
+    @Test func niagrasLastFormRefused() throws {
+        expectFailure(
+            try run("socket: http secure 127.0.0.1 80\n"), 100,
+            "…\(box["config"]):1:14: this is not NAME secure|insecure 4|6 HOST PORT [BACKLOG]")
+        expectFailure(try run("app-memory-mx: 1G\n"), 100, "…did you mean app-memory-max?")
+    }
+
     @Test(arguments: [false, true]) func niagrasFormOtherDialect(onCommandLine: Bool) throws {
         box.write("key", "content")
         box.write("it.sh", "#!/bin/sh\necho \"$LISTEN_FDNAMES $LISTEN_FDS $*\"\n", mode: 0o755)

@@ -11,12 +11,12 @@ import Testing
             stage.box.write(
                 "web.conf",
                 """
-                socket: http 4 127.0.0.1 \(stage.port) 511
-                copies: \(copies)
-                user: nobody
-                pass: niagra2
-                stop-signal: USR2
+                # as it was
                 command: \(try Tool.require("node")) \(try stage.box.target("niagra2.js")) same
+                user: nobody
+                copies: \(copies)
+                socket: http insecure 4 127.0.0.1 \(stage.port) 511
+                environment: production
 
                 """))
     }
@@ -24,8 +24,11 @@ import Testing
     @Test func usr2() throws {
         let stage = try Stage(.privileged)
         let file = try configuration(stage, copies: 2)
-        let words: [ByteString] = ["deploy", "--config", file, "--log", ByteString(stage.logPath)]
+        let words: [ByteString] = [
+            "deploy", "--config", file, "--log", ByteString(stage.logPath), "--stop-signal", "USR2",
+        ]
         try stage.change(words)
+        #expect(try stage.ask().contains("environment: production"))
         let load = try Load(stage)
         for _ in 0..<3 { try stage.change(["migrate", "web"]) }
         let report = try load.stop()

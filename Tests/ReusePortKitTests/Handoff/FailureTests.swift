@@ -141,4 +141,22 @@ struct Mishap: CustomTestStringConvertible, Sendable {
         try waitUntil("they go on") { load.recorded > before + 10_000 }
         return try load.stop()
     }
+
+    /// A child that the old one had started before it served, and that knows nothing of the listener, is in the way. It
+    /// alone: what the old one is at is finished.
+    @Test(arguments: Level.allCases)
+    func childKeepsTheListener(level: Level) throws {
+        let stage = try Stage(level)
+        let options: [ByteString] = ["--stop-timeout", "300ms"]
+        let old = try stage.handOver("1", options, command: try stage.python("parent.py", ["{fd:http}", "1"]))
+        let client = try stage.box.start(
+            program: try stage.program("load-generator").text,
+            ["--get", "--timeout", "20s", "--path", "/slow", stage.addresses[0]], stage.inNetwork)
+        try old[0].waitFor("slow")
+        let new = try stage.handOver("2", options)
+        try new[0].waitFor("(sleep), started by pid \(old[0].pid)")
+        #expect(try client.end().output.text.contains("label: 1\n"))
+        #expect(try old[0].end().exit == 0)
+        #expect(!new[0].errors.contains("killing pid \(old[0].pid)"), "\(new[0].errors)")
+    }
 }
