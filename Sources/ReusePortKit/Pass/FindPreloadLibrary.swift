@@ -3,8 +3,9 @@ import CLinux
 /// The library of dialect `adopt`: beside the launcher where it was built, in `../lib` where it was installed.
 func findPreloadLibrary(_ plan: Plan) throws(Failure) -> ByteString {
     var path: ByteString = "reuseport-adopt.so"
-    let fault = try step("find", path, remedy: { _ in "dialect adopt needs it; make install puts it there" }) {
-        () throws(Errno) in
+    let fault = try step(
+        "find", path, remedy: { _ in "dialects adopt and nodesockd need it; make install puts it there" }
+    ) { () throws(Errno) in
         let launcher = try readLink("exe", in: open("/proc/self", CLINUX_O_PATH))
         let folder = directory(of: launcher)
         path = "\(folder)/\(path)"

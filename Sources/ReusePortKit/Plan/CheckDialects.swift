@@ -9,7 +9,7 @@ func checkDialects(_ plan: Plan) throws(Failure) {
         if plan.sendsSockets, dialect != .cluster, dialect != .nodesockd {
             throw .usage(
                 "pass", "sockets in dialect \(dialect.name)", "they are sent through the Node channel",
-                remedy: "leave it out, or use --ready ipc instead of cluster or nodesockd")
+                remedy: "leave it out, or use --ready ipc instead of cluster")
         }
     }
     if plan.dialects.contains(.cluster), plan.app == nil {
@@ -26,7 +26,7 @@ extension Dialect {
         switch self {
         case .systemd: name == "LISTEN_FDS" || name == "LISTEN_PID" || name == "LISTEN_FDNAMES"
         case .lactoserv: name == "LACTOSERV_FDS"
-        case .nodesockd: name == "LISTEN_ON" || name.hasPrefix("NODESOCKD_") || name == "NODE_UNIQUE_ID"
+        case .nodesockd: name == "LISTEN_ON" || name.hasPrefix("NODESOCKD_")
         case .cluster: name == "NODE_UNIQUE_ID"
         case .nginx: name == "NGINX"
         case .serverStarter: name == "SERVER_STARTER_PORT" || name == "SERVER_STARTER_GENERATION"

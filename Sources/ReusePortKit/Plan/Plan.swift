@@ -61,8 +61,8 @@ struct Plan: Sendable {
     var channel: (near: Int32, far: Int32)?
     var command: [Template]
     /// Whether the target gets its sockets when it asks for them as a cluster's worker does, and does not inherit them.
-    var sendsSockets: Bool { dialects.contains(.cluster) || app != nil && dialects.contains(.nodesockd) }
-    /// The preload library of dialect `adopt`; nil without it.
+    var sendsSockets: Bool { dialects.contains(.cluster) }
+    /// The preload library of dialect `adopt`, and of `nodesockd`; nil without them.
     var library: ByteString?
     /// What goes with `--app`; nil without it.
     private(set) var app: AppRequest?
@@ -104,6 +104,9 @@ struct Plan: Sendable {
         if dialects.contains(.adopt) {
             library = try findPreloadLibrary(self)
             try checkAdoption(self)
+        } else if dialects.contains(.nodesockd), !sendsSockets, (try? checkAdoption(self)) != nil {
+            // Its programs bind LISTEN_ON by themselves. What nothing can be preloaded to has the descriptor.
+            library = try findPreloadLibrary(self)
         }
     }
 

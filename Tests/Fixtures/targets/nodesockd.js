@@ -1,6 +1,5 @@
 'use strict';
-// nodesockd.js LABEL [DELAY [PATH...]]: a program for nodesockd on its inherited socket. Told to stop, it finishes what
-// is in flight, waits for DELAY ms, and removes LISTEN_ON and other paths; {worker} in them is its number.
+// nodesockd.js LABEL [DELAY [PATH...]]: a program for nodesockd. Told to stop, it finishes what is in flight, waits for DELAY ms, and removes LISTEN_ON and other paths; {worker} in them is its number.
 const fs = require('fs');
 const http = require('http');
 const [label, delay, ...others] = process.argv.slice(2);
@@ -10,7 +9,7 @@ const worker = process.env.NODESOCKD_WORKER_ID;
 const server = http.createServer((request, response) => {
     response.end(`label: ${label}\npid: ${process.pid}\nworker: ${worker}\non: ${path}\n`);
 });
-server.listen({ fd: 3 }, () => process.send('online'));
+server.listen(path, () => process.send('online'));
 
 function end() {
     for (const name of [path, ...others]) {

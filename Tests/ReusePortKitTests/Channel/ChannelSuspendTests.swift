@@ -62,6 +62,22 @@ import Testing
         try stage.expectOnly(try stage.pids())
     }
 
+    /// Ports of its own are the program's business, before it is ready and after.
+    @Test(arguments: Level.allCases)
+    func listensElsewhereToo(level: Level) throws {
+        let stage = try Stage(level, .unix)
+        try deploy(stage, "1")
+        let answer = try stage.ask("/late")
+        let ports = answer.components(separatedBy: "ports: ").last?.split(separator: " ").compactMap {
+            Int($0.trimmingCharacters(in: .whitespacesAndNewlines))
+        }
+        #expect(ports?.count == 2 && ports?.contains(0) == false, "\(answer)")
+        // The next one finds none of them taken.
+        try deploy(stage, "2")
+        #expect(try stage.ask("/late").contains("ports: "))
+        try stage.expectOnly(try stage.pids())
+    }
+
     /// What is started again while the app is suspended waits as well.
     @Test(arguments: Level.allCases)
     func startedAgain(level: Level) throws {
