@@ -1,8 +1,8 @@
 // The sockets that a program has inherited from reuseport-exec, and may adopt by binding to their addresses.
 //
-// A program is loaded with this library by --pass adopt (LD_PRELOAD). Only calls that name an address or a path, or that
-// close whole ranges, are looked at: those that move data are not. _GNU_SOURCE is not set, for it changes the signature of bind(2); what would
-// need it is declared here.
+// A program is loaded with this library by --pass adopt (LD_PRELOAD). Only calls that name an address or a path, or
+// close a range of descriptors, are looked at: those that move data are not. _GNU_SOURCE is not set, for it changes the
+// signature of bind(2); what would need it is declared here.
 #ifndef ADOPT_INHERITED_H
 #define ADOPT_INHERITED_H
 
