@@ -23,19 +23,16 @@ static bool is_marked(int fd) {
     return adopt_option(fd, SOL_SOCKET, SO_RXQ_OVFL) == 1 && adopt_option(fd, SOL_SOCKET, SO_TYPE) == SOCK_STREAM;
 }
 
-// The family that the program believes a listener to have, if it is the other one; otherwise 0.
 static int other_family(int fd) {
-    if (!__atomic_load_n(&adopt_crossed, __ATOMIC_ACQUIRE)) return 0;
-    int saved = errno, domain = adopt_domain(fd);
-    if (domain != AF_INET && domain != AF_INET6) domain = 0;
-    if (domain == adopt_option(fd, SOL_SOCKET, SO_DOMAIN)) domain = 0;
+    if (!__atomic_load_n(&adopt_is_crossed, __ATOMIC_ACQUIRE)) return 0;
+    int saved = errno, family = adopt_other_family(fd);
     errno = saved;
-    return domain;
+    return family;
 }
 
-// The same of any descriptor.
+// The same of a listener or of a connection.
 static int other_family_of_any(int fd) {
-    if (!__atomic_load_n(&adopt_crossed, __ATOMIC_ACQUIRE)) return 0;
+    if (!__atomic_load_n(&adopt_is_crossed, __ATOMIC_ACQUIRE)) return 0;
     int saved = errno, family = 0;
     if (is_marked(fd)) family = adopt_option(fd, SOL_SOCKET, SO_DOMAIN) == AF_INET6 ? AF_INET : AF_INET6;
     errno = saved;

@@ -3,7 +3,7 @@
 // Without malloc(3): bind(2) can be called in a signal handler. Pages that nobody touches cost nothing.
 static struct adopter adopters[4096];
 static int count;
-bool adopt_crossed;
+bool adopt_is_crossed;
 
 static bool is_open(const struct adopter *adopter) {
     return adopter->socket && adopt_is(__atomic_load_n(&adopter->fd, __ATOMIC_ACQUIRE), adopter->socket);
@@ -28,21 +28,22 @@ void adopt_remember(const struct adopter *adopter) {
     // Others read meanwhile, and go by the descriptor.
     __atomic_store_n(&place->fd, -1, __ATOMIC_RELEASE);
     place->socket = adopter->socket;
-    place->domain = adopter->domain;
+    place->other_family = adopter->other_family;
     place->families = adopter->families;
     place->shares = adopter->shares;
     __atomic_store_n(&place->fd, adopter->fd, __ATOMIC_RELEASE);
     if (place == end) __atomic_store_n(&count, count + 1, __ATOMIC_RELEASE);
+    if (adopter->other_family) __atomic_store_n(&adopt_is_crossed, true, __ATOMIC_RELEASE);
 }
 
-int adopt_domain(int fd) {
-    int limit = __atomic_load_n(&count, __ATOMIC_ACQUIRE), domain = 0;
+int adopt_other_family(int fd) {
+    int limit = __atomic_load_n(&count, __ATOMIC_ACQUIRE), family = 0;
     for (int index = 0; index < limit; index++)
         if (__atomic_load_n(&adopters[index].fd, __ATOMIC_ACQUIRE) == fd && is_open(&adopters[index]))
-            return adopters[index].domain;
+            return adopters[index].other_family;
     // A copy of a descriptor is what its original is, or was.
     const struct inherited *socket = adopt_socket_at(fd);
     for (int index = 0; index < limit && socket; index++)
-        if (adopters[index].socket == socket) domain = adopters[index].domain;
-    return domain;
+        if (adopters[index].socket == socket) family = adopters[index].other_family;
+    return family;
 }

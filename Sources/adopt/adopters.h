@@ -10,8 +10,8 @@ struct adopter {
     struct inherited *socket;
     // -1 if nobody is here.
     int fd;
-    // The family of what the program had before, and believes to have; the socket's own may be another.
-    int domain;
+    // The family of which the program expects addresses, if it is not that of the socket; otherwise 0.
+    int other_family;
     // The families of which the program believes to have bound the port.
     int families;
     // Whether the program has said that others may bind as well.
@@ -23,9 +23,9 @@ const struct adopter *adopt_adopter(const struct inherited *socket, const struct
 // With the lock held. If there are more than anybody has, one is forgotten.
 void adopt_remember(const struct adopter *adopter);
 
-// Whether any adopter's family is not that of its socket.
-extern bool adopt_crossed;
-// The family that the program believes such a listener to have; 0 for what is no inherited socket.
-int adopt_domain(int fd);
+// Whether there has been one whose family is not that of its socket.
+extern bool adopt_is_crossed;
+// The `other_family` of a descriptor; 0 also for what is no inherited socket.
+int adopt_other_family(int fd);
 
 #endif

@@ -42,7 +42,6 @@ static int adopt(int fd, struct inherited *socket, const struct sockaddr_storage
     struct adopter adopter = {
         .socket = socket,
         .fd = fd,
-        .domain = raw->ss_family,
         .families = families(fd, raw),
         .shares = adopt_option(fd, SOL_SOCKET, SO_REUSEPORT) > 0,
     };
@@ -58,13 +57,9 @@ static int adopt(int fd, struct inherited *socket, const struct sockaddr_storage
         adopt_copy_options(fd, copy);
         // Whether it blocks is the same for all who have it: whoever does not want to wait must never have to.
         fcntl(copy, F_SETFL, fcntl(copy, F_GETFL) | flags);
-        bool is_crossed = adopt_option(copy, SOL_SOCKET, SO_DOMAIN) != adopter.domain;
-        if (dup3(copy, fd, fd_flags & FD_CLOEXEC ? O_CLOEXEC : 0) == -1) {
-            result = errno;
-        } else {
-            adopt_remember(&adopter);
-            if (is_crossed) __atomic_store_n(&adopt_crossed, true, __ATOMIC_RELEASE);
-        }
+        if (adopt_option(copy, SOL_SOCKET, SO_DOMAIN) != raw->ss_family) adopter.other_family = raw->ss_family;
+        if (dup3(copy, fd, fd_flags & FD_CLOEXEC ? O_CLOEXEC : 0) == -1) result = errno;
+        else adopt_remember(&adopter);
     }
     close(copy);
     // Nobody listens on it, so this is all that is to come.

@@ -169,7 +169,7 @@ import Testing
             s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b'lo')
             print(bound(s, '0.0.0.0', 80))
             socket.socket(fileno=os.dup(FD)).setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b'lo')
-            print(bound(s, '0.0.0.0', 80), apart(lambda: bound(tcp4(), '0.0.0.0', 80)))
+            print(apart(lambda: bound(tcp4(), '0.0.0.0', 80)), bound(s, '0.0.0.0', 80))
             """)
         #expect(output == "EADDRINUSE\n0 0\n")
     }

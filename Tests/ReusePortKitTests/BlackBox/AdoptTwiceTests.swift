@@ -107,16 +107,18 @@ import Testing
             """
             done, address = threading.Event(), address4('127.0.0.1', 80)
 
+            def once():
+                with sharing(tcp4()) as s:
+                    return raw_bind(s.fileno(), address)
+
             def again():
                 while not done.is_set():
-                    s = sharing(tcp4())
-                    raw_bind(s.fileno(), address)
-                    s.close()
+                    once()
             threads = [threading.Thread(target=again) for _ in range(3)]
             for thread in threads: thread.start()
-            signal.signal(signal.SIGALRM, lambda *_: raw_bind(tcp4().fileno(), address))
+            signal.signal(signal.SIGALRM, lambda *_: once())
             signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
-            results = [apart(lambda: raw_bind(sharing(tcp4()).fileno(), address)) for _ in range(200)]
+            results = [apart(once) for _ in range(200)]
             signal.setitimer(signal.ITIMER_REAL, 0)
             done.set()
             for thread in threads: thread.join()
