@@ -3,6 +3,8 @@
 # taken away again. Says nothing if all is well.
 set -euo pipefail
 shopt -s nullglob
+# What --pass adopt loads into the target, below the prefix.
+library=lib/reuseport-exec/reuseport-adopt.so
 folder=$(realpath "$1")
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
@@ -19,6 +21,9 @@ expect_program() {
     [[ $said == "reuseport-exec $version "* ]] || fail "$1 --version says: $said"
     said=$("$1" --socket http:127.0.0.1:0 --clear-env -- /usr/bin/env | grep ^LISTEN_FDNAMES=)
     [ "$said" = LISTEN_FDNAMES=http ] || fail "$1 passed on: $said"
+    # The library is that beside it, and can be loaded: otherwise ld.so says so.
+    said=$("$1" --socket http:127.0.0.1:0 --clear-env --pass adopt -- /usr/bin/printenv LD_PRELOAD 2>&1) || true
+    [ "$said" = "$(realpath "${1%/bin/*}/$library")" ] || fail "$1 --pass adopt: $said"
 }
 
 # expect_files PREFIX FILE...: they are there and not empty.
@@ -46,6 +51,7 @@ if tar -tzvf "${tarballs[0]}" --numeric-owner | grep -v ' 0/0 '; then fail 'the 
 mkdir "$place/prefix"
 tar -xzf "${tarballs[0]}" --strip-components=1 --no-overwrite-dir -C "$place/prefix"
 expect_program "$place/prefix/bin/reuseport-exec"
+expect_files "$place/prefix" "$library"
 expect_files "$place/prefix/share" man/man1/reuseport-exec.1 bash-completion/completions/reuseport-exec \
     zsh/site-functions/_reuseport-exec fish/vendor_completions.d/reuseport-exec.fish \
     doc/reuseport-exec/{README.md,LICENSE,CHANGELOG.md,examples/systemd/web@.service}
@@ -54,6 +60,7 @@ nothing_of "$place/prefix"
 
 # What is in the Debian package: dpkg itself may be told to leave out documents, as it is in containers.
 dpkg-deb --extract "${packages[0]}" "$place/extracted"
+expect_files "$place/extracted/usr" "$library"
 expect_files "$place/extracted/usr/share" man/man1/reuseport-exec.1.gz bash-completion/completions/reuseport-exec \
     zsh/vendor-completions/_reuseport-exec fish/vendor_completions.d/reuseport-exec.fish \
     doc/reuseport-exec/{README.md,copyright,changelog.gz,examples/systemd/web@.service}

@@ -1,5 +1,7 @@
-// closefrom(3), by which servers like sshd close what they have not opened, spares what they have not adopted yet.
+// closefrom(3) and close_range(2), by which servers like sshd close what they have not opened, spare what they have not
+// adopted yet.
 #include <errno.h>
+#include <limits.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -9,27 +11,52 @@
 #define SYS_close_range 436
 #endif
 
-static void *next_closefrom;
+static void *next_closefrom, *next_close_range;
 
 // The first descriptor from this one on that is to be spared, or -1.
-static int first_kept(int from) {
-    int first = -1;
+static int first_kept(unsigned from) {
+    int first = -1, saved = errno;
     for (int index = 0; index < adopt_count; index++) {
         int fd = adopt_sockets[index].fd;
-        if (fd >= from && (first == -1 || fd < first) && adopt_is(fd, &adopt_sockets[index])) first = fd;
+        if (fd >= 0 && (unsigned)fd >= from && (first == -1 || fd < first) && adopt_is(fd, &adopt_sockets[index]))
+            first = fd;
     }
+    errno = saved;
     return first;
 }
 
+int close_range(unsigned, unsigned, int);
 void closefrom(int);
+
+static int close_all(unsigned from, unsigned to, int flags) {
+    // Not every C library has it.
+    __typeof__(&close_range) next = NEXT(close_range);
+    return next ? next(from, to, flags) : (int)syscall(SYS_close_range, from, to, flags);
+}
+
+EXPORT int close_range(unsigned from, unsigned to, int flags) {
+    int kept = from <= to ? first_kept(from) : -1;
+    if (kept == -1 || (unsigned)kept > to) return close_all(from, to, flags);
+    // Nothing is there; but the flags are looked at, and CLOSE_RANGE_UNSHARE is done once.
+    if (close_all(UINT_MAX, UINT_MAX, flags) == -1) return -1;
+    do {
+        if ((unsigned)kept > from && close_all(from, (unsigned)kept - 1, flags) == -1) return -1;
+        from = (unsigned)kept + 1;
+        kept = first_kept(from);
+    } while (kept != -1 && (unsigned)kept <= to);
+    return from <= to ? close_all(from, to, flags) : 0;
+}
+
 EXPORT void closefrom(int from) {
     int saved = errno;
     if (from < 0) from = 0;
-    for (int kept; (kept = first_kept(from)) != -1; from = kept + 1) {
+    for (int kept; (kept = first_kept((unsigned)from)) != -1; from = kept + 1) {
         // Linux 5.9.
-        if (kept == from || syscall(SYS_close_range, from, kept - 1, 0) == 0) continue;
+        if (kept == from || close_all((unsigned)from, (unsigned)kept - 1, 0) == 0) continue;
         for (int fd = from; fd < kept; fd++) close(fd);
     }
     errno = saved;
-    NEXT(closefrom)(from);
+    __typeof__(&closefrom) next = NEXT(closefrom);
+    if (next) next(from);
+    else close_all((unsigned)from, UINT_MAX, 0);
 }

@@ -29,7 +29,7 @@ static int parse(const char *text, struct inherited *sockets, int limit) {
             strlen(text) <= length || text[length] != ';')
             return 0;
         struct inherited *socket = &sockets[count++];
-        *socket = (struct inherited){.fd = (int)fd, .cookie = cookie, .backlog = (int)backlog, .adopter = -1};
+        *socket = (struct inherited){.fd = (int)fd, .cookie = cookie, .backlog = (int)backlog};
         // A copy: programs that show a title in ps(1) write over their environment.
         if (length > 0 && !(socket->path = strndup(text, length))) return 0;
         socklen_t size = sizeof socket->own;
@@ -49,6 +49,12 @@ __attribute__((constructor)) static void begin(void) {
     adopt_sockets = calloc((size_t)limit + 1, sizeof *adopt_sockets);
     if (adopt_sockets) adopt_count = parse(text, adopt_sockets, limit);
     errno = saved;
+}
+
+int adopt_option(int fd, int level, int name) {
+    int value = -1;
+    socklen_t size = sizeof value;
+    return getsockopt(fd, level, name, &value, &size) == 0 ? value : -1;
 }
 
 bool adopt_is(int fd, const struct inherited *socket) {

@@ -1,8 +1,8 @@
 // The sockets that a program has inherited from reuseport-exec, and may adopt by binding to their addresses.
 //
-// A program is loaded with this library by --pass adopt (LD_PRELOAD). Only calls that name an address or a path are
-// looked at: those that move data are not. _GNU_SOURCE is not set, for it changes the signature of bind(2); what would
-// need it is declared here.
+// A program is loaded with this library by --pass adopt (LD_PRELOAD). Only calls that name an address or a path, or
+// close a range of descriptors, are looked at: those that move data are not. _GNU_SOURCE is not set, for it changes the
+// signature of bind(2); what would need it is declared here.
 #ifndef ADOPT_INHERITED_H
 #define ADOPT_INHERITED_H
 
@@ -19,10 +19,6 @@ struct inherited {
     uint64_t cookie;
     // What the launcher listens with. A program that asks for less does not get less.
     int backlog;
-    // The descriptor of the program's that has adopted it last; -1 if none has.
-    int adopter;
-    // The families (bits 1 and 2 for IPv4 and IPv6) that the program believes to have bound with it.
-    int families;
     // The path under which clients find it; null for Internet sockets.
     const char *path;
     // The name that it was bound to, also when it is closed; empty in programs to which it did not come.
@@ -43,6 +39,11 @@ struct inherited *adopt_socket_at(int fd);
 void adopt_release(struct inherited *socket);
 // The inherited socket of this path, seen from a directory, or null.
 struct inherited *adopt_socket_of(int directory, const char *path);
+
+// An option's value, or -1; errno may be another one afterwards.
+int adopt_option(int fd, int level, int name);
+// getsockname(2) without us.
+int adopt_own_name(int fd, struct sockaddr_storage *address, socklen_t *size);
 
 // The function that would have been called without us: that of another preload library, or of the C library.
 void *adopt_next(void **cache, const char *name);

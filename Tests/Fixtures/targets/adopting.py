@@ -3,6 +3,7 @@ import ctypes
 import errno
 import fcntl
 import os
+import signal
 import socket
 import struct
 import subprocess
@@ -33,6 +34,20 @@ def tcp6():
 
 def udp4():
     return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+
+
+def udp6():
+    return socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+
+
+def sharing(s):
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    return s
+
+
+def only6(s):
+    s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    return s
 
 
 def mptcp():

@@ -7,18 +7,6 @@ import Testing
 @Suite struct AdoptMatchingTests {
     let box = Sandbox()
 
-    /// What a program that binds in Python prints, in a network of its own.
-    private func adopting(_ sockets: [ByteString], _ code: String) throws -> String {
-        let network = try Network(box)
-        let outcome = try box.run(
-            sockets.flatMap { ["--socket", $0] } + ["--pass", "adopt"] + [
-                "--", ByteString(try Tool.require("python3")), "-S", "-E", ByteString(try box.target("adopting.py")),
-                ByteString(code),
-            ], [network.step])
-        #expect(outcome.errors == "")
-        return outcome.output.text
-    }
-
     /// A program's socket and the address to which it is bound, and the inherited socket that it is to become.
     struct Case: Sendable {
         let bind: String
@@ -63,18 +51,24 @@ import Testing
             is: [Case("tcp4(), '127.0.0.1', 80", 0), Case("tcp4(), '0.0.0.0', 80", 1)]),
         Table(
             "udp:0.0.0.0:80", "0.0.0.0:80",
-            is: [Case("udp4(), '0.0.0.0', 80", 0), Case("tcp4(), '0.0.0.0', 80", 1)]),
+            is: [
+                Case("udp4(), '0.0.0.0', 80", 0), Case("tcp4(), '0.0.0.0', 80", 1),
+                // Its answers would go to addresses of the wrong family.
+                Case("only6(udp6()), '::', 80", nil), Case("udp6(), '::ffff:0.0.0.0', 80", fails: "EADDRINUSE"),
+            ]),
+        Table(
+            "udp:*:80", is: [Case("udp6(), '::', 80", 0), Case("udp4(), '0.0.0.0', 80", fails: "EADDRINUSE")]),
     ]
 
     @Test(arguments: tables) func matches(_ table: Table) throws {
         let code = table.cases.map { "print(apart(lambda: bound(\($0.bind))))" }.joined(separator: "\n")
-        let lines = try adopting(table.sockets.enumerated().map { "s\($0):\($1)" }, code).split(separator: "\n")
+        let lines = try box.adopting(table.sockets.enumerated().map { "s\($0):\($1)" }, code).split(separator: "\n")
         #expect(zip(table.cases, lines).map { "\($0.bind): \($1)" } == table.cases.map { "\($0.bind): \($0.place)" })
     }
 
     /// What the kernel says, for what is not ours as well as for what is.
     @Test func errors() throws {
-        let output = try adopting(
+        let output = try box.adopting(
             ["web:127.0.0.1:80"],
             """
             here = address4('127.0.0.1', 80)
@@ -97,7 +91,7 @@ import Testing
     }
 
     @Test func flagsAndOptions() throws {
-        let output = try adopting(
+        let output = try box.adopting(
             ["web:127.0.0.1:80,backlog=77"],
             """
             s = tcp4()
@@ -132,7 +126,7 @@ import Testing
                 None
 
                 """)
-        let other = try adopting(
+        let other = try box.adopting(
             ["web:127.0.0.1:80,nodelay"],
             """
             t = tcp4()
@@ -143,46 +137,61 @@ import Testing
         #expect(other == "0 True 1\nFalse\n")
     }
 
-    /// Until it listens, a program may try as often as it likes; and twice at once if it says that it shares.
-    @Test func severalTimes() throws {
-        let output = try adopting(
-            ["web:*:80"],
+    /// What a program has set and can read from its socket afterwards.
+    @Test func moreOptions() throws {
+        let output = try box.adopting(
+            ["a:127.0.0.1:80", "b:[::1]:80", "c:udp:127.0.0.1:80", "d:udp:[::1]:80"],
             """
-            for _ in range(3):
-                s = tcp4()
-                print(bound(s, '0.0.0.0', 80), which(FD))
-                s.close()
-
-            def sharing(s, *places):
-                s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-                return bound(s, *places)
-            a, b, c = tcp4(), tcp4(), tcp6()
-            print(sharing(a, '0.0.0.0', 80), sharing(b, '0.0.0.0', 80), bound(tcp4(), '0.0.0.0', 80))
-            # Bound for both families already, as the kernel has it.
-            print(bound(c, '::', 80))
-            c.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            print(bound(c, '::', 80))
-            for s in a, b, c:
-                s.listen()
-            # Behind that it can be had from the program's own descriptors only.
-            print(which(FD), sharing(tcp4(), '0.0.0.0', 80))
+            def keeps(s, address, *options):
+                # Not in Python: those of UDP, and what it has no name for.
+                for level, name, value in options:
+                    s.setsockopt(level, name, value)
+                place = bound(s, address, 80)
+                kept = [s.getsockopt(level, name) for level, name, _ in options]
+                lost = [option for option, value in zip(options, kept) if value != option[2]]
+                print(place, lost)
+            IP, IP6, SOL, TCP, UDP = 0, 41, 1, 6, 17
+            keeps(tcp4(), '127.0.0.1', (IP, 2, 17), (IP, 1, 16), (IP, 21, 3), (SOL, 18, 2), (TCP, 2, 1000), (TCP, 7, 3),
+                  (TCP, 25, 16384), (TCP, 27, 1), (SOL, 29, 1))
+            keeps(tcp6(), '::1', (IP6, 16, 17), (IP6, 67, 16))
+            keeps(udp4(), '127.0.0.1', (IP, 8, 1), (IP, 20, 1), (SOL, 35, 1), (SOL, 40, 1), (UDP, 104, 1))
+            keeps(udp6(), '::1', (IP6, 49, 1), (IP6, 74, 1), (SOL, 29, 1))
             """)
-        #expect(
-            output == """
-                0 0
-                0 0
-                0 0
-                0 0 EADDRINUSE
-                EADDRINUSE
-                0
-                None 0
+        #expect(output == "0 []\n1 []\n2 []\n3 []\n")
+    }
 
-                """)
+    /// What is for one interface is not widened to all.
+    @Test func device() throws {
+        let output = try box.adopting(
+            ["web:0.0.0.0:80"],
+            """
+            s = tcp4()
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b'lo')
+            print(bound(s, '0.0.0.0', 80))
+            socket.socket(fileno=os.dup(FD)).setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b'lo')
+            print(apart(lambda: bound(tcp4(), '0.0.0.0', 80)), bound(s, '0.0.0.0', 80))
+            """)
+        #expect(output == "EADDRINUSE\n0 0\n")
+    }
+
+    /// Whoever does not want to wait need not, whatever others do with the same socket.
+    @Test func neverMadeToWait() throws {
+        let output = try box.adopting(
+            ["web:127.0.0.1:80"],
+            """
+            def is_waiting(s): return not fcntl.fcntl(s, fcntl.F_GETFL) & os.O_NONBLOCK
+            s, t = sharing(tcp4()), sharing(tcp4())
+            s.setblocking(False)
+            print(bound(s, '127.0.0.1', 80), is_waiting(s))
+            print(apart(lambda: bound(sharing(tcp4()), '127.0.0.1', 80)), is_waiting(s))
+            print(bound(t, '127.0.0.1', 80), is_waiting(s))
+            """)
+        #expect(output == "0 False\n0 False\n0 False\n")
     }
 
     /// A number that is something else by now is not taken, even if it is a socket.
     @Test func numberUsedAgain() throws {
-        let output = try adopting(
+        let output = try box.adopting(
             ["web:127.0.0.1:80"],
             """
             other = tcp4()
@@ -197,7 +206,7 @@ import Testing
 
     /// What programs pass on, and what they close on principle.
     @Test func childrenAndClosing() throws {
-        let output = try adopting(
+        let output = try box.adopting(
             ["web:127.0.0.1:80", "more:127.0.0.1:81"],
             """
             child = "print(bound(tcp4(), '127.0.0.1', 80), bound(tcp4(), '127.0.0.1', 81))"
@@ -213,25 +222,42 @@ import Testing
         #expect(output == "0 1\n0\n0\nEADDRINUSE 1\n")
     }
 
-    @Test func threads() throws {
-        let output = try adopting(
-            ["web:127.0.0.1:80"],
+    /// What is closed as a range stays open for those who adopt later, and nothing else does.
+    @Test func closingRanges() throws {
+        let output = try box.adopting(
+            ["web:127.0.0.1:80", "more:127.0.0.1:81"],
             """
-            results, sockets, start = [], [], threading.Barrier(32)
+            if not hasattr(libc, 'close_range'):
+                print('0 1 EBADF')
+                sys.exit()
+            last, more = 2**32 - 1, INHERITED[1][0]
+            def opened():
+                return os.open('/dev/null', os.O_RDONLY)
+            def result(*arguments):
+                return 0 if libc.close_range(*arguments) == 0 else errno.errorcode[ctypes.get_errno()]
 
-            def one(number):
-                s = tcp4()
-                sockets.append(s)
-                start.wait()
-                results.append(bound(s, '127.0.0.1', 80 if number % 2 else 0))
-                if which(s) is not None:
-                    s.listen()
-            threads = [threading.Thread(target=one, args=(n,)) for n in range(32)]
-            for thread in threads: thread.start()
-            for thread in threads: thread.join()
-            print(results.count(0) >= 1, results.count(None), set(results) <= {0, None, 'EADDRINUSE'})
+            for first, end in (3, 1023), (3, last), (FD, FD), (FD, last), (more, last), (3, FD), (FD, more):
+                others = opened(), fcntl.fcntl(0, fcntl.F_DUPFD, more + 1)
+                assert result(first, end, 0) == 0 and [which(FD), which(more)] == [0, 1]
+                for fd in others:
+                    assert (attempt(os.fstat, fd) == 'EBADF') == (first <= fd <= end)
+                    os.closerange(fd, fd + 1)
+            # With its flags: closed on exec, or in this thread only.
+            fd = opened()
+            for other in fd, FD: os.set_inheritable(other, True)
+            assert result(3, last, 4) == 0 and [os.get_inheritable(other) for other in (fd, FD)] == [False, True]
+            seen = []
+            def alone():
+                seen.extend([result(3, last, 2), attempt(os.fstat, fd)])
+            thread = threading.Thread(target=alone)
+            thread.start()
+            thread.join()
+            assert seen == [0, 'EBADF'] and os.fstat(fd)
+            assert result(FD, 3, 0) == result(3, last, 64) == result(4, 3, 64) == 'EINVAL' and os.fstat(fd)
+            os.closerange(3, 1024)
+            print(which(FD), which(more), attempt(os.fstat, fd))
             """)
-        #expect(output == "True 16 True\n")
+        #expect(output == "0 1 EBADF\n")
     }
 
     // MARK: Unix sockets
@@ -263,7 +289,7 @@ import Testing
             os.unlink(path)
             print(os.path.exists(path), oct(os.stat(path).st_mode & 0o777))
             """
-        let output = try adopting(["web:unix:\(box["run/a.sock"])"], code)
+        let output = try box.adopting(["web:unix:\(box["run/a.sock"])"], code)
         #expect(
             output == """
                 0 0 0 0 0 0 None None EADDRINUSE

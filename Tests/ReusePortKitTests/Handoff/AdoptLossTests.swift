@@ -13,7 +13,7 @@ struct BindingServer: CustomTestStringConvertible, Sendable {
     /// What tells it to stop, and finish what it is at.
     var stopSignal = SIGTERM
 
-    static let all: [BindingServer] = [node, python, nginx]
+    static let all: [BindingServer] = [node, threads, workers, forks, nginx]
 
     static let node = BindingServer(
         testDescription: "Node",
@@ -24,10 +24,22 @@ struct BindingServer: CustomTestStringConvertible, Sendable {
             ]
         })
 
-    static let python = BindingServer(
-        testDescription: "Python",
+    static let threads = BindingServer(
+        testDescription: "Python, a thread for each connection",
         command: { stage, label in
             try stage.python("serve.py", [ByteString(decimal: stage.port), ByteString(label)])
+        })
+
+    static let workers = BindingServer(
+        testDescription: "Python, workers that each bind and have a thread for each connection",
+        command: { stage, label in
+            try stage.python("crowd.py", [ByteString(decimal: stage.port), ByteString(label), "prefork"])
+        })
+
+    static let forks = BindingServer(
+        testDescription: "Python, a process for each connection",
+        command: { stage, label in
+            try stage.python("crowd.py", [ByteString(decimal: stage.port), ByteString(label), "forking"])
         })
 
     static let nginx = BindingServer(

@@ -1,0 +1,34 @@
+#include "lock.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <time.h>
+#include <unistd.h>
+
+// The process of which a thread has the lock, or 0. A child that is forked meanwhile, by whatever means, has a copy of
+// it that nobody will ever give back: it knows by the number that it can have the lock.
+static int holder;
+
+void adopt_lock(sigset_t *signals) {
+    int saved = errno, own = getpid();
+    sigset_t all;
+    sigfillset(&all);
+    // A signal handler that binds would wait for the thread that it has interrupted.
+    sigprocmask(SIG_SETMASK, &all, signals);
+    for (;;) {
+        int seen = __atomic_load_n(&holder, __ATOMIC_RELAXED);
+        if (seen != own &&
+            __atomic_compare_exchange_n(&holder, &seen, own, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+            break;
+        // It takes some microseconds; to sleep lets a thread of lower priority come to its end.
+        nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL);
+    }
+    errno = saved;
+}
+
+void adopt_unlock(const sigset_t *signals) {
+    int saved = errno;
+    __atomic_store_n(&holder, 0, __ATOMIC_RELEASE);
+    sigprocmask(SIG_SETMASK, signals, NULL);
+    errno = saved;
+}

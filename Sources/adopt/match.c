@@ -1,0 +1,93 @@
+#include "match.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "adopters.h"
+#include "place.h"
+
+enum { protocol_mptcp = 262, device_size = 16 };
+
+// How well a socket bound at `there` serves a program that asks for `wanted`: 0 is best, -1 not at all. Never a wider
+// one than was asked for: that would open to the world what was meant for this host.
+static int rank(const struct place *wanted, const struct place *there, bool is_dual_stack) {
+    if (wanted->port != there->port) return -1;
+    if (!memcmp(&wanted->address, &there->address, sizeof there->address) && wanted->scope == there->scope) return 0;
+    if (!wanted->is_any) return -1;
+    if (there->is_any) return is_dual_stack ? 1 : 2;
+    return wanted->is_v4 == there->is_v4 ? 3 : 4;
+}
+
+static bool has_protocol(int fd, int type, int protocol) {
+    // Some programs ask for multipath TCP, which is TCP to those who have never heard of it.
+    return adopt_option(fd, SOL_SOCKET, SO_TYPE) == type &&
+           (protocol == protocol_mptcp ? IPPROTO_TCP : protocol) == adopt_option(fd, SOL_SOCKET, SO_PROTOCOL);
+}
+
+int adopt_source(const struct inherited *socket) {
+    int fd = __atomic_load_n(&socket->fd, __ATOMIC_ACQUIRE);
+    if (adopt_is(fd, socket)) return fd;
+    const struct adopter *adopter = adopt_adopter(socket, NULL);
+    return adopter ? adopter->fd : -1;
+}
+
+// Connections can be shared out by whoever accepts them, but not datagrams: a program that connects the second of two
+// sockets, as those with DTLS do, would make the first one deaf. So they are adopted once. And where an answer is to
+// go is said with an address, which has to be of the socket's family.
+static int datagram_source(const struct inherited *socket, int domain) {
+    int fd = __atomic_load_n(&socket->fd, __ATOMIC_ACQUIRE);
+    return adopt_is(fd, socket) && adopt_option(fd, SOL_SOCKET, SO_DOMAIN) == domain ? fd : -1;
+}
+
+// Its network interface; empty if it is bound to none.
+static void read_device(int fd, char *device) {
+    socklen_t size = device_size;
+    memset(device, 0, device_size);
+    getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, &size);
+}
+
+static struct inherited *find_internet_socket(int fd, const struct sockaddr_storage *raw, socklen_t size) {
+    struct place wanted, there;
+    char device[device_size], device_there[device_size];
+    int type = adopt_option(fd, SOL_SOCKET, SO_TYPE), protocol = adopt_option(fd, SOL_SOCKET, SO_PROTOCOL), best = 5;
+    struct inherited *found = NULL;
+    if (!adopt_read_place(raw, size, &wanted) || wanted.port == 0) return NULL;
+    read_device(fd, device);
+    for (int index = 0; index < adopt_count; index++) {
+        struct inherited *socket = &adopt_sockets[index];
+        if (socket->path) continue;
+        struct sockaddr_storage address;
+        socklen_t length = sizeof address;
+        int candidate = type == SOCK_DGRAM ? datagram_source(socket, raw->ss_family) : adopt_source(socket);
+        if (candidate == -1 || !has_protocol(candidate, type, protocol) ||
+            adopt_own_name(candidate, &address, &length) == -1 || !adopt_read_place(&address, length, &there))
+            continue;
+        bool is_dual_stack =
+            address.ss_family == AF_INET6 && adopt_option(candidate, IPPROTO_IPV6, IPV6_V6ONLY) == 0;
+        int this = rank(&wanted, &there, is_dual_stack);
+        if (this < 0 || this >= best) continue;
+        // One for all interfaces is wider than one for the program's.
+        read_device(candidate, device_there);
+        if (*device && memcmp(device, device_there, device_size)) continue;
+        best = this;
+        found = socket;
+    }
+    return found;
+}
+
+static struct inherited *find_unix_socket(int fd, const struct sockaddr_storage *raw, socklen_t size) {
+    char path[sizeof(struct sockaddr_un)] = "";
+    // A name without a path, or an abstract one, is never ours.
+    if (adopt_option(fd, SOL_SOCKET, SO_TYPE) != SOCK_STREAM || size > sizeof(struct sockaddr_un)) return NULL;
+    memcpy(path, ((const struct sockaddr_un *)raw)->sun_path, size - offsetof(struct sockaddr_un, sun_path));
+    struct inherited *found = adopt_socket_of(AT_FDCWD, path);
+    return found && adopt_source(found) != -1 ? found : NULL;
+}
+
+struct inherited *adopt_match(int fd, const struct sockaddr_storage *raw, socklen_t size) {
+    // The wrong family for the socket is a mistake, which the kernel knows the name of.
+    if (adopt_option(fd, SOL_SOCKET, SO_DOMAIN) != raw->ss_family) return NULL;
+    return raw->ss_family == AF_UNIX ? find_unix_socket(fd, raw, size) : find_internet_socket(fd, raw, size);
+}

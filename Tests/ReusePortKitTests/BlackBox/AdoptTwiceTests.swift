@@ -1,0 +1,131 @@
+import Testing
+
+@testable import ReusePortKit
+
+/// What is bound twice is in use, or shared, as the kernel would have it.
+@Suite struct AdoptTwiceTests {
+    let box = Sandbox()
+
+    /// Until it listens, a program may try as often as it likes; and twice at once if it says that it shares.
+    @Test func severalTimes() throws {
+        let output = try box.adopting(
+            ["web:*:80"],
+            """
+            for _ in range(3):
+                s = tcp4()
+                print(bound(s, '0.0.0.0', 80), which(FD))
+                s.close()
+
+            a, b, c = tcp4(), tcp4(), tcp6()
+            print(bound(sharing(a), '0.0.0.0', 80), bound(sharing(b), '0.0.0.0', 80), bound(tcp4(), '0.0.0.0', 80))
+            # Bound for both families already, as the kernel has it.
+            print(bound(c, '::', 80))
+            print(bound(only6(c), '::', 80))
+            for s in a, b, c:
+                s.listen()
+            # Behind that it can be had from the program's own descriptors only.
+            print(which(FD), bound(sharing(tcp4()), '0.0.0.0', 80))
+            """)
+        #expect(
+            output == """
+                0 0
+                0 0
+                0 0
+                0 0 EADDRINUSE
+                EADDRINUSE
+                0
+                None 0
+
+                """)
+    }
+
+    /// Both must have said that they share, and all who still have it count.
+    @Test func whoShares() throws {
+        let output = try box.adopting(
+            ["web:127.0.0.1:80"],
+            """
+            here = '127.0.0.1', 80
+            s = tcp4()
+            print(bound(s, *here), bound(sharing(tcp4()), *here))
+            s.close()
+            a, b, c = (sharing(tcp4()) for _ in range(3))
+            print([bound(s, *here) for s in (a, b, c)])
+            c.close()
+            print(bound(tcp4(), *here))
+            b.close()
+            print(bound(tcp4(), *here), bound(sharing(tcp4()), *here))
+            a.close()
+            print(bound(tcp4(), *here))
+            """)
+        #expect(output == "0 EADDRINUSE\n[0, 0, 0]\nEADDRINUSE\nEADDRINUSE 0\n0\n")
+    }
+
+    /// The second of two that share is a socket of its own: when that is connected, the first still hears everybody.
+    @Test func datagrams() throws {
+        let output = try box.adopting(
+            ["dns:udp:127.0.0.1:53"],
+            """
+            here = '127.0.0.1', 53
+            a, b, client, other = sharing(udp4()), sharing(udp4()), udp4(), udp4()
+            print(bound(a, *here), bound(b, *here), bound(udp4(), *here))
+            client.connect(here)
+            b.connect(client.getsockname())
+            other.sendto(b'question', here)
+            print(a.recv(100))
+            for s in a, b: s.close()
+            print(bound(udp4(), *here))
+            """)
+        #expect(output == "0 None EADDRINUSE\nb'question'\nNone\n")
+    }
+
+    /// Of many who come at once, all get it if they share, otherwise one.
+    @Test(arguments: [false, true]) func threads(share: Bool) throws {
+        let output = try box.adopting(
+            ["web:127.0.0.1:80"],
+            """
+            start, seen, address = threading.Barrier(8), set(), address4('127.0.0.1', 80)
+
+            def one(results, sockets):
+                s = sharing(tcp4()) if \(share ? 1 : 0) else tcp4()
+                sockets.append(s)
+                start.wait()
+                results.append(raw_bind(s.fileno(), address))
+            for _ in range(100):
+                results, sockets = [], []
+                threads = [threading.Thread(target=one, args=(results, sockets)) for _ in range(8)]
+                for thread in threads: thread.start()
+                for thread in threads: thread.join()
+                for s in sockets: s.close()
+                seen.add((results.count(0), results.count('EADDRINUSE')))
+            print(seen)
+            """)
+        #expect(output == (share ? "{(8, 0)}\n" : "{(1, 7)}\n"))
+    }
+
+    /// A child that is forked while another thread adopts can adopt as well, and signals do no harm.
+    @Test func forks() throws {
+        let output = try box.adopting(
+            ["web:127.0.0.1:80"],
+            """
+            done, address = threading.Event(), address4('127.0.0.1', 80)
+
+            def once():
+                with sharing(tcp4()) as s:
+                    return raw_bind(s.fileno(), address)
+
+            def again():
+                while not done.is_set():
+                    once()
+            threads = [threading.Thread(target=again) for _ in range(3)]
+            for thread in threads: thread.start()
+            signal.signal(signal.SIGALRM, lambda *_: once())
+            signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+            results = [apart(once) for _ in range(200)]
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            done.set()
+            for thread in threads: thread.join()
+            print(set(results))
+            """)
+        #expect(output == "{'0'}\n")
+    }
+}
