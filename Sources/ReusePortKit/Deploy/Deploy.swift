@@ -213,7 +213,7 @@ extension Deploy {
                     members[index].sockets[which].source, members[index].enrolment.record.listeners[which])
             }
         }
-        if room > 0 { log.step("up to \(room) connections can wait") }
+        report(room: room, log)
     }
 
     private func interrupted(_ signal: Int32) -> Failure {

@@ -27,15 +27,26 @@ func removeRetiredServices(
             let target = try? parseSupervisionTarget(on.value), !targets.contains(target)
         else { continue }
         targets.append(target)
-        try removeServices(app: app, on: target) { label, copy in
-            !state.app.generations.contains { generation in
-                guard generation.label == label else { return false }
-                // What finishes is removed when it has.
-                return generation.state == .starting || generation.state == .live && copy < generation.copies
-                    || state.running(generation.order).contains { $0.copy == copy }
-            }
+        if target.hasGone { continue }
+        do throws(Failure) {
+            try removeServices(app: app, on: target) { label, copy in !state.needs(label, copy) }
+        } catch {
+            // Whoever comes by next tries again, as long as anything of it is known.
+            Log(descriptor: 2, verbosity: .quiet, subject: app).warning(error.message)
         }
     }
     registry.remove(deployments, but: state.app.generations)
     if let turn { turn.release(closing: ()) }
+}
+
+extension AppState {
+    /// Whether a service for this copy is to stay.
+    func needs(_ label: ByteString, _ copy: Int) -> Bool {
+        app.generations.contains { generation in
+            guard generation.label == label else { return false }
+            // What finishes is removed when it has.
+            return generation.state == .starting || generation.state == .live && copy < generation.copies
+                || running(generation.order).contains { $0.copy == copy }
+        }
+    }
 }

@@ -168,10 +168,13 @@ extension Handoff {
             state.replace(record)
             entering.append(record)
         }
-        if state.app.suspended == order {
+        // Before anything is switched: all who come are to find room.
+        if state.app.suspended == order || state.app.suspending == label {
             for (index, listener) in enrolment.record.listeners.enumerated() {
                 _ = try widenBacklog(sockets[index].source, listener)
             }
+        }
+        if state.app.suspended == order {
             try suspend(entering, log)
         } else if generation.state == .live {
             wake(&state)
