@@ -27,6 +27,7 @@ func deployServices(
         sequence: sequence)
     var services: [Service] = []
     do throws(Failure) {
+        try registry.store(unfinished: label)
         for number in numbers {
             let service = try describeService(request, label, number, options, on: target, deployment, registry)
             try writeService(service, on: target)
@@ -37,6 +38,7 @@ func deployServices(
         )
         try startServices(services, on: target)
         try watch.run(registry, interruptions)
+        registry.removeLaunchFailures()
     } catch {
         if !services.isEmpty { log.warning(error.message) }
         var shown = 0
@@ -55,9 +57,7 @@ func deployServices(
         throw error
     }
     if let turn { turn.release(closing: ()) }
-    display.finish(
-        "generation \(label) \(request.isSuspended ? "has taken over, suspended: connections wait until resume" : "serves with \(request.copies == 1 ? "1 copy" : "\(request.copies) copies")")",
-        isGood: true)
+    display.finish(success(label, request, copies: request.copies), isGood: true)
 }
 
 /// Waits until no generation is on its way: what is started meanwhile would wait as well, and nobody could say why.

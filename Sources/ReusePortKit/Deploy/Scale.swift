@@ -24,7 +24,7 @@ func scale(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     if let deployment = try remember(wanted, registry, live) {
         try updateServices(deployment, live.label, copies: wanted, registry)
     }
-    try removeRetiredServices(of: registry.app, in: directory, holdsTurn: true)
+    removeRetiredServices(of: registry.app, in: directory, holdsTurn: true)
     turn.release(closing: ())
     if missing.isEmpty { log.step("has \(wanted) \(wanted == 1 ? "copy" : "copies")") }
 }

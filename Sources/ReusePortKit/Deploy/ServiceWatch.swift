@@ -40,7 +40,7 @@ struct ServiceWatch {
             // Taken in any case: what has come makes the wait below a short one.
             let signal = interruptions.received()
             if !hasTakenOver {
-                if let signal { throw failure("it was interrupted by \(signalName(signal))", state) }
+                if let signal { throw failure(interruption(signal), state) }
                 if let why {
                     let end = patience ?? Deadline(after: Milliseconds(300))
                     patience = end
@@ -122,9 +122,7 @@ struct ServiceWatch {
     }
 
     private func failure(_ why: ByteString, _ state: AppState) -> Failure {
-        Failure(
-            .negative, request.joins == nil ? "deploy" : "add copies to", "generation \(label) of app \(request.name)",
-            why, remedy: state.app.live.map { "generation \($0.label) serves on" })
+        notDeployed(label, request, why, served: state.app.live?.label)
     }
 
     private func late(_ state: AppState) -> Failure {

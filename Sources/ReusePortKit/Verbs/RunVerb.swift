@@ -125,5 +125,5 @@ func endGenerations(_ request: VerbRequest, _ directory: ByteString) throws(Fail
         for case .refused(let why) in outcomes { refused = why }
     }
     if let refused { throw Failure(.negative, request.verb.names[0], "app \(app)", refused) }
-    try removeRetiredServices(of: app, in: directory)
+    removeRetiredServices(of: app, in: directory)
 }
