@@ -14,3 +14,5 @@ func notDeployed(_ label: ByteString, _ request: AppRequest, _ why: ByteString, 
 }
 
 func interruption(_ signal: Int32) -> ByteString { "it was interrupted by \(signalName(signal))" }
+
+func tooFew(_ present: Int, of wanted: Int) -> ByteString { "only \(present) of \(wanted) copies are there" }

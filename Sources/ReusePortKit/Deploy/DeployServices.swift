@@ -33,9 +33,7 @@ func deployServices(
             try writeService(service, on: target)
             services.append(service)
         }
-        log.step(
-            "\(services.count == 1 ? "1 service is" : "\(services.count) services are") written for \(target.description)"
-        )
+        log.step("what is to be started is written for \(target.description)")
         try startServices(services, on: target)
         try watch.run(registry, interruptions)
         registry.removeLaunchFailures()

@@ -8,11 +8,14 @@ func removeAbandonedServices(
 ) throws(Failure) {
     guard let label = registry.loadUnfinished() else { return }
     let state = AppState.mended(registry)
+    let present = try supervisedCopies(app: app, on: target)
+    var count = 0
+    for one in present where one.label == label { count += 1 }
+    var isPartial = false
+    if let starting = state.app.starting, starting.label == label { isPartial = count < starting.copies }
     var services: [Service] = []
-    for one in try supervisedCopies(app: app, on: target) where one.label == label {
+    for one in present where one.label == label && (isPartial || !state.needs(label, one.copy)) {
         services.append(Service(app: app, label: label, copy: one.copy, command: [], workingDirectory: ""))
     }
-    let isPartial = state.app.starting.map { $0.label == label && services.count < $0.copies } ?? false
-    services.removeAll { !isPartial && state.needs(label, $0.copy) }
     if !services.isEmpty { try takeDown(services, on: target) }
 }

@@ -115,5 +115,5 @@ func end(_ copies: [CopyRecord], _ registry: borrowing Registry, _ log: Log) thr
         lock.release(closing: ())
     }
     turn.release()
-    if let refused { throw Failure(.negative, "stop", "copies of app \(registry.app)", refused) }
+    if let refused { throw notStopped(registry.app, refused) }
 }

@@ -78,6 +78,7 @@ struct ServiceWatch {
             deployment.generation = generation.order
             try registry.store(deployment)
         }
+        var serving = 0
         for (index, number) in numbers.enumerated() {
             // Not what had the number before.
             guard let copy = copies.first(where: { $0.copy == number && !past.contains($0.process) }) else { continue }
@@ -85,7 +86,9 @@ struct ServiceWatch {
             switch copy.state {
             case .starting: shown = .starting
             case .ready: shown = .ready
-            case .live: shown = .serving
+            case .live:
+                shown = .serving
+                serving += 1
             case .ended:
                 // One that joins fails alone, and would be started again and again.
                 if !copy.hasStopped { note(index, copy.process.pid, copy.reason, isLast: request.joins != nil) }
@@ -97,13 +100,10 @@ struct ServiceWatch {
         switch generation.state {
         case .starting: return false
         case .live:
-            let serving = copies.filter {
-                $0.state == .live && numbers.contains($0.copy) && !past.contains($0.process)
-            }
-            if !hasTakenOver, serving.count == numbers.count {
+            if !hasTakenOver, serving == numbers.count {
                 hasTakenOver = true
                 log.step(request.joins == nil ? "has taken over" : "they have taken their places")
-                if request.isSuspended { try reportRoom(serving, log) }
+                if request.isSuspended { try reportRoom(copies, log) }
             }
             // The helper of the last copy has the old generation to end.
             return hasTakenOver && !state.copies.contains { $0.helper != nil }
@@ -128,15 +128,14 @@ struct ServiceWatch {
     private func late(_ state: AppState) -> Failure {
         let present = state.app.generations.last { $0.label == label }.map { state.running($0.order).count } ?? 0
         return failure(
-            present == 0
-                ? "its supervisor has not started it" : "only \(present) of \(request.copies) copies are there", state)
+            present == 0 ? "its supervisor has not started it" : tooFew(present, of: request.copies), state)
     }
 }
 
 extension CopyRecord {
-    /// Whether it has ended because others have failed, or it is not known yet why.
+    /// Whether it has ended because others have failed ("it was told to stop", "killed: …"), or it is not known yet why
+    /// ("it has ended").
     fileprivate var hasStopped: Bool {
-        reason == toldToStop || reason == "it has ended" || reason == ProcessEnd.killed(stopSignal).description
-            || reason.hasPrefix("killed: ")
+        reason.hasPrefix("it ") || reason.hasPrefix("killed: ") || reason == ProcessEnd.killed(stopSignal).description
     }
 }

@@ -254,7 +254,7 @@ extension Handoff {
             if deadline.hasPassed {
                 throw Failure(
                     .negative, "take over", "generation \(label)",
-                    "only \(AppState.mended(enrolment.registry).running(order).count) of \(enrolment.generation.copies) copies are there",
+                    tooFew(AppState.mended(enrolment.registry).running(order).count, of: enrolment.generation.copies),
                     remedy: "start all of them within --ready-timeout")
             }
             changes.wait(or: process, until: deadline)

@@ -181,7 +181,11 @@ import Testing
                 "--on", "systemd", "--permanent", "7", "--on-exit",
                 ByteString("echo $REUSEPORT_EXEC_COPY $REUSEPORT_EXEC_KIND $REUSEPORT_EXEC_NEXT >>\(exits)"),
             ]
-            try stage.deploy("1", copies: 2, options)
+            let words: [ByteString] = ["deploy", "web", "--generation", "1", "--copies", "2"] + stage.common + options
+            let deploy = try stage.launch(
+                words + ["--run-dir", stage.runDirectory, "--"] + (try stage.sampleServer("1"))
+            ).end()
+            #expect(deploy.exit == 0, "\(deploy.errors)")
             let record = try String(contentsOfFile: "\(stage.runDirectory.text)/web/1-1", encoding: .utf8)
             guard record.contains("supervisor=systemd:reuseport-exec-web-1-1.service") else {
                 throw Unavailable(description: "no control groups can be made: \(record)")
