@@ -69,9 +69,9 @@ extension AppState {
             if copies[index].state != .ended, !copies[index].process.isAlive() {
                 if copies[index].reason.isEmpty {
                     let wasTold =
-                        copies[index].state == .retired || app.generation(copies[index].generation)?.state == .retiring
-                    copies[index].reason =
-                        memoryReason(of: copies[index]) ?? (wasTold ? "it was told to stop" : "it has ended")
+                        copies[index].state == .retired || copies[index].state == .stopping
+                        || app.generation(copies[index].generation)?.state == .retiring
+                    copies[index].reason = memoryReason(of: copies[index]) ?? (wasTold ? toldToStop : "it has ended")
                 }
                 copies[index].state = .ended
             }
@@ -189,6 +189,9 @@ extension AppState {
         (writtenApp, writtenCopies) = (app, copies)
     }
 }
+
+/// The reason of a copy that has ended because it was to.
+var toldToStop: ByteString { "it was told to stop" }
 
 /// time(2).
 func secondsSince1970() -> UInt64 { UInt64(time(nil)) }

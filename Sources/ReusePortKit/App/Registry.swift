@@ -98,7 +98,13 @@ struct Registry: ~Copyable {
         try replace("launch.\(label).\(copy)", reason)
     }
 
-    /// Before a deploy and after it.
+    /// The label of what deploy writes services for, until its copies serve or are taken down: whoever has
+    /// `deploy.lock` and finds it here knows that a deploy was killed.
+    borrowing func store(unfinished label: ByteString) throws(Failure) { try replace("launch.now", label) }
+
+    borrowing func loadUnfinished() -> ByteString? { contents(of: "launch.now") }
+
+    /// Before a deploy and after it, with the above.
     borrowing func removeLaunchFailures() {
         for name in entryNames(of: folder) where name.hasPrefix("launch.") {
             _ = reason { () throws(Errno) in try unlink(name, in: folder) }

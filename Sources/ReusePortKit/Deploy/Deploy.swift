@@ -42,13 +42,7 @@ struct Deploy: ~Copyable {
         if case .cutOver(let old) = entry { handoff.retireOthers(members[0].enrolment, members[0].sockets, old) }
         settle()
         log.display?.finish(
-            "generation \(generation.label) \(summary())", isGood: true)
-    }
-
-    private borrowing func summary() -> ByteString {
-        let count: ByteString = members.count == 1 ? "1 copy" : "\(members.count) copies"
-        return members[0].enrolment.request.isSuspended
-            ? "has taken over, suspended, with \(count): connections wait until resume" : "serves with \(count)"
+            success(generation.label, members[0].enrolment.request, copies: members.count), isGood: true)
     }
 
     /// Copies of a live generation take their places one by one, and fail one by one.
@@ -199,9 +193,8 @@ extension Deploy {
         let served = AppState.mended(members[0].enrolment.registry).app.live?.label
         handoff.giveUp(members[index].enrolment, members[index].enrolment.process, cause)
         if let display = log.display { outputs.show(on: display) }
-        return Failure(
-            .negative, "deploy", "generation \(generation.label) of app \(members[0].enrolment.request.name)",
-            joined(failed, by: "; "), remedy: served.map { "generation \($0) serves on" })
+        return notDeployed(
+            generation.label, members[0].enrolment.request, joined(failed, by: "; "), served: served)
     }
 
     /// How many connections can wait while they stand still, after what their programs have shrunk has been raised again.
@@ -213,11 +206,11 @@ extension Deploy {
                     members[index].sockets[which].source, members[index].enrolment.record.listeners[which])
             }
         }
-        if room > 0 { log.step("up to \(room) connections can wait") }
+        report(room: room, log)
     }
 
     private func interrupted(_ signal: Int32) -> Failure {
-        Failure(.negative, "deploy", "", "it was interrupted by \(signalName(signal))")
+        Failure(.negative, "deploy", "", interruption(signal))
     }
 
     private borrowing func copyName(_ index: Int) -> ByteString { "copy \(members[index].enrolment.record.copy)" }

@@ -13,6 +13,8 @@ func deployServices(
     let registry = try openRegistry(of: request)
     // One at a time: until its copies come, nothing in the registry speaks of a generation that is about to be.
     let turn = holdsTurn ? nil : try registry.lock(deployLock, until: Deadline(after: request.lockTimeout))
+    try removeAbandonedServices(of: request.name, on: target, registry)
+    if request.joins == nil { try awaitStarting(request, registry) }
     let interruptions = try step("wait for", "signals", remedy: descriptorRemedy) { () throws(Errno) in
         try Interruptions()
     }
@@ -20,24 +22,27 @@ func deployServices(
     let display = Display(app: request.name, label: label, copies: numbers, verbosity: request.verbosity)
     let log = Log(descriptor: 2, verbosity: request.verbosity, subject: "\(request.name) \(label)", display: display)
     registry.removeLaunchFailures()
-    let past = registry.loadCopies().map { $0.process }
+    var watch = ServiceWatch(
+        request, label, numbers, deployment, log: log, past: registry.loadCopies().map { $0.process },
+        sequence: sequence)
     var services: [Service] = []
     do throws(Failure) {
+        try registry.store(unfinished: label)
         for number in numbers {
             let service = try describeService(request, label, number, options, on: target, deployment, registry)
             try writeService(service, on: target)
             services.append(service)
         }
-        log.step(
-            "\(services.count == 1 ? "1 service is" : "\(services.count) services are") written for \(target.description)"
-        )
+        log.step("what is to be started is written for \(target.description)")
         try startServices(services, on: target)
-        var watch = ServiceWatch(request, label, numbers, deployment, log: log, past: past, sequence: sequence)
         try watch.run(registry, interruptions)
+        registry.removeLaunchFailures()
     } catch {
         if !services.isEmpty { log.warning(error.message) }
-        for service in services.prefix(3) {
+        var shown = 0
+        for (index, service) in services.enumerated() where shown < 3 && watch.concerns(index) {
             display.output(of: service.name, joined(serviceOutput(service, on: target), by: "\n"))
+            shown += 1
         }
         try fail(label, registry, joins: request.joins != nil, error.reason)
         do throws(Failure) {
@@ -50,9 +55,16 @@ func deployServices(
         throw error
     }
     if let turn { turn.release(closing: ()) }
-    display.finish(
-        "generation \(label) \(request.isSuspended ? "has taken over, suspended: connections wait until resume" : "serves with \(request.copies == 1 ? "1 copy" : "\(request.copies) copies")")",
-        isGood: true)
+    display.finish(success(label, request, copies: request.copies), isGood: true)
+}
+
+/// Waits until no generation is on its way: what is started meanwhile would wait as well, and nobody could say why.
+private func awaitStarting(_ request: AppRequest, _ registry: borrowing Registry) throws(Failure) {
+    let deadline = Deadline(after: request.lockTimeout)
+    while let starting = AppState.mended(registry).app.starting {
+        if deadline.hasPassed { throw isTakingOver(starting.label, request) }
+        _ = poll(nil, 0, 20)
+    }
 }
 
 /// Decides the generation's label, and notes whether it is to stand still when it takes over. Answers the number of the
@@ -137,7 +149,7 @@ func updateServices(
     _ deployment: Deployment, _ label: ByteString, copies: Int, _ registry: borrowing Registry
 ) throws(Failure) {
     let options = try deployment.options()
-    guard let target = options.deploy.supervision, var request = options.app else { return }
+    guard let target = options.deploy.supervision, var request = options.app, !target.hasGone else { return }
     request.copies = copies
     for number in 0..<copies {
         try updateService(

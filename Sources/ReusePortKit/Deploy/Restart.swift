@@ -37,7 +37,7 @@ private func restartSupervised(_ copies: [CopyRecord], _ registry: borrowing Reg
         return order
     }
     for case .refused(let why) in try stop(orders, sparing: [], log: log) {
-        throw Failure(.negative, "restart", "app \(registry.app)", why)
+        throw notStopped(registry.app, why)
     }
     turn.release()
     let deadline = Deadline(after: .seconds(60))

@@ -38,12 +38,7 @@ func run(_ deploy: PreparedDeploy) throws(Failure) {
     } else {
         try deployCopies(plan, app, Array(0..<app.copies), log: options.deploy.log, deployment)
     }
-    do throws(Failure) {
-        try removeRetiredServices(of: app.name, in: try runDirectory(of: app))
-    } catch {
-        // It serves; the next deploy comes by again.
-        Log(descriptor: 2, verbosity: app.verbosity, subject: app.name).warning(error.message)
-    }
+    if let directory = try? runDirectory(of: app) { removeRetiredServices(of: app.name, in: directory) }
 }
 
 /// Copies for the live generation, started as those that are there were.

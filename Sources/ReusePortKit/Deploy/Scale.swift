@@ -24,7 +24,7 @@ func scale(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     if let deployment = try remember(wanted, registry, live) {
         try updateServices(deployment, live.label, copies: wanted, registry)
     }
-    try removeRetiredServices(of: registry.app, in: directory, holdsTurn: true)
+    removeRetiredServices(of: registry.app, in: directory, holdsTurn: true)
     turn.release(closing: ())
     if missing.isEmpty { log.step("has \(wanted) \(wanted == 1 ? "copy" : "copies")") }
 }
@@ -86,11 +86,13 @@ func drain(_ copies: [CopyRecord], _ registry: borrowing Registry) throws(Failur
     return turn
 }
 
-/// Stops copies that get no connections any more, and writes down what has become of them.
+/// Stops copies that get no connections any more, and writes down what has become of them. Fails when all is done if one
+/// could not be stopped.
 func end(_ copies: [CopyRecord], _ registry: borrowing Registry, _ log: Log) throws(Failure) {
     let turn = try drain(copies, registry)
     let before = AppState.mended(registry)
     let sparing = before.supervisors(sparing: copies)
+    var refused: ByteString?
     for (index, together) in before.inOrderOfStopping(copies).enumerated() {
         if index > 0 {
             // Until the program was told that others have moved, some connections may have come to these.
@@ -101,9 +103,9 @@ func end(_ copies: [CopyRecord], _ registry: borrowing Registry, _ log: Log) thr
         var state = AppState.mended(registry)
         for (copy, outcome) in zip(together, outcomes) {
             if case .refused(let why) = outcome {
-                log.warning(why)
+                refused = why
             } else {
-                state.end(copy, "it was told to stop")
+                state.end(copy, toldToStop)
             }
         }
         try state.store(in: registry)
@@ -113,4 +115,5 @@ func end(_ copies: [CopyRecord], _ registry: borrowing Registry, _ log: Log) thr
         lock.release(closing: ())
     }
     turn.release()
+    if let refused { throw notStopped(registry.app, refused) }
 }

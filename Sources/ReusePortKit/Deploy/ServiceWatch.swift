@@ -7,13 +7,15 @@ struct ServiceWatch {
     let numbers: [Int]
     let deployment: Deployment
     let log: Log
-    let deadline: Deadline
     /// Processes that were there before.
     let past: [ProcessIdentity]
     /// The number of the youngest generation before.
     let sequence: UInt64
     private var order: UInt64?
-    private var shown: [CopyRecord.State?]
+    /// Of each of the numbers why it has failed, if it has.
+    private var reasons: [ByteString]
+    /// Set when it is over: what is said of it where no copy has a reason.
+    private var why: ByteString?
     private var hasTakenOver = false
 
     init(
@@ -22,38 +24,45 @@ struct ServiceWatch {
     ) {
         (self.request, self.label, self.numbers, self.deployment) = (request, label, numbers, deployment)
         (self.log, self.past, self.sequence) = (log, past, sequence)
-        // runsvdir looks for new services every five seconds.
-        deadline = Deadline(after: Milliseconds(request.readyTimeout.count + 15_000))
-        shown = numbers.map { _ in nil }
+        reasons = numbers.map { _ in "" }
     }
 
     /// Returns when the generation serves and nobody is at work on the handoff any more.
     mutating func run(_ registry: borrowing Registry, _ interruptions: borrowing Interruptions) throws(Failure) {
+        // runsvdir looks for new services every five seconds.
+        let deadline = Deadline(after: Milliseconds(request.readyTimeout.count + 15_000))
+        // The others are likely to fail for the same reason, or for the real one.
+        var patience: Deadline?
         let changes = try step("watch", registry.path) { () throws(Errno) in try Changes(in: registry) }
         while true {
             let state = AppState.mended(registry)
             if try look(at: state, registry) { return }
+            // Taken in any case: what has come makes the wait below a short one.
+            let signal = interruptions.received()
             if !hasTakenOver {
-                if let signal = interruptions.received() {
-                    throw Failure(
-                        .negative, "deploy", "generation \(label) of app \(request.name)",
-                        "it was interrupted by \(signalName(signal))")
+                if let signal { throw failure(interruption(signal), state) }
+                if let why {
+                    let end = patience ?? Deadline(after: Milliseconds(300))
+                    patience = end
+                    if end.hasPassed || !reasons.contains("") {
+                        let all = reasons.filter { !$0.isEmpty }
+                        throw failure(all.isEmpty ? why : joined(all, by: "; "), state)
+                    }
                 }
                 if deadline.hasPassed { throw late(state) }
             }
-            changes.wait(for: interruptions.number, until: Deadline(after: Milliseconds(500)))
+            changes.wait(for: interruptions.number, until: patience ?? Deadline(after: Milliseconds(500)))
         }
     }
+
+    /// Whether the output of a copy is of interest after a failure: not that of others, if it is known which have failed.
+    func concerns(_ index: Int) -> Bool { !reasons[index].isEmpty || joined(reasons, by: "").isEmpty }
 
     /// Shows what is new; true when all is done.
     private mutating func look(at state: AppState, _ registry: borrowing Registry) throws(Failure) -> Bool {
         if !hasTakenOver {
-            for number in numbers {
-                guard let why = registry.loadLaunchFailure(label, number) else { continue }
-                log.display?.note(copy: number, pid: nil, .failed(why))
-                throw Failure(
-                    .negative, "deploy", "generation \(label) of app \(request.name)", "copy \(number): \(why)",
-                    remedy: state.app.live.map { "generation \($0.label) serves on" })
+            for (index, number) in numbers.enumerated() {
+                if let why = registry.loadLaunchFailure(label, number) { note(index, nil, why, isLast: true) }
             }
         }
         guard
@@ -69,69 +78,64 @@ struct ServiceWatch {
             deployment.generation = generation.order
             try registry.store(deployment)
         }
+        var serving = 0
         for (index, number) in numbers.enumerated() {
             // Not what had the number before.
-            guard let copy = copies.first(where: { $0.copy == number && !past.contains($0.process) }),
-                copy.state != shown[index]
-            else { continue }
-            shown[index] = copy.state
+            guard let copy = copies.first(where: { $0.copy == number && !past.contains($0.process) }) else { continue }
+            let shown: Progress.CopyState
             switch copy.state {
-            case .starting: log.display?.note(copy: number, pid: copy.process.pid, .starting)
-            case .ready: log.display?.note(copy: number, pid: copy.process.pid, .ready)
-            case .live: log.display?.note(copy: number, pid: copy.process.pid, .serving)
+            case .starting: shown = .starting
+            case .ready: shown = .ready
+            case .live:
+                shown = .serving
+                serving += 1
             case .ended:
-                log.display?.note(copy: number, pid: copy.process.pid, .failed(copy.reason))
                 // One that joins fails alone, and would be started again and again.
-                if request.joins != nil {
-                    throw Failure(
-                        .negative, "add", "copy \(number) to generation \(label) of app \(request.name)", copy.reason)
-                }
-            case .stopping, .retired: break
+                if !copy.hasStopped { note(index, copy.process.pid, copy.reason, isLast: request.joins != nil) }
+                continue
+            case .stopping, .retired: continue
             }
+            log.display?.note(copy: number, pid: copy.process.pid, shown)
         }
         switch generation.state {
         case .starting: return false
         case .live:
-            let serving = copies.filter {
-                $0.state == .live && numbers.contains($0.copy) && !past.contains($0.process)
-            }
-            if !hasTakenOver, serving.count == numbers.count {
+            if !hasTakenOver, serving == numbers.count {
                 hasTakenOver = true
                 log.step(request.joins == nil ? "has taken over" : "they have taken their places")
-                if request.isSuspended { try reportRoom(serving) }
+                if request.isSuspended { try reportRoom(copies, log) }
             }
             // The helper of the last copy has the old generation to end.
             return hasTakenOver && !state.copies.contains { $0.helper != nil }
-        case .retiring, .retired, .ended:
-            if hasTakenOver { return true }
-            fallthrough
-        case .failed:
-            let failed = copies.filter { !$0.reason.isEmpty }.map { "copy \($0.copy): \($0.reason)" as ByteString }
-            throw Failure(
-                .negative, "deploy", "generation \(label) of app \(request.name)",
-                generation.reason.isEmpty ? joined(failed, by: "; ") : generation.reason,
-                remedy: state.app.live.map { "generation \($0.label) serves on" })
+        case .retiring, .retired, .ended, .failed:
+            if hasTakenOver && generation.state != .failed { return true }
+            why = generation.reason
+            return false
         }
     }
 
-    /// How many connections can wait, after what the programs have shrunk has been raised again.
-    private func reportRoom(_ copies: [CopyRecord]) throws(Failure) {
-        var room = 0
-        for copy in copies {
-            for listener in copy.listeners {
-                guard let held = try? borrowListener(of: copy, named: listener.identity.name) else { continue }
-                room += try widenBacklog(held, listener)
-            }
-        }
-        if room > 0 { log.step("up to \(room) connections can wait") }
+    /// A copy has failed. `isLast`: nothing is waited for any more but the reasons of others.
+    private mutating func note(_ index: Int, _ pid: Int32?, _ reason: ByteString, isLast: Bool) {
+        log.display?.note(copy: numbers[index], pid: pid, .failed(reason))
+        reasons[index] = "copy \(numbers[index]): \(reason)"
+        if isLast { why = reason }
+    }
+
+    private func failure(_ why: ByteString, _ state: AppState) -> Failure {
+        notDeployed(label, request, why, served: state.app.live?.label)
     }
 
     private func late(_ state: AppState) -> Failure {
         let present = state.app.generations.last { $0.label == label }.map { state.running($0.order).count } ?? 0
-        return Failure(
-            .negative, "deploy", "generation \(label) of app \(request.name)",
-            present == 0
-                ? "its supervisor has not started it" : "only \(present) of \(request.copies) copies are there",
-            remedy: state.app.live.map { "generation \($0.label) serves on" })
+        return failure(
+            present == 0 ? "its supervisor has not started it" : tooFew(present, of: request.copies), state)
+    }
+}
+
+extension CopyRecord {
+    /// Whether it has ended because others have failed ("it was told to stop", "killed: …"), or it is not known yet why
+    /// ("it has ended").
+    fileprivate var hasStopped: Bool {
+        reason.hasPrefix("it ") || reason.hasPrefix("killed: ") || reason == ProcessEnd.killed(stopSignal).description
     }
 }

@@ -20,7 +20,9 @@ func suspendApp(_ request: VerbRequest, _ directory: ByteString) throws(Failure)
     // First: what is started again meanwhile is to stand still as well.
     state.app.suspended = live.order
     try state.store(in: registry)
-    try suspend(state.running(live.order).filter { $0.state == .live }, log)
+    let copies = state.running(live.order).filter { $0.state == .live }
+    try reportRoom(copies, log)
+    try suspend(copies, log)
     lock.release(closing: ())
     log.step("stands still, with the requests it is at, for deploy did not start it")
 }

@@ -91,6 +91,13 @@ struct Turn: ~Copyable {
     let generation: UInt64
 }
 
+/// That another generation is on its way for longer than anybody wants to wait.
+func isTakingOver(_ label: ByteString, _ request: AppRequest) -> Failure {
+    Failure(
+        .negative, "start", "a generation of app \(request.name)", "generation \(label) is taking over",
+        remedy: "wait for it, or longer with --lock-timeout")
+}
+
 /// Waits until no other generation is on its way, and finds the one for these copies, or makes it.
 ///
 /// `ours` are the cookies of all sockets that are about to listen.
@@ -113,9 +120,7 @@ func awaitTurn(
             try state.store(in: registry)
             lock.release(closing: ())
             guard !deadline.hasPassed else {
-                throw Failure(
-                    .negative, "start", "a generation of app \(request.name)", "generation \(label) is taking over",
-                    remedy: "wait for it, or longer with --lock-timeout")
+                throw isTakingOver(label, request)
             }
             _ = poll(nil, 0, 20)
         case .enter(let order):

@@ -184,7 +184,7 @@ extension AppState {
             guard var record = copies.first(where: { $0.fileName == stopped[index].fileName }) else { continue }
             switch outcomes[index] {
             case .alreadyGone: record.state = .ended
-            case .exited: (record.state, record.reason) = (.ended, "it was told to stop")
+            case .exited: (record.state, record.reason) = (.ended, toldToStop)
             case .killed(let why): (record.state, record.reason) = (.ended, "killed: \(why)")
             case .retired: (record.state, remaining) = (.retired, remaining + 1)
             case .refused(let why): (record.state, record.reason, remaining) = (.stopping, why, remaining + 1)

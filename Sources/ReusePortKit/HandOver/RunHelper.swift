@@ -168,10 +168,13 @@ extension Handoff {
             state.replace(record)
             entering.append(record)
         }
-        if state.app.suspended == order {
+        // Before anything is switched: all who come are to find room.
+        if state.app.suspended == order || state.app.suspending == label {
             for (index, listener) in enrolment.record.listeners.enumerated() {
                 _ = try widenBacklog(sockets[index].source, listener)
             }
+        }
+        if state.app.suspended == order {
             try suspend(entering, log)
         } else if generation.state == .live {
             wake(&state)
@@ -251,7 +254,7 @@ extension Handoff {
             if deadline.hasPassed {
                 throw Failure(
                     .negative, "take over", "generation \(label)",
-                    "only \(AppState.mended(enrolment.registry).running(order).count) of \(enrolment.generation.copies) copies are there",
+                    tooFew(AppState.mended(enrolment.registry).running(order).count, of: enrolment.generation.copies),
                     remedy: "start all of them within --ready-timeout")
             }
             changes.wait(or: process, until: deadline)

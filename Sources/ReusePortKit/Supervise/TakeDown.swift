@@ -89,4 +89,7 @@ func supervisedCopies(app: ByteString, on target: SupervisionTarget) throws(Fail
 
 extension SupervisionTarget {
     var isS6: Bool { if case .s6 = self { true } else { false } }
+
+    /// Whether its directory was removed, with all that was in it.
+    var hasGone: Bool { directory?.withCString { access($0, F_OK) == -1 && clinux_errno() == ENOENT } ?? false }
 }

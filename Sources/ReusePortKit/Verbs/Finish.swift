@@ -81,7 +81,8 @@ private func record(
             changes.wait(until: min(deadline, Deadline(after: Milliseconds(100))))
             continue
         }
-        let isTold = ending == .killed(record.stopSignal)
+        // What was told to stop has not crashed, whatever code it has for that.
+        let isTold = ending == .killed(record.stopSignal) || record.reason == toldToStop
         if ending == .exited(0) || isTold {
             record.crashes = nil
         } else {

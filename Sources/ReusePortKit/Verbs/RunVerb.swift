@@ -73,6 +73,9 @@ private func checkGeneration(_ request: VerbRequest, _ directory: ByteString) th
     }
 }
 
+/// That some copy of an app runs on.
+func notStopped(_ app: ByteString, _ why: ByteString) -> Failure { Failure(.negative, "stop", "app \(app)", why) }
+
 /// Ends generations that are not wanted any more, without a new one in their place.
 func endGenerations(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     let registry = try openApp(request, directory)
@@ -124,6 +127,6 @@ func endGenerations(_ request: VerbRequest, _ directory: ByteString) throws(Fail
         lock.release(closing: ())
         for case .refused(let why) in outcomes { refused = why }
     }
-    if let refused { throw Failure(.negative, request.verb.names[0], "app \(app)", refused) }
-    try removeRetiredServices(of: app, in: directory)
+    if let refused { throw notStopped(app, refused) }
+    removeRetiredServices(of: app, in: directory)
 }

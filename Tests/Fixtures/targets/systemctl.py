@@ -83,9 +83,21 @@ def read(unit, kind):
         return None
 
 
+def group(unit):
+    """The unit's control group, by which it is known who belongs to it; None where none can be made."""
+    for root in (b'/sys/fs/cgroup/systemd', b'/sys/fs/cgroup'):
+        if os.access(os.path.join(root, b'cgroup.procs'), os.W_OK):
+            return os.path.join(root, b'stand-in.' + os.path.basename(os.environb[b'TEST_STAGE']), unit)
+
+
 def spawn(command, unit, environment, directory):
     pid = os.fork()
     if pid == 0:
+        if group(unit):
+            os.makedirs(group(unit), exist_ok=True)
+            with open(os.path.join(group(unit), b'cgroup.procs'), 'w') as file:
+                file.write(str(os.getpid()))
+        environment[b'SYSTEMD_EXEC_PID'] = b'%d' % os.getpid()
         out = os.open(path(unit, b'log'), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.dup2(out, 1)
         os.dup2(out, 2)
@@ -134,7 +146,8 @@ def manage(unit):
             split(unit_settings['ExecStopPost'][1:]), unit, {b'EXIT_CODE': kind, b'EXIT_STATUS': value}, directory)
         os.waitpid(after, 0)
         final = unit_settings.get('RestartPreventExitStatus', b'').split()
-        if is_clean or is_told or read(unit, b'stop') is not None or value in final:
+        is_wanted = {b'always': True, b'on-failure': not is_clean}[unit_settings['Restart']]
+        if not is_wanted or is_told or read(unit, b'stop') is not None or value in final:
             write(unit, b'state', b'inactive' if is_clean or is_told else b'failed')
             return
         write(unit, b'state', b'activating')

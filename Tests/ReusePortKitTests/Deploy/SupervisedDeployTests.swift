@@ -6,19 +6,19 @@ import Testing
 /// `deploy --on`, with real supervisors that start, log and restart the copies.
 @Suite struct SupervisedDeployTests {
     /// The sample server, without what the environment of deploy would say: the supervisor's is another.
-    private func options(_ services: Services) -> [ByteString] {
+    func options(_ services: Services) -> [ByteString] {
         [
             "--on", ByteString("\(services.kind.testDescription):\(services.folder)"),
             "--log", ByteString("\(services.stage.home)/logs"),
         ]
     }
 
-    private func names(_ services: Services) throws -> [String] {
+    func names(_ services: Services) throws -> [String] {
         try FileManager.default.contentsOfDirectory(atPath: services.folder)
             .filter { !$0.hasPrefix(".") }.sorted()
     }
 
-    private func expectServices(
+    func expectServices(
         _ services: Services, _ wanted: [String], _ location: SourceLocation = #_sourceLocation
     ) throws {
         do {
@@ -34,7 +34,7 @@ import Testing
         }
     }
 
-    private func supervised(_ kind: SupervisorKind, _ level: Level = .privileged) throws -> (Stage, Services) {
+    func supervised(_ kind: SupervisorKind, _ level: Level = .privileged) throws -> (Stage, Services) {
         let stage = try Stage(level)
         let services = try Services(stage, kind)
         if kind == .s6 {

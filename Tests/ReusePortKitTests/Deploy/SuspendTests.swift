@@ -8,7 +8,7 @@ import Testing
     static let waiting = 1100
 
     /// Clients that connect once, and wait for their answer.
-    private func startClients(_ stage: Stage, _ count: Int = SuspendTests.waiting) throws -> Running {
+    func startClients(_ stage: Stage, _ count: Int = SuspendTests.waiting) throws -> Running {
         let number = ByteString(decimal: count)
         return try stage.box.start(
             program: try stage.program("load-generator").text,
@@ -18,14 +18,14 @@ import Testing
             ], [.descriptorLimit(8192)] + stage.inNetwork)
     }
 
-    private func waitUntilQueued(_ stage: Stage, _ count: Int) throws {
+    func waitUntilQueued(_ stage: Stage, _ count: Int) throws {
         try waitUntil("\(count) waiting connections") {
             try internetSockets(.tcp, states: .listening, localPort: stage.port)
                 .reduce(0) { $0 + Int($1.acceptQueue) } >= count
         }
     }
 
-    private func expectAllServed(_ clients: Running, _ count: Int = SuspendTests.waiting) throws {
+    func expectAllServed(_ clients: Running, _ count: Int = SuspendTests.waiting) throws {
         var report = Report()
         let outcome = try clients.end()
         #expect(outcome.exit == 0, "\(outcome.errors)")
@@ -161,14 +161,17 @@ import Testing
 
     /// Not started by deploy: the copies stand still as they are.
     @Test func copiesOfOthers() throws {
-        let stage = try Stage(.ordinary)
-        let copies = try stage.handOver("1", copies: 2)
-        try stage.change(["suspend", "web"])
+        let stage = try Stage(.privileged)
+        let copies = try stage.handOver("1", copies: 2, command: try stage.node("1"))
+        let outcome = try stage.change(["suspend", "web"])
         for copy in copies { #expect(isStopped(copy.pid)) }
-        let clients = try startClients(stage, 64)
-        try waitUntilQueued(stage, 64)
+        let limits = try stage.live().flatMap(\.sockets).compactMap(\.accept_limit)
+        #expect(limits.count == 2 && limits.allSatisfy { $0 > 511 })
+        #expect(outcome.errors.contains("up to \(limits.reduce(0, +)) connections can wait"), "\(outcome.errors)")
+        let clients = try startClients(stage)
+        try waitUntilQueued(stage, SuspendTests.waiting)
         try stage.change(["resume", "web"])
-        try expectAllServed(clients, 64)
+        try expectAllServed(clients)
     }
 
     // MARK: - Several processes

@@ -141,6 +141,31 @@ import Testing
         try waitUntil("they are gone") { groups.areGone }
     }
 
+    /// One of two: the other serves meanwhile.
+    @Test(arguments: SupervisorKind.allCases)
+    func respawnedBesideAnother(kind: SupervisorKind) throws {
+        let suite = SupervisedDeployTests()
+        let (stage, services) = try suite.supervised(kind)
+        let groups = try Groups(stage)
+        try stage.deploy("1", copies: 2, suite.options(services) + MemoryTests.limit)
+        let before = try stage.pids()
+        let load = try Load(stage)
+        let dead = try stage.grow(64)
+        try waitUntil("it is back") {
+            let now = try stage.live()
+            return now.map(\.state) == ["live", "live"] && !now.contains { $0.pid == dead }
+        }
+        let after = try stage.pids()
+        #expect(Set(after).intersection(before).count == 1)
+        let recorded = load.recorded
+        try waitUntil("both serve") { load.recorded > recorded + 10_000 }
+        let report = try load.stop()
+        #expect(report.lost == 0, "\(report.summary)")
+        #expect(after.allSatisfy { report.byPID.keys.contains("\($0)") }, "\(report.byPID)")
+        #expect(try stage.verb("terminate", ["web"]).exit == 0)
+        try waitUntil("they are gone") { groups.areGone }
+    }
+
     /// Without a finish script: what is started in its place says what became of it.
     @Test func respawnedByHand() throws {
         let stage = try Stage(.privileged)

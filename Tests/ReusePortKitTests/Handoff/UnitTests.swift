@@ -19,7 +19,10 @@ import Testing
             exec \(try Tool.require("python3")) -S -E \(try stage.box.target("systemctl.py")) "$@"
 
             """, mode: 0o755)
-        defer { endMarked(stage) }
+        defer {
+            endMarked(stage)
+            removeGroups(stage)
+        }
         try Meanwhile {
             func mount(_ source: String, _ target: String, _ type: String, _ flags: Int) throws {
                 let result = source.withCString { source in
@@ -47,6 +50,17 @@ import Testing
             umask(0o077)
             try body()
         }.value()
+    }
+
+    /// The control groups of the stand-in's units, which are empty by now.
+    private func removeGroups(_ stage: Stage) {
+        for root in ["/sys/fs/cgroup/systemd", "/sys/fs/cgroup"] {
+            let folder = "\(root)/stand-in.\((stage.box.path as NSString).lastPathComponent)"
+            for name in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [] {
+                _ = try? waitUntil("\(name) is removed") { rmdir("\(folder)/\(name)") == 0 || errno != EBUSY }
+            }
+            rmdir(folder)
+        }
     }
 
     @Test func lifeAndDeath() throws {
@@ -153,6 +167,52 @@ import Testing
                 _ = try stage.verb("list")
                 return try units().filter { $0.hasSuffix(".service") }.isEmpty
             }
+        }
+    }
+
+    /// Whatever way a copy has ended, systemd starts it again, and `finish` knows that; but not what is to stay down.
+    @Test func restarted() throws {
+        let stage = try Stage(.privileged)
+        nonisolated(unsafe) let shared = stage
+        try withStandIn(stage) {
+            let stage = shared
+            let exits = "\(stage.home)/exits"
+            let options: [ByteString] = [
+                "--on", "systemd", "--permanent", "7", "--on-exit",
+                ByteString("echo $REUSEPORT_EXEC_COPY $REUSEPORT_EXEC_KIND $REUSEPORT_EXEC_NEXT >>\(exits)"),
+            ]
+            let words: [ByteString] = ["deploy", "web", "--generation", "1", "--copies", "2"] + stage.common + options
+            let deploy = try stage.launch(
+                words + ["--run-dir", stage.runDirectory, "--"] + (try stage.sampleServer("1"))
+            ).end()
+            #expect(deploy.exit == 0, "\(deploy.errors)")
+            let record = try String(contentsOfFile: "\(stage.runDirectory.text)/web/1-1", encoding: .utf8)
+            guard record.contains("supervisor=systemd:reuseport-exec-web-1-1.service") else {
+                throw Unavailable(description: "no control groups can be made: \(record)")
+            }
+            let first = try stage.pids()
+            try stage.change(["restart", "web"])
+            let second = try stage.pids()
+            #expect(second.count == 2 && Set(second).isDisjoint(with: first))
+            try stage.change(["restart", "web", "--copy", "1"])
+            let third = try stage.pids()
+            #expect(third.count == 2 && third[0] == second[0] && third[1] != second[1])
+            // It ends with 0, by itself.
+            kill(third[0], SIGTERM)
+            try waitUntil("copy 0 is back") {
+                let now = try stage.live()
+                return now.map(\.state) == ["live", "live"] && now[0].pid != third[0]
+            }
+            func lines() throws -> [String] {
+                try String(contentsOfFile: exits, encoding: .utf8).split(separator: "\n").map(String.init).sorted()
+            }
+            #expect(
+                try lines() == ["0 normal restart", "0 normal restart", "1 normal restart", "1 normal restart"])
+            #expect(try stage.copies().allSatisfy { $0.crashes == 0 })
+            #expect(try stage.verb("terminate", ["web"]).exit == 0)
+            #expect(try lines().suffix(2) == ["1 normal restart", "1 normal restart"] && lines().count == 6)
+            #expect(try lines().filter { $0.hasSuffix("down") } == ["0 normal down", "1 normal down"])
+            #expect(try stage.live().isEmpty)
         }
     }
 
