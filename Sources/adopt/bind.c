@@ -60,6 +60,7 @@ static int adopt(int fd, struct inherited *socket, const struct sockaddr_storage
         if (adopt_option(copy, SOL_SOCKET, SO_DOMAIN) != raw->ss_family) adopter.other_family = raw->ss_family;
         if (dup3(copy, fd, fd_flags & FD_CLOEXEC ? O_CLOEXEC : 0) == -1) result = errno;
         else adopt_remember(&adopter);
+        if (result == 0) __atomic_store_n(&socket->is_adopted, true, __ATOMIC_RELEASE);
     }
     close(copy);
     // Nobody listens on it, so this is all that is to come.
@@ -95,14 +96,13 @@ EXPORT int listen(int fd, int backlog) {
     if (!socket) return NEXT(listen)(fd, backlog);
     // More than net.core.somaxconn is cut down to it, and less than nothing is as much as can be.
     int result = NEXT(listen)(fd, backlog < 0 || backlog > socket->backlog ? backlog : socket->backlog);
-    if (result == -1 || fd == socket->fd) return result;
-    int saved = errno;
-    sigset_t signals;
-    adopt_lock(&signals);
     // Until here a program may close it, and bind again: many look in this way whether a port is free.
     // Who knows of the launcher's descriptor by other means, and uses that, has not adopted anything.
-    if (adopt_adopter(socket, NULL)) adopt_release(socket);
-    adopt_unlock(&signals);
-    errno = saved;
+    if (result == 0 && fd != socket->fd && __atomic_load_n(&socket->is_adopted, __ATOMIC_ACQUIRE)) {
+        sigset_t signals;
+        adopt_lock(&signals);
+        adopt_release(socket);
+        adopt_unlock(&signals);
+    }
     return result;
 }

@@ -19,6 +19,8 @@ struct inherited {
     uint64_t cookie;
     // What the launcher listens with. A program that asks for less does not get less.
     int backlog;
+    // Whether the program has adopted it. Nothing is known of copies that it has made since.
+    bool is_adopted;
     // The path under which clients find it; null for Internet sockets.
     const char *path;
     // The name that it was bound to, also when it is closed; empty in programs to which it did not come.

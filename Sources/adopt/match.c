@@ -41,20 +41,20 @@ static int datagram_source(const struct inherited *socket, int domain) {
     return adopt_is(fd, socket) && adopt_option(fd, SOL_SOCKET, SO_DOMAIN) == domain ? fd : -1;
 }
 
-// Its network interface; empty if it is bound to none.
-static void read_device(int fd, char *device) {
-    socklen_t size = device_size;
-    memset(device, 0, device_size);
-    getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, &size);
+// Whether a socket's network interface is not that which the program has asked for. Any is right for one that has not
+// asked.
+static bool has_other_device(int fd, int candidate) {
+    char device[device_size] = "", there[device_size] = "";
+    socklen_t size = device_size, size_there = device_size;
+    if (getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, &size) == -1 || !*device) return false;
+    return getsockopt(candidate, SOL_SOCKET, SO_BINDTODEVICE, there, &size_there) == -1 || strcmp(device, there);
 }
 
 static struct inherited *find_internet_socket(int fd, const struct sockaddr_storage *raw, socklen_t size) {
     struct place wanted, there;
-    char device[device_size], device_there[device_size];
     int type = adopt_option(fd, SOL_SOCKET, SO_TYPE), protocol = adopt_option(fd, SOL_SOCKET, SO_PROTOCOL), best = 5;
     struct inherited *found = NULL;
     if (!adopt_read_place(raw, size, &wanted) || wanted.port == 0) return NULL;
-    read_device(fd, device);
     for (int index = 0; index < adopt_count; index++) {
         struct inherited *socket = &adopt_sockets[index];
         if (socket->path) continue;
@@ -67,10 +67,7 @@ static struct inherited *find_internet_socket(int fd, const struct sockaddr_stor
         bool is_dual_stack =
             address.ss_family == AF_INET6 && adopt_option(candidate, IPPROTO_IPV6, IPV6_V6ONLY) == 0;
         int this = rank(&wanted, &there, is_dual_stack);
-        if (this < 0 || this >= best) continue;
-        // One for all interfaces is wider than one for the program's.
-        read_device(candidate, device_there);
-        if (*device && memcmp(device, device_there, device_size)) continue;
+        if (this < 0 || this >= best || has_other_device(fd, candidate)) continue;
         best = this;
         found = socket;
     }

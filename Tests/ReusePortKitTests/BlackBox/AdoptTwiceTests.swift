@@ -39,6 +39,21 @@ import Testing
                 """)
     }
 
+    /// A program that listens with a copy of its descriptor has the socket alone as well.
+    @Test func copies() throws {
+        let output = try box.adopting(
+            ["web:127.0.0.1:80"],
+            """
+            s = tcp4()
+            print(bound(s, '127.0.0.1', 80), which(FD))
+            copy = s.dup()
+            s.close()
+            copy.listen()
+            print(which(copy), which(FD))
+            """)
+        #expect(output == "0 0\n0 None\n")
+    }
+
     /// Both must have said that they share, and all who still have it count.
     @Test func whoShares() throws {
         let output = try box.adopting(
