@@ -1,7 +1,7 @@
 # uvicorn, with any ASGI application: FastAPI, Starlette, Django. As root, in this folder; again, for each new version:
 #
 #     reuseport-exec deploy web --socket http:0.0.0.0:80 --user www-data --ready http:http:/ \
-#         --settle 1s -- uvicorn asgi:app --fd {fd:http}
+#         --settle 500ms -- uvicorn asgi:app --fd {fd:http}
 #
 # Without a handoff, under a supervisor or by hand:
 #

@@ -1,7 +1,7 @@
 # Ruby, WEBrick, which binds its port by itself. As root, in this folder; again, for each new version:
 #
 #     reuseport-exec deploy web --socket http:0.0.0.0:80 --user www-data --pass adopt --ready http:http:/ \
-#         --settle 1s -- ruby webrick.rb
+#         --settle 500ms -- ruby webrick.rb
 #
 # Without a handoff, under a supervisor or by hand:
 #

@@ -138,7 +138,7 @@ final class ExampleStage {
         let slow = try self.slow.map { try Load(stage, connections: 3, path: $0) }
         var inFlight = 0
         var handoffs = 0
-        while inFlight < 2, handoffs < 6 {
+        while inFlight < 2, handoffs < 12 {
             handoffs += 1
             let handoff = try deploy(change)
             guard let tookOver = handoff.tookOver, let toldToStop = handoff.toldToStop else {
