@@ -9,7 +9,8 @@ func success(_ label: ByteString, _ request: AppRequest, copies: Int) -> ByteStr
 /// That it has failed; `served` is the generation that is live instead.
 func notDeployed(_ label: ByteString, _ request: AppRequest, _ why: ByteString, served: ByteString?) -> Failure {
     Failure(
-        .negative, "deploy", "generation \(label) of app \(request.name)", why, remedy: served.map { "generation \($0) serves on" })
+        .negative, "deploy", "generation \(label) of app \(request.name)", why,
+        remedy: served.map { "generation \($0) serves on" })
 }
 
 func interruption(_ signal: Int32) -> ByteString { "it was interrupted by \(signalName(signal))" }
