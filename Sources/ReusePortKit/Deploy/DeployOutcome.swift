@@ -2,14 +2,14 @@
 func success(_ label: ByteString, _ request: AppRequest, copies: Int) -> ByteString {
     let count: ByteString = copies == 1 ? "1 copy" : "\(copies) copies"
     return request.isSuspended
-        ? "generation \(label) has taken over, suspended, with \(count): connections wait until resume"
+        ? "generation \(label) has taken over with \(count), suspended until resume"
         : "generation \(label) serves with \(count)"
 }
 
 /// That it has failed; `served` is the generation that is live instead.
 func notDeployed(_ label: ByteString, _ request: AppRequest, _ why: ByteString, served: ByteString?) -> Failure {
     Failure(
-        .negative, request.joins == nil ? "deploy" : "add copies to", "generation \(label) of app \(request.name)", why,
+        .negative, "deploy", "generation \(label) of app \(request.name)", why,
         remedy: served.map { "generation \($0) serves on" })
 }
 

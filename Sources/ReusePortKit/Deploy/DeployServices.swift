@@ -33,7 +33,7 @@ func deployServices(
             try writeService(service, on: target)
             services.append(service)
         }
-        log.step("what is to be started is written for \(target.description)")
+        log.step("services are written")
         try startServices(services, on: target)
         try watch.run(registry, interruptions)
         registry.removeLaunchFailures()

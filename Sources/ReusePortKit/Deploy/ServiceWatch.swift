@@ -82,6 +82,12 @@ struct ServiceWatch {
         for (index, number) in numbers.enumerated() {
             // Not what had the number before.
             guard let copy = copies.first(where: { $0.copy == number && !past.contains($0.process) }) else { continue }
+            // The first to fail, which may have been stopped since.
+            if generation.reason.hasPrefix("pid \(copy.process.pid)"),
+                let (_, why) = generation.reason.cut(at: UInt8(ascii: ":"))
+            {
+                reasons[index] = "copy \(number):\(why)"
+            }
             let shown: Progress.CopyState
             switch copy.state {
             case .starting: shown = .starting
@@ -91,7 +97,9 @@ struct ServiceWatch {
                 serving += 1
             case .ended:
                 // One that joins fails alone, and would be started again and again.
-                if !copy.hasStopped { note(index, copy.process.pid, copy.reason, isLast: request.joins != nil) }
+                if !copy.hasStopped || request.joins != nil && copy.reason != "it has ended" {
+                    note(index, copy.process.pid, copy.reason, isLast: request.joins != nil)
+                }
                 continue
             case .stopping, .retired: continue
             }
@@ -136,6 +144,7 @@ extension CopyRecord {
     /// Whether it has ended because others have failed ("it was told to stop", "killed: …"), or it is not known yet why
     /// ("it has ended").
     fileprivate var hasStopped: Bool {
-        reason.hasPrefix("it ") || reason.hasPrefix("killed: ") || reason == ProcessEnd.killed(stopSignal).description
+        reason.hasPrefix("it ") || reason.hasPrefix("killed: ") || reason.hasPrefix("exited with 0")
+            || reason == ProcessEnd.killed(stopSignal).description
     }
 }
