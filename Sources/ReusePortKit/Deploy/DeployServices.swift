@@ -33,7 +33,7 @@ func deployServices(
             try writeService(service, on: target)
             services.append(service)
         }
-        log.step("services are written")
+        log.step("services are written for \(target.description)")
         try startServices(services, on: target)
         try watch.run(registry, interruptions)
         registry.removeLaunchFailures()
