@@ -12,11 +12,13 @@ extension SupervisedDeployTests {
         try stage.deploy("1", copies: 2, options(services))
         let load = try Load(stage)
         for label in ["2", nil] {
-            let deploy = try stage.startDeploy(label, copies: 120, options(services))
+            let deploy = try stage.startDeploy(label, copies: 250, options(services))
+            // However busy the machine is, whoever watches it is quicker.
+            setpriority(Int32(PRIO_PROCESS.rawValue), id_t(deploy.pid), 19)
             try waitUntil("some are written") { try names(services).count >= 8 }
             deploy.kill()
             let written = try names(services).count - 2
-            try #require(written < 120, "it was too quick")
+            try #require(written < 250, "it was too quick")
             if kind == .runit {
                 // runsvdir finds them by itself; s6-svscan with those of the next.
                 try waitUntil("some are started") {
