@@ -110,7 +110,8 @@ extension CopyRecord {
                 nice = isNegative ? -Int32(size) : Int32(size)
             }
         }
-        settle = file.number("settle").map { Milliseconds($0) }
+        // No longer than a day: what is damaged is not to be waited for.
+        if let time = file.number("settle"), time <= 86_400_000 { settle = Milliseconds(time) }
         reason = file.fields("reason")?.first ?? ""
         // A damaged count is none: it is no reason to lose the copy.
         if let numbers = file.fields("crashes")?.compactMap({ $0.decimal }), numbers.count == 3,

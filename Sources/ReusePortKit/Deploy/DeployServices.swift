@@ -14,7 +14,7 @@ func deployServices(
     // One at a time: until its copies come, nothing in the registry speaks of a generation that is about to be.
     let turn = holdsTurn ? nil : try registry.lock(deployLock, until: Deadline(after: request.lockTimeout))
     try removeAbandonedServices(of: request.name, on: target, registry)
-    if request.joins == nil { try awaitStarting(request, registry) }
+    if request.joins == nil { try awaitStarting(registry, until: Deadline(after: request.lockTimeout)) }
     let interruptions = try step("wait for", "signals", remedy: descriptorRemedy) { () throws(Errno) in
         try Interruptions()
     }
@@ -59,10 +59,9 @@ func deployServices(
 }
 
 /// Waits until no generation is on its way: what is started meanwhile would wait as well, and nobody could say why.
-private func awaitStarting(_ request: AppRequest, _ registry: borrowing Registry) throws(Failure) {
-    let deadline = Deadline(after: request.lockTimeout)
+func awaitStarting(_ registry: borrowing Registry, until deadline: Deadline) throws(Failure) {
     while let starting = AppState.mended(registry).app.starting {
-        if deadline.hasPassed { throw isTakingOver(starting.label, request) }
+        if deadline.hasPassed { throw isTakingOver(starting.label, registry.app) }
         _ = poll(nil, 0, 20)
     }
 }

@@ -3,6 +3,7 @@ import CLinux
 /// `restart`: stop, then start; of all copies of the live generation, or of one.
 func restart(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     let registry = try openApp(request, directory)
+    try awaitStarting(registry, until: Deadline(after: .seconds(60)))
     let (live, state) = try openLiveApp(request, directory)
     let copies = state.running(live.order).filter { request.copy == nil || $0.copy == request.copy }
     guard let first = copies.first else {
@@ -30,7 +31,8 @@ func restart(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
 /// Those that a supervisor starts again are only stopped, and their successors waited for.
 private func restartSupervised(_ copies: [CopyRecord], _ registry: borrowing Registry, _ log: Log) throws(Failure) {
     try withdraw(copies, registry)
-    let turn = try drain(copies, registry)
+    var patience = Milliseconds(0)
+    let turn = try drain(copies, registry, &patience)
     let orders = copies.map { copy in
         var order = stopOrder(for: copy, keepsFinishing: false)
         order.supervisor = nil

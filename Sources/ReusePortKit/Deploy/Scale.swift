@@ -5,8 +5,15 @@ func scale(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     let registry = try openApp(request, directory)
     // One at a time: a service for a generation that has been replaced meanwhile would bring that back.
     let turn = try registry.lock(deployLock, until: Deadline(after: .seconds(60)))
-    let (live, state) = try openLiveApp(request, directory)
+    try awaitStarting(registry, until: Deadline(after: .seconds(60)))
+    var (live, state) = try openLiveApp(request, directory)
     let wanted = request.copies ?? live.copies
+    // A restart that was killed has left them: nobody sends them connections, nor ends them.
+    let left = state.running(live.order).filter { $0.state == .stopping && $0.copy < wanted }
+    if !left.isEmpty {
+        try end(left, registry, Log(descriptor: 2, verbosity: request.verbosity, subject: registry.app))
+        (live, state) = try openLiveApp(request, directory)
+    }
     let present = state.running(live.order).map { $0.copy }
     let missing = (0..<wanted).filter { !present.contains($0) }
     let log = Log(descriptor: 2, verbosity: request.verbosity, subject: "\(registry.app) \(live.label)")
@@ -79,24 +86,27 @@ private func shrink(
 
 /// Waits until copies that get no connections any more have got through what they have, with no other member of their
 /// groups leaving meanwhile, nor until the turn that is answered is over.
-func drain(_ copies: [CopyRecord], _ registry: borrowing Registry) throws(Failure) -> Descriptor? {
-    let turn = AppState.ofApp(registry).turnInGroups(registry, .seconds(60))
+func drain(
+    _ copies: [CopyRecord], _ registry: borrowing Registry, _ patience: inout Milliseconds
+) throws(Failure) -> Descriptor? {
+    let turn = try AppState.ofApp(registry).turnInGroups(registry, .seconds(60))
     let state = AppState.mended(registry)
-    try awaitDrained(copies, moves: copies.first.map { state.moves(copies, to: $0.generation) } ?? false)
+    patience = try awaitDrained(copies, moves: copies.first.map { state.moves(copies, to: $0.generation) } ?? false)
     return turn
 }
 
 /// Stops copies that get no connections any more, and writes down what has become of them. Fails when all is done if one
 /// could not be stopped.
 func end(_ copies: [CopyRecord], _ registry: borrowing Registry, _ log: Log) throws(Failure) {
-    let turn = try drain(copies, registry)
+    var patience = Milliseconds(0)
+    let turn = try drain(copies, registry, &patience)
     let before = AppState.mended(registry)
     let sparing = before.supervisors(sparing: copies)
     var refused: ByteString?
     for (index, together) in before.inOrderOfStopping(copies).enumerated() {
         if index > 0 {
             // Until the program was told that others have moved, some connections may have come to these.
-            try awaitDrained(together, moves: false)
+            patience = try awaitDrained(together, moves: false, patience: patience)
         }
         let outcomes = try stop(together.map { stopOrder(for: $0, keepsFinishing: false) }, sparing: sparing, log: log)
         let lock = try registry.lock(until: Deadline(after: .seconds(10)))

@@ -3,13 +3,16 @@ import CLinux
 /// Lets copies that get no new connection come to terms with what they have got, before they are told to stop.
 ///
 /// Handshakes under way end, what is queued is accepted, and datagrams are read; what is accepted already is read, for
-/// some programs drop that when they stop. `moves`: what is left in a queue goes to another listener, so nothing is waited for unless
-/// `--settle` was said, by whoever stops them (`settle`) or of the copies themselves.
+/// some programs drop that when they stop. `moves`: what is left in a queue goes to another listener, so nothing is
+/// waited for unless `--settle` was said, by whoever stops them (`settle`) or of the copies themselves. `patience` is
+/// for the queues, and what is left of it is answered: whoever accepts nothing is waited for once.
+@discardableResult
 func awaitDrained(
-    _ copies: [CopyRecord], moves: Bool, settle: Milliseconds? = nil, hasSettled: Bool = false
-) throws(Failure) {
+    _ copies: [CopyRecord], moves: Bool, settle: Milliseconds? = nil, hasSettled: Bool = false,
+    patience: Milliseconds = .seconds(5)
+) throws(Failure) -> Milliseconds {
     var time = settle ?? Milliseconds(moves ? 0 : 200)
-    var patience = Milliseconds(moves ? 20 : 5000)
+    var patience = moves ? Milliseconds(20) : patience
     for copy in copies {
         if let own = copy.settle { time = max(time, own) }
         patience = min(patience, copy.stopTimeout)
@@ -18,7 +21,9 @@ func awaitDrained(
         let deadline = Deadline(after: time)
         while !deadline.hasPassed { _ = poll(nil, 0, deadline.pollTimeout) }
     }
-    try awaitEmpty(copies.flatMap { $0.listeners.map { $0.identity } }, until: Deadline(after: patience))
+    let deadline = Deadline(after: patience)
+    try awaitEmpty(copies.flatMap { $0.listeners.map { $0.identity } }, until: deadline)
+    return deadline.remaining
 }
 
 extension AppState {

@@ -92,9 +92,9 @@ struct Turn: ~Copyable {
 }
 
 /// That another generation is on its way for longer than anybody wants to wait.
-func isTakingOver(_ label: ByteString, _ request: AppRequest) -> Failure {
+func isTakingOver(_ label: ByteString, _ app: ByteString) -> Failure {
     Failure(
-        .negative, "start", "a generation of app \(request.name)", "generation \(label) is taking over",
+        .negative, "start", "a generation of app \(app)", "generation \(label) is taking over",
         remedy: "wait for it, or longer with --lock-timeout")
 }
 
@@ -107,7 +107,7 @@ func awaitTurn(
 ) throws(Failure) -> Turn {
     let deadline = Deadline(after: request.lockTimeout)
     // An old copy that does not end is no reason not to start a new one.
-    let patience = min(deadline, Deadline(after: .seconds(10)))
+    var patience: Deadline?
     // The live generation of this label when we came, which others may have replaced when it is our turn.
     var meant: UInt64?
     while true {
@@ -120,7 +120,7 @@ func awaitTurn(
             try state.store(in: registry)
             lock.release(closing: ())
             guard !deadline.hasPassed else {
-                throw isTakingOver(label, request)
+                throw isTakingOver(label, request.name)
             }
             _ = poll(nil, 0, 20)
         case .enter(let order):
@@ -130,8 +130,10 @@ func awaitTurn(
                     "another one has taken over from it meanwhile",
                     remedy: "start it again if it is to take over in turn")
             }
-            let groups = state.turnInGroups(registry, Milliseconds(0))
-            if groups == nil, case .index? = state.app.steering, !patience.hasPassed {
+            let groups = try state.turnInGroups(registry, Milliseconds(0))
+            let limit = patience ?? min(deadline, Deadline(after: .seconds(10)))
+            patience = limit
+            if groups == nil, case .index? = state.app.steering, !limit.hasPassed {
                 lock.release(closing: ())
                 _ = poll(nil, 0, 20)
                 continue

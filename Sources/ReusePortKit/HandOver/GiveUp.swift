@@ -19,7 +19,7 @@ extension Handoff {
                 wasLive ? state.running(order).filter { $0.copy == enrolment.record.copy } : state.running(order)
             if !copies.isEmpty {
                 show("stopping generation \(generation.label)")
-                let turn = state.turnInGroups(enrolment.registry, .seconds(10))
+                let turn = try state.turnInGroups(enrolment.registry, .seconds(10))
                 let outcomes = try stop(
                     copies.map { stopOrder(for: $0, keepsFinishing: false) },
                     sparing: state.supervisors(sparing: copies), log: log)
@@ -62,7 +62,12 @@ extension Handoff {
     ) throws(Failure) -> (GenerationRecord?, Bool) {
         let lock = try enrolment.registry.lock(until: Deadline(after: .seconds(10)))
         var state = AppState.mended(enrolment.registry)
-        let wasLive = state.app.generation(order)?.state == .live
+        // Also one that was replaced, or ended, while a copy of it was on its way.
+        let wasLive: Bool =
+            switch state.app.generation(order)?.state {
+            case .starting?, .failed?, nil: false
+            default: true
+            }
         if process.hasExited, let record = state.copies.first(where: { $0.fileName == enrolment.record.fileName }) {
             state.end(record, kernelsReason(enrolment))
         }

@@ -7,8 +7,13 @@ extension AppState {
     /// comes to a group with a hole may go to any member, so also to one that somebody else has drained already.
     ///
     /// Nil at level 1, where places do not matter, and when it takes others too long: an old copy need not end.
-    func turnInGroups(_ registry: borrowing Registry, _ patience: Milliseconds) -> Descriptor? {
+    func turnInGroups(_ registry: borrowing Registry, _ patience: Milliseconds) throws(Failure) -> Descriptor? {
         guard case .index? = app.steering else { return nil }
-        return try? registry.lock(groupLock, until: Deadline(after: patience))
+        do throws(Failure) {
+            return try registry.lock(groupLock, until: Deadline(after: patience))
+        } catch {
+            if error.code == .negative { return nil }
+            throw error
+        }
     }
 }

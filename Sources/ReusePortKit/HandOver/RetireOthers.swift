@@ -9,8 +9,7 @@ extension Handoff {
             if let old {
                 show("draining generation \(old.label)")
                 let turn = turnInGroups(enrolment, .seconds(60))
-                try drain(enrolment, old)
-                try retire(enrolment, sockets, old)
+                try retire(enrolment, sockets, old, patience: try drain(enrolment, old))
                 turn.release()
             }
             try endTheOldest(enrolment, sockets)
@@ -20,24 +19,33 @@ extension Handoff {
     }
 
     private func turnInGroups(_ enrolment: borrowing Enrolment, _ patience: Milliseconds) -> Descriptor? {
-        AppState.ofApp(enrolment.registry).turnInGroups(enrolment.registry, patience)
+        do throws(Failure) {
+            return try AppState.ofApp(enrolment.registry).turnInGroups(enrolment.registry, patience)
+        } catch {
+            log.warning(error.message)
+            return nil
+        }
     }
 
     /// Waits until connections that the old listeners have already are accepted.
-    private func drain(_ enrolment: borrowing Enrolment, _ old: GenerationRecord) throws(Failure) {
+    private func drain(
+        _ enrolment: borrowing Enrolment, _ old: GenerationRecord
+    ) throws(Failure) -> Milliseconds {
         let state = AppState.mended(enrolment.registry)
         let copies = state.running(old.order)
         // A listener at an address that the new generation does not have has nobody to move to.
         let moves = state.moves(copies, to: order)
         // Those that stand still accept nothing of what waits for them.
         if !moves { for copy in copies { try? resume(copy.process) } }
-        try awaitDrained(copies, moves: moves, settle: enrolment.request.settle)
+        let left = try awaitDrained(copies, moves: moves, settle: enrolment.request.settle)
         log.detail("at \(MonotonicClock.microseconds) us: generation \(old.label) is drained")
+        return left
     }
 
     /// Stops the old copies: all at once where the maps direct the connections, one by one where places in the group do.
     private func retire(
-        _ enrolment: borrowing Enrolment, _ sockets: borrowing OwnedArray<Placement>, _ old: GenerationRecord
+        _ enrolment: borrowing Enrolment, _ sockets: borrowing OwnedArray<Placement>, _ old: GenerationRecord,
+        patience: Milliseconds
     ) throws(Failure) {
         let keep = enrolment.request.keepRetired
         let state = AppState.mended(enrolment.registry)
@@ -49,16 +57,25 @@ extension Handoff {
             $0.state != .ended || $0.supervisor != nil && $0.copy < count
         }
         keepPaths(enrolment, from: toStop, state)
-        let (copies, outcomes) = try end(toStop, enrolment, sockets) { stopOrder(for: $0, keepsFinishing: keep > 0) }
-        let isFinishing = outcomes.contains { $0 == .retired }
+        let (copies, outcomes) = try end(toStop, enrolment, sockets, patience: patience) {
+            stopOrder(for: $0, keepsFinishing: keep > 0)
+        }
+        var ending: ByteString = "has gone"
+        for outcome in outcomes {
+            if outcome == .retired { ending = "has closed its listeners and finishes" }
+            if case .refused = outcome {
+                ending = "has not gone"
+                break
+            }
+        }
         try finish(enrolment, old, copies, outcomes)
-        say("generation \(old.label) \(isFinishing ? "has closed its listeners and finishes" : "has gone")")
+        say("generation \(old.label) \(ending)")
     }
 
     /// Stops copies, and answers them with what has become of each.
     private func end(
         _ copies: [CopyRecord], _ enrolment: borrowing Enrolment, _ sockets: borrowing OwnedArray<Placement>,
-        _ order: (CopyRecord) -> StopOrder
+        patience: Milliseconds, _ order: (CopyRecord) -> StopOrder
     ) throws(Failure) -> ([CopyRecord], [StopOutcome]) {
         let state = AppState.mended(enrolment.registry)
         let sparing = state.supervisors(sparing: copies)
@@ -69,12 +86,19 @@ extension Handoff {
         // the kernel's hash, also to old copies that are still there: so handshakes have the settle time again.
         var stopped: [CopyRecord] = []
         var outcomes: [StopOutcome] = []
+        var patience = patience
         for together in state.inOrderOfStopping(copies) {
             let mayHaveMore = !stopped.isEmpty && state.lastPlace(of: together[0]) != nil
-            try awaitDrained(together, moves: false, settle: enrolment.request.settle, hasSettled: !mayHaveMore)
+            patience = try awaitDrained(
+                together, moves: false, settle: enrolment.request.settle, hasSettled: !mayHaveMore, patience: patience)
             stopped += together
             outcomes += try stop(together.map(order), sparing: sparing, log: log)
-            try follow(enrolment, sockets)
+            do throws(Failure) {
+                try follow(enrolment, sockets)
+            } catch {
+                // No reason to leave the others as they are.
+                log.warning(error.message)
+            }
         }
         return (stopped, outcomes)
     }
@@ -113,7 +137,12 @@ extension Handoff {
         let lock = try enrolment.registry.lock(until: Deadline(after: .seconds(10)))
         var state = AppState.mended(enrolment.registry)
         guard case .index? = state.app.steering, let live = state.app.live else { return }
-        try state.redirect(to: live.order, enrolment.record.listeners.map { $0.identity }, sockets)
+        do throws(Failure) {
+            try state.redirect(to: live.order, enrolment.record.listeners.map { $0.identity }, sockets)
+        } catch {
+            // Ours are closed when the copy has ended: then it takes another's.
+            try state.redirect(to: live.order)
+        }
         try state.store(in: enrolment.registry)
         lock.release(closing: ())
     }
@@ -149,9 +178,11 @@ extension Handoff {
             let isListening = running.contains { state.lastPlace(of: $0) != nil }
             let turn = isListening ? turnInGroups(enrolment, .seconds(60)) : nil
             // What a handoff that was killed has left may have connections that nobody waited for.
-            try awaitDrained(running, moves: false, hasSettled: true)
+            let patience = try awaitDrained(running, moves: false, hasSettled: true)
             say("generation \(generation.label) is ended")
-            let (copies, outcomes) = try end(running, enrolment, sockets) { stopOrder(for: $0, keepsFinishing: false) }
+            let (copies, outcomes) = try end(running, enrolment, sockets, patience: patience) {
+                stopOrder(for: $0, keepsFinishing: false)
+            }
             turn.release()
             try finish(enrolment, generation, copies, outcomes)
         }

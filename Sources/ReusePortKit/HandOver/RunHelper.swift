@@ -154,7 +154,8 @@ extension Handoff {
         }
         guard generation.state == .starting || generation.state == .live else {
             throw Failure(
-                .negative, "take over", "generation \(label)", "it has \(generation.state.name): \(generation.reason)")
+                .negative, "take over", "generation \(label)",
+                generation.reason.isEmpty ? "it is \(generation.state.name)" : generation.reason)
         }
         var entering: [CopyRecord] = []
         for (index, copy) in copies.enumerated() {

@@ -1,3 +1,5 @@
+import CLinux
+
 /// A word of a line and where it stands.
 private struct Word {
     var text: ByteString
@@ -51,6 +53,9 @@ private func parseNiagraSocket(_ words: [Word]) throws(Malformed) -> SocketReque
             throw Malformed(error.reason, remedy: error.remedy)
         }
     }
+    guard address.transport == .tcp, !address.isDualStack,
+        address.address.family == (isIPv6 ? AF_INET6 : AF_INET)
+    else { throw Malformed("this is no IPv\(words[1].text) address", at: host.offset) }
     var socket = SocketRequest(name: words[0].text, address: address)
     if words.count == 5 {
         socket.backlog = try part(at: words[4].offset) { () throws(Malformed) in try parseBacklog(words[4].text) }

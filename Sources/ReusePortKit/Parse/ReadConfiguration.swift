@@ -63,7 +63,7 @@ extension Configuration {
         if key == "copies" && value == "1" { return }
         guard let option = Option.all.first(where: { $0.bareName == key && $0.isForFiles }) else {
             let nearest = ReusePortKit.nearest(to: key, among: keys)
-            if key == "environment" || key.hasPrefix("app-") && nearest == nil {
+            if key == "environment" || key.hasPrefix("app-") && nearest?.hasPrefix("app-") != true {
                 arguments += [key == "environment" ? "--env" : "--\(key)", value]
                 return
             }

@@ -181,8 +181,8 @@ final class StoppingCopy {
         // Before its end makes them init's.
         noteDescendants(in: proc)
         // It has closed them, and finishes what it is at: what it had started before, and knows nothing of them, has not.
-        if order.keepsFinishing, !left.isEmpty, !heirsAreKilled, !isHolder(in: proc) {
-            killHeirs(log, in: proc)
+        if order.keepsFinishing, !left.isEmpty, !isHolder(in: proc) {
+            if heirsAreKilled { giveUp() } else { killHeirs(log, in: proc) }
             return
         }
         log.warning("killing \(name): \(why)")
@@ -237,7 +237,8 @@ final class StoppingCopy {
     /// Killed, and still there: in a system call that cannot be interrupted, or somebody else has its listeners.
     private func giveUp() {
         let what: ByteString =
-            left.isEmpty || !hasExited ? "\(name) still runs" : "somebody still listens on \(described(left))"
+            left.isEmpty || !hasExited && killed != nil
+            ? "\(name) still runs" : "somebody still listens on \(described(left))"
         outcome = .refused("\(what) \(killPatience.description) after KILL")
     }
 

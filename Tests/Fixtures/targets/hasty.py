@@ -1,4 +1,4 @@
-"""hasty.py FD LABEL: takes connections at once, and reads them 300 ms later.
+"""hasty.py FD LABEL: takes connections at once, and reads them 1 s later.
 
 SIGTERM ends it, and what it has not read by then is dropped: as by servers that take a connection without a request
 for an idle one.
@@ -11,7 +11,7 @@ import socket
 import sys
 import time
 
-LATER = 0.3
+LATER = 1
 
 listener = socket.socket(fileno=int(sys.argv[1]))
 listener.setblocking(False)

@@ -71,14 +71,14 @@ import Testing
             socket: http insecure 4 127.0.0.1 0 20
             socket: https secure 4 127.0.0.1 0 20
             file: key key r
-            app-size: 12
+            app-x: 12
             copies: 1
 
             """)
         #expect(outcome.errors == "")
         #expect(
             outcome.output.text
-                == "[word][--env][production][--app-size][12][--fd][http,insecure,3][--fd][https,secure,4][--file][key,5][]"
+                == "[word][--env][production][--app-x][12][--fd][http,insecure,3][--fd][https,secure,4][--file][key,5][]"
         )
     }
 
@@ -87,6 +87,11 @@ import Testing
             try run("socket: http secure 127.0.0.1 80\n"), 100,
             "…\(box["config"]):1:14: this is not NAME secure|insecure 4|6 HOST PORT [BACKLOG]")
         expectFailure(try run("app-memory-mx: 1G\n"), 100, "…did you mean app-memory-max?")
+        for (line, column) in [("4 [::1] 80", 16), ("4 * 80", 16), ("4 udp:127.0.0.1 80", 16)] {
+            expectFailure(
+                try run("socket: http \(line)\n"), 100,
+                "…\(box["config"]):1:\(column): this is no IPv\(line.prefix(1)) address")
+        }
     }
 
     @Test(arguments: [false, true]) func niagrasFormOtherDialect(onCommandLine: Bool) throws {
