@@ -49,18 +49,6 @@ import Testing
         try stage.expectOnly(try stage.pids())
     }
 
-    /// scale waits for a deploy that is on its way.
-    @Test func scaleWaits() throws {
-        let stage = try Stage(.ordinary)
-        try stage.deploy("1")
-        let deploy = try stage.startDeploy("2", ["--env", "SAMPLE_BOOT_MS=1500"])
-        try waitUntil("it is on its way") { try stage.generation("2")?.state == "starting" }
-        try stage.change(["scale", "web", "2"])
-        #expect(try deploy.end().exit == 0)
-        #expect(try stage.generation("2")?.running.count == 2)
-        try stage.expectOnly(try stage.pids())
-    }
-
     /// What cannot be locked is said, and nothing is started.
     @Test func groupsCannotBeLocked() throws {
         let stage = try Stage(.ordinary)
