@@ -41,7 +41,7 @@ extension AppState {
         var copies = registry.loadCopies()
         for _ in 0..<8 {
             let again = registry.loadApp()
-            if again?.text == app?.text { break }
+            if again == app { break }
             app = again
             copies = registry.loadCopies()
         }
@@ -174,14 +174,8 @@ extension AppState {
             registry.remove(copy)
             return true
         }
-        // As text, for what compares that is in the program anyway.
-        for copy in copies {
-            let isWritten = writtenCopies.contains {
-                $0.generation == copy.generation && $0.copy == copy.copy && $0.text == copy.text
-            }
-            if !isWritten { try registry.store(copy) }
-        }
-        if app.text != writtenApp?.text { try registry.store(app) }
+        for copy in copies where !writtenCopies.contains(copy) { try registry.store(copy) }
+        if app != writtenApp { try registry.store(app) }
         if removeUnusedGroups(registry) {
             app.group = nil
             try registry.store(app)
