@@ -12,9 +12,10 @@ struct AppRequest: Sendable, Equatable {
     var balance: Balance?
     var readiness = Readiness.accept
     var readyTimeout = Milliseconds.seconds(60)
-    /// How long copies go on after they got their last new connection, before they are told to stop. Nil: 200 ms where
-    /// the kernel cannot move handshakes that are under way, and not at all where it does.
+    /// How long copies go on after they got their last new connection, before they are told to stop. Nil: `usualSettle`
+    /// where the kernel cannot move handshakes that are under way, and not at all where it does.
     var settle: Milliseconds?
+    static var usualSettle: Milliseconds { Milliseconds(200) }
     var stopSignal: Int32 = 15
     /// What is sent through the Node channel instead, one after the other: JSON, a line each.
     var stopMessages = ByteString()

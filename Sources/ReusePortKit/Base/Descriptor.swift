@@ -22,3 +22,13 @@ import CLinux
         Descriptor(owning: try checked(clinux_fcntl(number, F_DUPFD_CLOEXEC, Int(lowest))))
     }
 }
+
+extension Descriptor {
+    /// Closes it now rather than at the end of its scope.
+    consuming func release(closing: Void) {}
+}
+
+extension Optional where Wrapped == Descriptor, Wrapped: ~Copyable {
+    /// The same, if there is one.
+    consuming func release() {}
+}

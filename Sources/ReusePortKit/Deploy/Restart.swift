@@ -31,8 +31,8 @@ func restart(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
 /// Those that a supervisor starts again are only stopped, and their successors waited for.
 private func restartSupervised(_ copies: [CopyRecord], _ registry: borrowing Registry, _ log: Log) throws(Failure) {
     try withdraw(copies, registry)
-    var patience = Milliseconds(0)
-    let turn = try drain(copies, registry, &patience)
+    let turn = try AppState.ofApp(registry).turnInGroups(registry, .seconds(60))
+    try drain(copies, registry)
     let orders = copies.map { copy in
         var order = stopOrder(for: copy, keepsFinishing: false)
         order.supervisor = nil

@@ -8,15 +8,15 @@ func scale(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     try awaitStarting(registry, until: Deadline(after: .seconds(60)))
     var (live, state) = try openLiveApp(request, directory)
     let wanted = request.copies ?? live.copies
+    let log = Log(descriptor: 2, verbosity: request.verbosity, subject: "\(registry.app) \(live.label)")
     // A restart that was killed has left them: nobody sends them connections, nor ends them.
     let left = state.running(live.order).filter { $0.state == .stopping && $0.copy < wanted }
     if !left.isEmpty {
-        try end(left, registry, Log(descriptor: 2, verbosity: request.verbosity, subject: registry.app))
+        try end(left, registry, log)
         (live, state) = try openLiveApp(request, directory)
     }
     let present = state.running(live.order).map { $0.copy }
     let missing = (0..<wanted).filter { !present.contains($0) }
-    let log = Log(descriptor: 2, verbosity: request.verbosity, subject: "\(registry.app) \(live.label)")
     // Also those that a scale which was killed has left.
     if wanted < live.copies || present.contains(where: { $0 >= wanted }) { try shrink(registry, live, to: wanted, log) }
     if !missing.isEmpty {
@@ -84,22 +84,20 @@ private func shrink(
     try end(surplus, registry, log)
 }
 
-/// Waits until copies that get no connections any more have got through what they have, with no other member of their
-/// groups leaving meanwhile, nor until the turn that is answered is over.
-func drain(
-    _ copies: [CopyRecord], _ registry: borrowing Registry, _ patience: inout Milliseconds
-) throws(Failure) -> Descriptor? {
-    let turn = try AppState.ofApp(registry).turnInGroups(registry, .seconds(60))
+/// Waits until copies that get no connections any more have got through what they have; for who has the turn in the
+/// groups. What is left of the time for that is answered.
+@discardableResult
+func drain(_ copies: [CopyRecord], _ registry: borrowing Registry) throws(Failure) -> Milliseconds {
     let state = AppState.mended(registry)
-    patience = try awaitDrained(copies, moves: copies.first.map { state.moves(copies, to: $0.generation) } ?? false)
-    return turn
+    return try awaitDrained(
+        copies, moves: copies.first.map { state.moves(copies, to: $0.generation) } ?? false)
 }
 
 /// Stops copies that get no connections any more, and writes down what has become of them. Fails when all is done if one
 /// could not be stopped.
 func end(_ copies: [CopyRecord], _ registry: borrowing Registry, _ log: Log) throws(Failure) {
-    var patience = Milliseconds(0)
-    let turn = try drain(copies, registry, &patience)
+    let turn = try AppState.ofApp(registry).turnInGroups(registry, .seconds(60))
+    var patience = try drain(copies, registry)
     let before = AppState.mended(registry)
     let sparing = before.supervisors(sparing: copies)
     var refused: ByteString?

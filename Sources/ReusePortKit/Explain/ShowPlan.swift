@@ -61,7 +61,8 @@ private func steps(_ app: AppRequest) -> [(ByteString, ByteString)] {
     limit(app.memoryMax, "the copy's memory to")
     limit(app.appMemoryMax, "the memory of all copies together to")
     if let number = app.notifyDescriptor { result.append(("notify", "descriptor \(number)")) }
-    result.append(("settle", app.settle.map { "for \($0.description)" } ?? "for 200ms, unless steered by ebpf"))
+    let settle = (app.settle ?? AppRequest.usualSettle).description
+    result.append(("settle", app.settle == nil ? "for \(settle), unless steered by ebpf" : "for \(settle)"))
     let keep: ByteString =
         app.keepRetired == 0 ? "none finishes behind its stop timeout" : "\(app.keepRetired) may finish"
     result.append(("retire", "the old generation; \(keep)"))
@@ -189,7 +190,8 @@ func showAsJSON(_ plan: Plan, copies: Int = 1) -> ByteString {
             ("copy", number(app.copy)), ("steering", json(app.steering.name)),
             ("balance", json((app.balance ?? .random).name)),
             ("ready", json(app.readiness.description)), ("ready_timeout_ms", number(app.readyTimeout.count)),
-            ("settle_ms", number(app.settle?.count ?? 200)), ("lock_timeout_ms", number(app.lockTimeout.count)),
+            ("settle_ms", number((app.settle ?? AppRequest.usualSettle).count)),
+            ("lock_timeout_ms", number(app.lockTimeout.count)),
             ("stop_signal", json(signalName(app.stopSignal))), ("stop_messages", list(messages(app.stopMessages))),
             ("stop_timeout_ms", number(app.stopTimeout.count)),
             ("keep_retired", number(app.keepRetired)), ("retired_nice", number(app.retiredNice)),

@@ -11,7 +11,7 @@ func awaitDrained(
     _ copies: [CopyRecord], moves: Bool, settle: Milliseconds? = nil, hasSettled: Bool = false,
     patience: Milliseconds = .seconds(5)
 ) throws(Failure) -> Milliseconds {
-    var time = settle ?? Milliseconds(moves ? 0 : 200)
+    var time = settle ?? (moves ? Milliseconds(0) : AppRequest.usualSettle)
     var patience = moves ? Milliseconds(20) : patience
     for copy in copies {
         if let own = copy.settle { time = max(time, own) }

@@ -19,7 +19,7 @@ extension Handoff {
                 wasLive ? state.running(order).filter { $0.copy == enrolment.record.copy } : state.running(order)
             if !copies.isEmpty {
                 show("stopping generation \(generation.label)")
-                let turn = try state.turnInGroups(enrolment.registry, .seconds(10))
+                let turn = turnInGroups(enrolment, .seconds(10))
                 let outcomes = try stop(
                     copies.map { stopOrder(for: $0, keepsFinishing: false) },
                     sparing: state.supervisors(sparing: copies), log: log)

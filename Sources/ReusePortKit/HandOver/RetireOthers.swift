@@ -18,15 +18,6 @@ extension Handoff {
         }
     }
 
-    private func turnInGroups(_ enrolment: borrowing Enrolment, _ patience: Milliseconds) -> Descriptor? {
-        do throws(Failure) {
-            return try AppState.ofApp(enrolment.registry).turnInGroups(enrolment.registry, patience)
-        } catch {
-            log.warning(error.message)
-            return nil
-        }
-    }
-
     /// Waits until connections that the old listeners have already are accepted.
     private func drain(
         _ enrolment: borrowing Enrolment, _ old: GenerationRecord

@@ -14,8 +14,9 @@ extension Supervisor {
         case "s6-supervise": return serviceDirectory(of: parent, in: proc).map { .s6($0) }
         default:
             // Since systemd 248 it says which process it has started; the other variables are inherited by all.
-            let isOurs = variable("SYSTEMD_EXEC_PID").map { $0.decimal == UInt64(getpid()) }
-            let isChild = name == "systemd" && (variable("INVOCATION_ID") ?? variable("NOTIFY_SOCKET")) != nil
+            let isOurs = environmentVariable("SYSTEMD_EXEC_PID").map { $0.decimal == UInt64(getpid()) }
+            let unit = environmentVariable("INVOCATION_ID") ?? environmentVariable("NOTIFY_SOCKET")
+            let isChild = name == "systemd" && unit != nil
             guard isOurs ?? isChild, let groups = try? proc.read("self/cgroup") else { return nil }
             return Supervisor(controlGroups: groups)
         }
@@ -60,8 +61,4 @@ private func hasControl(_ directory: ByteString) -> Bool {
     guard directory.hasPrefix("/"), let file = try? open(path, CLINUX_O_PATH), let facts = try? status(of: file)
     else { return false }
     return facts.isFIFO
-}
-
-private func variable(_ name: ByteString) -> ByteString? {
-    name.withCString { getenv($0).map { ByteString(cString: $0) } }
 }

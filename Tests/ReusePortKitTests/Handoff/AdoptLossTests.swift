@@ -33,13 +33,13 @@ struct BindingServer: CustomTestStringConvertible, Sendable {
     static let workers = BindingServer(
         testDescription: "Python, workers that each bind and have a thread for each connection",
         command: { stage, label in
-            try stage.python("crowd.py", [ByteString(decimal: stage.port), ByteString(label), "prefork"])
+            try stage.python("serve.py", [ByteString(decimal: stage.port), ByteString(label), "prefork"])
         })
 
     static let forks = BindingServer(
         testDescription: "Python, a process for each connection",
         command: { stage, label in
-            try stage.python("crowd.py", [ByteString(decimal: stage.port), ByteString(label), "forking"])
+            try stage.python("serve.py", [ByteString(decimal: stage.port), ByteString(label), "forking"])
         })
 
     static let nginx = BindingServer(
