@@ -76,6 +76,9 @@ extension Handoff {
         case .waiting:
             try awaitOthers(enrolment, process)
             tellSupervisor(enrolment, process.identity.pid)
+            // That this helper has gone is seen. If all that waited wrote it down, one after the other, those who retire
+            // the old generation would wait for them.
+            if enrolment.record.group == nil { return log.detail("the handoff is over") }
         }
         do throws(Failure) {
             try note(enrolment) { (state: inout AppState, record: inout CopyRecord) in
@@ -237,10 +240,10 @@ extension Handoff {
     private func awaitOthers(_ enrolment: borrowing Enrolment, _ process: borrowing ProcessHandle) throws(Failure) {
         show("ready, waiting for the other copies")
         let deadline = Deadline(after: enrolment.request.readyTimeout)
-        let changes = try step("watch", enrolment.registry.path) { () throws(Errno) in
-            try Changes(in: enrolment.registry)
-        }
         while true {
+            let changes = try step("watch", enrolment.registry.path) { () throws(Errno) in
+                try Changes(ofApp: enrolment.registry)
+            }
             let generation = enrolment.registry.loadApp()?.generation(order)
             switch generation?.state {
             case .live?, .retiring?, .retired?: return
