@@ -1,14 +1,15 @@
 # Perl, Starlet, with any Plack application. As root, in this folder; again, for each new version:
 #
 #     reuseport-exec deploy web --socket http:0.0.0.0:80 --user www-data --ready http:http:/ --pass server-starter \
-#         -- plackup --server Starlet --max-workers 16 starlet.psgi
+#         --settle 500ms -- plackup --server Starlet --max-workers 16 starlet.psgi
 #
 # Without a handoff, under a supervisor or by hand:
 #
 #     reuseport-exec --socket http:0.0.0.0:80 --user www-data --pass server-starter \
 #         -- plackup --server Starlet --max-workers 16 starlet.psgi
 #
-# Starlet is told of its socket as start_server would tell it. On the stop signal, TERM, it finishes what is in flight.
+# Starlet is told of its socket as start_server would tell it. On the stop signal, TERM, it finishes what is in flight, and
+# drops connections on which nothing has come yet: with --settle there are no new ones by then.
 use strict;
 use warnings;
 

@@ -109,6 +109,31 @@ import Testing
         #expect(try count(connections, heldBy: try ProcessIdentity(of: stranger.pid)) == 0)
     }
 
+    /// From the handshake until all that has come is read.
+    @Test func whatIsNotReadYet() throws {
+        let listener = try InspectedSocket(backlog: 9)
+        let port = listener.port
+        #expect(try unreadConnections(toLocalPort: port).isEmpty)
+        let client = try InspectedSocket(connectedTo: listener.address)
+        #expect(try eventually { try unreadConnections(toLocalPort: port).count == 1 }, "not accepted")
+        let cookies = try unreadConnections(toLocalPort: port)
+        let accepted = try listener.accepted()
+        #expect(cookies == [accepted.cookie])
+        #expect(try unreadConnections(toLocalPort: port) == cookies, "nothing has come")
+
+        var bytes: [UInt8] = [1, 2]
+        func pass() throws {
+            #expect(send(client.number, bytes, 2, 0) == 2)
+            #expect(try eventually { try unreadConnections(toLocalPort: port) == cookies })
+            #expect(recv(accepted.number, &bytes, 1, 0) == 1)
+            #expect(try unreadConnections(toLocalPort: port) == cookies, "one byte is left")
+            #expect(recv(accepted.number, &bytes, 1, 0) == 1)
+            #expect(try unreadConnections(toLocalPort: port).isEmpty)
+        }
+        try pass()
+        try pass()
+    }
+
     @Test func udpSockets() throws {
         let socket = try InspectedSocket(.udp, ipv6Loopback)
         let inode = socket.inode

@@ -1,13 +1,14 @@
 # Ruby, puma with a port of its own (rails server -p 80 is the same). As root, in this folder; for each new version:
 #
 #     reuseport-exec deploy web --socket http:0.0.0.0:80 --user www-data --pass adopt --ready http:http:/ \
-#         -- puma -p 80 --threads 8:8 puma.ru
+#         --settle 500ms -- puma -p 80 --threads 8:8 puma.ru
 #
 # Without a handoff, under a supervisor or by hand:
 #
 #     reuseport-exec --socket http:0.0.0.0:80 --user www-data --pass adopt -- puma -p 80 --threads 8:8 puma.ru
 #
-# With --pass adopt what it binds is the launcher's socket. On the stop signal, TERM, it finishes what is in flight.
+# With --pass adopt what it binds is the launcher's socket. On the stop signal, TERM, it finishes what is in flight, and
+# drops connections on which nothing has come yet: with --settle there are no new ones by then.
 run(lambda do |environment|
   sleep 1 if environment['PATH_INFO'] == '/slow'
   [200, { 'content-type' => 'text/plain' }, ["pid: #{Process.pid}\n"]]

@@ -2,10 +2,10 @@ import CLinux
 
 /// Lets copies that get no new connection come to terms with what they have got, before they are told to stop.
 ///
-/// Handshakes under way end, what is queued is accepted, and datagrams are read; what is accepted already is read, for
-/// some programs drop that when they stop. `moves`: what is left in a queue goes to another listener, so nothing is
-/// waited for unless `--settle` was said, by whoever stops them (`settle`) or of the copies themselves. `patience` is
-/// for the queues, and what is left of it is answered: whoever accepts nothing is waited for once.
+/// Handshakes under way end, what is queued is accepted, and datagrams are read. `moves`: what is left in a queue goes to
+/// another listener, so no time is spent on it unless `--settle` was said, by whoever stops them (`settle`) or of the
+/// copies themselves. What is accepted already is read, for some programs drop that when they stop. `patience` is for the
+/// queues, and what is left of it is answered: whoever accepts nothing is waited for once.
 @discardableResult
 func awaitDrained(
     _ copies: [CopyRecord], moves: Bool, settle: Milliseconds? = nil, hasSettled: Bool = false,
@@ -17,13 +17,16 @@ func awaitDrained(
         if let own = copy.settle { time = max(time, own) }
         patience = min(patience, copy.stopTimeout)
     }
+    let listeners = copies.flatMap { $0.listeners.map { $0.identity } }
     if !hasSettled {
         let deadline = Deadline(after: time)
         while !deadline.hasPassed { _ = poll(nil, 0, deadline.pollTimeout) }
     }
     let deadline = Deadline(after: patience)
-    try awaitEmpty(copies.flatMap { $0.listeners.map { $0.identity } }, until: deadline)
-    return deadline.remaining
+    try watch(until: deadline) { () throws(Failure) in try queued(listeners) == 0 }
+    let left = deadline.remaining
+    if !hasSettled { try awaitRead(listeners) }
+    return left
 }
 
 extension AppState {
@@ -38,12 +41,35 @@ extension AppState {
     }
 }
 
-/// Waits until the queues of these listeners are empty, or it takes too long.
-private func awaitEmpty(_ listeners: [ListenerIdentity], until deadline: Deadline) throws(Failure) {
+/// Waits until something is so, or it takes too long.
+private func watch(until deadline: Deadline, _ isSo: () throws(Failure) -> Bool) throws(Failure) {
     var pause: Int32 = 1
-    while try queued(listeners) > 0 && !deadline.hasPassed {
+    while !(try isSo()) && !deadline.hasPassed {
         _ = poll(nil, 0, pause)
         pause = min(pause * 2, 20)
+    }
+}
+
+/// Waits until of each connection that is there now something was read: half a second at most, for some clients say
+/// nothing.
+///
+/// A request comes a moment after the handshake, and the server may have accepted in between. If it is lost on the way it
+/// comes again after 200 ms (TCP_RTO_MIN) and more. The new generation's connections are waited for too, which takes no
+/// longer: who is whose would have to be looked up in /proc.
+private func awaitRead(_ listeners: [ListenerIdentity]) throws(Failure) {
+    var ports: [UInt16] = []
+    for listener in listeners where listener.transport == .tcp {
+        if let port = listener.address.port, !ports.contains(port) { ports.append(port) }
+    }
+    var waiting: InodeSet?
+    try watch(until: Deadline(after: Milliseconds(500))) { () throws(Failure) in
+        var unread: [UInt64] = []
+        try step("list", "connections") { () throws(Errno) in
+            for port in ports { unread += try unreadConnections(toLocalPort: port) }
+        }
+        let left = InodeSet(unread.filter { waiting?.contains($0) ?? true })
+        waiting = left
+        return left.isEmpty
     }
 }
 

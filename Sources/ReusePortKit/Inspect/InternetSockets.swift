@@ -17,7 +17,8 @@ import CLinux
 /// leaves, while this order keeps the others as they were. Members 0 1 2 3 4 5, 1 closed, 6 added: the group is
 /// 0 5 2 3 4 6, the dump still says 0 2 3 4 5 6. (Tried on Linux 6.18, TCP and UDP, specific and wildcard addresses.)
 func internetSockets(
-    _ internetProtocol: InternetProtocol, family: Int32? = nil, states: SocketStates, localPort: UInt16? = nil
+    _ internetProtocol: InternetProtocol, family: Int32? = nil, states: SocketStates, localPort: UInt16? = nil,
+    received: Bool = false
 ) throws(Errno) -> [SocketRecord] {
     let diagnostics = try DiagnosticSocket()
     var result: [SocketRecord] = []
@@ -26,6 +27,7 @@ func internetSockets(
         request.sdiag_family = UInt8(one)
         request.sdiag_protocol = internetProtocol.rawValue
         request.idiag_states = states.mask(for: internetProtocol)
+        if received { request.idiag_ext = 1 << UInt8(INET_DIAG_INFO - 1) }
         // With a dump, the kernel compares the ports of the request and nothing else of it; 0 is any.
         request.id.idiag_sport = (localPort ?? 0).bigEndian
         request.id.idiag_cookie = (UInt32.max, UInt32.max)
@@ -47,6 +49,13 @@ func oldestFirst(_ records: [SocketRecord]) -> [SocketRecord] {
 /// Established TCP connections to a local port, those included that are not accepted yet (inode 0).
 func establishedConnections(toLocalPort port: UInt16) throws(Errno) -> [SocketRecord] {
     try internetSockets(.tcp, states: .established, localPort: port)
+}
+
+/// The cookies of the connections to a local port of which nothing was read yet, or not all that has come: those whose
+/// handshake is under way, those that wait to be accepted, and those that were accepted a moment ago.
+func unreadConnections(toLocalPort port: UInt16) throws(Errno) -> [UInt64] {
+    try internetSockets(.tcp, states: [.established, .synReceived, .closeWait], localPort: port, received: true)
+        .filter { $0.state == .synReceived || $0.acceptQueue > 0 || $0.received == 0 }.map { $0.cookie }
 }
 
 /// How many of these connections the process has accepted and still holds. EACCES if we may not see its descriptors.

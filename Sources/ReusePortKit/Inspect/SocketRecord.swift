@@ -52,6 +52,8 @@ struct SocketStates: OptionSet, Sendable {
 
     static let established = SocketStates(.established)
     static let listening = SocketStates(.listening)
+    static let synReceived = SocketStates(.synReceived)
+    static let closeWait = SocketStates(.closeWait)
     /// For TCP, the kernel tells of these since Linux 6.8; before, there are none.
     static let bound = SocketStates(.bound)
     /// The connections: all but `listening` and `bound`.
@@ -89,6 +91,8 @@ struct SocketRecord: Hashable, Sendable {
     let interface: UInt32
     /// Whether an IPv6 socket leaves IPv4 alone (IPV6_V6ONLY). Nil for IPv4, and for connections.
     let isIPv6Only: Bool?
+    /// How many bytes a connection has got so far; nil unless it was asked for, and while it is no connection yet.
+    let received: UInt64?
 }
 
 extension SocketRecord {
@@ -110,10 +114,17 @@ extension SocketRecord {
         acceptQueue = raw.idiag_rqueue
         acceptLimit = raw.idiag_wqueue
         var isIPv6Only: Bool?
+        var received: UInt64?
+        // tcpi_bytes_received of Linux 4.1, in <linux/tcp.h>: the C library's header ends before it.
+        let place = 128
         forEachAttribute(in: message, from: size) { type, content in
             if type == Int32(INET_DIAG_SKV6ONLY), let value = content.first { isIPv6Only = value != 0 }
+            if type == Int32(INET_DIAG_INFO), content.count >= place + 8 {
+                received = content.loadUnaligned(fromByteOffset: place, as: UInt64.self)
+            }
         }
         self.isIPv6Only = isIPv6Only
+        self.received = received
     }
 }
 

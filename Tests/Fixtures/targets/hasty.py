@@ -1,4 +1,4 @@
-"""hasty.py FD LABEL: takes connections at once, and reads them 1 s later.
+"""hasty.py FD LABEL [SECONDS]: takes connections at once, and reads them 1 s later, or as much as is said.
 
 SIGTERM ends it, and what it has not read by then is dropped: as by servers that take a connection without a request
 for an idle one.
@@ -11,7 +11,7 @@ import socket
 import sys
 import time
 
-LATER = 1
+LATER = float(sys.argv[3]) if len(sys.argv) > 3 else 1
 
 listener = socket.socket(fileno=int(sys.argv[1]))
 listener.setblocking(False)

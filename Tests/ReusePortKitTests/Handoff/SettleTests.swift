@@ -3,14 +3,14 @@ import Testing
 
 @testable import ReusePortKit
 
-/// Servers that drop what they have accepted, and not read, when they are told to stop: no queue shows it, so they are
-/// given time.
+/// Servers that drop what they have accepted, and not read, when they are told to stop: they get the time that they need
+/// to read it, or are given it by `--settle`.
 @Suite struct SettleTests {
-    /// How many are lost by some handoffs of a server that reads after a second.
-    private func lost(_ level: Level, _ options: [ByteString]) throws -> Int {
+    /// How many are lost by some handoffs of a server that reads after a second, or after as many as are said.
+    private func lost(_ level: Level, _ options: [ByteString], after seconds: ByteString = "1") throws -> Int {
         let stage = try Stage(level)
         func handOver(_ label: String) throws -> Running {
-            try stage.handOver(label, options, command: try stage.python("hasty.py", ["{fd:http}", "\(label)"]))[0]
+            try stage.handOver(label, options, command: try stage.python("hasty.py", ["{fd:http}", "\(label)", seconds]))[0]
         }
         var live = try handOver("1")
         let load = try Load(stage, connections: 16, path: "/")
@@ -26,7 +26,12 @@ import Testing
         #expect(try lost(level, ["--settle", "3s"]) == 0)
     }
 
-    /// By default they have none at level 1, and less than they need at level 2.
+    /// As long as a request takes that comes a moment after its connection.
+    @Test(arguments: Level.allCases) func readSoon(level: Level) throws {
+        #expect(try lost(level, [], after: "0.1") == 0)
+    }
+
+    /// By default they have half a second.
     @Test(arguments: Level.allCases) func theyHaveNone(level: Level) throws {
         #expect(try lost(level, []) > 0)
     }
