@@ -83,7 +83,8 @@ func openAll(_ plan: Plan, _ leftovers: inout Leftovers) throws(Failure) -> Open
     return opened
 }
 
-/// With `--app`: registers the copy, listens, and starts the helper. Answers where the target is to say that it is ready.
+/// With `--app`: registers the copy, listens, and starts the helper. Answers where the target is to say that it is
+/// ready.
 private func handOver(_ plan: Plan, _ opened: inout Opened) throws(Failure) -> ByteString? {
     guard let app = plan.app else { return nil }
     var highest = opened.highestTarget

@@ -3,7 +3,8 @@ import Testing
 
 @testable import ReusePortKit
 
-/// What memory limits are made of, without a kernel: sizes, where groups go, what is written to them and read from them.
+/// What memory limits are made of, without a kernel: sizes, where groups go, what is written to them and read from
+/// them.
 @Suite struct LimitTests {
     // MARK: - Sizes
 

@@ -80,7 +80,8 @@ public struct Failure: Error, Sendable {
     }
 }
 
-// The same with the step as a literal, which it nearly always is, and which is made bytes of here and not by the caller.
+// The same with the step as a literal, which it nearly always is, and which is made bytes of here and not by the
+// caller.
 extension Failure {
     @inline(__always)
     init(

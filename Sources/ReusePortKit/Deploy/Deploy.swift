@@ -197,7 +197,8 @@ extension Deploy {
             generation.label, members[0].enrolment.request, joined(failed, by: "; "), served: served)
     }
 
-    /// How many connections can wait while they stand still, after what their programs have shrunk has been raised again.
+    /// How many connections can wait while they stand still, after what their programs have shrunk has been raised
+    /// again.
     private borrowing func reportRoom() throws(Failure) {
         var room = 0
         for index in 0..<members.count {

@@ -157,7 +157,8 @@ func updateServices(
     if target == .systemd { try reloadUnits() }
 }
 
-/// Writes down that a generation has failed, if its copies have not done so themselves: their supervisors keep them down.
+/// Writes down that a generation has failed, if its copies have not done so themselves: their supervisors keep them
+/// down.
 private func fail(
     _ label: ByteString, _ registry: borrowing Registry, joins: Bool, _ why: ByteString
 ) throws(Failure) {

@@ -1,8 +1,8 @@
-/// Takes down what a deploy that was killed has left half written: its supervisor would start it beside what is about to
-/// be written, and it would wait in vain for the rest, with everybody else waiting for it.
+/// Takes down what a deploy that was killed has left half written: its supervisor would start it beside what is about
+/// to be written, and it would wait in vain for the rest, with everybody else waiting for it.
 ///
-/// For who has `deploy.lock`. A generation that is on its way and whole takes over, or fails, by itself; and what nobody
-/// is known to have left serves, perhaps, as after a boot.
+/// For who has `deploy.lock`. A generation that is on its way and whole takes over, or fails, by itself; and what
+/// nobody is known to have left serves, perhaps, as after a boot.
 func removeAbandonedServices(
     of app: ByteString, on target: SupervisionTarget, _ registry: borrowing Registry
 ) throws(Failure) {

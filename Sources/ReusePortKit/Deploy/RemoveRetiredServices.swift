@@ -3,11 +3,12 @@ import CLinux
 /// The file whose holder writes services of which the registry does not know yet.
 let deployLock: ByteString = "deploy.lock"
 
-/// Removes the services of generations that are over, wherever deploy has written some, and then what was known of them.
+/// Removes the services of generations that are over, wherever deploy has written some, and then what was known of
+/// them.
 ///
-/// `holdsTurn`: whether the caller has `deploy.lock`. While somebody else has it, nothing is removed: what has just been
-/// written looks like what is over. Who has it comes by here when it is done.
-/// That it cannot be done is a warning: what was asked for has been done by then, and who comes by next tries again.
+/// `holdsTurn`: whether the caller has `deploy.lock`. While somebody else has it, nothing is removed: what has just
+/// been written looks like what is over. Who has it comes by here when it is done. That it cannot be done is a warning:
+/// what was asked for has been done by then, and who comes by next tries again.
 func removeRetiredServices(of app: ByteString, in runDirectory: ByteString, holdsTurn: Bool = false) {
     let log = Log(descriptor: 2, verbosity: .quiet, subject: app)
     do throws(Failure) {

@@ -93,8 +93,8 @@ func drain(_ copies: [CopyRecord], _ registry: borrowing Registry) throws(Failur
         copies, moves: copies.first.map { state.moves(copies, to: $0.generation) } ?? false)
 }
 
-/// Stops copies that get no connections any more, and writes down what has become of them. Fails when all is done if one
-/// could not be stopped.
+/// Stops copies that get no connections any more, and writes down what has become of them. Fails when all is done if
+/// one could not be stopped.
 func end(_ copies: [CopyRecord], _ registry: borrowing Registry, _ log: Log) throws(Failure) {
     let turn = try AppState.ofApp(registry).turnInGroups(registry, .seconds(60))
     var patience = try drain(copies, registry)

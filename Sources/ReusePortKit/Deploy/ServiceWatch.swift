@@ -55,7 +55,8 @@ struct ServiceWatch {
         }
     }
 
-    /// Whether the output of a copy is of interest after a failure: not that of others, if it is known which have failed.
+    /// Whether the output of a copy is of interest after a failure: not that of others, if it is known which have
+    /// failed.
     func concerns(_ index: Int) -> Bool { !reasons[index].isEmpty || joined(reasons, by: "").isEmpty }
 
     /// Shows what is new; true when all is done.

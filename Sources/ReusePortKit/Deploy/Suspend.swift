@@ -44,7 +44,8 @@ func resume(_ copy: ProcessIdentity) throws(Errno) {
 }
 
 extension AppState {
-    /// Tells the copies of a generation that wait for the message to go on, as nodesockd has it. Answers what has failed.
+    /// Tells the copies of a generation that wait for the message to go on, as nodesockd has it. Answers what has
+    /// failed.
     mutating func wake(_ generation: UInt64) -> Failure? {
         var failure: Failure?
         for index in copies.indices where copies[index].generation == generation {

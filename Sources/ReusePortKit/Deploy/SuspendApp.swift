@@ -1,7 +1,7 @@
 import CLinux
 
-/// `suspend`: the same program again in a generation that stands still, so that the one that served is drained and ends,
-/// and what comes meanwhile waits.
+/// `suspend`: the same program again in a generation that stands still, so that the one that served is drained and
+/// ends, and what comes meanwhile waits.
 ///
 /// Where deploy does not know how it was started, the copies stand still as they are, with the requests they are at.
 func suspendApp(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {

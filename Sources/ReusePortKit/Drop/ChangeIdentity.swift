@@ -1,6 +1,7 @@
 import CLinux
 
-/// Becomes who the target is to be: groups, then group, then user, for each step needs the rights that the next gives up.
+/// Becomes who the target is to be: groups, then group, then user, for each step needs the rights that the next gives
+/// up.
 func changeIdentity(_ identity: Identity) throws(Failure) {
     if let groups = identity.groups { try changeGroups(groups) }
     if let group = identity.group, groupIDs() != (group, group, group) {

@@ -2,10 +2,10 @@ import CLinux
 
 /// Lets copies that get no new connection come to terms with what they have got, before they are told to stop.
 ///
-/// Handshakes under way end, what is queued is accepted, and datagrams are read. `moves`: what is left in a queue goes to
-/// another listener, so no time is spent on it unless `--settle` was said, by whoever stops them (`settle`) or of the
-/// copies themselves. What is accepted already is read, for some programs drop that when they stop. `patience` is for the
-/// queues, and what is left of it is answered: whoever accepts nothing is waited for once.
+/// Handshakes under way end, what is queued is accepted, and datagrams are read. `moves`: what is left in a queue goes
+/// to another listener, so no time is spent on it unless `--settle` was said, by whoever stops them (`settle`) or of
+/// the copies themselves. What is accepted already is read, for some programs drop that when they stop. `patience` is
+/// for the queues, and what is left of it is answered: whoever accepts nothing is waited for once.
 @discardableResult
 func awaitDrained(
     _ copies: [CopyRecord], moves: Bool, settle: Milliseconds? = nil, hasSettled: Bool = false,
@@ -53,9 +53,9 @@ private func watch(until deadline: Deadline, _ isSo: () throws(Failure) -> Bool)
 /// Waits until of each connection that is there now something was read: half a second at most, for some clients say
 /// nothing.
 ///
-/// A request comes a moment after the handshake, and the server may have accepted in between. If it is lost on the way it
-/// comes again after 200 ms (TCP_RTO_MIN) and more. The new generation's connections are waited for too, which takes no
-/// longer: who is whose would have to be looked up in /proc.
+/// A request comes a moment after the handshake, and the server may have accepted in between. If it is lost on the way
+/// it comes again after 200 ms (TCP_RTO_MIN) and more. The new generation's connections are waited for too, which takes
+/// no longer: who is whose would have to be looked up in /proc.
 private func awaitRead(_ listeners: [ListenerIdentity]) throws(Failure) {
     var ports: [UInt16] = []
     for listener in listeners where listener.transport == .tcp {

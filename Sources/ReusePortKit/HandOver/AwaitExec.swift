@@ -1,6 +1,7 @@
 import CLinux
 
-/// By what the helper learns that the copy has become the target: a pipe whose write end closes by itself with the exec.
+/// By what the helper learns that the copy has become the target: a pipe whose write end closes by itself with the
+/// exec.
 ///
 /// Until then the copy is the launcher, whose last steps can still fail: a generation that takes over "as soon as it
 /// runs" must not do so for a command that does not exist.

@@ -1,7 +1,8 @@
 import CLinux
 
-/// A listener of a copy that runs, for a process that has none of its own: level 2 takes a member of the group to direct
-/// it. It is held for the moment only, for a listener that somebody else holds stays open when its process has died.
+/// A listener of a copy that runs, for a process that has none of its own: level 2 takes a member of the group to
+/// direct it. It is held for the moment only, for a listener that somebody else holds stays open when its process has
+/// died.
 ///
 /// ENOENT: the copy has no such listener, or nobody holds it any more. EPERM: we may not trace who does.
 func borrowListener(of copy: CopyRecord, named name: ByteString) throws(Errno) -> Descriptor {

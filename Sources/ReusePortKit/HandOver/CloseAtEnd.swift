@@ -22,7 +22,8 @@ func closeAtEnd(of pidfd: Int32, _ descriptors: [Int32]) {
     if code == 0 { pthread_detach(thread) }
 }
 
-/// Closes what a descriptor stands for, but not its number, which is its owner's to close: dup3(2) of /dev/null over it.
+/// Closes what a descriptor stands for, but not its number, which is its owner's to close: dup3(2) of /dev/null over
+/// it.
 func closeInPlace(_ number: Int32) {
     guard let null = try? open("/dev/null", O_RDONLY) else { return }
     _ = clinux_syscall(Int(SYS_dup3), Int(null.number), Int(number), Int(O_CLOEXEC), 0, 0, 0)

@@ -14,7 +14,8 @@ extension AppState {
         switch app.steering {
         case .twoBanks(let id, let slots)?:
             let maps = try openMaps(id, slots, "cut over", generation)
-            // The copies that are about to go were kept as they were until now. The first generation has brought its own.
+            // The copies that are about to go were kept as they were until now. The first generation has brought its
+            // own.
             if app.generations.count > 1 && app.live?.balance != generation.balance {
                 try maps.attach(to: listeners, sockets, generation.balance ?? .random)
             }

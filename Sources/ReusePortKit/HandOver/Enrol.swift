@@ -100,7 +100,8 @@ func identify(
 }
 
 extension AppState {
-    /// Listens and registers. `isFirst`: of those that enter in this turn; for the others the groups are steered already.
+    /// Listens and registers. `isFirst`: of those that enter in this turn; for the others the groups are steered
+    /// already.
     mutating func enter(
         _ order: UInt64, _ process: ProcessIdentity, _ request: AppRequest, _ plan: Plan,
         _ sockets: borrowing OwnedArray<Placement>,
@@ -132,8 +133,8 @@ extension AppState {
         return record
     }
 
-    /// Level 2: where a copy has left since the program was told, its place, or the one behind the last, could be ours as
-    /// soon as we listen, and connections come before we can tell the program.
+    /// Level 2: where a copy has left since the program was told, its place, or the one behind the last, could be ours
+    /// as soon as we listen, and connections come before we can tell the program.
     private mutating func closeHoles(_ listeners: [ListenerIdentity]) throws(Failure) {
         guard case .index(let known)? = app.steering, let live = app.live else { return }
         try followGroups(listeners)

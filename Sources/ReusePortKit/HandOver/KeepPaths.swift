@@ -1,9 +1,9 @@
 import CLinux
 
 extension Handoff {
-    /// A program that knows the public path of a Unix socket from its own configuration may remove it at its end, and by
-    /// then it is its successor's. If it has the right to, a process of ours puts it back as soon as it has gone, and
-    /// stays for as long as the old copies do.
+    /// A program that knows the public path of a Unix socket from its own configuration may remove it at its end, and
+    /// by then it is its successor's. If it has the right to, a process of ours puts it back as soon as it has gone,
+    /// and stays for as long as the old copies do.
     func keepPaths(_ enrolment: borrowing Enrolment, from old: [CopyRecord], _ state: AppState) {
         let paths = pathsAtRisk(old, heirs: state.running(order))
         guard !paths.isEmpty, let runDirectory = try? runDirectory(of: enrolment.request) else { return }

@@ -2,8 +2,8 @@ import CLinux
 
 // Unix sockets in the file system.
 //
-// A copy binds a name of its own beside the public path, `.NAME.PID`, and keeps it for as long as it lives; that is what
-// its program is told. The public path is a second link to the same socket (link(2), rename(2)). So a program that
+// A copy binds a name of its own beside the public path, `.NAME.PID`, and keeps it for as long as it lives; that is
+// what its program is told. The public path is a second link to the same socket (link(2), rename(2)). So a program that
 // removes what it was told takes nothing from its successor, and a public path that was removed can be put back.
 
 /// The names of one listener, and the directory that they are in. A class, for that makes the smallest code.

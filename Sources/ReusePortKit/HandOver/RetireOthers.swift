@@ -33,7 +33,8 @@ extension Handoff {
         return left
     }
 
-    /// Stops the old copies: all at once where the maps direct the connections, one by one where places in the group do.
+    /// Stops the old copies: all at once where the maps direct the connections, one by one where places in the group
+    /// do.
     private func retire(
         _ enrolment: borrowing Enrolment, _ sockets: borrowing OwnedArray<Placement>, _ old: GenerationRecord,
         patience: Milliseconds
@@ -73,8 +74,8 @@ extension Handoff {
         guard case .index? = state.app.steering else {
             return (copies, try stop(copies.map(order), sparing: sparing, log: log))
         }
-        // Each hole is filled by the last member, mostly a new copy. Until the program is told, its share is dealt out by
-        // the kernel's hash, also to old copies that are still there: so handshakes have the settle time again.
+        // Each hole is filled by the last member, mostly a new copy. Until the program is told, its share is dealt out
+        // by the kernel's hash, also to old copies that are still there: so handshakes have the settle time again.
         var stopped: [CopyRecord] = []
         var outcomes: [StopOutcome] = []
         var patience = patience
@@ -94,8 +95,8 @@ extension Handoff {
         return (stopped, outcomes)
     }
 
-    /// Ends copies that a helper which was killed has left behind, and that served nobody, or for the moment only between
-    /// the cutover and the killing.
+    /// Ends copies that a helper which was killed has left behind, and that served nobody, or for the moment only
+    /// between the cutover and the killing.
     ///
     /// Before the cutover: at level 2 their places are behind those of the live copies then, and nobody moves.
     func sweep(_ enrolment: borrowing Enrolment) throws(Failure) {

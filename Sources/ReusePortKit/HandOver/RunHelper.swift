@@ -76,8 +76,8 @@ extension Handoff {
         case .waiting:
             try awaitOthers(enrolment, process)
             tellSupervisor(enrolment, process.identity.pid)
-            // That this helper has gone is seen. If all that waited wrote it down, one after the other, those who retire
-            // the old generation would wait for them.
+            // That this helper has gone is seen. If all that waited wrote it down, one after the other, those who
+            // retire the old generation would wait for them.
             if enrolment.record.group == nil { return log.detail("the handoff is over") }
         }
         do throws(Failure) {
@@ -98,7 +98,8 @@ extension Handoff {
     ) {
         let count = enrolment.record.listeners.count
         guard case .index? = enrolment.registry.loadApp()?.steering else { return close(sockets, count) }
-        // At level 2 they are needed to direct the group until the old copies have gone; not longer than the copy lives.
+        // At level 2 they are needed to direct the group until the old copies have gone; not longer than the copy
+        // lives.
         closeAtEnd(of: process.descriptor.number, (0..<count).map { sockets[$0].source.number })
     }
 
@@ -145,7 +146,8 @@ extension Handoff {
 
     /// Puts ready copies into their slots, and cuts over if they are the last of their generation.
     ///
-    /// `sockets` are listeners of one of them; `releases`: nobody waits for them any more then. `end` tells why the copy at an index of `copies` has ended, if it has.
+    /// `sockets` are listeners of one of them; `releases`: nobody waits for them any more then. `end` tells why the
+    /// copy at an index of `copies` has ended, if it has.
     func enter(
         _ enrolment: borrowing Enrolment, _ copies: [Int], _ sockets: borrowing OwnedArray<Placement>, releases: Bool,
         end: (Int) -> ByteString?, place: (Int, AppState, CopyRecord, Slot) throws(Failure) -> Void

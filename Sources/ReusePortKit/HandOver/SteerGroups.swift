@@ -52,8 +52,8 @@ extension AppState {
         return places
     }
 
-    /// The steps in which copies are to be stopped. At level 2 those that listen one after the other, that it is known who
-    /// moves where; from the last place to the first, as `groupOrder` assumes it of those that leave by themselves.
+    /// The steps in which copies are to be stopped. At level 2 those that listen one after the other, that it is known
+    /// who moves where; from the last place to the first, as `groupOrder` assumes it of those that leave by themselves.
     func inOrderOfStopping(_ copies: [CopyRecord]) -> [[CopyRecord]] {
         guard case .index? = app.steering else { return [copies] }
         let listening = copies.filter { lastPlace(of: $0) != nil }

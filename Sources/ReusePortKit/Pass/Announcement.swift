@@ -81,8 +81,8 @@ extension Announcement {
         }
     }
 
-    /// Tells the preload library what it may take for the program's own: descriptor, cookie, backlog, and the path, which
-    /// with `--app` the kernel does not know yet.
+    /// Tells the preload library what it may take for the program's own: descriptor, cookie, backlog, and the path,
+    /// which with `--app` the kernel does not know yet.
     mutating func addAdoptable(_ plan: Plan, _ listeners: [CopyRecord.Listener]) {
         var list = ByteString()
         for (index, socket) in plan.sockets.enumerated() {

@@ -21,7 +21,8 @@ func assignDescriptors(_ options: Options) throws(Failure) -> DescriptorNumbers 
     }
 
     var numbers = DescriptorNumbers()
-    // Node, which npm and other wrappers are, closes on exec what stands in a row from 0 on (uv_disable_stdio_inheritance).
+    // Node, which npm and other wrappers are, closes on exec what stands in a row from 0 on
+    // (uv_disable_stdio_inheritance).
     let isOnlyAdopt = options.dialects == [.adopt]
     var next: Int32 = isOnlyAdopt ? 100 : 3
     func lowestFree() -> Int32 {

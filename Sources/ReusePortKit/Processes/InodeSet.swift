@@ -1,4 +1,5 @@
-/// Inodes, or cookies, to look up quickly. A sorted array, for `Set` would bring its hashing, and libm, into the program.
+/// Inodes, or cookies, to look up quickly. A sorted array, for `Set` would bring its hashing, and libm, into the
+/// program.
 struct InodeSet: Hashable, Sendable {
     private var sorted: [UInt64]
 

@@ -25,7 +25,8 @@ func awaitSuccess(of command: ByteString, _ pid: Int32, _ watch: inout Watch) th
     }
 }
 
-/// A child in a process group of its own, all of which is killed if it is not waited for: no zombie is left in any case.
+/// A child in a process group of its own, all of which is killed if it is not waited for: no zombie is left in any
+/// case.
 struct Child: ~Copyable {
     let pidfd: Descriptor
     private let pid: Int32

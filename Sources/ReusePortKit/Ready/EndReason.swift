@@ -27,7 +27,8 @@ func endReason(of copy: borrowing ProcessHandle) -> ByteString { end(of: copy)?.
 /// it in the pidfd (PIDFD_GET_INFO) from the moment the parent has been told, since Linux 6.15; before that moment it
 /// is in /proc, for those who may trace the process.
 func end(of copy: borrowing ProcessHandle) -> ProcessEnd? {
-    // Between the two, a parent can have been told; and a parent that is slow is waited for if only the pidfd will tell.
+    // Between the two, a parent can have been told; and a parent that is slow is waited for if only the pidfd will
+    // tell.
     let deadline = Deadline(after: Milliseconds(100))
     while true {
         if let end = endInPidfd(of: copy) { return end }

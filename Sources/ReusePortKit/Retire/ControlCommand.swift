@@ -4,10 +4,11 @@ import CLinux
 struct ControlCommand: ~Copyable {
     private let pipe: Descriptor
 
-    /// Writes it to `supervise/control`, or to the s6-svscan of a scan directory. Nil if nobody reads that (ENXIO): then nobody starts the service again.
+    /// Writes it to `supervise/control`, or to the s6-svscan of a scan directory. Nil if nobody reads that (ENXIO):
+    /// then nobody starts the service again.
     ///
-    /// Nobody else may be able to put another file there: it must be a FIFO of root's or ours, in a directory of
-    /// root's or ours that no one else may write to. Links to it (some keep `supervise` in /run) must be root's or ours.
+    /// Nobody else may be able to put another file there: it must be a FIFO of root's or ours, in a directory of root's
+    /// or ours that no one else may write to. Links to it (some keep `supervise` in /run) must be root's or ours.
     static func send(
         _ command: UInt8, to directory: ByteString, pipe: ByteString = "supervise/control"
     ) throws(Failure) -> ControlCommand? {

@@ -102,8 +102,8 @@ final class StoppingCopy {
                 log.detail("\(name) keeps its nice value: \(reason.description)")
             }
         }
-        // What the score is raised by counts in thousandths of the limit. Where that is shared with the copies of the new
-        // generation, only all of it makes sure that none of those goes first, however much more it has.
+        // What the score is raised by counts in thousandths of the limit. Where that is shared with the copies of the
+        // new generation, only all of it makes sure that none of those goes first, however much more it has.
         for process in [order.process] + (order.sharesLimit ? descendants : []) {
             let raise: Int32 = order.sharesLimit ? 1000 : 500
             if let reason = reason({ () throws(Errno) in try raiseOutOfMemoryScore(of: process, by: raise, in: proc) })
@@ -180,7 +180,8 @@ final class StoppingCopy {
             left.isEmpty ? "it still ran \(late)" : "it still listened on \(described(left)) \(late)"
         // Before its end makes them init's.
         noteDescendants(in: proc)
-        // It has closed them, and finishes what it is at: what it had started before, and knows nothing of them, has not.
+        // It has closed them, and finishes what it is at: what it had started before, and knows nothing of them, has
+        // not.
         if order.keepsFinishing, !left.isEmpty, !isHolder(in: proc) {
             if heirsAreKilled { giveUp() } else { killHeirs(log, in: proc) }
             return
@@ -200,8 +201,8 @@ final class StoppingCopy {
         return left.contains { inodes.contains($0.inode) }
     }
 
-    /// It has ended, or closed its listeners, and others have them: those it has started go too, the others are not ours
-    /// to end.
+    /// It has ended, or closed its listeners, and others have them: those it has started go too, the others are not
+    /// ours to end.
     private func killHeirs(_ log: Log, in proc: ProcFileSystem) {
         heirsAreKilled = true
         let holders = try? holders(ofSocketInodes: left.map { $0.inode }, in: proc)

@@ -92,7 +92,8 @@ struct IndexProgram: Equatable, Sendable {
         return [jump] + below + table(middle..<numbers.upperBound)
     }
 
-    /// A = A as a fraction of the number of copies, by its upper 16 bits: the lower ones of a product are the worse ones.
+    /// A = A as a fraction of the number of copies, by its upper 16 bits: the lower ones of a product are the worse
+    /// ones.
     private var scaling: [sock_filter] {
         [
             operate(Opcode.shiftRight, 16),
@@ -114,9 +115,9 @@ struct IndexProgram: Equatable, Sendable {
         return code
     }
 
-    /// A = the words of the source address, each multiplied, summed up, and for `hash` the word with both ports as well.
-    /// `portsWithoutOptions` is where they are in IPv6, provided that there is no extension header; in IPv4 the header
-    /// says where it ends.
+    /// A = the words of the source address, each multiplied, summed up, and for `hash` the word with both ports as
+    /// well. `portsWithoutOptions` is where they are in IPv6, provided that there is no extension header; in IPv4 the
+    /// header says where it ends.
     private func sources(first: UInt32, words: Int, portsWithoutOptions: UInt32?) -> [sock_filter] {
         var code: [sock_filter] = []
         for word in 0..<words {
@@ -142,9 +143,9 @@ struct IndexProgram: Equatable, Sendable {
     }
 }
 
-/// What the words of an IPv6 address are multiplied by; IPv4 has the last: 2³² divided by the golden ratio. Each spreads
-/// numbers that are close together evenly over all 32 bits, and so do their sums: a word that is like another one of
-/// the same address does not cancel it.
+/// What the words of an IPv6 address are multiplied by; IPv4 has the last: 2³² divided by the golden ratio. Each
+/// spreads numbers that are close together evenly over all 32 bits, and so do their sums: a word that is like another
+/// one of the same address does not cancel it.
 private let spread: [UInt32] = [0x27D4_EB2F, 0xC2B2_AE3D, 0x85EB_CA77, 0x9E37_79B1]
 private let spreadPorts: UInt32 = 0x1656_67B1
 

@@ -73,8 +73,9 @@ extension TwoBankProgram {
     /// How many slots are tried before the kernel chooses.
     static let attempts = 8
 
-    /// To multiply by these spreads numbers that are close together, or the same distance apart, evenly over all 64 bits.
-    /// The first is 2⁶⁴ divided by the golden ratio; the other is for the network, lest it cancels an interface like it.
+    /// To multiply by these spreads numbers that are close together, or the same distance apart, evenly over all 64
+    /// bits. The first is 2⁶⁴ divided by the golden ratio; the other is for the network, lest it cancels an interface
+    /// like it.
     private static let spread: UInt64 = 0x9E37_79B9_7F4A_7C15
     private static let spreadNetwork: UInt64 = 0xC2B2_AE3D_27D4_EB4F
 

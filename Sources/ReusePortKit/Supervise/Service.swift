@@ -56,7 +56,8 @@ struct Service: Sendable {
     }
 }
 
-/// What says that a service directory was written here, and for whom: its file `.reuseport-exec`, or a unit's first line.
+/// What says that a service directory was written here, and for whom: its file `.reuseport-exec`, or a unit's first
+/// line.
 struct ServiceMarker: Sendable, Equatable {
     var app: ByteString
     var label: ByteString

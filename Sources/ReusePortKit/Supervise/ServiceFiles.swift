@@ -48,8 +48,8 @@ extension Service {
     /// A unit of systemd.
     func unit(workingDirectory: ByteString) -> ByteString {
         // It is the helper that says READY=1, and which process is the main one. TERM is for that alone; and a retired
-        // copy may finish what it is at, however long it takes: KILL is up to us. Whatever way it has ended it is started
-        // again, as by runit and s6: one that is to stay down is stopped by systemctl.
+        // copy may finish what it is at, however long it takes: KILL is up to us. Whatever way it has ended it is
+        // started again, as by runit and s6: one that is to stay down is stopped by systemctl.
         """
         # \(ServiceMarker.fileName) \(app) \(label) \(copy)
         [Unit]

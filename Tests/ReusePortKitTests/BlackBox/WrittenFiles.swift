@@ -4,9 +4,9 @@ import Foundation
 /// linux/fcntl.h: of those headers that Swift does not read.
 private let F_SETLEASE: Int32 = 1024
 
-/// Waits until nobody has a file open for writing: execve(2) would fail with ETXTBSY. Whoever wrote it has closed it, but
-/// a process that another test has made meanwhile holds what was open then, until its own exec. fcntl(2) grants a lease
-/// for reading only when there is no writer; where it grants none at all, nothing is waited for.
+/// Waits until nobody has a file open for writing: execve(2) would fail with ETXTBSY. Whoever wrote it has closed it,
+/// but a process that another test has made meanwhile holds what was open then, until its own exec. fcntl(2) grants a
+/// lease for reading only when there is no writer; where it grants none at all, nothing is waited for.
 func awaitNoWriter(_ path: String) throws {
     let fd = open(path, O_RDONLY | O_CLOEXEC)
     guard fd >= 0 else { throw Unavailable(description: "open \(path)") }

@@ -3,8 +3,8 @@ import Testing
 
 @testable import ReusePortKit
 
-/// Datagrams that wait at the old generation's socket when the new one takes over: nothing moves them, so they are waited
-/// for.
+/// Datagrams that wait at the old generation's socket when the new one takes over: nothing moves them, so they are
+/// waited for.
 @Suite struct DatagramTests {
     /// They fit into the socket's buffer, and take the server most of a second.
     private static let count = 150

@@ -5,8 +5,8 @@ import Testing
 
 /// A generation takes over while the one before it is still being rid of its own predecessor.
 ///
-/// Old copies here do not close their listeners, and are killed a while later: at any moment of the next handoff. At level
-/// 2 others then change their places.
+/// Old copies here do not close their listeners, and are killed a while later: at any moment of the next handoff. At
+/// level 2 others then change their places.
 @Suite struct OverlappingTests {
     @Test(arguments: Level.allCases) func nothingIsLost(level: Level) throws {
         let stage = try Stage(level)

@@ -3,14 +3,15 @@ import Testing
 
 @testable import ReusePortKit
 
-/// Servers that drop what they have accepted, and not read, when they are told to stop: they get the time that they need
-/// to read it, or are given it by `--settle`.
+/// Servers that drop what they have accepted, and not read, when they are told to stop: they get the time that they
+/// need to read it, or are given it by `--settle`.
 @Suite struct SettleTests {
     /// How many are lost by some handoffs of a server that reads after a second, or after as many as are said.
     private func lost(_ level: Level, _ options: [ByteString], after seconds: ByteString = "1") throws -> Int {
         let stage = try Stage(level)
         func handOver(_ label: String) throws -> Running {
-            try stage.handOver(label, options, command: try stage.python("hasty.py", ["{fd:http}", "\(label)", seconds]))[0]
+            let command = try stage.python("hasty.py", ["{fd:http}", "\(label)", seconds])
+            return try stage.handOver(label, options, command: command)[0]
         }
         var live = try handOver("1")
         let load = try Load(stage, connections: 16, path: "/")
