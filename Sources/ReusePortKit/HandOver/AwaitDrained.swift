@@ -8,7 +8,7 @@ import CLinux
 /// for the queues, and what is left of it is answered: whoever accepts nothing is waited for once.
 @discardableResult
 func awaitDrained(
-    _ copies: [CopyRecord], moves: Bool, settle: Milliseconds? = nil, hasSettled: Bool = false,
+    _ copies: [CopyRecord], moves: Bool, settle: Milliseconds? = nil, hasSettled: Bool = false, reads: Bool = true,
     patience: Milliseconds = .seconds(5)
 ) throws(Failure) -> Milliseconds {
     var time = settle ?? (moves ? Milliseconds(0) : AppRequest.usualSettle)
@@ -25,7 +25,7 @@ func awaitDrained(
     let deadline = Deadline(after: patience)
     try watch(until: deadline) { () throws(Failure) in try queued(listeners) == 0 }
     let left = deadline.remaining
-    if !hasSettled { try awaitRead(listeners) }
+    if reads && !hasSettled { try awaitRead(listeners) }
     return left
 }
 

@@ -81,8 +81,10 @@ extension Handoff {
         var patience = patience
         for together in state.inOrderOfStopping(copies) {
             let mayHaveMore = !stopped.isEmpty && state.lastPlace(of: together[0]) != nil
+            // Of many copies each would wait for clients that say nothing.
             patience = try awaitDrained(
-                together, moves: false, settle: enrolment.request.settle, hasSettled: !mayHaveMore, patience: patience)
+                together, moves: false, settle: enrolment.request.settle, hasSettled: !mayHaveMore, reads: false,
+                patience: patience)
             stopped += together
             outcomes += try stop(together.map(order), sparing: sparing, log: log)
             do throws(Failure) {
