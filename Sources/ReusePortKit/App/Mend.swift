@@ -35,18 +35,17 @@ extension AppState {
     /// Any invocation may have been killed after any of its writes. The switch in the kernel comes first and the file
     /// after it, so where they differ the kernel is right.
     static func mended(_ registry: borrowing Registry) -> AppState {
-        // Who only looks has no lock, and must not see one file before a change and another after it: a generation
-        // without a helper would be taken for one that nobody waits for.
-        var app = registry.loadApp()
-        var copies = registry.loadCopies()
-        for _ in 0..<8 {
-            let again = registry.loadApp()
-            if again == app { break }
-            app = again
-            copies = registry.loadCopies()
-        }
-        var state = AppState(app: app ?? AppRecord(), copies: copies, writtenApp: app, writtenCopies: copies)
-        state.forgetTheDead()
+        // Who only looks has no lock, and must not see one thing before a change and another after it: a generation
+        // whose helper has done its work and gone meanwhile would be taken for one that nobody waits for.
+        var state: AppState
+        var tries = 8
+        repeat {
+            let app = registry.loadApp()
+            let copies = registry.loadCopies()
+            state = AppState(app: app ?? AppRecord(), copies: copies, writtenApp: app, writtenCopies: copies)
+            state.forgetTheDead()
+            tries -= 1
+        } while registry.loadApp() != state.writtenApp && tries > 0
         state.believeTheSelector()
         state.settleGenerations()
         return state

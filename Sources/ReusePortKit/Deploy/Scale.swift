@@ -104,7 +104,7 @@ func end(_ copies: [CopyRecord], _ registry: borrowing Registry, _ log: Log) thr
     for (index, together) in before.inOrderOfStopping(copies).enumerated() {
         if index > 0 {
             // Until the program was told that others have moved, some connections may have come to these.
-            patience = try awaitDrained(together, moves: false, patience: patience)
+            patience = try awaitDrained(together, moves: false, reads: false, patience: patience)
         }
         let outcomes = try stop(together.map { stopOrder(for: $0, keepsFinishing: false) }, sparing: sparing, log: log)
         let lock = try registry.lock(until: Deadline(after: .seconds(10)))

@@ -51,7 +51,9 @@ struct ServiceWatch {
                 }
                 if deadline.hasPassed { throw late(state) }
             }
-            changes.wait(for: interruptions.number, until: patience ?? Deadline(after: Milliseconds(500)))
+            // That a helper has gone is no change of a file.
+            let pause = Milliseconds(hasTakenOver ? 100 : 500)
+            changes.wait(for: interruptions.number, until: patience ?? Deadline(after: pause))
         }
     }
 

@@ -242,28 +242,38 @@ extension Handoff {
     private func awaitOthers(_ enrolment: borrowing Enrolment, _ process: borrowing ProcessHandle) throws(Failure) {
         show("ready, waiting for the other copies")
         let deadline = Deadline(after: enrolment.request.readyTimeout)
-        while true {
-            let changes = try step("watch", enrolment.registry.path) { () throws(Errno) in
-                try Changes(ofApp: enrolment.registry)
+        while !(try isLive(enrolment, process, deadline)) {
+            guard let changes = try? Changes(ofApp: enrolment.registry) else {
+                // Too many watch something. That is no reason to end a copy that may be live by now.
+                _ = poll(nil, 0, 50)
+                continue
             }
-            let generation = enrolment.registry.loadApp()?.generation(order)
-            switch generation?.state {
-            case .live?, .retiring?, .retired?: return
-            case .starting?: break
-            default:
-                throw Failure(
-                    .negative, "take over", "generation \(label)", generation?.reason ?? "the registry was removed")
-            }
-            if process.hasExited {
-                throw Failure(.negative, "wait for", "pid \(process.identity.pid)", endReason(of: process))
-            }
-            if deadline.hasPassed {
-                throw Failure(
-                    .negative, "take over", "generation \(label)",
-                    tooFew(AppState.mended(enrolment.registry).running(order).count, of: enrolment.generation.copies),
-                    remedy: "start all of them within --ready-timeout")
-            }
+            // What has changed before the watch began.
+            if try isLive(enrolment, process, deadline) { return }
             changes.wait(or: process, until: deadline)
         }
+    }
+
+    private func isLive(
+        _ enrolment: borrowing Enrolment, _ process: borrowing ProcessHandle, _ deadline: Deadline
+    ) throws(Failure) -> Bool {
+        let generation = enrolment.registry.loadApp()?.generation(order)
+        switch generation?.state {
+        case .live?, .retiring?, .retired?: return true
+        case .starting?: break
+        default:
+            throw Failure(
+                .negative, "take over", "generation \(label)", generation?.reason ?? "the registry was removed")
+        }
+        if process.hasExited {
+            throw Failure(.negative, "wait for", "pid \(process.identity.pid)", endReason(of: process))
+        }
+        if deadline.hasPassed {
+            throw Failure(
+                .negative, "take over", "generation \(label)",
+                tooFew(AppState.mended(enrolment.registry).running(order).count, of: enrolment.generation.copies),
+                remedy: "start all of them within --ready-timeout")
+        }
+        return false
     }
 }

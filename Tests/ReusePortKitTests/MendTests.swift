@@ -1,0 +1,45 @@
+import CLinux
+import Foundation
+import Testing
+
+@testable import ReusePortKit
+
+/// What is read while somebody else writes.
+@Suite struct MendTests {
+    /// A helper that writes down that its generation is live, and goes, is not taken for one that went before.
+    @Test func aHelperThatHasDoneItsWork() throws {
+        let folder = makeFolder(prefix: "reuseport-exec-mend")
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let registry = try Registry.open("web", in: "\(ByteString(folder))/run", create: true)!
+        var app = AppRecord()
+        let ours = try ProcessIdentity(of: getpid())
+        for round in 0..<40 {
+            // In another phase each time.
+            let pause = Double(round) / 2000
+            let script = "read x; echo; read x; cd '\(registry.path.text)'; sleep \(pause); exec mv -T new app"
+            let helper = try Child(["sh", "-c", script])
+            // So many that looking at them takes longer than the helper's work.
+            let count = 200
+            app.generations = [
+                GenerationRecord(order: 1, label: "1", copies: count, bank: .first, state: .live, since: 1)
+            ]
+            try registry.store(app)
+            #expect(rename("\(registry.path.text)/app", "\(registry.path.text)/new") == 0)
+            app.generations[0].state = .starting
+            try registry.store(app)
+            for copy in 0..<count {
+                try registry.store(
+                    CopyRecord(
+                        generation: 1, copy: copy, process: ours,
+                        helper: copy == count - 1 ? try ProcessIdentity(of: helper.pid) : nil, state: .ready, since: 1,
+                        listeners: [], supervisor: nil, stopSignal: 15, stopTimeout: .seconds(1), nice: nil))
+            }
+            #expect(AppState.mended(registry).app.starting != nil)
+
+            helper.endInput()
+            var state = GenerationRecord.State.starting
+            while state == .starting { state = try #require(AppState.mended(registry).app.generation(1)).state }
+            #expect(state == .live)
+        }
+    }
+}
