@@ -21,7 +21,9 @@ extension Stage {
     }
 
     /// A program that says that it is ready through its channel, and ends on "shutdown".
-    func pm2(_ label: String) throws -> [ByteString] { try script("pm2.js", [label]) }
+    func pm2(_ label: String, after milliseconds: Int = 30) throws -> [ByteString] {
+        try script("pm2.js", [label, "\(milliseconds)"])
+    }
 
     /// Its worker asks for the port as a cluster's.
     func drover(_ label: String, _ more: [String] = []) throws -> [ByteString] {

@@ -35,11 +35,11 @@ import Testing
 
     /// A control: the same program has no handler for signals.
     @Test func withoutMessageSomeIsLost() throws {
-        // At level 2, what is short is over before anybody is told to stop.
+        // What is short may be over before anybody is told to stop.
         let stage = try Stage(.privileged)
         var report = Report()
         for _ in 0..<5 {
-            report = try handOvers(stage, ["--ready", "ipc"]) { try stage.pm2($0) }.report
+            report = try handOvers(stage, ["--ready", "ipc"]) { try stage.pm2($0, after: 1000) }.report
             if report.lost > 0 { return }
             try stage.change(["terminate", "web"])
         }
