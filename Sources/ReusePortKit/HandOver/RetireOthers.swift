@@ -3,13 +3,13 @@ import CLinux
 extension Handoff {
     /// Drains and retires the old generation, and whatever an earlier helper left unfinished.
     func retireOthers(
-        _ enrolment: borrowing Enrolment, _ sockets: borrowing OwnedArray<Placement>, _ old: GenerationRecord?
+        _ enrolment: borrowing Enrolment, _ sockets: borrowing OwnedArray<Placement>, _ old: Predecessor?
     ) {
         do throws(Failure) {
             if let old {
-                show("draining generation \(old.label)")
+                show("draining generation \(old.generation.label)")
                 let turn = turnInGroups(enrolment, .seconds(60))
-                try retire(enrolment, sockets, old, patience: try drain(enrolment, old))
+                try retire(enrolment, sockets, old.generation, patience: try drain(enrolment, old))
                 turn.release()
             }
             try endTheOldest(enrolment, sockets)
@@ -19,17 +19,11 @@ extension Handoff {
     }
 
     /// Waits until connections that the old listeners have already are accepted.
-    private func drain(
-        _ enrolment: borrowing Enrolment, _ old: GenerationRecord
-    ) throws(Failure) -> Milliseconds {
-        let state = AppState.mended(enrolment.registry)
-        let copies = state.running(old.order)
-        // A listener at an address that the new generation does not have has nobody to move to.
-        let moves = state.moves(copies, to: order)
+    private func drain(_ enrolment: borrowing Enrolment, _ old: Predecessor) throws(Failure) -> Milliseconds {
         // Those that stand still accept nothing of what waits for them.
-        if !moves { for copy in copies { try? resume(copy.process) } }
-        let left = try awaitDrained(copies, moves: moves, settle: enrolment.request.settle)
-        log.detail("at \(MonotonicClock.microseconds) us: generation \(old.label) is drained")
+        if !old.moves { for copy in old.copies { try? resume(copy.process) } }
+        let left = try awaitDrained(old.copies, moves: old.moves, settle: enrolment.request.settle)
+        log.detail("at \(MonotonicClock.microseconds) us: generation \(old.generation.label) is drained")
         return left
     }
 

@@ -127,9 +127,18 @@ enum Entry {
     /// Their generation was live already.
     case tookItsPlace
     /// They were the last: their generation is live now, in place of the old one.
-    case cutOver(GenerationRecord?)
+    case cutOver(Predecessor?)
     /// Others are not ready yet.
     case waiting
+}
+
+/// A generation from which another one has just taken over.
+struct Predecessor {
+    let generation: GenerationRecord
+    /// Those that run.
+    let copies: [CopyRecord]
+    /// Whether what waits at them goes to the new generation when they close their listeners.
+    let moves: Bool
 }
 
 extension Handoff {
@@ -211,7 +220,6 @@ extension Handoff {
             return .tookItsPlace
         }
         guard state.isComplete(generation) else { return .waiting }
-        log.detail("at \(MonotonicClock.microseconds) us: complete")
         // Before anything is switched, for what has been is not undone.
         try state.preparePaths(of: state.running(order))
         let old = state.app.live
@@ -222,7 +230,10 @@ extension Handoff {
         state.makeLive(order)
         if isSuspended { state.app.suspended = order }
         say("took over\(old.map { " from generation \($0.label)" } ?? "")")
-        return .cutOver(old)
+        guard let old else { return .cutOver(nil) }
+        let copies = state.running(old.order)
+        // A listener at an address that the new generation does not have has nobody to move to.
+        return .cutOver(Predecessor(generation: old, copies: copies, moves: state.moves(copies, to: order)))
     }
 
     /// Puts the listeners of a copy into their slots: level 1 only.
