@@ -11,6 +11,6 @@
 # On the stop signal, TERM, it finishes what is in flight, and drops connections on which nothing has come yet: with
 # --settle there are no new ones by then.
 run(lambda do |environment|
-  sleep 1 if environment['PATH_INFO'] == '/slow'
+  sleep 2 if environment['PATH_INFO'] == '/slow'
   [200, { 'content-type' => 'text/plain' }, ["pid: #{Process.pid}\n"]]
 end)

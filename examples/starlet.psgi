@@ -16,7 +16,7 @@ use warnings;
 sub {
     my $environment = shift;
     # sleep returns early when the stop signal arrives.
-    my $until = time + ($environment->{PATH_INFO} eq '/slow' ? 2 : 0);
+    my $until = time + ($environment->{PATH_INFO} eq '/slow' ? 3 : 0);
     sleep 1 while time < $until;
     return [200, ['Content-Type' => 'text/plain'], ["pid: $$\n"]];
 };
