@@ -36,13 +36,7 @@ import Testing
 
     func supervised(_ kind: SupervisorKind, _ level: Level = .privileged) throws -> (Stage, Services) {
         let stage = try Stage(level)
-        let services = try Services(stage, kind)
-        if kind == .s6 {
-            try waitUntil("s6-svscan is there") {
-                access("\(services.folder)/.s6-svscan/control", F_OK) == 0
-            }
-        }
-        return (stage, services)
+        return (stage, try Services(stage, kind))
     }
 
     /// The control of the load is in DeployLossTests: four copies without help lose.
@@ -371,14 +365,7 @@ extension Services {
         let scanner = try stage.box.start(
             program: try Tool.require(kind.scanner), [ByteString(folder)],
             environment: Sandbox.environment + [stage.mark], stage.asDeployer)
-        if kind == .s6 {
-            // It has its end of the pipe.
-            try waitUntil("s6-svscan listens") {
-                let pipe = open("\(folder)/.s6-svscan/control", O_WRONLY | O_NONBLOCK)
-                if pipe >= 0 { close(pipe) }
-                return pipe >= 0
-            }
-        }
+        try awaitScanner()
         return scanner
     }
 }

@@ -22,6 +22,8 @@ extension SuspendTests {
             try waitUntil("its copies are there") { try stage.generation("2")?.running.count == 2 }
             deploy.kill()
             try waitUntil("they have taken over") { try stage.generation("2")?.state == "live" }
+            // While those end one by one, a connection may still come to one of them, which serves it.
+            try waitUntil("the old ones have gone") { try stage.generation("1")?.running.isEmpty ?? true }
         }
         let limits = try stage.live().flatMap(\.sockets).compactMap(\.accept_limit)
         #expect(limits.count == 2 && limits.allSatisfy { $0 > 511 }, "\(limits)")

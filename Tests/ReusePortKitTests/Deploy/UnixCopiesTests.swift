@@ -98,9 +98,6 @@ import Testing
     func supervised(kind: SupervisorKind) throws {
         let app = try UnixCopies()
         let services = try Services(app.stage, kind)
-        if kind == .s6 {
-            try waitUntil("s6-svscan is there") { access("\(services.folder)/.s6-svscan/control", F_OK) == 0 }
-        }
         let on: [ByteString] = [
             "--on", ByteString("\(kind.testDescription):\(services.folder)"), "--log",
             ByteString("\(app.stage.home)/logs"),

@@ -10,9 +10,6 @@ import Testing
     func exitReasons(kind: SupervisorKind) throws {
         let stage = try Stage(.ordinary)
         let services = try Services(stage, kind)
-        if kind == .s6 {
-            try waitUntil("s6-svscan is there") { access("\(services.folder)/.s6-svscan/control", F_OK) == 0 }
-        }
         let exits = "\(stage.home)/exits"
         let script = stage.box.write(
             "app.js",

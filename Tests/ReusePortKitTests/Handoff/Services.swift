@@ -47,6 +47,17 @@ final class Services {
         supervisor = try stage.box.start(
             program: program, [ByteString(folder)],
             environment: environment + [mark(of: stage)], stage.asDeployer)
+        try awaitScanner()
+    }
+
+    /// s6-svscan has to have its end of the pipe before anybody tells it something; runsvdir looks by itself.
+    func awaitScanner() throws {
+        if kind == .runit { return }
+        try waitUntil("s6-svscan listens") {
+            let pipe = open("\(folder)/.s6-svscan/control", O_WRONLY | O_NONBLOCK | O_CLOEXEC)
+            if pipe >= 0 { close(pipe) }
+            return pipe >= 0
+        }
     }
 
     /// The supervisors put their services into sessions of their own; they are known by what they inherited.
