@@ -8,8 +8,8 @@
 #     reuseport-exec --socket http:0.0.0.0:80 --user www-data --pass server-starter \
 #         -- plackup --server Starlet --max-workers 16 starlet.psgi
 #
-# Starlet is told of its socket as start_server would tell it. On the stop signal, TERM, it finishes what is in flight, and
-# drops connections on which nothing has come yet: with --settle there are no new ones by then.
+# Starlet is told of its socket as start_server would tell it. On the stop signal, TERM, it finishes what is in flight,
+# and drops connections on which nothing has come yet: with --settle there are no new ones by then.
 use strict;
 use warnings;
 

@@ -6,7 +6,7 @@ again. Every request is recorded; those that cross a handoff, from its beginning
 told apart from the rest. Everything runs in network namespaces of its own, so as root; ordinary users see less.
 
 Environment: HANDOFFS (100), SLOW_HANDOFFS (10), BOOT_MS (2000), CONNECTIONS (64), PAUSE_MS (100, between handoffs),
-ROUNDS (30, of the comparison of connections per second), COPIES (64), ONLY (names of contenders, with ";" between them).
+ROUNDS (30, of the comparison of connections per second), COPIES (64), ONLY (contenders, with ";" between them).
 Exit code 1 if a bar fails.
 """
 import array
