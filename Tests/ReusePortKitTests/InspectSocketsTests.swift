@@ -110,28 +110,53 @@ import Testing
     }
 
     /// From the handshake until all that has come is read.
-    @Test func whatIsNotReadYet() throws {
-        let listener = try InspectedSocket(backlog: 9)
-        let port = listener.port
-        #expect(try unreadConnections(toLocalPort: port).isEmpty)
-        let client = try InspectedSocket(connectedTo: listener.address)
-        #expect(try eventually { try unreadConnections(toLocalPort: port).count == 1 }, "not accepted")
-        let cookies = try unreadConnections(toLocalPort: port)
+    @Test(arguments: [ipv4Loopback, ipv6Loopback, .ipv6(high: 0, low: 0, port: 0, scope: 0)])
+    func whatIsNotReadYet(_ address: SocketAddress) throws {
+        let listener = try InspectedSocket(.tcp, address, backlog: 9)
+        func unread() throws -> [UInt64] { try unreadConnections(listener.address).map { $0.cookie } }
+        #expect(try unread().isEmpty)
+        let isWildcard = address != ipv4Loopback && address != ipv6Loopback
+        let client = try InspectedSocket(
+            connectedTo: isWildcard ? .ipv4(0x7F00_0001, port: listener.port) : listener.address)
+        #expect(try eventually { try unread().count == 1 }, "not accepted")
+        let connection = try #require(try unreadConnections(listener.address).first)
+        #expect(try isUnread(connection))
         let accepted = try listener.accepted()
-        #expect(cookies == [accepted.cookie])
-        #expect(try unreadConnections(toLocalPort: port) == cookies, "nothing has come")
+        let cookies = [accepted.cookie]
+        #expect(connection.cookie == accepted.cookie)
+        #expect(try unread() == cookies, "nothing has come")
+        #expect(try isUnread(connection))
 
         var bytes: [UInt8] = [1, 2]
         func pass() throws {
             #expect(send(client.number, bytes, 2, 0) == 2)
-            #expect(try eventually { try unreadConnections(toLocalPort: port) == cookies })
+            #expect(try eventually { try unread() == cookies && isUnread(connection) })
             #expect(recv(accepted.number, &bytes, 1, 0) == 1)
-            #expect(try unreadConnections(toLocalPort: port) == cookies, "one byte is left")
+            #expect(try unread() == cookies, "one byte is left")
+            #expect(try isUnread(connection))
             #expect(recv(accepted.number, &bytes, 1, 0) == 1)
-            #expect(try unreadConnections(toLocalPort: port).isEmpty)
+            #expect(try unread().isEmpty)
+            #expect(try !isUnread(connection))
         }
         try pass()
         try pass()
+    }
+
+    /// In place of a connection that has gone, the kernel tells of the listener.
+    @Test func whatHasGoneIsNotWaitedFor() throws {
+        let listener = try InspectedSocket(backlog: 9)
+        let client = try InspectedSocket(connectedTo: listener.address)
+        #expect(try eventually { try unreadConnections(listener.address).count == 1 })
+        let connection = try #require(try unreadConnections(listener.address).first)
+        let accepted = try listener.accepted()
+        // Reset, so nothing of it stays.
+        var lingering = linger(l_onoff: 1, l_linger: 0)
+        let size = socklen_t(MemoryLayout<linger>.size)
+        #expect(setsockopt(accepted.number, SOL_SOCKET, SO_LINGER, &lingering, size) == 0)
+        #expect(try isUnread(connection))
+        _ = consume accepted
+        #expect(try !isUnread(connection))
+        _ = consume client
     }
 
     @Test func udpSockets() throws {

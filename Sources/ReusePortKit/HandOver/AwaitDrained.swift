@@ -48,7 +48,7 @@ private func watch<Reason: Error>(
     var pause: Int32 = 1
     while !(try isSo()) && !deadline.hasPassed {
         _ = poll(nil, 0, pause)
-        pause = min(pause * 2, 20)
+        pause = min(pause + 1, 5)
     }
 }
 
@@ -58,18 +58,20 @@ private func watch<Reason: Error>(
 /// A request comes a moment after the handshake, and the server may have accepted in between. If it is lost on the way
 /// it comes again after 200 ms (TCP_RTO_MIN) and more. The new generation's connections are waited for too, which takes
 /// no longer: who is whose would have to be looked up in /proc.
+///
+/// The kernel looks at all connections of the host to tell which ones there are, milliseconds on a busy one, so it is
+/// asked once; after that for one at a time.
 private func awaitRead(_ listeners: [ListenerIdentity]) {
-    var ports: [UInt16] = []
-    for listener in listeners where listener.transport == .tcp {
-        if let port = listener.address.port, !ports.contains(port) { ports.append(port) }
+    var unread: [SocketRecord] = []
+    for listener in oneForEachPort(listeners) where listener.transport == .tcp {
+        unread += (try? unreadConnections(listener.address)) ?? []
     }
-    var waiting: InodeSet?
     watch(until: Deadline(after: Milliseconds(500))) {
-        var unread: [UInt64] = []
-        for port in ports { unread += (try? unreadConnections(toLocalPort: port)) ?? [] }
-        let left = InodeSet(unread.filter { waiting?.contains($0) ?? true })
-        waiting = left
-        return left.isEmpty
+        while let last = unread.last {
+            if (try? isUnread(last)) ?? false { return false }
+            unread.removeLast()
+        }
+        return true
     }
 }
 
@@ -77,12 +79,8 @@ private func awaitRead(_ listeners: [ListenerIdentity]) {
 private func queued(_ listeners: [ListenerIdentity]) throws(Failure) -> Int {
     var result = 0
     try step("read", "the accept queues") { () throws(Errno) in
-        var asked: [(transport: Transport, port: UInt16)] = []
-        for listener in listeners where listener.transport != .unix {
-            let port = listener.address.port ?? 0
-            if asked.contains(where: { $0.transport == listener.transport && $0.port == port }) { continue }
-            asked.append((listener.transport, port))
-            for record in try sockets(of: listener.transport, on: port)
+        for one in oneForEachPort(listeners) {
+            for record in try sockets(of: one.transport, family: one.address.family, on: one.address.port)
             where listeners.contains(where: { $0.cookie == record.cookie }) {
                 result += Int(record.acceptQueue)
             }
@@ -91,6 +89,20 @@ private func queued(_ listeners: [ListenerIdentity]) throws(Failure) -> Int {
             for record in try listeningUnixSockets() where listeners.contains(where: { $0.cookie == record.cookie }) {
                 result += Int(record.acceptQueue)
             }
+        }
+    }
+    return result
+}
+
+/// Of all that the kernel tells of together, one: the Internet sockets of a transport, family and port.
+private func oneForEachPort(_ listeners: [ListenerIdentity]) -> [ListenerIdentity] {
+    var result: [ListenerIdentity] = []
+    for one in listeners where one.transport != .unix {
+        if !result.contains(where: {
+            $0.transport == one.transport && $0.address.family == one.address.family
+                && $0.address.port == one.address.port
+        }) {
+            result.append(one)
         }
     }
     return result

@@ -18,7 +18,7 @@ import CLinux
 /// 0 5 2 3 4 6, the dump still says 0 2 3 4 5 6. (Tried on Linux 6.18, TCP and UDP, specific and wildcard addresses.)
 func internetSockets(
     _ internetProtocol: InternetProtocol, family: Int32? = nil, states: SocketStates, localPort: UInt16? = nil,
-    received: Bool = false
+    unread: Bool = false
 ) throws(Errno) -> [SocketRecord] {
     let diagnostics = try DiagnosticSocket()
     var result: [SocketRecord] = []
@@ -27,13 +27,14 @@ func internetSockets(
         request.sdiag_family = UInt8(one)
         request.sdiag_protocol = internetProtocol.rawValue
         request.idiag_states = states.mask(for: internetProtocol)
-        if received { request.idiag_ext = 1 << UInt8(INET_DIAG_INFO - 1) }
+        if unread { request.idiag_ext = 1 << UInt8(INET_DIAG_INFO - 1) }
         // With a dump, the kernel compares the ports of the request and nothing else of it; 0 is any.
         request.id.idiag_sport = (localPort ?? 0).bigEndian
         request.id.idiag_cookie = (UInt32.max, UInt32.max)
         try diagnostics.dump(request) { message in
             guard let record = SocketRecord(message: message) else { return }
             if let localPort, record.address.port != localPort { return }
+            if unread && !record.isUnread { return }
             result.append(record)
         }
     }
@@ -51,11 +52,30 @@ func establishedConnections(toLocalPort port: UInt16) throws(Errno) -> [SocketRe
     try internetSockets(.tcp, states: .established, localPort: port)
 }
 
-/// The cookies of the connections to a local port of which nothing was read yet, or not all that has come: those whose
-/// handshake is under way, those that wait to be accepted, and those that were accepted a moment ago.
-func unreadConnections(toLocalPort port: UInt16) throws(Errno) -> [UInt64] {
-    try internetSockets(.tcp, states: [.established, .synReceived, .closeWait], localPort: port, received: true)
-        .filter { $0.state == .synReceived || $0.acceptQueue > 0 || $0.received == 0 }.map { $0.cookie }
+/// The connections to listeners of this family and port of which nothing was read yet, or not all that has come: those
+/// whose handshake is under way, those that wait to be accepted, and those that were accepted a moment ago.
+func unreadConnections(_ listener: SocketAddress) throws(Errno) -> [SocketRecord] {
+    try internetSockets(
+        .tcp, family: listener.family, states: .receiving, localPort: listener.port, unread: true)
+}
+
+/// Whether this connection is still one of those.
+func isUnread(_ connection: SocketRecord) throws(Errno) -> Bool {
+    let now = try ReusePortKit.connection(
+        from: connection.address, to: connection.remote, interface: connection.interface)
+    guard let now, now.cookie == connection.cookie else { return false }
+    return now.isUnread
+}
+
+extension SocketRecord {
+    /// Needs `received`. One that both ends have begun to close is not read any more.
+    fileprivate var isUnread: Bool {
+        switch state {
+        case .synReceived: true
+        case .established, .closeWait: acceptQueue > 0 || received == 0
+        default: false
+        }
+    }
 }
 
 /// How many of these connections the process has accepted and still holds. EACCES if we may not see its descriptors.

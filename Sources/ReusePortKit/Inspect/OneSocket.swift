@@ -10,6 +10,7 @@ func connection(
     request.sdiag_family = UInt8(local.family)
     request.sdiag_protocol = InternetProtocol.tcp.rawValue
     request.idiag_states = UInt32.max
+    request.idiag_ext = 1 << UInt8(INET_DIAG_INFO - 1)
     request.id.idiag_cookie = (UInt32.max, UInt32.max)
     request.id.idiag_if = interface
     (request.id.idiag_src, request.id.idiag_sport) = words(local)

@@ -52,8 +52,11 @@ struct SocketStates: OptionSet, Sendable {
 
     static let established = SocketStates(.established)
     static let listening = SocketStates(.listening)
-    static let synReceived = SocketStates(.synReceived)
-    static let closeWait = SocketStates(.closeWait)
+    /// Connections of which something may come: `established`, `synReceived` and `closeWait`. As a number, as are others
+    /// here, for a list of states would be an array first.
+    static let receiving = SocketStates(rawValue: 1 << 1 | 1 << 3 | 1 << 8)
+    /// UDP sockets, connected or not: `established` and `bound`.
+    static let datagram = SocketStates(rawValue: 1 << 1 | 1 << 7)
     /// For TCP, the kernel tells of these since Linux 6.8; before, there are none.
     static let bound = SocketStates(.bound)
     /// The connections: all but `listening` and `bound`.

@@ -15,7 +15,7 @@ func listenersLeft(_ listeners: [ListenerIdentity]) throws(Errno) -> [ListenerLe
     }
     if listeners.contains(where: { $0.transport == .tcp }) { note(try internetSockets(.tcp, states: .listening)) }
     if listeners.contains(where: { $0.transport == .udp }) {
-        note(try internetSockets(.udp, states: [.bound, .established]))
+        note(try internetSockets(.udp, states: .datagram))
     }
     if listeners.contains(where: { $0.transport == .unix }) {
         for record in try listeningUnixSockets() where wanted.contains(record.cookie) {
