@@ -28,6 +28,12 @@ func deployServices(
     var services: [Service] = []
     do throws(Failure) {
         try registry.store(unfinished: label)
+        if request.joins == nil {
+            // Services that are written take over, also without us. The number is theirs, for we have the turn.
+            var deployment = deployment
+            deployment.generation = sequence + 1
+            try registry.store(deployment)
+        }
         for number in numbers {
             let service = try describeService(request, label, number, options, on: target, deployment, registry)
             try writeService(service, on: target)

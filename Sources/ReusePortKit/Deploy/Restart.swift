@@ -12,17 +12,28 @@ func restart(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
             request.copy.map { "copy \($0) of generation \(live.label) does not run" } ?? "none of its copies runs")
     }
     let log = Log(descriptor: 2, verbosity: request.verbosity, subject: "\(registry.app) \(live.label)")
-    if copies.allSatisfy({ $0.supervisor != nil }) { return try restartSupervised(copies, registry, log) }
+    if copies.allSatisfy({ $0.supervisor != nil }) {
+        if let known = registry.loadDeployment(of: live.order) {
+            let numbers = copies.map { $0.copy }
+            try checkStart(
+                try prepareCopies(numbers, to: live, known, request.verbosity, runDirectory: directory), numbers)
+        }
+        return try restartSupervised(copies, registry, log)
+    }
     let deployment = try liveDeployment(registry)
     if request.copy == nil {
         // What stands still is to do so until somebody says resume.
         let pause = [Setting(option: .of(.suspended), value: "", origin: .commandLine)]
         // Before anything is stopped: what cannot be started again had better run on.
         let next = try prepare(request.again(with: state.app.suspended == live.order ? pause : [], directory))
-        try endGenerations(request, directory)
+        try checkStart(next, Array(0..<next.app.copies))
+        // What stands still cannot be in the way of its successor, which takes what waits. Stopped first, it would go on
+        // to stop, and be served that.
+        if state.app.suspended != live.order { try endGenerations(request, directory) }
         return try run(next)
     }
-    _ = try prepareCopies([first.copy], to: live, deployment, request.verbosity, runDirectory: directory)
+    try checkStart(
+        try prepareCopies([first.copy], to: live, deployment, request.verbosity, runDirectory: directory), [first.copy])
     try withdraw([first], registry)
     try end([first], registry, log)
     try addCopies([first.copy], to: live, deployment, request.verbosity, runDirectory: directory)

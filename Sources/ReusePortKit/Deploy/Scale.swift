@@ -9,18 +9,27 @@ func scale(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     var (live, state) = try openLiveApp(request, directory)
     let wanted = request.copies ?? live.copies
     let log = Log(descriptor: 2, verbosity: request.verbosity, subject: "\(registry.app) \(live.label)")
-    // A restart that was killed has left them: nobody sends them connections, nor ends them.
-    let left = state.running(live.order).filter { $0.state == .stopping && $0.copy < wanted }
+    // A restart or scale that was killed has left them: nobody sends them connections, nor ends them.
+    let left = state.running(live.order).filter { copy in
+        let isAbandoned = (copy.state == .starting || copy.state == .ready) && copy.helper == nil
+        return copy.copy < wanted && (copy.state == .stopping || isAbandoned)
+    }
     if !left.isEmpty {
         try end(left, registry, log)
         (live, state) = try openLiveApp(request, directory)
     }
     let present = state.running(live.order).map { $0.copy }
-    let missing = (0..<wanted).filter { !present.contains($0) }
+    let known = registry.loadDeployment(of: live.order)
+    let target = try known?.options().deploy.supervision
+    // What a supervisor is about to start again is not ours to start.
+    let missing = (0..<wanted).filter { copy in
+        !present.contains(copy)
+            && target?.hasInHand(ServiceMarker(app: registry.app, label: live.label, copy: copy)) != true
+    }
     // Also those that a scale which was killed has left.
     if wanted < live.copies || present.contains(where: { $0 >= wanted }) { try shrink(registry, live, to: wanted, log) }
     if !missing.isEmpty {
-        guard let deployment = registry.loadDeployment(of: live.order) else {
+        guard let deployment = known else {
             throw Failure(
                 .negative, "scale", "app \(registry.app)", "generation \(live.label) was not started by deploy",
                 remedy: "start more copies with the same --generation, and --copies \(wanted)")
@@ -99,6 +108,7 @@ func end(_ copies: [CopyRecord], _ registry: borrowing Registry, _ log: Log) thr
     let turn = try AppState.ofApp(registry).turnInGroups(registry, .seconds(60))
     var patience = try drain(copies, registry)
     let before = AppState.mended(registry)
+    let moves = copies.first.map { before.moves(copies, to: $0.generation) } ?? false
     let sparing = before.supervisors(sparing: copies)
     var refused: ByteString?
     for (index, together) in before.inOrderOfStopping(copies).enumerated() {
@@ -106,7 +116,12 @@ func end(_ copies: [CopyRecord], _ registry: borrowing Registry, _ log: Log) thr
             // Until the program was told that others have moved, some connections may have come to these.
             patience = try awaitDrained(together, moves: false, reads: false, patience: patience)
         }
-        let outcomes = try stop(together.map { stopOrder(for: $0, keepsFinishing: false) }, sparing: sparing, log: log)
+        let orders = together.map { copy in
+            var order = stopOrder(for: copy, keepsFinishing: false)
+            order.moves = moves
+            return order
+        }
+        let outcomes = try stop(orders, sparing: sparing, log: log)
         let lock = try registry.lock(until: Deadline(after: .seconds(10)))
         var state = AppState.mended(registry)
         for (copy, outcome) in zip(together, outcomes) {

@@ -38,7 +38,8 @@ func resumeApp(_ request: VerbRequest, _ directory: ByteString) throws(Failure) 
         || copies.contains { copy in
             copy.channel?.waits == true || (try? ProcessStatus(of: copy.process.pid))?.isStopped == true
         }
-    guard isSuspended, !copies.isEmpty else {
+    // Where all have ended, nothing stands still any more: then it is only forgotten.
+    guard isSuspended else {
         throw Failure(.negative, "resume", "app \(registry.app)", "it is not suspended")
     }
     var refused: Failure?

@@ -5,6 +5,8 @@ struct Turn: ~Copyable {
     let lock: Descriptor
     /// That of the groups, at level 2.
     let groups: Descriptor?
+    /// That of all apps, until what listens is written down.
+    let addresses: Descriptor
     var state: AppState
     let generation: UInt64
 }
@@ -30,6 +32,9 @@ func awaitTurn(
     var meant: UInt64?
     while true {
         let lock = try registry.lock(until: deadline)
+        // Copies of another app that has been quicker would be taken for ones that our registry has lost.
+        let addresses = try lockAddresses(request)
+        try refuseOtherApps(visible(listeners), of: request.name, in: try runDirectory(of: request))
         var state = AppState.mended(registry)
         state.recover(listeners.map { $0.identity }, ours: ours, log: log)
         if let live = state.app.live, live.label == request.generation { meant = live.order }
@@ -37,6 +42,7 @@ func awaitTurn(
         case .wait(let label):
             try state.store(in: registry)
             lock.release(closing: ())
+            addresses.release(closing: ())
             guard !deadline.hasPassed else {
                 throw isTakingOver(label, request.name)
             }
@@ -53,10 +59,11 @@ func awaitTurn(
             patience = limit
             if groups == nil, case .index? = state.app.steering, !limit.hasPassed {
                 lock.release(closing: ())
+                addresses.release(closing: ())
                 _ = poll(nil, 0, 20)
                 continue
             }
-            return Turn(lock: lock, groups: groups, state: state, generation: order)
+            return Turn(lock: lock, groups: groups, addresses: addresses, state: state, generation: order)
         }
     }
 }

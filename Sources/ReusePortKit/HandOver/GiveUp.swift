@@ -8,7 +8,8 @@ extension Handoff {
             failure = Failure(
                 failure.code, failure.step, failure.object, kernelsReason(enrolment), remedy: failure.remedy)
         }
-        let reason: ByteString = "\(failure.object): \(failure.reason)"
+        let reason: ByteString =
+            failure.object.isEmpty ? failure.reason : "\(failure.object): \(failure.reason)"
         log.warning(failure.message)
         do throws(Failure) {
             let (generation, wasLive) = try recordFailure(enrolment, process, reason)

@@ -1,5 +1,13 @@
 import CLinux
 
+/// Keeps other apps from taking an address, from the look at who has it until ours is written down.
+func lockAddresses(_ request: AppRequest) throws(Failure) -> Descriptor {
+    let path = try runDirectory(of: request)
+    let folder = try step("open", path) { () throws(Errno) in try open(path, O_RDONLY | O_DIRECTORY) }
+    return try Registry(app: request.name, path: path, folder: folder)
+        .lock(".lock", until: Deadline(after: .seconds(10)))
+}
+
 /// Refuses an address on which another app's copies listen: its connections would be directed by both, and its copies
 /// would be taken for ones that the registry has lost, and be stopped.
 func refuseOtherApps(_ listeners: [ListenerIdentity], of app: ByteString, in runDirectory: ByteString) throws(Failure) {

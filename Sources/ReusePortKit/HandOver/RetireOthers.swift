@@ -9,7 +9,8 @@ extension Handoff {
             if let old {
                 show("draining generation \(old.generation.label)")
                 let turn = turnInGroups(enrolment, .seconds(60))
-                try retire(enrolment, sockets, old.generation, patience: try drain(enrolment, old))
+                let left = try drain(enrolment, old)
+                try retire(enrolment, sockets, old.generation, moves: old.moves, patience: left)
                 turn.release()
             }
             try endTheOldest(enrolment, sockets)
@@ -31,7 +32,7 @@ extension Handoff {
     /// do.
     private func retire(
         _ enrolment: borrowing Enrolment, _ sockets: borrowing OwnedArray<Placement>, _ old: GenerationRecord,
-        patience: Milliseconds
+        moves: Bool, patience: Milliseconds
     ) throws(Failure) {
         let keep = enrolment.request.keepRetired
         let state = AppState.mended(enrolment.registry)
@@ -44,7 +45,9 @@ extension Handoff {
         }
         keepPaths(enrolment, from: toStop, state)
         let (copies, outcomes) = try end(toStop, enrolment, sockets, patience: patience) {
-            stopOrder(for: $0, keepsFinishing: keep > 0)
+            var order = stopOrder(for: $0, keepsFinishing: keep > 0)
+            order.moves = moves
+            return order
         }
         var ending: ByteString = "has gone"
         for outcome in outcomes {

@@ -31,7 +31,9 @@ struct AppOptions: Sendable {
         case .steering: request.steering = try parseChoice(value, SteeringChoice.allCases.map { ($0.name, $0) })
         case .balance: request.balance = try parseChoice(value, Balance.allCases.map { ($0.name, $0) })
         case .ready: (request.readiness, isReadinessGiven) = (try parseReadiness(value), true)
-        case .readyTimeout: request.readyTimeout = try parseTime(value)
+        case .readyTimeout:
+            request.readyTimeout = try parseTime(value)
+            if request.readyTimeout.count == 0 { throw Malformed("nothing is ready in no time") }
         case .settle: request.settle = try parseTime(value)
         case .stopSignal:
             guard let signal = parseSignal(value) else {

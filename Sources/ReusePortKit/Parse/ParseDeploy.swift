@@ -75,6 +75,10 @@ enum LogDestination: Sendable, Equatable {
         case "-": self = .inherited
         default:
             if text.isEmpty || text.hasSuffix("/") { throw Malformed("this is no file's name") }
+            // As everywhere, what is meant as one is not taken for a name.
+            if text.replacing("{copy}", with: "").contains(UInt8(ascii: "{")) {
+                throw Malformed("'\(text)' has a template that is not known here", remedy: "there is {copy}")
+            }
             self = .file(text)
         }
     }

@@ -16,6 +16,8 @@ struct StopOrder: Sendable {
     var nice: Int32?
     /// Whether it shares a limit with copies that are to live longer.
     var sharesLimit = false
+    /// Whether what waits at its listeners goes to a new generation when they are closed.
+    var moves = false
 
     init(
         process: ProcessIdentity, listeners: [ListenerIdentity], supervisor: Supervisor?, stopSignal: Int32,

@@ -21,6 +21,9 @@ final class StoppingCopy {
     /// Why it was killed, once it has been.
     var killed: ByteString?
     var heirsAreKilled = false
+    /// When it is looked up next who holds its listeners, and how long it was since the last time.
+    private var glance = Deadline(moment: 0)
+    private var pause = Milliseconds(100)
     var outcome: StopOutcome?
     /// What it was told last.
     private var told = ByteString()
@@ -117,6 +120,7 @@ final class StoppingCopy {
     func ask(_ log: Log, in proc: ProcFileSystem) {
         tell(log, in: proc)
         deadline = Deadline(after: order.stopTimeout)
+        glance = Deadline(after: pause)
     }
 
     private func tell(_ log: Log, in proc: ProcFileSystem) {
@@ -127,7 +131,11 @@ final class StoppingCopy {
             }
             log.detail("\(told) to \(name)")
             // A stopped process gets no signal but KILL and CONT; what it has started was stopped with it.
-            if (try? ProcessStatus(of: order.process.pid, in: proc))?.isStopped == true { try resume(order.process) }
+            if (try? ProcessStatus(of: order.process.pid, in: proc))?.isStopped == true {
+                // What has waited meanwhile is not for it, but it would accept all of that before it ends.
+                if order.moves, let holders = holdersOfLeft(in: proc) { shut(holders, listensAgain: true) }
+                try resume(order.process)
+            }
         } catch {
             if error != .noProcess {
                 outcome = .refused("\(name) takes no \(signalName(order.stopSignal)): \(error.description)")
@@ -161,6 +169,7 @@ final class StoppingCopy {
         if outcome != nil { return }
         if hasMessages, left.isEmpty, !holdsConnections { tell(log, in: proc) }
         if outcome != nil { return }
+        shutForgotten(log, in: proc)
         if hasExited && left.isEmpty {
             outcome = killed.map { .killed($0) } ?? (wasGone ? .alreadyGone : .exited)
         } else if !hasExited && left.isEmpty && order.keepsFinishing && killed == nil && !hasMessages {
@@ -201,11 +210,43 @@ final class StoppingCopy {
         return left.contains { inodes.contains($0.inode) }
     }
 
+    private func holdersOfLeft(in proc: ProcFileSystem) -> SocketHolders? {
+        try? holders(ofSocketInodes: left.map { $0.inode }, in: proc)
+    }
+
+    /// With dialect `adopt`, what a program starts before it binds has inherited the listeners at 100 and above, as the
+    /// program had, and knows nothing of them. Where they are at no other number any more, nobody closes them.
+    private func shutForgotten(_ log: Log, in proc: ProcFileSystem) {
+        if left.isEmpty || !glance.hasPassed { return }
+        pause = Milliseconds(pause.count * 2)
+        glance = Deadline(after: pause)
+        let end = 100 + Int32(order.listeners.count)
+        guard let holders = holdersOfLeft(in: proc), !holders.found.isEmpty,
+            !holders.found.contains(where: { $0.descriptor < 100 || $0.descriptor >= end })
+        else { return }
+        log.detail("\(name) has closed \(described(left)); what it has started, and that never used it, had it still")
+        shut(holders, listensAgain: false)
+    }
+
+    /// shutdown(2) of a listener ends the listening, whoever has it; what waits there is moved as if it was closed.
+    /// `listensAgain`: accept(2) is to find nothing, for many programs take an error there for the end of everything.
+    /// The program at level 1 does not know what listens again; nothing new comes there.
+    private func shut(_ holders: SocketHolders, listensAgain: Bool) {
+        for one in left where one.identity.transport == .tcp {
+            for holder in holders.holders(of: one.inode) {
+                guard let socket = try? borrowSocket(of: holder, cookie: one.identity.cookie) else { continue }
+                shutdown(socket.number, Int32(SHUT_RDWR))
+                if listensAgain { listen(socket.number, 1) }
+                break
+            }
+        }
+    }
+
     /// It has ended, or closed its listeners, and others have them: those it has started go too, the others are not
     /// ours to end.
     private func killHeirs(_ log: Log, in proc: ProcFileSystem) {
         heirsAreKilled = true
-        let holders = try? holders(ofSocketInodes: left.map { $0.inode }, in: proc)
+        let holders = holdersOfLeft(in: proc)
         var strangers: [ByteString] = []
         var count = 0
         var seen: [ProcessIdentity] = []

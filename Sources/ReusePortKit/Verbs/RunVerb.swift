@@ -46,7 +46,9 @@ func openLiveApp(_ request: VerbRequest, _ directory: ByteString) throws(Failure
     let registry = try openApp(request, directory)
     let state = AppState.mended(registry)
     guard let live = state.app.live else {
-        throw Failure(.negative, request.verb.names[0], "app \(registry.app)", "no generation of it is live")
+        throw Failure(
+            .negative, request.verb.names[0], "app \(registry.app)", "no generation of it is live",
+            remedy: "start it, with reuseport-exec migrate \(registry.app) if deploy knows it")
     }
     return (live, state)
 }

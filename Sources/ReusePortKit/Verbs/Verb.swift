@@ -75,7 +75,8 @@ func parseVerb(_ verb: Verb, _ words: [ByteString]) throws(Failure) -> VerbReque
             continue
         }
         guard word.hasPrefix("--") && !isBehindOptions else {
-            if verb == .finish && request.app != nil {
+            // The configuration file names the app.
+            if verb == .finish && (request.app != nil || isBehindOptions && request.config != nil) {
                 ending.append(word)
                 continue
             }

@@ -290,6 +290,33 @@ struct Accident: CustomTestStringConvertible, Sendable {
         #expect(try stage.pids() == pids)
     }
 
+    @Test func restartWithoutWhatItNeeds() throws {
+        let stage = try Stage(.privileged)
+        let folder = stage.box.makeDirectory("needs")
+        for name in ["logs", "work"] { mkdir("\(folder)/\(name)", 0o755) }
+        stage.box.write("needs/key", "x")
+        let program = "\(folder)/server"
+        try FileManager.default.copyItem(atPath: try stage.program("sample-server").text, toPath: program)
+        try stage.deploy(
+            "1", copies: 2,
+            [
+                "--log", ByteString("\(folder)/logs/web"), "--chdir", ByteString("\(folder)/work"), "--file",
+                ByteString("key:\(folder)/key"),
+            ], command: [ByteString(program)])
+        let pids = try stage.pids()
+        for (name, code) in [("logs", 111), ("work", 111), ("key", 111), ("server", 127)] as [(String, Int32)] {
+            rename("\(folder)/\(name)", "\(folder)/away")
+            for words in [["restart", "web"], ["restart", "web", "--copy", "0"]] as [[ByteString]] {
+                let outcome = try stage.change(words, expect: code)
+                #expect(outcome.errors.contains("\(folder)/\(name)"), "\(outcome.errors)")
+            }
+            rename("\(folder)/away", "\(folder)/\(name)")
+        }
+        #expect(try stage.pids() == pids)
+        try stage.change(["restart", "web"])
+        #expect(try Set(stage.pids()).isDisjoint(with: pids))
+    }
+
     @Test func restartWithoutDirectory() throws {
         let stage = try Stage(.privileged)
         let folder = stage.box.makeDirectory("folder")

@@ -49,6 +49,38 @@ import Testing
         try stage.expectOnly(try stage.pids())
     }
 
+    /// Copies that nobody waits for any more are neither served nor in the way.
+    @Test(arguments: Level.allCases) func scaleIsKilled(level: Level) throws {
+        let stage = try Stage(level)
+        try stage.deploy("1", copies: 2, ["--env", "SAMPLE_BOOT_MS=1000"])
+        let scale = try stage.launch(["scale", "web", "4", "--run-dir", stage.runDirectory])
+        try waitUntil("those that are added") { try stage.generation("1")?.running.count == 4 }
+        scale.kill()
+        try stage.change(["scale", "web", "4"])
+        #expect(try stage.live().map(\.state) == ["live", "live", "live", "live"])
+        try stage.expectOnly(try stage.pids())
+    }
+
+    /// Of two apps that want the same address at the same time, one gets it, and neither takes the other's copies for
+    /// its own.
+    @Test(arguments: Level.allCases) func twoAppsAtOnce(level: Level) throws {
+        let stage = try Stage(level)
+        for _ in 0..<5 {
+            let words = try stage.deployWords("1", copies: 2, [], nil)
+            let names: [ByteString] = ["web", "other"]
+            let deploys = try names.map { try stage.launch([words[0], $0] + words.dropFirst(2)) }
+            let outcomes = try deploys.map { try $0.end() }
+            let errors = outcomes.map { $0.errors }.joined()
+            #expect(outcomes.filter { $0.exit == 0 }.count <= 1, "\(errors)")
+            #expect(errors.contains("listens there") && !errors.contains("had lost"), "\(errors)")
+            for (name, outcome) in zip(names, outcomes) where outcome.exit == 0 {
+                #expect(try stage.verb("count", [name]).output == "2\n")
+                try stage.change(["terminate", name])
+            }
+            try stage.expectOnly([])
+        }
+    }
+
     /// What cannot be locked is said, and nothing is started.
     @Test func groupsCannotBeLocked() throws {
         let stage = try Stage(.ordinary)

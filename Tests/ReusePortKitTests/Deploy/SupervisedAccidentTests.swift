@@ -33,6 +33,45 @@ extension SupervisedDeployTests {
         #expect(report.lost == 0, "\(report.summary)")
     }
 
+    /// What was written takes over by itself, and is deployed by deploy all the same.
+    @Test(arguments: SupervisorKind.allCases)
+    func killedWhenAllIsWritten(kind: SupervisorKind) throws {
+        let (stage, services) = try supervised(kind)
+        try stage.deploy("1", copies: 2, options(services))
+        let deploy = try stage.startDeploy("2", copies: 2, options(services))
+        try deploy.waitFor("services are written")
+        deploy.kill()
+        if kind == .s6 { s6Scan(services) }
+        try waitUntil("they have taken over") { try stage.generation("2")?.state == "live" }
+        try waitUntil("the old ones have gone") { try stage.generation("1")?.state == "ended" }
+        try stage.change(["scale", "web", "3"])
+        try stage.change(["migrate", "web", "--generation", "3"])
+        try expectServices(services, (0..<3).map { "web-3-\($0)" })
+    }
+
+    /// Has s6-svscan look for new services, as deploy would have done in a moment.
+    private func s6Scan(_ services: Services) {
+        let pipe = open("\(services.folder)/.s6-svscan/control", O_WRONLY | O_NONBLOCK | O_CLOEXEC)
+        _ = write(pipe, "a", 1)
+        close(pipe)
+    }
+
+    /// Its supervisor starts it again; the others are added meanwhile.
+    @Test(arguments: SupervisorKind.allCases)
+    func scaledWhileOneIsStartedAgain(kind: SupervisorKind) throws {
+        let (stage, services) = try supervised(kind)
+        try stage.deploy("1", copies: 3, options(services))
+        // The second crash within a short time is followed by a pause.
+        for _ in 0..<2 {
+            try waitUntil("all of them") { try stage.live().map(\.state) == ["live", "live", "live"] }
+            kill(try stage.pid(1), SIGKILL)
+            try waitUntil("its end") { try stage.live().filter { $0.state == "live" }.count == 2 }
+        }
+        try stage.change(["scale", "web", "4"])
+        try waitUntil("all are there") { try stage.live().filter { $0.state == "live" }.map(\.copy) == [0, 1, 2, 3] }
+        try expectServices(services, (0..<4).map { "web-1-\($0)" })
+    }
+
     /// All that was written is there, and takes over by itself; who comes meanwhile waits for that.
     @Test(arguments: SupervisorKind.allCases)
     func deployedWhileOneIsOnItsWay(kind: SupervisorKind) throws {

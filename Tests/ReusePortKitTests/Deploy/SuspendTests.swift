@@ -117,6 +117,44 @@ import Testing
         try stage.change(["resume", "web"], expect: 1)
     }
 
+    /// A program that stands still takes nothing of what waits before it ends: it may be the wrong one by then, or there
+    /// may be nothing yet for it to work with.
+    @Test(arguments: ["sample", "Node"])
+    func theSuspendedOneServesNothing(program: String) throws {
+        let stage = try Stage(.privileged)
+        func command(_ label: String) throws -> [ByteString] {
+            try program == "Node" ? stage.node(label) : stage.sampleServer(label)
+        }
+        try stage.deploy("1", copies: 2, command: try command("1"))
+        try stage.deploy("2", copies: 2, ["--suspended"], command: try command("2"))
+        var clients = try startClients(stage, 200)
+        try waitUntilQueued(stage, 200)
+        try stage.deploy("3", copies: 2, command: try command("3"))
+        #expect(try served(clients, 200) == ["3"])
+
+        try stage.change(["suspend", "web"])
+        clients = try startClients(stage, 200)
+        try waitUntilQueued(stage, 200)
+        for words in [["suspend", "web"], ["restart", "web"], ["restart", "web", "--copy", "1"]] as [[ByteString]] {
+            let before = try stage.pids()
+            try stage.change(words)
+            try waitUntil("all wait, and the old ones have ended") {
+                try stage.queued() == 200 && Set(stage.pids()) != Set(before) && stage.pids().count == 2
+            }
+            #expect(try stage.pids().allSatisfy(isStopped))
+        }
+        try stage.change(["resume", "web"])
+        try expectAllServed(clients, 200)
+    }
+
+    private func served(_ clients: Running, _ count: Int) throws -> Set<String> {
+        var report = Report()
+        let outcome = try clients.end()
+        try report.add(outcome.output)
+        #expect(report.lost == 0 && report.requests >= count, "\(report.summary) \(outcome.errors)")
+        return Set(report.labels)
+    }
+
     /// What fails changes nothing: it still stands still, and what waits is served later.
     @Test(arguments: Level.allCases)
     func failureOverSuspended(level: Level) throws {
@@ -214,5 +252,12 @@ import Testing
                 gunicorn, "--workers", "3", "--chdir", ByteString(stage.box.path), "--worker-tmp-dir", "/dev/shm",
                 "app:wsgi",
             ])
+    }
+}
+
+extension Stage {
+    /// How many connections wait at the stage's port.
+    fileprivate func queued() throws -> Int {
+        try internetSockets(.tcp, states: .listening, localPort: port).reduce(0) { $0 + Int($1.acceptQueue) }
     }
 }
