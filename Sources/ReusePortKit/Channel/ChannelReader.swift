@@ -63,7 +63,9 @@ final class ChannelReader {
 
     /// What a cluster's primary answers to its worker that is about to listen: a listener, or why there is none.
     private func answer(_ value: (ByteString) -> ByteString) {
-        let index = find(value)
+        // One that listens there already counts on; nobody would accept from a second copy of the same socket.
+        let isTaken = (value("index").decimal ?? 0) > 0
+        let index = isTaken ? nil : find(value)
         // The worker has no listener in common with others, so any key will do. Its session keys (`data`) stay its own.
         let number = value("seq")
         var reply: ByteString = "{\"cmd\":\"NODE_CLUSTER\",\"key\":\"\(number)\",\"ack\":\(number),\"data\":"
@@ -72,8 +74,7 @@ final class ChannelReader {
             let type: ByteString = offered.identities[index].transport == .udp ? "dgram" : "net"
             reply = "{\"cmd\":\"NODE_HANDLE\",\"type\":\"\(type).Native\",\"msg\":\(reply),\"errno\":0}}"
         } else {
-            // EADDRNOTAVAIL.
-            reply.append(",\"errno\":-99}")
+            reply.append(",\"errno\":-\(isTaken ? EADDRINUSE : EADDRNOTAVAIL)}")
             seen = "it wants to listen on \(value("address")) \(value("port")), which is none of its sockets"
         }
         // What cannot be sent now is never asked for again: then it does not become ready, and that is told.

@@ -1,5 +1,5 @@
 'use strict';
-// drover.js LABEL PORT [MORE...]: a worker as Drover has them: it needs to be a cluster's, tells its master of each
+// drover.js LABEL PORT [MORE...|again]: a worker as Drover has them: it needs to be a cluster's, tells its master of each
 // change of its status, closes its server on "stop", and ends on "quit" and on nothing else.
 const cluster = require('cluster');
 const http = require('http');
@@ -21,7 +21,9 @@ process.on('message', (message) => {
         setTimeout(() => { tell(7); process.exit(0); }, 20);
     }
 });
-for (const other of more) http.createServer().listen(other).on('error', (error) => console.log('refused', error.code));
+const listen = (where) => http.createServer().listen(where).on('error', (error) => console.log('refused', error.code));
+const isAgain = more[0] === 'again';
+if (!isAgain) more.forEach(listen);
 // A number, a path, or fd:N.
 const place = port.startsWith('fd:') ? { fd: Number(port.slice(3)) } : Number(port) || port;
-server.listen(place, () => { tell(2); tell(3); });
+server.listen(place, () => { tell(2); tell(3); if (isAgain) listen(place); });

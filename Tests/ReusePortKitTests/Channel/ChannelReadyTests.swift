@@ -117,6 +117,14 @@ import Testing
         #expect(outcome.errors.contains("unable to deploy generation 2"), "\(outcome.errors)")
     }
 
+    /// As with a cluster's own primary: two that accept from one socket would each wait for the other's connections.
+    @Test func samePortTwice() throws {
+        let stage = try Stage(.ordinary)
+        try stage.deploy("1", Stage.droverOptions, command: try stage.drover("1", ["again"]))
+        try waitUntil("its refusal") { stage.log.contains("refused EADDRINUSE") }
+        for _ in 0..<6 { #expect(try stage.ask().contains("label: 1")) }
+    }
+
     /// They are found ready in the usual way as well.
     @Test(arguments: Level.allCases)
     func clusterWorkerThatAccepts(level: Level) throws {
