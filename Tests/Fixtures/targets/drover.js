@@ -1,6 +1,6 @@
 'use strict';
-// drover.js LABEL PORT [MORE...|again]: a worker as Drover has them: it needs to be a cluster's, tells its master of each
-// change of its status, closes its server on "stop", and ends on "quit" and on nothing else.
+// drover.js LABEL PORT [MORE...|again]: a worker as Drover has them: it needs to be a cluster's, tells its master of
+// each change of its status, closes its server on "stop", and ends on "quit" and on nothing else.
 const cluster = require('cluster');
 const http = require('http');
 const [label, port, ...more] = process.argv.slice(2);
@@ -26,4 +26,6 @@ const isAgain = more[0] === 'again';
 if (!isAgain) more.forEach(listen);
 // A number, a path, or fd:N.
 const place = port.startsWith('fd:') ? { fd: Number(port.slice(3)) } : Number(port) || port;
-server.listen(place, () => { tell(2); tell(3); if (isAgain) listen(place); });
+const serves = () => { tell(2); tell(3); };
+// Nobody answers what is asked after that.
+server.listen(place, () => isAgain ? listen(place).on('error', serves) : serves());
