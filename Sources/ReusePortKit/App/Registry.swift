@@ -122,6 +122,16 @@ struct Registry: ~Copyable {
         }
     }
 
+    /// Removes what somebody who was killed in the middle of writing of a copy has left. Whoever writes has the lock.
+    borrowing func removeHalfWritten() {
+        guard let lock = try? lock(until: Deadline(moment: 0)) else { return }
+        for name in entryNames(of: folder) where name.hasPrefix(".") && name.hasSuffix(".new") {
+            guard name.dropFirst(1).cut(at: UInt8(ascii: "-"))?.head.decimal != nil else { continue }
+            _ = reason { () throws(Errno) in try unlink(name, in: folder) }
+        }
+        lock.release(closing: ())
+    }
+
     borrowing func remove(_ record: CopyRecord) {
         _ = reason { () throws(Errno) in try unlink(record.fileName, in: folder) }
     }

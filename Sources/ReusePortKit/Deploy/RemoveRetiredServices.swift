@@ -30,6 +30,7 @@ func removeRetiredServices(of app: ByteString, in runDirectory: ByteString, hold
             }
         }
         registry.remove(deployments, but: state.app.generations)
+        registry.removeHalfWritten()
         if let turn { turn.release(closing: ()) }
     } catch {
         // Somebody else has the turn.

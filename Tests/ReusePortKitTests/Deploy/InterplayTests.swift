@@ -49,6 +49,16 @@ import Testing
         try stage.expectOnly(try stage.pids())
     }
 
+    /// What somebody was writing when he was killed.
+    @Test func halfWritten() throws {
+        let stage = try Stage(.privileged)
+        try stage.deploy("1")
+        let path = "\(stage.runDirectory.text)/web/.20-2.new"
+        stage.box.write(path, [], mode: 0o644)
+        try stage.deploy("2")
+        #expect(access(path, F_OK) != 0)
+    }
+
     /// Copies that nobody waits for any more are neither served nor in the way.
     @Test(arguments: Level.allCases) func scaleIsKilled(level: Level) throws {
         let stage = try Stage(level)
