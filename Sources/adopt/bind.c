@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include "adopters.h"
+#include "descriptors.h"
+#include "follow.h"
 #include "lock.h"
 #include "match.h"
 #include "options.h"
@@ -58,11 +60,17 @@ static int adopt(int fd, struct inherited *socket, const struct sockaddr_storage
         // Whether it blocks is the same for all who have it: whoever does not want to wait must never have to.
         fcntl(copy, F_SETFL, fcntl(copy, F_GETFL) | flags);
         if (adopt_option(copy, SOL_SOCKET, SO_DOMAIN) != raw->ss_family) adopter.other_family = raw->ss_family;
-        if (dup3(copy, fd, fd_flags & FD_CLOEXEC ? O_CLOEXEC : 0) == -1) result = errno;
-        else adopt_remember(&adopter);
-        if (result == 0) __atomic_store_n(&socket->is_adopted, true, __ATOMIC_RELEASE);
+        int old = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        if (dup3(copy, fd, fd_flags & FD_CLOEXEC ? O_CLOEXEC : 0) == -1) {
+            result = errno;
+        } else {
+            adopt_remember(&adopter);
+            __atomic_store_n(&socket->is_adopted, true, __ATOMIC_RELEASE);
+            if (old != -1) adopt_follow(&adopter, old);
+        }
+        if (old != -1) adopt_close(old);
     }
-    close(copy);
+    adopt_close(copy);
     // Nobody listens on it, so this is all that is to come.
     if (result == 0 && adopt_option(fd, SOL_SOCKET, SO_TYPE) == SOCK_DGRAM) adopt_release(socket);
     return result;

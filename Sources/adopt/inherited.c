@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "descriptors.h"
+
 struct inherited *adopt_sockets;
 int adopt_count;
 
@@ -75,7 +77,7 @@ struct inherited *adopt_socket_at(int fd) {
 void adopt_release(struct inherited *socket) {
     // Of several threads one closes it: the number can be another file's right afterwards.
     int fd = __atomic_exchange_n(&socket->fd, -1, __ATOMIC_ACQ_REL);
-    if (adopt_is(fd, socket)) close(fd);
+    if (adopt_is(fd, socket)) adopt_close(fd);
 }
 
 void *adopt_next(void **cache, const char *name) {

@@ -1,0 +1,39 @@
+#include "follow.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "descriptors.h"
+
+struct change {
+    const struct adopter *adopter;
+    struct stat facts;
+    int old;
+};
+
+static bool replace(int fd, const struct stat *facts, void *context) {
+    const struct change *change = context;
+    if (fd == change->old) return true;
+    if (facts->st_ino != change->facts.st_ino || facts->st_dev != change->facts.st_dev) return true;
+    struct adopter adopter = *change->adopter;
+    adopter.fd = fd;
+    int flags = fcntl(fd, F_GETFD);
+    if (flags != -1 && dup3(change->adopter->fd, fd, flags & FD_CLOEXEC ? O_CLOEXEC : 0) != -1)
+        adopt_remember(&adopter);
+    return true;
+}
+
+static bool wait_here(int epoll, int number, struct epoll_event *event, void *context) {
+    const struct change *change = context;
+    // Not for what the program has closed, which is another file's number by now.
+    if (adopt_is(number, change->adopter->socket)) epoll_ctl(epoll, EPOLL_CTL_ADD, number, event);
+    return true;
+}
+
+void adopt_follow(const struct adopter *adopter, int old) {
+    struct change change = {.adopter = adopter, .old = old};
+    if (fstat(old, &change.facts) == -1) return;
+    // First the descriptors: any of them may have been registered.
+    adopt_each_descriptor(replace, &change);
+    adopt_each_registration(&change.facts, wait_here, &change);
+}
