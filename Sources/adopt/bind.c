@@ -8,6 +8,7 @@
 #include "adopters.h"
 #include "descriptors.h"
 #include "follow.h"
+#include "keep.h"
 #include "lock.h"
 #include "match.h"
 #include "options.h"
@@ -104,12 +105,14 @@ EXPORT int listen(int fd, int backlog) {
     if (!socket) return NEXT(listen)(fd, backlog);
     // More than net.core.somaxconn is cut down to it, and less than nothing is as much as can be.
     int result = NEXT(listen)(fd, backlog < 0 || backlog > socket->backlog ? backlog : socket->backlog);
-    // Until here a program may close it, and bind again: many look in this way whether a port is free.
+    // Until here a program may close it, and bind again: many look in this way whether a port is free. And for a short
+    // time yet: others listen to find that out.
     // Who knows of the launcher's descriptor by other means, and uses that, has not adopted anything.
     if (result == 0 && fd != socket->fd && __atomic_load_n(&socket->is_adopted, __ATOMIC_ACQUIRE)) {
         sigset_t signals;
         adopt_lock(&signals);
         adopt_release(socket);
+        adopt_keep(socket);
         adopt_unlock(&signals);
     }
     return result;

@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "descriptors.h"
 #include "inherited.h"
 
 #ifndef SYS_close_range
@@ -53,7 +54,7 @@ EXPORT void closefrom(int from) {
     for (int kept; (kept = first_kept((unsigned)from)) != -1; from = kept + 1) {
         // Linux 5.9.
         if (kept == from || close_all((unsigned)from, (unsigned)kept - 1, 0) == 0) continue;
-        for (int fd = from; fd < kept; fd++) close(fd);
+        for (int fd = from; fd < kept; fd++) adopt_close(fd);
     }
     errno = saved;
     __typeof__(&closefrom) next = NEXT(closefrom);

@@ -8,6 +8,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "inherited.h"
+
 // As getdents64(2) has it.
 struct entry {
     uint64_t inode;
@@ -17,10 +19,14 @@ struct entry {
     char name[];
 };
 
-void adopt_close(int fd) { syscall(SYS_close, fd); }
+static void *next_syscall;
+
+void *adopt_system_call(void) { return NEXT(syscall); }
+
+void adopt_close(int fd) { NEXT(syscall)(SYS_close, fd); }
 
 static int open_at(int directory, const char *path, int flags) {
-    return (int)syscall(SYS_openat, directory, path, flags | O_RDONLY | O_CLOEXEC, 0);
+    return (int)NEXT(syscall)(SYS_openat, directory, path, flags | O_RDONLY | O_CLOEXEC, 0);
 }
 
 bool adopt_each_descriptor(bool (*call)(int, const struct stat *, void *), void *context) {
@@ -29,7 +35,7 @@ bool adopt_each_descriptor(bool (*call)(int, const struct stat *, void *), void 
     _Alignas(struct entry) char buffer[2048];
     long size = -1;
     bool goes_on = directory != -1;
-    while (goes_on && (size = syscall(SYS_getdents64, directory, buffer, sizeof buffer)) > 0)
+    while (goes_on && (size = NEXT(syscall)(SYS_getdents64, directory, buffer, sizeof buffer)) > 0)
         for (long at = 0; goes_on && at < size;) {
             const struct entry *entry = (const void *)(buffer + at);
             at += entry->length;
@@ -87,7 +93,7 @@ static bool read_instance(int fd, const struct stat *facts, void *context) {
     bool goes_on = true;
     long size;
     size_t length = 0;
-    while ((size = syscall(SYS_read, file, buffer, sizeof buffer)) > 0)
+    while ((size = NEXT(syscall)(SYS_read, file, buffer, sizeof buffer)) > 0)
         for (long at = 0; goes_on && at < size; at++) {
             if (buffer[at] != '\n') {
                 if (length < sizeof line - 1) line[length++] = buffer[at];

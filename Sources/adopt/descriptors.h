@@ -18,7 +18,8 @@ bool adopt_each_registration(
     const struct stat *file, bool (*call)(int epoll, int number, struct epoll_event *event, void *context),
     void *context);
 
-// close(2) without us.
+// close(2) and syscall(2) without us.
 void adopt_close(int fd);
+void *adopt_system_call(void);
 
 #endif

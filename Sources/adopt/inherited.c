@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "descriptors.h"
+#include "place.h"
 
 struct inherited *adopt_sockets;
 int adopt_count;
@@ -31,11 +32,16 @@ static int parse(const char *text, struct inherited *sockets, int limit) {
             strlen(text) <= length || text[length] != ';')
             return 0;
         struct inherited *socket = &sockets[count++];
-        *socket = (struct inherited){.fd = (int)fd, .cookie = cookie, .backlog = (int)backlog};
+        *socket = (struct inherited){.fd = (int)fd, .number = (int)fd, .cookie = cookie, .backlog = (int)backlog};
         // A copy: programs that show a title in ps(1) write over their environment.
         if (length > 0 && !(socket->path = strndup(text, length))) return 0;
-        socklen_t size = sizeof socket->own;
-        if (length > 0 && adopt_is(socket->fd, socket)) getsockname(socket->fd, (struct sockaddr *)&socket->own, &size);
+        struct sockaddr_storage name;
+        socklen_t size = sizeof name;
+        struct place place;
+        if (adopt_is(socket->fd, socket) && adopt_own_name(socket->fd, &name, &size) == 0) {
+            if (adopt_read_place(&name, size, &place)) socket->port = place.port;
+            else memcpy(&socket->own, &name, sizeof socket->own);
+        }
         text += length + 1;
     }
     return count;

@@ -7,6 +7,7 @@
 #define ADOPT_INHERITED_H
 
 #include <dlfcn.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -19,8 +20,14 @@ struct inherited {
     uint64_t cookie;
     // What the launcher listens with. A program that asks for less does not get less.
     int backlog;
+    // Where the launcher has put it first.
+    int number;
     // Whether the program has adopted it. Nothing is known of copies that it has made since.
     bool is_adopted;
+    // Until when it is kept if the program closes it, in nanoseconds (CLOCK_MONOTONIC); 0 if it is closed then.
+    int64_t kept_until;
+    // 0 for Unix sockets, and in programs to which it did not come.
+    in_port_t port;
     // The path under which clients find it; null for Internet sockets.
     const char *path;
     // The name that it was bound to, also when it is closed; empty in programs to which it did not come.

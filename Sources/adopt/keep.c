@@ -1,0 +1,145 @@
+// What is closed soon after listen(2), by the process that has called that, becomes the launcher's again, from which
+// the next bind(2) adopts it: an ordinary user could not bind to port 80 otherwise. Until then clients wait, as they
+// did before the first one.
+#include "keep.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "descriptors.h"
+#include "lock.h"
+#include "place.h"
+
+// Descriptors of the launcher's kind are where programs do not look for what is theirs.
+enum { lowest_number = 100, seconds_kept = 5 };
+
+// When the last of them is not kept any more, 0 if there is none: all that close(2) costs then is to look here.
+static int64_t watched_until;
+// The process that has called listen(2).
+static int listener;
+
+static void *next_close, *next_fork;
+
+// Not at the first call, which can be that of a child whose parent has other threads.
+__attribute__((constructor)) static void begin(void) {
+    (void)NEXT(close);
+    adopt_system_call();
+}
+
+static int64_t now(void) {
+    struct timespec time = {0};
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return time.tv_sec * INT64_C(1000000000) + time.tv_nsec;
+}
+
+// With the lock held.
+static void keep_nothing(void) {
+    for (int index = 0; index < adopt_count; index++) adopt_sockets[index].kept_until = 0;
+    __atomic_store_n(&watched_until, 0, __ATOMIC_RELEASE);
+}
+
+void adopt_keep(struct inherited *socket) {
+    int own = getpid();
+    // What the parent has listened on is the parent's.
+    if (listener != own) keep_nothing();
+    __atomic_store_n(&listener, own, __ATOMIC_RELAXED);
+    socket->kept_until = now() + seconds_kept * INT64_C(1000000000);
+    __atomic_store_n(&watched_until, socket->kept_until, __ATOMIC_RELEASE);
+}
+
+struct closing {
+    int fd;
+    struct stat facts;
+};
+
+// Whether this is a connection that came from one of our sockets, and whose client is still there.
+static bool is_served(int fd) {
+    struct sockaddr_storage name = {0};
+    struct place place;
+    struct tcp_info info = {0};
+    socklen_t size = sizeof name, length = sizeof info;
+    if (adopt_own_name(fd, &name, &size) == -1) return false;
+    bool is_internet = adopt_read_place(&name, size, &place), is_ours = false;
+    for (int index = 0; index < adopt_count && !is_ours; index++) {
+        const struct inherited *socket = &adopt_sockets[index];
+        is_ours = is_internet ? place.port != 0 && place.port == socket->port
+                              : socket->path && !memcmp(&name, &socket->own, sizeof socket->own);
+    }
+    if (!is_ours || !is_internet) return is_ours && adopt_option(fd, SOL_SOCKET, SO_ACCEPTCONN) == 0;
+    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) == 0 && info.tcpi_state == TCP_ESTABLISHED;
+}
+
+// Whether a descriptor is neither another one of the socket, nor a client's. Who has clients, and closes, is told to
+// stop, and will go when they go: new ones are to go to others at the same port until then, and the launcher is to see
+// that it has closed.
+static bool is_neither(int fd, const struct stat *facts, void *context) {
+    const struct closing *closing = context;
+    if (fd == closing->fd || !S_ISSOCK(facts->st_mode)) return true;
+    bool is_same = facts->st_ino == closing->facts.st_ino && facts->st_dev == closing->facts.st_dev;
+    return !is_same && !is_served(fd);
+}
+
+// What is closed is not waited for any more; but it would be, for as long as anybody has it. A registration under a
+// number that has been closed already cannot be taken back.
+static bool forget(int epoll, int number, struct epoll_event *event, void *context) {
+    const struct closing *closing = context;
+    return number == closing->fd && epoll_ctl(epoll, EPOLL_CTL_DEL, number, event) == 0;
+}
+
+// Has the socket at a number of the launcher's again, if this descriptor is the program's last.
+static void keep(int fd, struct inherited *socket) {
+    struct closing closing = {.fd = fd};
+    if (fstat(fd, &closing.facts) == -1 || !adopt_each_descriptor(is_neither, &closing) ||
+        !adopt_each_registration(&closing.facts, forget, &closing))
+        return;
+    int copy = fcntl(fd, F_DUPFD, socket->number > lowest_number ? socket->number : lowest_number);
+    if (copy == -1) return;
+    socket->kept_until = 0;
+    __atomic_store_n(&socket->is_adopted, false, __ATOMIC_RELEASE);
+    __atomic_store_n(&socket->fd, copy, __ATOMIC_RELEASE);
+}
+
+// Leaves errno as it is.
+static void look(int fd) {
+    int64_t time = now(), until = __atomic_load_n(&watched_until, __ATOMIC_ACQUIRE);
+    if (time > until) {
+        // Nobody looks again, nor does a child that was forked meanwhile.
+        __atomic_compare_exchange_n(&watched_until, &until, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+        return;
+    }
+    // A child closes what is its parent's to keep, and shares our memory if it is of vfork(2).
+    if (__atomic_load_n(&listener, __ATOMIC_RELAXED) != getpid() || !adopt_socket_at(fd)) return;
+    int saved = errno;
+    sigset_t signals;
+    adopt_lock(&signals);
+    // Others may have come first.
+    struct inherited *socket = adopt_socket_at(fd);
+    if (socket && socket->fd == -1 && time <= socket->kept_until) keep(fd, socket);
+    adopt_unlock(&signals);
+    errno = saved;
+}
+
+// Whoever forks with a listener has its children serve, and waits for them when that is closed.
+EXPORT pid_t fork(void) {
+    if (__atomic_load_n(&watched_until, __ATOMIC_ACQUIRE)) {
+        sigset_t signals;
+        adopt_lock(&signals);
+        keep_nothing();
+        adopt_unlock(&signals);
+    }
+    return NEXT(fork)();
+}
+
+void adopt_closes(int fd) {
+    if (__atomic_load_n(&watched_until, __ATOMIC_ACQUIRE)) look(fd);
+}
+
+EXPORT int close(int fd) {
+    adopt_closes(fd);
+    return NEXT(close)(fd);
+}
