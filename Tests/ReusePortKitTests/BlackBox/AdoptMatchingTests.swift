@@ -123,7 +123,7 @@ import Testing
                 77
                 99
                 None 0 None
-                None
+                0
 
                 """)
         let other = try box.adopting(

@@ -13,13 +13,22 @@ struct BindingServer: CustomTestStringConvertible, Sendable {
     /// What tells it to stop, and finish what it is at.
     var stopSignal = SIGTERM
 
-    static let all: [BindingServer] = [node, threads, workers, forks, nginx]
+    static let all: [BindingServer] = [node, probing, threads, workers, forks, nginx]
 
     static let node = BindingServer(
         testDescription: "Node",
         command: { stage, label in
             [
                 ByteString(try Tool.require("node")), ByteString(try stage.box.target("listen.js")),
+                "127.0.0.1:\(stage.port)", ByteString(label),
+            ]
+        })
+
+    static let probing = BindingServer(
+        testDescription: "Node that listens, closes and listens again",
+        command: { stage, label in
+            [
+                ByteString(try Tool.require("node")), ByteString(try stage.box.target("probing.js")),
                 "127.0.0.1:\(stage.port)", ByteString(label),
             ]
         })
