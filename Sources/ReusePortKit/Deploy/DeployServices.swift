@@ -51,6 +51,12 @@ func deployServices(
             shown += 1
         }
         try fail(label, registry, joins: request.joins != nil, error.reason)
+        if request.joins == nil {
+            // The number is still to be had, if no copy has come so far.
+            var deployment = deployment
+            deployment.generation = sequence + 1
+            registry.remove([deployment], but: AppState.mended(registry).app.generations)
+        }
         do throws(Failure) {
             if !services.isEmpty { try takeDown(services, on: target) }
         } catch {

@@ -20,7 +20,7 @@ func scale(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     }
     let present = state.running(live.order).map { $0.copy }
     let known = registry.loadDeployment(of: live.order)
-    let target = try known?.options().deploy.supervision
+    let target = (try? known?.options())?.deploy.supervision
     // What a supervisor is about to start again is not ours to start.
     let missing = (0..<wanted).filter { copy in
         !present.contains(copy)

@@ -25,7 +25,6 @@ func enrol(
     // Held from now on: what the helper then watches is this process, even if it ends at once.
     let process = try watchProcess(getpid())
     let listeners = try identify(plan, sockets, addresses)
-    try refuseOtherApps(visible(listeners), of: request.name, in: try runDirectory(of: request))
     var log = Log(descriptor: request.logDescriptor, verbosity: request.verbosity, subject: request.name)
     var turn = try awaitTurn(
         registry, request, copies: [request.copy], listeners, ours: listeners.map { $0.identity.cookie }, log)

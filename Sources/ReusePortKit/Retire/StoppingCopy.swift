@@ -222,10 +222,16 @@ final class StoppingCopy {
         glance = Deadline(after: pause)
         let end = 100 + Int32(order.listeners.count)
         guard let holders = holdersOfLeft(in: proc), !holders.found.isEmpty,
-            !holders.found.contains(where: { $0.descriptor < 100 || $0.descriptor >= end })
+            holders.found.allSatisfy({ $0.descriptor >= 100 && $0.descriptor < end && mayAdopt($0.process, in: proc) })
         else { return }
         log.detail("\(name) has closed \(described(left)); what it has started, and that never used it, had it still")
         shut(holders, listensAgain: false)
+    }
+
+    /// Whether it was started with the library of dialect `adopt`: to others such a number is one like any other.
+    private func mayAdopt(_ process: ProcessIdentity, in proc: ProcFileSystem) -> Bool {
+        let environment = (try? proc.read("\(process.pid)/environ")) ?? ""
+        return environment.split(on: 0).contains { $0.hasPrefix("REUSEPORT_EXEC_ADOPT=") }
     }
 
     /// shutdown(2) of a listener ends the listening, whoever has it; what waits there is moved as if it was closed.
