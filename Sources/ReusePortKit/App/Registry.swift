@@ -67,8 +67,11 @@ struct Registry: ~Copyable {
     borrowing func store(_ record: CopyRecord) throws(Failure) { try replace(record.fileName, record.text) }
 
     /// With what a generation was deployed; nil if it was not.
-    borrowing func loadDeployment(of generation: UInt64) -> Deployment? {
-        contents(of: "deployment.\(generation)").flatMap { Deployment(text: $0) }
+    borrowing func loadDeployment(of generation: GenerationRecord) -> Deployment? {
+        guard let found = contents(of: "deployment.\(generation.order)").flatMap({ Deployment(text: $0) }),
+            found.label.isEmpty || found.label == generation.label
+        else { return nil }
+        return found
     }
 
     /// With what generations were deployed, also those that are forgotten otherwise.

@@ -107,7 +107,7 @@ private func enrol(
     }
     if generation.state == .starting {
         var deployment = deployment
-        deployment.generation = generation.order
+        (deployment.generation, deployment.label) = (generation.order, generation.label)
         try registry.store(deployment)
     }
     gate.open(for: members.count)

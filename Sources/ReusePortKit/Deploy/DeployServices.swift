@@ -29,9 +29,9 @@ func deployServices(
     do throws(Failure) {
         try registry.store(unfinished: label)
         if request.joins == nil {
-            // Services that are written take over, also without us. The number is theirs, for we have the turn.
+            // Services that are written take over, also without us. The number is likely to be theirs.
             var deployment = deployment
-            deployment.generation = sequence + 1
+            (deployment.generation, deployment.label) = (sequence + 1, label)
             try registry.store(deployment)
         }
         for number in numbers {

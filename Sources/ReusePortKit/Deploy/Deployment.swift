@@ -2,6 +2,8 @@
 struct Deployment: Sendable, Equatable {
     /// The generation's number.
     var generation: UInt64
+    /// And its label, for the number may have been another's by then; empty where it was not written down.
+    var label = ByteString()
     /// Where relative paths in it are meant.
     var directory: ByteString
     /// The options, by name and value, without label.
@@ -41,6 +43,7 @@ extension Deployment {
         var file = RegistryText()
         file.add("format", "1")
         file.add("generation", ByteString(decimal: generation))
+        file.add("label", label)
         file.add("directory", directory)
         for one in settings { file.add("setting", one.name, one.value) }
         for word in command { file.add("word", word) }
@@ -55,6 +58,7 @@ extension Deployment {
         else { return nil }
         self.generation = generation
         self.directory = directory
+        label = file.fields("label")?.first ?? ""
         configuration = file.fields("configuration")?.first
         settings = []
         command = []

@@ -12,24 +12,26 @@ func restart(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
             request.copy.map { "copy \($0) of generation \(live.label) does not run" } ?? "none of its copies runs")
     }
     let log = Log(descriptor: 2, verbosity: request.verbosity, subject: "\(registry.app) \(live.label)")
-    if copies.allSatisfy({ $0.supervisor != nil }) {
-        if let known = registry.loadDeployment(of: live.order) {
+    let known = registry.loadDeployment(of: live)
+    // What stands still cannot be in the way of its successor, which takes what waits. Stopped first, it would go on to
+    // stop, and be served that.
+    let isPaused = state.app.suspended == live.order && request.copy == nil
+    if copies.allSatisfy({ $0.supervisor != nil }), !isPaused || known == nil {
+        if let known {
             let numbers = copies.map { $0.copy }
             try checkStart(
                 try prepareCopies(numbers, to: live, known, request.verbosity, runDirectory: directory), numbers)
         }
-        return try restartSupervised(copies, registry, log)
+        return try restartSupervised(copies, of: live.order, registry, log)
     }
     let deployment = try liveDeployment(registry)
     if request.copy == nil {
-        // What stands still is to do so until somebody says resume.
+        // It is to stand still until somebody says resume.
         let pause = [Setting(option: .of(.suspended), value: "", origin: .commandLine)]
         // Before anything is stopped: what cannot be started again had better run on.
-        let next = try prepare(request.again(with: state.app.suspended == live.order ? pause : [], directory))
+        let next = try prepare(request.again(with: isPaused ? pause : [], directory))
         try checkStart(next, Array(0..<next.app.copies))
-        // What stands still cannot be in the way of its successor, which takes what waits. Stopped first, it would go on
-        // to stop, and be served that.
-        if state.app.suspended != live.order { try endGenerations(request, directory) }
+        if !isPaused { try endGenerations(request, directory) }
         return try run(next)
     }
     try checkStart(
@@ -40,13 +42,16 @@ func restart(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
 }
 
 /// Those that a supervisor starts again are only stopped, and their successors waited for.
-private func restartSupervised(_ copies: [CopyRecord], _ registry: borrowing Registry, _ log: Log) throws(Failure) {
+private func restartSupervised(
+    _ copies: [CopyRecord], of live: UInt64, _ registry: borrowing Registry, _ log: Log
+) throws(Failure) {
     try withdraw(copies, registry)
     let turn = try AppState.ofApp(registry).turnInGroups(registry, .seconds(60))
     try drain(copies, registry)
+    let moves = AppState.mended(registry).moves(copies, to: live)
     let orders = copies.map { copy in
         var order = stopOrder(for: copy, keepsFinishing: false)
-        order.supervisor = nil
+        (order.supervisor, order.moves) = (nil, moves)
         return order
     }
     for case .refused(let why) in try stop(orders, sparing: [], log: log) {

@@ -110,7 +110,7 @@ func liveDeployment(_ registry: borrowing Registry) throws(Failure) -> Deploymen
     let past = app.generations.reversed().filter { $0.state == .ended || $0.state == .retired }
     let candidates = app.live.map { [$0] } ?? past
     for generation in candidates {
-        if let deployment = registry.loadDeployment(of: generation.order) { return deployment }
+        if let deployment = registry.loadDeployment(of: generation) { return deployment }
     }
     throw Failure(
         .negative, "deploy", "app \(registry.app) again",

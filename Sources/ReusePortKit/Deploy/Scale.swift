@@ -9,17 +9,20 @@ func scale(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     var (live, state) = try openLiveApp(request, directory)
     let wanted = request.copies ?? live.copies
     let log = Log(descriptor: 2, verbosity: request.verbosity, subject: "\(registry.app) \(live.label)")
-    // A restart or scale that was killed has left them: nobody sends them connections, nor ends them.
-    let left = state.running(live.order).filter { copy in
+    // A restart or scale that was killed has left them: nobody sends them connections, nor ends them. With the lock, for
+    // without it a helper that has done its work and gone looks as if it had been killed.
+    let lock = try registry.lock(until: Deadline(after: .seconds(10)))
+    let left = AppState.mended(registry).running(live.order).filter { copy in
         let isAbandoned = (copy.state == .starting || copy.state == .ready) && copy.helper == nil
         return copy.copy < wanted && (copy.state == .stopping || isAbandoned)
     }
+    lock.release(closing: ())
     if !left.isEmpty {
         try end(left, registry, log)
         (live, state) = try openLiveApp(request, directory)
     }
     let present = state.running(live.order).map { $0.copy }
-    let known = registry.loadDeployment(of: live.order)
+    let known = registry.loadDeployment(of: live)
     let target = (try? known?.options())?.deploy.supervision
     // What a supervisor is about to start again is not ours to start.
     let missing = (0..<wanted).filter { copy in
@@ -51,12 +54,13 @@ private func remember(
 ) throws(Failure) -> Deployment? {
     let lock = try registry.lock(until: Deadline(after: .seconds(10)))
     AppState.mended(registry).mendPaths()
-    var deployment = registry.loadDeployment(of: live.order)
+    var deployment = registry.loadDeployment(of: live)
     if let known = deployment {
         let copies = Setting(option: .of(.copies), value: ByteString(decimal: count), origin: .commandLine)
-        let now = Deployment(
+        var now = Deployment(
             generation: live.order, directory: known.directory, known.settings(with: [copies]), command: known.command,
             configuration: known.configuration)
+        now.label = live.label
         try registry.store(now)
         deployment = now
     }

@@ -78,7 +78,7 @@ struct ServiceWatch {
         if order == nil, request.joins == nil {
             order = generation.order
             var deployment = deployment
-            deployment.generation = generation.order
+            (deployment.generation, deployment.label) = (generation.order, generation.label)
             try registry.store(deployment)
         }
         var serving = 0

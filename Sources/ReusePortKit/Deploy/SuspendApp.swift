@@ -7,7 +7,7 @@ import CLinux
 func suspendApp(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     let registry = try openApp(request, directory)
     let (live, _) = try openLiveApp(request, directory)
-    if registry.loadDeployment(of: live.order) != nil {
+    if registry.loadDeployment(of: live) != nil {
         return try runDeploy(
             request.again(with: [Setting(option: .of(.suspended), value: "", origin: .commandLine)], directory))
     }

@@ -221,17 +221,27 @@ final class StoppingCopy {
         pause = Milliseconds(pause.count * 2)
         glance = Deadline(after: pause)
         let end = 100 + Int32(order.listeners.count)
-        guard let holders = holdersOfLeft(in: proc), !holders.found.isEmpty,
-            holders.found.allSatisfy({ $0.descriptor >= 100 && $0.descriptor < end && mayAdopt($0.process, in: proc) })
+        guard let holders = holdersOfLeft(in: proc), !holders.found.isEmpty, holders.isComplete,
+            holders.found.allSatisfy({ $0.descriptor >= 100 && $0.descriptor < end && mayAdopt($0, in: proc) })
         else { return }
         log.detail("\(name) has closed \(described(left)); what it has started, and that never used it, had it still")
         shut(holders, listensAgain: false)
     }
 
-    /// Whether it was started with the library of dialect `adopt`: to others such a number is one like any other.
-    private func mayAdopt(_ process: ProcessIdentity, in proc: ProcFileSystem) -> Bool {
-        let environment = (try? proc.read("\(process.pid)/environ")) ?? ""
-        return environment.split(on: 0).contains { $0.hasPrefix("REUSEPORT_EXEC_ADOPT=") }
+    /// Whether it was started with the library of dialect `adopt`, and the descriptor is for programs to inherit, as the
+    /// launcher's are: one of a program that has many is closed when that starts another.
+    private func mayAdopt(_ holder: SocketHolder, in proc: ProcFileSystem) -> Bool {
+        let environment = (try? proc.read("\(holder.process.pid)/environ")) ?? ""
+        guard environment.split(on: 0).contains(where: { $0.hasPrefix("REUSEPORT_EXEC_ADOPT=") }),
+            let facts = try? proc.read("\(holder.process.pid)/fdinfo/\(holder.descriptor)"),
+            let flags = facts.split(on: UInt8(ascii: "\n")).first(where: { $0.hasPrefix("flags:") })
+        else { return false }
+        // In octal.
+        var bits: Int32 = 0
+        for digit in flags.bytes where digit >= UInt8(ascii: "0") && digit <= UInt8(ascii: "7") {
+            bits = bits << 3 | Int32(digit - UInt8(ascii: "0"))
+        }
+        return bits & O_CLOEXEC == 0
     }
 
     /// shutdown(2) of a listener ends the listening, whoever has it; what waits there is moved as if it was closed.

@@ -12,17 +12,6 @@ import Testing
             label, ChannelSuspendTests.options + options, command: try stage.script("nodesockd_plain.js", [label]))
     }
 
-    /// Clients that connect once, and wait for their answer.
-    private func startClients(_ stage: Stage, _ count: Int) throws -> Running {
-        let number = ByteString(decimal: count)
-        return try stage.box.start(
-            program: try stage.program("load-generator").text,
-            [
-                "--connections", number, "--requests", number, "--requests-per-connection", "1", "--timeout", "39s",
-                stage.addresses[0],
-            ], stage.inNetwork)
-    }
-
     private func expectWaiting(_ stage: Stage, _ clients: Running, pid: pid_t) throws {
         // They are connected: the program has taken them.
         try waitUntil("connections") {
@@ -49,7 +38,7 @@ import Testing
         #expect(try stage.ask().contains("label: 1"))
         try stage.change(["suspend", "web"])
         let pid = try stage.pid()
-        let clients = try startClients(stage, 64)
+        let clients = try stage.startClients(64)
         try expectWaiting(stage, clients, pid: pid)
         #expect(try stage.verb("state", ["web"]).output.text.contains("suspended"))
         try stage.change(["resume", "web"])
@@ -89,7 +78,7 @@ import Testing
         let again = try stage.start(
             "1", ChannelSuspendTests.options, command: try stage.script("nodesockd_plain.js", ["1"]))
         #expect(try stage.wait(["--pid", ByteString(decimal: again.pid)]).exit == 0)
-        let clients = try startClients(stage, 64)
+        let clients = try stage.startClients(64)
         try expectWaiting(stage, clients, pid: again.pid)
         try stage.change(["resume", "web"])
         try expectServed(clients, by: "1")
@@ -105,7 +94,7 @@ import Testing
         kill(first, SIGKILL)
         try waitUntil("its successor") { try stage.live().contains { $0.pid != first && $0.state == "live" } }
         let pid = try stage.pid()
-        let clients = try startClients(stage, 64)
+        let clients = try stage.startClients(64)
         try expectWaiting(stage, clients, pid: pid)
         try stage.change(["resume", "web"])
         try expectServed(clients, by: "1")
@@ -119,7 +108,7 @@ import Testing
         try stage.change(["restart", "web"])
         let pid = try stage.pid()
         #expect(pid != old)
-        let clients = try startClients(stage, 64)
+        let clients = try stage.startClients(64)
         try expectWaiting(stage, clients, pid: pid)
         try stage.change(["resume", "web"])
         try expectServed(clients, by: "1")

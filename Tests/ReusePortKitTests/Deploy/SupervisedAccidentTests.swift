@@ -56,6 +56,38 @@ extension SupervisedDeployTests {
         close(pipe)
     }
 
+    /// What waits is taken by the new copies, and served later.
+    @Test(arguments: SupervisorKind.allCases)
+    func restartedWhileSuspended(kind: SupervisorKind) throws {
+        let (stage, services) = try supervised(kind)
+        try stage.deploy("1", copies: 2, options(services) + ["--suspended"])
+        let clients = try stage.startClients(100)
+        try waitUntil("all wait") { try stage.queued() == 100 }
+        for words in [["restart", "web"], ["restart", "web", "--copy", "0"]] as [[ByteString]] {
+            let before = try stage.pids()
+            try stage.change(words)
+            #expect(try stage.queued() == 100)
+            #expect(try stage.pids().count == 2 && stage.pids() != before && stage.pids().allSatisfy(isStopped))
+        }
+        try stage.change(["resume", "web"])
+        var report = Report()
+        try report.add(try clients.end().output)
+        #expect(report.lost == 0 && report.requests >= 100, "\(report.summary)")
+    }
+
+    /// A number that another generation has taken: what failed is not deployed again in its place.
+    @Test(arguments: SupervisorKind.allCases)
+    func failureAfterTheRegistryIsLost(kind: SupervisorKind) throws {
+        let (stage, services) = try supervised(kind)
+        let old = try stage.handOver("1")[0]
+        try FileManager.default.removeItem(atPath: "\(stage.runDirectory.text)/web")
+        try stage.deploy("2", options(services), command: ["/bin/sh", "-c", "exit 7"], expect: 1)
+        let outcome = try stage.change(["migrate", "web"], expect: 1)
+        #expect(outcome.errors.contains("was not started by deploy"), "\(outcome.errors)")
+        #expect(try stage.pids() == [old.pid])
+        old.kill()
+    }
+
     /// Its supervisor starts it again; the others are added meanwhile.
     @Test(arguments: SupervisorKind.allCases)
     func scaledWhileOneIsStartedAgain(kind: SupervisorKind) throws {

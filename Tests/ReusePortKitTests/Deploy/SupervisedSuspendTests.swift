@@ -29,7 +29,7 @@ extension SuspendTests {
         #expect(limits.count == 2 && limits.allSatisfy { $0 > 511 }, "\(limits)")
         let new = try stage.pids()
         #expect(new.count == 2 && Set(new).isDisjoint(with: old) && new.allSatisfy(isStopped))
-        let clients = try startClients(stage)
+        let clients = try stage.startClients(SuspendTests.waiting)
         try waitUntilQueued(stage, SuspendTests.waiting)
         try stage.change(["resume", "web"])
         try expectAllServed(clients)

@@ -7,17 +7,6 @@ import Testing
 @Suite struct SuspendTests {
     static let waiting = 1100
 
-    /// Clients that connect once, and wait for their answer.
-    func startClients(_ stage: Stage, _ count: Int = SuspendTests.waiting) throws -> Running {
-        let number = ByteString(decimal: count)
-        return try stage.box.start(
-            program: try stage.program("load-generator").text,
-            [
-                "--connections", number, "--requests", number, "--requests-per-connection", "1", "--timeout", "39s",
-                stage.addresses[0],
-            ], [.descriptorLimit(8192)] + stage.inNetwork)
-    }
-
     func waitUntilQueued(_ stage: Stage, _ count: Int) throws {
         try waitUntil("\(count) waiting connections") {
             try internetSockets(.tcp, states: .listening, localPort: stage.port)
@@ -69,7 +58,7 @@ import Testing
         #expect(new.allSatisfy(isStopped))
         try stage.expectOnly(new)
 
-        let clients = try startClients(stage)
+        let clients = try stage.startClients(SuspendTests.waiting)
         try waitUntilQueued(stage, SuspendTests.waiting)
         // The pause itself, not a way to wait for anything.
         Thread.sleep(forTimeInterval: 3)
@@ -93,7 +82,7 @@ import Testing
         let again = try stage.start("1", copies: 2, copy: 1)
         #expect(try stage.wait(["--pid", ByteString(decimal: again.pid)]).exit == 0)
         #expect(isStopped(again.pid))
-        let clients = try startClients(stage, 64)
+        let clients = try stage.startClients(64)
         try waitUntilQueued(stage, 64)
         try stage.change(["resume", "web"])
         try expectAllServed(clients, 64)
@@ -107,7 +96,7 @@ import Testing
     func deployOverSuspended(level: Level) throws {
         let stage = try Stage(level)
         try stage.deploy("1", copies: 2, ["--suspended"])
-        let clients = try startClients(stage, 200)
+        let clients = try stage.startClients(200)
         try waitUntilQueued(stage, 200)
         try stage.deploy("2", copies: 2)
         try expectAllServed(clients, 200)
@@ -127,13 +116,13 @@ import Testing
         }
         try stage.deploy("1", copies: 2, command: try command("1"))
         try stage.deploy("2", copies: 2, ["--suspended"], command: try command("2"))
-        var clients = try startClients(stage, 200)
+        var clients = try stage.startClients(200)
         try waitUntilQueued(stage, 200)
         try stage.deploy("3", copies: 2, command: try command("3"))
         #expect(try served(clients, 200) == ["3"])
 
         try stage.change(["suspend", "web"])
-        clients = try startClients(stage, 200)
+        clients = try stage.startClients(200)
         try waitUntilQueued(stage, 200)
         for words in [["suspend", "web"], ["restart", "web"], ["restart", "web", "--copy", "1"]] as [[ByteString]] {
             let before = try stage.pids()
@@ -161,7 +150,7 @@ import Testing
         let stage = try Stage(level)
         try stage.deploy("1", copies: 2, ["--suspended"])
         let before = try stage.pids()
-        let clients = try startClients(stage, 200)
+        let clients = try stage.startClients(200)
         try waitUntilQueued(stage, 200)
         try stage.deploy("2", copies: 2, command: ["/bin/sh", "-c", "exit 3"], expect: 1)
         #expect(try stage.pids() == before && before.allSatisfy(isStopped))
@@ -206,7 +195,7 @@ import Testing
         let limits = try stage.live().flatMap(\.sockets).compactMap(\.accept_limit)
         #expect(limits.count == 2 && limits.allSatisfy { $0 > 511 })
         #expect(outcome.errors.contains("up to \(limits.reduce(0, +)) connections can wait"), "\(outcome.errors)")
-        let clients = try startClients(stage)
+        let clients = try stage.startClients(SuspendTests.waiting)
         try waitUntilQueued(stage, SuspendTests.waiting)
         try stage.change(["resume", "web"])
         try expectAllServed(clients)
@@ -257,7 +246,7 @@ import Testing
 
 extension Stage {
     /// How many connections wait at the stage's port.
-    fileprivate func queued() throws -> Int {
+    func queued() throws -> Int {
         try internetSockets(.tcp, states: .listening, localPort: port).reduce(0) { $0 + Int($1.acceptQueue) }
     }
 }

@@ -97,3 +97,16 @@ final class Load {
         return report
     }
 }
+
+extension Stage {
+    /// Clients that connect once, and of which each waits for its answer.
+    func startClients(_ count: Int) throws -> Running {
+        let number = ByteString(decimal: count)
+        return try box.start(
+            program: try program("load-generator").text,
+            [
+                "--connections", number, "--requests", number, "--requests-per-connection", "1", "--timeout", "39s",
+                addresses[0],
+            ], [.descriptorLimit(8192)] + inNetwork)
+    }
+}

@@ -13,20 +13,9 @@ import Testing
         return try Stage(level, settings: settings)
     }
 
-    /// Clients that connect once, of which each waits for its answer.
-    private func startClients(_ stage: Stage, _ count: Int) throws -> Running {
-        let number = ByteString(decimal: count)
-        return try stage.box.start(
-            program: try stage.program("load-generator").text,
-            [
-                "--connections", number, "--requests", number, "--requests-per-connection", "1", "--timeout", "39s",
-                stage.addresses[0],
-            ], stage.inNetwork)
-    }
-
     private func fillQueue(_ stage: Stage) throws -> Running {
-        let clients = try startClients(stage, 60)
-        try waitUntil("a queue that is full") { try stage.queued() > Self.room }
+        let clients = try stage.startClients(60)
+        try waitUntil("a queue that is full") { try stage.queuedThere() > Self.room }
         try waitUntil("connections for which there is no room") { try stage.count("ListenDrops") > 0 }
         return clients
     }
@@ -101,7 +90,7 @@ extension Stage {
     }
 
     /// How many connections wait at the listeners of the stage's network.
-    fileprivate func queued() throws -> Int {
+    fileprivate func queuedThere() throws -> Int {
         // TCP_LISTEN, and the lengths of the queues.
         try table("tcp").filter { $0.count > 4 && $0[3] == "0A" }
             .reduce(0) { $0 + (Int($1[4].split(separator: ":")[1], radix: 16) ?? 0) }
