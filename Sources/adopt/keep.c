@@ -45,6 +45,8 @@ static void keep_nothing(void) {
 
 void adopt_keep(struct inherited *socket) {
     int own = getpid();
+    // The launcher could not shut it down for somebody who has been told to stop and does not bind again.
+    if (socket->path) return;
     // What the parent has listened on is the parent's.
     if (listener != own) keep_nothing();
     __atomic_store_n(&listener, own, __ATOMIC_RELAXED);

@@ -214,25 +214,28 @@ final class StoppingCopy {
         try? holders(ofSocketInodes: left.map { $0.inode }, in: proc)
     }
 
-    /// With dialect `adopt`, what a program starts before it binds has inherited the listeners at 100 and above, as the
-    /// program had, and knows nothing of them. Where they are at no other number any more, nobody closes them.
+    /// With dialect `adopt`, what a program starts before it binds has inherited the listeners at the launcher's numbers,
+    /// as the program had, and knows nothing of them. Where they are at no other number any more, nobody closes them.
     private func shutForgotten(_ log: Log, in proc: ProcFileSystem) {
         if left.isEmpty || !glance.hasPassed { return }
         pause = Milliseconds(pause.count * 2)
         glance = Deadline(after: pause)
-        let end = 100 + Int32(order.listeners.count)
         guard let holders = holdersOfLeft(in: proc), !holders.found.isEmpty, holders.isComplete,
-            holders.found.allSatisfy({ $0.descriptor >= 100 && $0.descriptor < end && mayAdopt($0, in: proc) })
+            holders.found.allSatisfy({ mayAdopt($0, in: proc) })
         else { return }
         log.detail("\(name) has closed \(described(left)); what it has started, and that never used it, had it still")
         shut(holders, listensAgain: false)
     }
 
-    /// Whether it was started with the library of dialect `adopt`, and the descriptor is for programs to inherit, as the
-    /// launcher's are: one of a program that has many is closed when that starts another.
+    /// Whether the library of dialect `adopt` was told of this socket at this number, and it is for programs to inherit,
+    /// as the launcher's are: another number of a program's own is closed when that starts another.
     private func mayAdopt(_ holder: SocketHolder, in proc: ProcFileSystem) -> Bool {
         let environment = (try? proc.read("\(holder.process.pid)/environ")) ?? ""
-        guard environment.split(on: 0).contains(where: { $0.hasPrefix("REUSEPORT_EXEC_ADOPT=") }),
+        let cookie = left.first { $0.inode == holder.inode }?.identity.cookie ?? 0
+        let offer: ByteString = "\(holder.descriptor):\(cookie):"
+        guard
+            let known = environment.split(on: 0).first(where: { $0.hasPrefix("REUSEPORT_EXEC_ADOPT=") }),
+            known.dropFirst(21).split(on: UInt8(ascii: ";")).contains(where: { $0.hasPrefix(offer) }),
             let facts = try? proc.read("\(holder.process.pid)/fdinfo/\(holder.descriptor)"),
             let flags = facts.split(on: UInt8(ascii: "\n")).first(where: { $0.hasPrefix("flags:") })
         else { return false }

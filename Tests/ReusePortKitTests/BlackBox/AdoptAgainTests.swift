@@ -145,17 +145,4 @@ import Testing
         process.signal(SIGTERM)
         #expect(try process.end().exit == 0)
     }
-
-    @Test func nodeAtPath() throws {
-        let path = box["web.sock"]
-        let process = try box.start(
-            ["--socket", "web:unix:\(path)", "--pass", "adopt", "--"] + [
-                ByteString(try Tool.require("node")), ByteString(try box.target("probing.js")), ByteString(path),
-            ])
-        #expect(try process.line() == "ready node \(process.pid)")
-        #expect(try process.get(.unix(path)).contains("label: node\n"))
-        process.signal(SIGTERM)
-        #expect(try process.end().exit == 0)
-        #expect(box.exists("web.sock"))
-    }
 }
