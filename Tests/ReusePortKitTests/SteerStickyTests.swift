@@ -48,6 +48,13 @@ struct SteerStickyTests {
             })
     }
 
+    /// What other tests fork has our descriptors until its exec: only then is a socket closed that we have closed.
+    private static func awaitListeners(_ count: Int, _ port: UInt16) throws {
+        try waitUntil("\(count) listeners") {
+            try internetSockets(.tcp, states: .listening, localPort: port).count == count
+        }
+    }
+
     private static func copies(_ names: [String], port: UInt16 = 0) throws -> [TestSocket] {
         var port = port
         return try names.map { name in
@@ -76,9 +83,11 @@ struct SteerStickyTests {
             word = word.cutOver
             try selector.store(word)
             for copy in blue { copy.close() }
+            try Self.awaitListeners(4, steered.port)
             let handedOver = try Self.meetings(crowd, steered.port, green)
 
             green.remove(at: 1).close()
+            try Self.awaitListeners(3, steered.port)
             let missing = try Self.meetings(crowd, steered.port, green)
             green += try Self.copies(["1"], port: steered.port)
             try steered.slots.place(green[3].descriptor, in: Slot(.second, copy: 1))
