@@ -75,7 +75,7 @@ final class ChannelReader {
             reply = "{\"cmd\":\"NODE_HANDLE\",\"type\":\"\(type).Native\",\"msg\":\(reply),\"errno\":0}}"
         } else {
             reply.append(",\"errno\":-\(isTaken ? EADDRINUSE : EADDRNOTAVAIL)}")
-            seen = "it wants to listen on \(value("address")) \(value("port")), which is none of its sockets"
+            seen = "it wants to listen on \(value("address")) \(value("port")), where it has no socket left"
         }
         // What cannot be sent now is never asked for again: then it does not become ready, and that is told.
         _ = reason { () throws(Errno) in

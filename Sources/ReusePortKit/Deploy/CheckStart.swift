@@ -21,9 +21,9 @@ func checkStart(_ deploy: PreparedDeploy, _ copies: [Int]) throws(Failure) {
     }
     // What is where in another root, the program sees in its own way.
     guard plan.chroot == nil, let program = plan.command.first?.filled(addresses) else { return }
+    if let path = plan.chdir, !exists(path) { throw Failure("enter", path, .noEntry) }
     // The supervisor has a PATH of its own.
     if deploy.options.deploy.supervision != nil, !program.contains(UInt8(ascii: "/")) { return }
-    if let path = plan.chdir, !exists(path) { throw Failure("enter", path, .noEntry) }
     let environment = buildEnvironment(
         plan, caller: callersEnvironment(), addresses: addresses, announcement: Announcement())
     _ = try locateTarget(program, environment: environment, directory: plan.chdir ?? ".")

@@ -25,14 +25,15 @@ func deployServices(
     var watch = ServiceWatch(
         request, label, numbers, deployment, log: log, past: registry.loadCopies().map { $0.process },
         sequence: sequence)
+    // The number is likely to be theirs.
+    var expected = deployment
+    (expected.generation, expected.label) = (sequence + 1, label)
     var services: [Service] = []
     do throws(Failure) {
         try registry.store(unfinished: label)
         if request.joins == nil {
-            // Services that are written take over, also without us. The number is likely to be theirs.
-            var deployment = deployment
-            (deployment.generation, deployment.label) = (sequence + 1, label)
-            try registry.store(deployment)
+            // Services that are written take over, also without us.
+            try registry.store(expected)
         }
         for number in numbers {
             let service = try describeService(request, label, number, options, on: target, deployment, registry)
@@ -53,9 +54,7 @@ func deployServices(
         try fail(label, registry, joins: request.joins != nil, error.reason)
         if request.joins == nil {
             // The number is still to be had, if no copy has come so far.
-            var deployment = deployment
-            deployment.generation = sequence + 1
-            registry.remove([deployment], but: AppState.mended(registry).app.generations)
+            registry.remove([expected], but: AppState.mended(registry).app.generations)
         }
         do throws(Failure) {
             if !services.isEmpty { try takeDown(services, on: target) }

@@ -50,8 +50,8 @@ private func restartSupervised(
     try drain(copies, registry)
     let moves = AppState.mended(registry).moves(copies, to: live)
     let orders = copies.map { copy in
-        var order = stopOrder(for: copy, keepsFinishing: false)
-        (order.supervisor, order.moves) = (nil, moves)
+        var order = stopOrder(for: copy, keepsFinishing: false, moves: moves)
+        order.supervisor = nil
         return order
     }
     for case .refused(let why) in try stop(orders, sparing: [], log: log) {

@@ -120,11 +120,7 @@ func end(_ copies: [CopyRecord], _ registry: borrowing Registry, _ log: Log) thr
             // Until the program was told that others have moved, some connections may have come to these.
             patience = try awaitDrained(together, moves: false, reads: false, patience: patience)
         }
-        let orders = together.map { copy in
-            var order = stopOrder(for: copy, keepsFinishing: false)
-            order.moves = moves
-            return order
-        }
+        let orders = together.map { stopOrder(for: $0, keepsFinishing: false, moves: moves) }
         let outcomes = try stop(orders, sparing: sparing, log: log)
         let lock = try registry.lock(until: Deadline(after: .seconds(10)))
         var state = AppState.mended(registry)

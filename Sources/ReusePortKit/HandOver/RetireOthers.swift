@@ -45,9 +45,7 @@ extension Handoff {
         }
         keepPaths(enrolment, from: toStop, state)
         let (copies, outcomes) = try end(toStop, enrolment, sockets, patience: patience) {
-            var order = stopOrder(for: $0, keepsFinishing: keep > 0)
-            order.moves = moves
-            return order
+            stopOrder(for: $0, keepsFinishing: keep > 0, moves: moves)
         }
         var ending: ByteString = "has gone"
         for outcome in outcomes {
@@ -181,11 +179,12 @@ extension Handoff {
 }
 
 /// What is to be done to stop a copy.
-func stopOrder(for copy: CopyRecord, keepsFinishing: Bool) -> StopOrder {
+func stopOrder(for copy: CopyRecord, keepsFinishing: Bool, moves: Bool = false) -> StopOrder {
     var order = StopOrder(
         process: copy.process, listeners: copy.listeners.map { $0.identity }, supervisor: copy.supervisor,
         stopSignal: copy.stopSignal, stopTimeout: copy.stopTimeout, keepsFinishing: keepsFinishing, nice: copy.nice)
     order.sharesLimit = copy.group != nil
+    order.moves = moves
     order.channel = copy.channel
     return order
 }

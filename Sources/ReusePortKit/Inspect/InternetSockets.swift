@@ -5,6 +5,8 @@ import CLinux
 /// The kernel leaves out other states and ports by itself, and looks at connections only if their states are wanted:
 /// listeners are quickly found on a host with many connections.
 ///
+/// `unread`: only connections of which nothing was read yet, or not all that has come.
+///
 /// **Order.** Within one family, address and port, the kernel's order is kept, and it tells who came first. For
 /// `listening` TCP sockets, "came" is the call of listen(2) (calling it again changes nothing); for UDP it is bind(2):
 ///

@@ -133,7 +133,7 @@ final class StoppingCopy {
             // A stopped process gets no signal but KILL and CONT; what it has started was stopped with it.
             if (try? ProcessStatus(of: order.process.pid, in: proc))?.isStopped == true {
                 // What has waited meanwhile is not for it, but it would accept all of that before it ends.
-                if order.moves, let holders = holdersOfLeft(in: proc) { shut(holders, listensAgain: true) }
+                if order.moves, let holders = holdersOfLeft(in: proc) { shut(left, holders, listensAgain: true) }
                 try resume(order.process)
             }
         } catch {
@@ -221,44 +221,10 @@ final class StoppingCopy {
         pause = Milliseconds(pause.count * 2)
         glance = Deadline(after: pause)
         guard let holders = holdersOfLeft(in: proc), !holders.found.isEmpty, holders.isComplete,
-            holders.found.allSatisfy({ mayAdopt($0, in: proc) })
+            holders.found.allSatisfy({ holder in left.contains { mayAdopt($0, holder, in: proc) } })
         else { return }
         log.detail("\(name) has closed \(described(left)); what it has started, and that never used it, had it still")
-        shut(holders, listensAgain: false)
-    }
-
-    /// Whether the library of dialect `adopt` was told of this socket at this number, and it is for programs to inherit,
-    /// as the launcher's are: another number of a program's own is closed when that starts another.
-    private func mayAdopt(_ holder: SocketHolder, in proc: ProcFileSystem) -> Bool {
-        let environment = (try? proc.read("\(holder.process.pid)/environ")) ?? ""
-        let cookie = left.first { $0.inode == holder.inode }?.identity.cookie ?? 0
-        let offer: ByteString = "\(holder.descriptor):\(cookie):"
-        guard
-            let known = environment.split(on: 0).first(where: { $0.hasPrefix("REUSEPORT_EXEC_ADOPT=") }),
-            known.dropFirst(21).split(on: UInt8(ascii: ";")).contains(where: { $0.hasPrefix(offer) }),
-            let facts = try? proc.read("\(holder.process.pid)/fdinfo/\(holder.descriptor)"),
-            let flags = facts.split(on: UInt8(ascii: "\n")).first(where: { $0.hasPrefix("flags:") })
-        else { return false }
-        // In octal.
-        var bits: Int32 = 0
-        for digit in flags.bytes where digit >= UInt8(ascii: "0") && digit <= UInt8(ascii: "7") {
-            bits = bits << 3 | Int32(digit - UInt8(ascii: "0"))
-        }
-        return bits & O_CLOEXEC == 0
-    }
-
-    /// shutdown(2) of a listener ends the listening, whoever has it; what waits there is moved as if it was closed.
-    /// `listensAgain`: accept(2) is to find nothing, for many programs take an error there for the end of everything.
-    /// The program at level 1 does not know what listens again; nothing new comes there.
-    private func shut(_ holders: SocketHolders, listensAgain: Bool) {
-        for one in left where one.identity.transport == .tcp {
-            for holder in holders.holders(of: one.inode) {
-                guard let socket = try? borrowSocket(of: holder, cookie: one.identity.cookie) else { continue }
-                shutdown(socket.number, Int32(SHUT_RDWR))
-                if listensAgain { listen(socket.number, 1) }
-                break
-            }
-        }
+        shut(left, holders, listensAgain: false)
     }
 
     /// It has ended, or closed its listeners, and others have them: those it has started go too, the others are not

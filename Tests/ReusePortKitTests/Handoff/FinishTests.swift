@@ -42,6 +42,28 @@ extension Stage {
 
 /// The verb of finish scripts.
 @Suite struct FinishTests {
+    /// The configuration file names the app: what stands behind the options is how it ended.
+    @Test func appOfConfiguration() throws {
+        let stage = try Stage(.ordinary)
+        let process = try stage.handOver("blue")[0]
+        process.kill()
+        let text = "app: web\nrun-dir: \(stage.runDirectory.text)\nsocket: \(stage.socket.text)\ncommand: x\n"
+        let path = stage.box.write("web.conf", text)
+        let outcome = try stage.box.run(
+            ["finish", "--config", ByteString(path), "--generation", "blue", "--permanent", "3", "--", "3", "0"],
+            stage.asDeployer)
+        #expect(outcome.exit == 0 && outcome.errors.contains("stays down"), "\(outcome.errors)")
+        #expect(try stage.copy("blue")?.reason == "exited with 3")
+    }
+
+    /// What means nothing is refused before anything is done.
+    @Test(arguments: [["--ready-timeout", "0s"], ["--log", "/tmp/{copies}"]] as [[ByteString]])
+    func refused(options: [ByteString]) throws {
+        let outcome = try Sandbox().run(
+            ["deploy", "web", "--dry-run", "--socket", "http:127.0.0.1:8080"] + options + ["--", "x"])
+        #expect(outcome.exit == 100 && outcome.errors.contains(options[0].text), "\(outcome.errors)")
+    }
+
     /// Each form in which supervisors say how it was, and what comes of it.
     @Test func forms() throws {
         let stage = try Stage(.ordinary)
