@@ -33,7 +33,7 @@ import Testing
         #expect(throws: Errno.noEntry) { _ = try borrowListener(of: copy, named: "admin") }
         let stranger = try self.copy(socket, transport: .tcp, cookie: cookie &+ 1_000_000)
         #expect(throws: Errno.noEntry) { _ = try borrowListener(of: stranger, named: "http") }
-        socket.close()
+        try socket.close()
         #expect(throws: Errno.noEntry) { _ = try borrowListener(of: copy, named: "http") }
     }
 

@@ -114,7 +114,7 @@ import Testing
         let port = try old[0].port
         let new = try members("new0", "new1", port: port)
         try #require(IndexProgram(places: [2, 3], balance: .random)).attach(to: new[0].descriptor)
-        old[0].close()
+        try old[0].close()
         let all = [old[1]] + new
         var held = try clients(60, to: port)
         #expect(try arrivals(held.count, at: all)["old1"] != nil, "index 3 is beyond the end: the hash leaks")

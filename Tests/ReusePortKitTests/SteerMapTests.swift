@@ -34,7 +34,7 @@ struct SteerMapTests {
         #expect(try slots.clear(slot))
         #expect(try !slots.clear(slot))
         #expect(try slots.cookie(in: slot) == nil)
-        listener.close()
+        try listener.close()
         #expect(try slots.cookie(in: Slot(.first, copy: 0)) == nil)
     }
 
@@ -67,7 +67,7 @@ struct SteerMapTests {
                 #expect(try arrivals(held.count, at: both) == [name: 20])
             }
         }
-        for socket in both { socket.close() }
+        for socket in both { try socket.close() }
         // The kernel frees them after a grace period.
         let deadline = ContinuousClock.now + .seconds(20)
         var gone = false

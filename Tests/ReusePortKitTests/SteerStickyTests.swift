@@ -48,13 +48,6 @@ struct SteerStickyTests {
             })
     }
 
-    /// What other tests fork has our descriptors until its exec: only then is a socket closed that we have closed.
-    private static func awaitListeners(_ count: Int, _ port: UInt16) throws {
-        try waitUntil("\(count) listeners") {
-            try internetSockets(.tcp, states: .listening, localPort: port).count == count
-        }
-    }
-
     private static func copies(_ names: [String], port: UInt16 = 0) throws -> [TestSocket] {
         var port = port
         return try names.map { name in
@@ -82,12 +75,10 @@ struct SteerStickyTests {
             }
             word = word.cutOver
             try selector.store(word)
-            for copy in blue { copy.close() }
-            try Self.awaitListeners(4, steered.port)
+            for copy in blue { try copy.close() }
             let handedOver = try Self.meetings(crowd, steered.port, green)
 
-            green.remove(at: 1).close()
-            try Self.awaitListeners(3, steered.port)
+            try green.remove(at: 1).close()
             let missing = try Self.meetings(crowd, steered.port, green)
             green += try Self.copies(["1"], port: steered.port)
             try steered.slots.place(green[3].descriptor, in: Slot(.second, copy: 1))
@@ -122,14 +113,14 @@ struct SteerStickyTests {
             try redirect(to: green)
             // The last ones first, as they are retired.
             for copy in blue.reversed() {
-                copy.close()
+                try copy.close()
                 present.removeAll { $0 === copy }
                 try redirect(to: green)
             }
             let handedOver = try Self.meetings(crowd, port, green)
 
             let gone = green.remove(at: 1)
-            gone.close()
+            try gone.close()
             present.removeAll { $0 === gone }
             try redirect(to: green)
             let missing = try Self.meetings(crowd, port, green)

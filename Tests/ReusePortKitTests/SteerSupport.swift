@@ -242,7 +242,17 @@ final class TestSocket {
 
     var number: Int32 { owned[0].number }
 
-    func close() { _ = owned.popLast() }
+    /// Closes it, and waits until it is: what other tests fork meanwhile has our descriptors until its exec, and only
+    /// then the kernel closes a socket of which nobody here knows any more.
+    func close() throws {
+        let (port, cookie) = (try port, try cookie)
+        _ = owned.popLast()
+        try waitUntil("the socket \(name) to be closed") {
+            try
+                !(internetSockets(.tcp, states: .listening, localPort: port)
+                + internetSockets(.udp, states: .datagram, localPort: port)).contains { $0.cookie == cookie }
+        }
+    }
 
     func set(_ level: Int32, _ option: Int32, to value: Int32) throws {
         var value = value

@@ -211,7 +211,7 @@ final class SteerTwoBankTests {
         let held = try clients(60, to: steered.port)
         // A canary this wide would take them, if it were for connections without listener.
         try selector.store(Selector(liveCount: 2, nextCount: 1, canaryShare: 65535))
-        if byShutdown { try checked(shutdown(blue[0].number, Int32(SHUT_RD))) } else { blue[0].close() }
+        if byShutdown { try checked(shutdown(blue[0].number, Int32(SHUT_RD))) } else { try blue[0].close() }
         #expect(try steered.slots.cookie(in: Slot(.first, copy: 0)) == nil)
         #expect(try arrivals(held.count, at: [blue[1], green]) == ["blue1": 60])
     }
@@ -226,7 +226,7 @@ final class SteerTwoBankTests {
         let new = try member("new", port: steered.port, deferAccept: true)
         try steered.place([new], in: .second)
         try selector.store(Selector(liveCount: 1, nextCount: 1).cutOver)
-        old.close()
+        try old.close()
         for client in held { try checked(send(client.number, "x", 1, Int32(MSG_NOSIGNAL))) }
         #expect(try arrivals(held.count, at: [new]) == ["new": 60])
     }
@@ -236,7 +236,7 @@ final class SteerTwoBankTests {
         let steered = try Steered(copies[0], by: selector)
         try steered.place(copies, in: .first)
         try selector.store(Selector(liveCount: 2))
-        copies[0].close()
+        try copies[0].close()
         let again = try member("again", port: steered.port)
         var held = try clients(40, to: steered.port)
         #expect(try arrivals(held.count, at: [copies[1], again]) == ["two": 40])
