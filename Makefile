@@ -42,9 +42,10 @@ ADOPT := $(EMBEDDED)/release/reuseport-adopt.so
 # special. Code is generated when all is linked, so that equal functions, and pieces of them, are there once and not
 # once for each file; lld comes with every Swift. Only then are functions inlined, where that saves code: Swift would
 # inline what is small in its own form, and so make large frames, in which every access takes three bytes more. For the
-# same reason nothing is moved out of loops. The pass that takes away checks of bounds (bcopts) takes
-# away one more in some builds than in others, by where things are in the compiler's memory: without it the same sources
-# become the same bytes.
+# same reason nothing is moved out of loops, and no block gets another before it for what is copied on the way to it;
+# blocks stay in the order they come in, and their equal ends are one. The pass that takes away checks of bounds (bcopts)
+# takes away one more in some builds than in others, by where things are in the compiler's memory: without it the same
+# sources become the same bytes.
 EMBEDDED_FLAGS := -c release --experimental-lto-mode full --disable-local-rpath \
 	--omit-frame-pointers -debug-info-format none \
 	-Xswiftc -enable-experimental-feature -Xswiftc Embedded -Xswiftc -wmo -Xswiftc -Osize \
@@ -57,6 +58,8 @@ EMBEDDED_FLAGS := -c release --experimental-lto-mode full --disable-local-rpath 
 	-Xswiftc -Xllvm -Xswiftc -sil-disable-pass=bcopts \
 	-Xswiftc -use-ld=lld -Xlinker --icf=all \
 	-Xlinker -mllvm -Xlinker -inline-threshold=0 -Xlinker -mllvm -Xlinker -enable-machine-outliner=always \
+	-Xlinker -O2 -Xlinker -mllvm -Xlinker -tail-merge-size=2 \
+	-Xlinker -mllvm -Xlinker -disable-block-placement -Xlinker -mllvm -Xlinker -disable-phi-elim-edge-splitting \
 	-Xlinker -mllvm -Xlinker -disable-machine-licm -Xlinker -mllvm -Xlinker -split-spill-mode=size \
 	-Xswiftc -Xclang-linker -Xswiftc -Xclang -Xswiftc -Xclang-linker -Xswiftc -disable-llvm-passes \
 	-Xlinker -s -Xlinker --gc-sections -Xlinker --as-needed -Xlinker -z -Xlinker relro -Xlinker -z -Xlinker now

@@ -43,7 +43,7 @@ extension AppState {
             let app = registry.loadApp()
             let copies = registry.loadCopies()
             state = AppState(app: app ?? AppRecord(), copies: copies, writtenApp: app, writtenCopies: copies)
-            state.forgetTheDead()
+            state.forgetTheDead(registry)
             tries -= 1
         } while registry.loadApp() != state.writtenApp && tries > 0
         state.believeTheSelector()
@@ -57,7 +57,7 @@ extension AppState {
         return AppState(app: app ?? AppRecord(), copies: [], writtenApp: app, writtenCopies: [])
     }
 
-    private mutating func forgetTheDead() {
+    private mutating func forgetTheDead(_ registry: borrowing Registry) {
         // Most often they all have the same.
         var known: (helper: ProcessIdentity, isAlive: Bool)?
         for index in copies.indices {
@@ -79,9 +79,11 @@ extension AppState {
         if app.group == nil { app.group = copies.last { $0.state != .ended && $0.group != nil }?.group?.app }
         for copy in copies where app.generation(copy.generation) == nil {
             app.sequence = max(app.sequence, copy.generation)
+            let deployment = registry.loadDeployments().first { $0.generation == copy.generation }
+            let label = deployment.flatMap { $0.label.isEmpty ? nil : $0.label }
             app.generations.append(
                 GenerationRecord(
-                    order: copy.generation, label: ByteString(decimal: copy.generation),
+                    order: copy.generation, label: label ?? ByteString(decimal: copy.generation),
                     copies: 1 + (copies(of: copy.generation).map { $0.copy }.max() ?? 0), bank: .first,
                     state: copy.state == .live ? .live : copy.state == .retired ? .retired : .starting,
                     since: copy.since))

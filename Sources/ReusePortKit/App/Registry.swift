@@ -184,7 +184,7 @@ func defaultRunDirectory() throws(Failure) -> ByteString {
 }
 
 /// Opens the run directory, and makes its last part if need be; nil if it is not there.
-private func openRunDirectory(_ path: ByteString, create: Bool) throws(Failure) -> Descriptor? {
+func openRunDirectory(_ path: ByteString, create: Bool) throws(Failure) -> Descriptor? {
     if create {
         let code = path.withCString { mkdir($0, 0o755) == 0 ? 0 : clinux_errno() }
         if code != 0 && code != EEXIST { throw Failure("make", "run directory \(path)", Errno(rawValue: code)) }

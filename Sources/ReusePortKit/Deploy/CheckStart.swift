@@ -9,7 +9,8 @@ func checkStart(_ deploy: PreparedDeploy, _ copies: [Int]) throws(Failure) {
     }
     var leftovers = Leftovers()
     do throws(Failure) {
-        for file in plan.files { _ = try openFile(file, leftovers: &leftovers) }
+        // What is to be there once only may be there until the program ends.
+        for file in plan.files where !file.request.isExclusive { _ = try openFile(file, leftovers: &leftovers) }
     } catch {
         leftovers.remove()
         throw error

@@ -18,23 +18,16 @@ func deployServices(
     let interruptions = try step("wait for", "signals", remedy: descriptorRemedy) { () throws(Errno) in
         try Interruptions()
     }
-    let (label, sequence) = try prepare(request, registry)
+    registry.removeLaunchFailures()
+    let (expected, sequence) = try prepare(request, deployment, registry)
+    let label = expected.label
     let display = Display(app: request.name, label: label, copies: numbers, verbosity: request.verbosity)
     let log = Log(descriptor: 2, verbosity: request.verbosity, subject: "\(request.name) \(label)", display: display)
-    registry.removeLaunchFailures()
     var watch = ServiceWatch(
         request, label, numbers, deployment, log: log, past: registry.loadCopies().map { $0.process },
         sequence: sequence)
-    // The number is likely to be theirs.
-    var expected = deployment
-    (expected.generation, expected.label) = (sequence + 1, label)
     var services: [Service] = []
     do throws(Failure) {
-        try registry.store(unfinished: label)
-        if request.joins == nil {
-            // Services that are written take over, also without us.
-            try registry.store(expected)
-        }
         for number in numbers {
             let service = try describeService(request, label, number, options, on: target, deployment, registry)
             try writeService(service, on: target)
@@ -46,11 +39,6 @@ func deployServices(
         registry.removeLaunchFailures()
     } catch {
         if !services.isEmpty { log.warning(error.message) }
-        var shown = 0
-        for (index, service) in services.enumerated() where shown < 3 && watch.concerns(index) {
-            display.output(of: service.name, joined(serviceOutput(service, on: target), by: "\n"))
-            shown += 1
-        }
         try fail(label, registry, joins: request.joins != nil, error.reason)
         if request.joins == nil {
             // The number is still to be had, if no copy has come so far.
@@ -61,6 +49,12 @@ func deployServices(
         } catch {
             // Why it has failed is what is asked for.
             log.warning(error.message)
+        }
+        // Only then their loggers have surely written it.
+        var shown = 0
+        for (index, service) in services.enumerated() where shown < 3 && watch.concerns(index) {
+            display.output(of: service.name, joined(serviceOutput(service, on: target), by: "\n"))
+            shown += 1
         }
         registry.removeLaunchFailures()
         throw error
@@ -77,11 +71,12 @@ func awaitStarting(_ registry: borrowing Registry, until deadline: Deadline) thr
     }
 }
 
-/// Decides the generation's label, and notes whether it is to stand still when it takes over. Answers the number of the
-/// youngest generation there is as well.
+/// Decides the generation's label, and notes whether it is to stand still when it takes over, and with what it is
+/// deployed: services that are written take over, also without us. Answers the number of the youngest generation there
+/// is as well.
 private func prepare(
-    _ request: AppRequest, _ registry: borrowing Registry
-) throws(Failure) -> (label: ByteString, sequence: UInt64) {
+    _ request: AppRequest, _ deployment: Deployment, _ registry: borrowing Registry
+) throws(Failure) -> (expected: Deployment, sequence: UInt64) {
     let lock = try registry.lock(until: Deadline(after: request.lockTimeout))
     var state = AppState.mended(registry)
     let label = request.generation ?? state.unusedNumber()
@@ -94,8 +89,13 @@ private func prepare(
         state.app.suspending = request.isSuspended ? label : nil
     }
     try state.store(in: registry)
+    // The number is likely to be theirs: nobody else can have taken it, or its record, who has not had the lock since.
+    var expected = deployment
+    (expected.generation, expected.label) = (state.app.sequence + 1, label)
+    try registry.store(unfinished: label)
+    if request.joins == nil { try registry.store(expected) }
     lock.release(closing: ())
-    return (label, state.app.sequence)
+    return (expected, state.app.sequence)
 }
 
 /// What a service directory needs to know of a copy.
@@ -114,7 +114,7 @@ private func describeService(
     }
     service.permanent = options.deploy.permanent
     service.onExit = options.deploy.onExit
-    service.stopTimeout = request.stopTimeout
+    (service.stopSignal, service.stopTimeout) = (request.stopSignal, request.stopTimeout)
     service.readyTimeout = request.readyTimeout
 
     if target == .systemd {

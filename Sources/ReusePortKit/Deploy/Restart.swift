@@ -31,7 +31,8 @@ func restart(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
         // Before anything is stopped: what cannot be started again had better run on.
         let next = try prepare(request.again(with: isPaused ? pause : [], directory))
         try checkStart(next, Array(0..<next.app.copies))
-        if !isPaused { try endGenerations(request, directory) }
+        // Nor is there room for two of one label, which a configuration file may give.
+        if !isPaused || next.app.generation == live.label { try endGenerations(request, directory) }
         return try run(next)
     }
     try checkStart(
@@ -78,7 +79,7 @@ private func restartSupervised(
 }
 
 /// Directs no more connections to these copies.
-private func withdraw(_ copies: [CopyRecord], _ registry: borrowing Registry) throws(Failure) {
+func withdraw(_ copies: [CopyRecord], _ registry: borrowing Registry) throws(Failure) {
     let lock = try registry.lock(until: Deadline(after: .seconds(10)))
     var state = AppState.mended(registry)
     try state.withdraw(copies)

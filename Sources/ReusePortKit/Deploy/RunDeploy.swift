@@ -107,7 +107,8 @@ private func runDirectory(of settings: [Setting]) throws(Failure) -> ByteString 
 /// With what the live generation was deployed; or, where none is live, the last one that was.
 func liveDeployment(_ registry: borrowing Registry) throws(Failure) -> Deployment {
     let app = AppState.mended(registry).app
-    let past = app.generations.reversed().filter { $0.state == .ended || $0.state == .retired }
+    // Also one that is about to end: a restart may have been killed before it has started the next.
+    let past = app.generations.reversed().filter { $0.state != .starting && $0.state != .failed }
     let candidates = app.live.map { [$0] } ?? past
     for generation in candidates {
         if let deployment = registry.loadDeployment(of: generation) { return deployment }

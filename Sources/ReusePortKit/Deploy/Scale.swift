@@ -18,6 +18,8 @@ func scale(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     }
     lock.release(closing: ())
     if !left.isEmpty {
+        // Its helper may have been killed when the kernel sent it connections already.
+        try withdraw(left, registry)
         try end(left, registry, log)
         (live, state) = try openLiveApp(request, directory)
     }

@@ -6,7 +6,7 @@ struct Turn: ~Copyable {
     /// That of the groups, at level 2.
     let groups: Descriptor?
     /// That of all apps, until what listens is written down.
-    let addresses: Descriptor
+    let addresses: Descriptor?
     var state: AppState
     let generation: UInt64
 }
@@ -33,7 +33,16 @@ func awaitTurn(
     while true {
         let lock = try registry.lock(until: deadline)
         // Copies of another app that has been quicker would be taken for ones that our registry has lost.
-        let addresses = try lockAddresses(request)
+        let addresses: Descriptor?
+        do throws(Failure) {
+            addresses = try lockAddresses(request)
+        } catch {
+            // While others have it, our helpers are to get the app's.
+            if error.code != .negative || deadline.hasPassed { throw error }
+            lock.release(closing: ())
+            _ = poll(nil, 0, 20)
+            continue
+        }
         try refuseOtherApps(visible(listeners), of: request.name, in: try runDirectory(of: request))
         var state = AppState.mended(registry)
         state.recover(listeners.map { $0.identity }, ours: ours, log: log)
@@ -42,7 +51,7 @@ func awaitTurn(
         case .wait(let label):
             try state.store(in: registry)
             lock.release(closing: ())
-            addresses.release(closing: ())
+            addresses.release()
             guard !deadline.hasPassed else {
                 throw isTakingOver(label, request.name)
             }
@@ -59,7 +68,7 @@ func awaitTurn(
             patience = limit
             if groups == nil, case .index? = state.app.steering, !limit.hasPassed {
                 lock.release(closing: ())
-                addresses.release(closing: ())
+                addresses.release()
                 _ = poll(nil, 0, 20)
                 continue
             }

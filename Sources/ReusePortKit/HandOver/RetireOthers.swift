@@ -167,10 +167,11 @@ extension Handoff {
             let isListening = running.contains { state.lastPlace(of: $0) != nil }
             let turn = isListening ? turnInGroups(enrolment, .seconds(60)) : nil
             // What a handoff that was killed has left may have connections that nobody waited for.
-            let patience = try awaitDrained(running, moves: false, hasSettled: true)
+            let moves = state.moves(running, to: order)
+            let patience = try awaitDrained(running, moves: moves, hasSettled: true)
             say("generation \(generation.label) is ended")
             let (copies, outcomes) = try end(running, enrolment, sockets, patience: patience) {
-                stopOrder(for: $0, keepsFinishing: false)
+                stopOrder(for: $0, keepsFinishing: false, moves: moves)
             }
             turn.release()
             try finish(enrolment, generation, copies, outcomes)

@@ -19,7 +19,9 @@ func shut(_ listeners: [ListenerLeft], _ holders: SocketHolders, listensAgain: B
 /// inherit, as the launcher's are: another number of a program's own is closed when that starts another.
 func mayAdopt(_ listener: ListenerLeft, _ holder: SocketHolder, in proc: ProcFileSystem) -> Bool {
     let offer: ByteString = "\(holder.descriptor):\(listener.identity.cookie):"
-    guard holder.inode == listener.inode, let environment = try? proc.read("\(holder.process.pid)/environ"),
+    // Smaller ones are those of another dialect beside it, which the program may use as they are.
+    guard holder.descriptor >= 100, holder.inode == listener.inode,
+        let environment = try? proc.read("\(holder.process.pid)/environ"),
         let known = environment.split(on: 0).first(where: { $0.hasPrefix("REUSEPORT_EXEC_ADOPT=") }),
         known.dropFirst(21).split(on: UInt8(ascii: ";")).contains(where: { $0.hasPrefix(offer) }),
         let facts = try? proc.read("\(holder.process.pid)/fdinfo/\(holder.descriptor)"),

@@ -219,12 +219,13 @@ final class StoppingCopy {
     private func shutForgotten(_ log: Log, in proc: ProcFileSystem) {
         if left.isEmpty || !glance.hasPassed { return }
         pause = Milliseconds(pause.count * 2)
-        glance = Deadline(after: pause)
+        glance = min(Deadline(after: pause), deadline)
         guard let holders = holdersOfLeft(in: proc), !holders.found.isEmpty, holders.isComplete,
             holders.found.allSatisfy({ holder in left.contains { mayAdopt($0, holder, in: proc) } })
         else { return }
         log.detail("\(name) has closed \(described(left)); what it has started, and that never used it, had it still")
         shut(left, holders, listensAgain: false)
+        left = (try? listenersLeft(order.listeners)) ?? left
     }
 
     /// It has ended, or closed its listeners, and others have them: those it has started go too, the others are not

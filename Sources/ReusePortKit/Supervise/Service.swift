@@ -23,6 +23,7 @@ struct Service: Sendable {
     /// For a unit, which has settings of its own for them.
     var memoryHigh: UInt64?
     var memoryMax: UInt64?
+    var stopSignal: Int32 = SIGTERM
     var stopTimeout = Milliseconds.seconds(30)
     var readyTimeout = Milliseconds.seconds(60)
     /// The number at which s6 is told that the copy has taken over. The target never has it, but it must be none that

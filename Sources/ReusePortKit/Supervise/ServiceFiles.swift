@@ -65,6 +65,7 @@ extension Service {
         Restart=always
         RestartSec=1\(permanentLine)\(memoryLines)
         KillMode=mixed
+        KillSignal=\(signalName(stopSignal))
         SendSIGKILL=no
         TimeoutStartSec=\(readyTimeout.count + 65_000)ms
         TimeoutStopSec=\(stopTimeout.count + 90_000)ms

@@ -169,6 +169,7 @@ extension AppPicture {
             object([
                 ("generation", ReusePortKit.json(generation.label)),
                 ("state", ReusePortKit.json(generation.state.name)),
+                ("suspended", state.app.suspended == generation.order ? "true" : "false"),
                 ("since", ByteString(decimal: generation.since)), ("reason", ReusePortKit.json(generation.reason)),
                 ("copies", "[\(joined(copies(generation).map { member(generation, $0) }, by: ","))]"),
             ])

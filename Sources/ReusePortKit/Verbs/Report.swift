@@ -71,6 +71,7 @@ private func listAsJSON(_ apps: [(name: ByteString, state: AppState)]) -> ByteSt
         let generations = state.app.generations.map { generation in
             object([
                 ("generation", json(generation.label)), ("state", json(generation.state.name)),
+                ("suspended", state.app.suspended == generation.order ? "true" : "false"),
                 ("copies", ByteString(decimal: generation.copies)),
                 ("running", ByteString(decimal: state.running(generation.order).count)),
                 ("since", ByteString(decimal: generation.since)), ("reason", json(generation.reason)),

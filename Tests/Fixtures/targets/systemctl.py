@@ -130,7 +130,7 @@ def manage(unit):
             if not is_told and read(unit, b'stop') is not None:
                 is_told = True
                 write(unit, b'state', b'deactivating')
-                os.kill(main, signal.SIGTERM)
+                os.kill(main, signal.Signals['SIG' + unit_settings.get('KillSignal', b'TERM').decode()])
             pid, status = os.waitpid(main, os.WNOHANG)
             if pid:
                 break
