@@ -185,6 +185,17 @@ extension AppState {
     }
 }
 
+extension Registry {
+    /// Changes what is known of the app, under its lock, and writes down what has changed; nothing if it fails.
+    borrowing func change(_ body: (inout AppState) throws(Failure) -> Void) throws(Failure) {
+        let lock = try lock()
+        var state = AppState.mended(self)
+        try body(&state)
+        try state.store(in: self)
+        lock.release(closing: ())
+    }
+}
+
 /// The reason of a copy that has ended because it was to.
 var toldToStop: ByteString { "it was told to stop" }
 

@@ -24,7 +24,9 @@ struct Registry: ~Copyable {
     }
 
     /// Takes the app's lock; it ends with the descriptor.
-    borrowing func lock(_ name: ByteString = "lock", until deadline: Deadline) throws(Failure) -> Descriptor {
+    borrowing func lock(
+        _ name: ByteString = "lock", until deadline: Deadline = Deadline(after: .seconds(10))
+    ) throws(Failure) -> Descriptor {
         let file = try step("open", "\(path)/\(name)") { () throws(Errno) in
             try ReusePortKit.open(name, in: folder, O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600)
         }

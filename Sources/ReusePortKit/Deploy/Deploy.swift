@@ -85,7 +85,7 @@ struct Deploy: ~Copyable {
     /// is known a moment after the last has.
     private borrowing func connectAll(_ probes: Probes) throws(Failure) {
         guard members[0].enrolment.request.readiness == .accept else { return }
-        let lock = try members[0].enrolment.registry.lock(until: Deadline(after: .seconds(10)))
+        let lock = try members[0].enrolment.registry.lock()
         var state = AppState.forProbes(members[0].enrolment.registry)
         for index in 0..<members.count {
             // One at a time: a program that serves one client at a time would read from the second in vain.
@@ -152,11 +152,8 @@ extension Deploy {
     private borrowing func settle() {
         guard members[0].enrolment.registry.loadApp()?.group != nil else { return }
         do throws(Failure) {
-            let lock = try members[0].enrolment.registry.lock(until: Deadline(after: .seconds(10)))
-            var state = AppState.mended(members[0].enrolment.registry)
-            state.settleAppLimit(members[0].enrolment.record, log)
-            try state.store(in: members[0].enrolment.registry)
-            lock.release(closing: ())
+            let record = members[0].enrolment.record
+            try members[0].enrolment.registry.change { $0.settleAppLimit(record, log) }
         } catch {
             // It serves by now.
             log.warning(error.message)

@@ -173,10 +173,10 @@ func updateServices(
 private func fail(
     _ label: ByteString, _ registry: borrowing Registry, joins: Bool, _ why: ByteString
 ) throws(Failure) {
-    let lock = try registry.lock(until: Deadline(after: .seconds(10)))
-    var state = AppState.mended(registry)
-    state.app.suspending = nil
-    if !joins, let starting = state.app.starting, starting.label == label { state.finish(starting.order, .failed, why) }
-    try state.store(in: registry)
-    lock.release(closing: ())
+    try registry.change { state in
+        state.app.suspending = nil
+        if !joins, let starting = state.app.starting, starting.label == label {
+            state.finish(starting.order, .failed, why)
+        }
+    }
 }

@@ -80,9 +80,5 @@ private func restartSupervised(
 
 /// Directs no more connections to these copies.
 func withdraw(_ copies: [CopyRecord], _ registry: borrowing Registry) throws(Failure) {
-    let lock = try registry.lock(until: Deadline(after: .seconds(10)))
-    var state = AppState.mended(registry)
-    try state.withdraw(copies)
-    try state.store(in: registry)
-    lock.release(closing: ())
+    try registry.change { (state: inout AppState) throws(Failure) in try state.withdraw(copies) }
 }

@@ -11,7 +11,7 @@ func scale(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     let log = Log(descriptor: 2, verbosity: request.verbosity, subject: "\(registry.app) \(live.label)")
     // A restart or scale that was killed has left them: nobody sends them connections, nor ends them. With the lock, for
     // without it a helper that has done its work and gone looks as if it had been killed.
-    let lock = try registry.lock(until: Deadline(after: .seconds(10)))
+    let lock = try registry.lock()
     let left = AppState.mended(registry).running(live.order).filter { copy in
         let isAbandoned = (copy.state == .starting || copy.state == .ready) && copy.helper == nil
         return copy.copy < wanted && (copy.state == .stopping || isAbandoned)
@@ -54,7 +54,7 @@ func scale(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
 private func remember(
     _ count: Int, _ registry: borrowing Registry, _ live: GenerationRecord
 ) throws(Failure) -> Deployment? {
-    let lock = try registry.lock(until: Deadline(after: .seconds(10)))
+    let lock = try registry.lock()
     AppState.mended(registry).mendPaths()
     var deployment = registry.loadDeployment(of: live)
     if let known = deployment {
@@ -74,7 +74,7 @@ private func remember(
 private func shrink(
     _ registry: borrowing Registry, _ live: GenerationRecord, to count: Int, _ log: Log
 ) throws(Failure) {
-    let lock = try registry.lock(until: Deadline(after: .seconds(10)))
+    let lock = try registry.lock()
     var state = AppState.mended(registry)
     guard state.app.live?.order == live.order else {
         throw Failure(.negative, "scale", "app \(registry.app)", "another generation has taken over meanwhile")
@@ -124,7 +124,7 @@ func end(_ copies: [CopyRecord], _ registry: borrowing Registry, _ log: Log) thr
         }
         let orders = together.map { stopOrder(for: $0, keepsFinishing: false, moves: moves) }
         let outcomes = try stop(orders, sparing: sparing, log: log)
-        let lock = try registry.lock(until: Deadline(after: .seconds(10)))
+        let lock = try registry.lock()
         var state = AppState.mended(registry)
         for (copy, outcome) in zip(together, outcomes) {
             if case .refused(let why) = outcome {

@@ -12,7 +12,7 @@ func suspendApp(_ request: VerbRequest, _ directory: ByteString) throws(Failure)
             request.again(with: [Setting(option: .of(.suspended), value: "", origin: .commandLine)], directory))
     }
     let log = Log(descriptor: 2, verbosity: request.verbosity, subject: "\(registry.app) \(live.label)")
-    let lock = try registry.lock(until: Deadline(after: .seconds(10)))
+    let lock = try registry.lock()
     var state = AppState.mended(registry)
     guard state.app.live?.order == live.order else {
         throw Failure(.negative, "suspend", "app \(registry.app)", "another generation has taken over meanwhile")
@@ -30,7 +30,7 @@ func suspendApp(_ request: VerbRequest, _ directory: ByteString) throws(Failure)
 /// `resume`: the copies go on. After a failure the app counts as suspended still, so that it may be said again.
 func resumeApp(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     let registry = try openApp(request, directory)
-    let lock = try registry.lock(until: Deadline(after: .seconds(10)))
+    let lock = try registry.lock()
     var state = AppState.mended(registry)
     let copies = state.app.live.map { state.running($0.order) } ?? []
     let isSuspended =

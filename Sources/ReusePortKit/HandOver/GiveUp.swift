@@ -25,15 +25,13 @@ extension Handoff {
                     copies.map { stopOrder(for: $0, keepsFinishing: false) },
                     sparing: state.supervisors(sparing: copies), log: log)
                 turn.release()
-                let lock = try enrolment.registry.lock(until: Deadline(after: .seconds(10)))
-                var state = AppState.mended(enrolment.registry)
-                if wasLive {
-                    for copy in copies { state.end(copy, reason) }
-                } else {
-                    state.note(copies, outcomes, of: order, reason: reason)
+                try enrolment.registry.change { state in
+                    if wasLive {
+                        for copy in copies { state.end(copy, reason) }
+                    } else {
+                        state.note(copies, outcomes, of: order, reason: reason)
+                    }
                 }
-                try state.store(in: enrolment.registry)
-                lock.release(closing: ())
             }
             followLive(enrolment)
             if !wasLive { log.warning("generation \(generation.label) failed; nothing was switched") }
@@ -45,13 +43,9 @@ extension Handoff {
     /// Level 2: when copies of the live generation have come or gone meanwhile, they have moved to our places.
     private func followLive(_ enrolment: borrowing Enrolment) {
         do throws(Failure) {
-            let lock = try enrolment.registry.lock(until: Deadline(after: .seconds(10)))
-            var state = AppState.mended(enrolment.registry)
-            if let live = state.app.live {
-                try state.redirect(to: live.order)
-                try state.store(in: enrolment.registry)
+            try enrolment.registry.change { (state: inout AppState) throws(Failure) in
+                if let live = state.app.live { try state.redirect(to: live.order) }
             }
-            lock.release(closing: ())
         } catch {
             log.detail(error.message)
         }
@@ -61,7 +55,7 @@ extension Handoff {
     private func recordFailure(
         _ enrolment: borrowing Enrolment, _ process: borrowing ProcessHandle, _ reason: ByteString
     ) throws(Failure) -> (GenerationRecord?, Bool) {
-        let lock = try enrolment.registry.lock(until: Deadline(after: .seconds(10)))
+        let lock = try enrolment.registry.lock()
         var state = AppState.mended(enrolment.registry)
         // Also one that was replaced, or ended, while a copy of it was on its way.
         let wasLive: Bool =

@@ -8,7 +8,7 @@ func connectProbe(
     to listener: CopyRecord.Listener, _ held: borrowing Descriptor, _ registry: borrowing Registry
 ) throws(Failure) -> Descriptor {
     if listener.identity.transport == .unix { return try connectProbe(toPathOf: listener.identity) }
-    let lock = try registry.lock(until: Deadline(after: .seconds(10)))
+    let lock = try registry.lock()
     var state = AppState.forProbes(registry)
     let probe = try connectProbe(to: listener.identity, held, &state)
     if case .index? = state.app.steering { try registry.store(state.app) }

@@ -123,7 +123,7 @@ extension Handoff {
 
     /// Level 2: the groups have changed.
     private func follow(_ enrolment: borrowing Enrolment, _ sockets: borrowing OwnedArray<Placement>) throws(Failure) {
-        let lock = try enrolment.registry.lock(until: Deadline(after: .seconds(10)))
+        let lock = try enrolment.registry.lock()
         var state = AppState.mended(enrolment.registry)
         guard case .index? = state.app.steering, let live = state.app.live else { return }
         do throws(Failure) {
@@ -140,11 +140,9 @@ extension Handoff {
     private func finish(
         _ enrolment: borrowing Enrolment, _ old: GenerationRecord, _ copies: [CopyRecord], _ outcomes: [StopOutcome]
     ) throws(Failure) {
-        let lock = try enrolment.registry.lock(until: Deadline(after: .seconds(10)))
-        var state = AppState.mended(enrolment.registry)
-        state.note(copies, outcomes, of: old.order, reason: "generation \(label) took over")
-        try state.store(in: enrolment.registry)
-        lock.release(closing: ())
+        try enrolment.registry.change { state in
+            state.note(copies, outcomes, of: old.order, reason: "generation \(label) took over")
+        }
     }
 
     /// Ends retired generations beyond those that are kept, and copies that an interrupted handoff left behind.

@@ -112,13 +112,11 @@ extension Handoff {
     func note(
         _ enrolment: borrowing Enrolment, _ change: (inout AppState, inout CopyRecord) -> Void
     ) throws(Failure) {
-        let lock = try enrolment.registry.lock(until: Deadline(after: .seconds(10)))
-        var state = AppState.mended(enrolment.registry)
-        var record = state.copies.first { $0.fileName == enrolment.record.fileName } ?? enrolment.record
-        change(&state, &record)
-        state.replace(record)
-        try state.store(in: enrolment.registry)
-        lock.release(closing: ())
+        try enrolment.registry.change { state in
+            var record = state.copies.first { $0.fileName == enrolment.record.fileName } ?? enrolment.record
+            change(&state, &record)
+            state.replace(record)
+        }
     }
 }
 
@@ -161,7 +159,7 @@ extension Handoff {
         _ enrolment: borrowing Enrolment, _ copies: [Int], _ sockets: borrowing OwnedArray<Placement>, releases: Bool,
         end: (Int) -> ByteString?, place: (Int, AppState, CopyRecord, Slot) throws(Failure) -> Void
     ) throws(Failure) -> Entry {
-        let lock = try enrolment.registry.lock(until: Deadline(after: .seconds(10)))
+        let lock = try enrolment.registry.lock()
         var state = AppState.mended(enrolment.registry)
         guard let generation = state.app.generation(order) else {
             throw Failure(.negative, "take over", "generation \(label)", "the registry was removed")

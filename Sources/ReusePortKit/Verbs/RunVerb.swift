@@ -83,7 +83,7 @@ func endGenerations(_ request: VerbRequest, _ directory: ByteString) throws(Fail
     let registry = try openApp(request, directory)
     let app = registry.app
     let log = Log(descriptor: 2, verbosity: .quiet, subject: app)
-    let lock = try registry.lock(until: Deadline(after: .seconds(10)))
+    let lock = try registry.lock()
     var state = AppState.mended(registry)
     // A copy that has crashed, too, if its supervisor is about to start it again.
     func toStop(_ generation: GenerationRecord) -> [CopyRecord] {
@@ -120,13 +120,9 @@ func endGenerations(_ request: VerbRequest, _ directory: ByteString) throws(Fail
             return order
         }
         let outcomes = try stop(orders, sparing: state.supervisors(sparing: copies), log: log)
-        let lock = try registry.lock(until: Deadline(after: .seconds(10)))
-        var now = AppState.mended(registry)
-        now.note(
-            copies, outcomes, of: generation.order,
-            reason: "\(request.verb.names[0]) was asked for")
-        try now.store(in: registry)
-        lock.release(closing: ())
+        try registry.change { state in
+            state.note(copies, outcomes, of: generation.order, reason: "\(request.verb.names[0]) was asked for")
+        }
         for case .refused(let why) in outcomes { refused = why }
     }
     if let refused { throw notStopped(app, refused) }
