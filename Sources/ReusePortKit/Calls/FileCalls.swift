@@ -180,3 +180,16 @@ func entryNames(of directory: borrowing Descriptor) -> [ByteString] {
     }
     return names
 }
+
+/// pipe2(2): what is written at one end is read at the other.
+struct PipeEnds: ~Copyable {
+    let reader: Descriptor
+    let writer: Descriptor
+
+    init() throws(Errno) {
+        var ends: [Int32] = [0, 0]
+        try checked(pipe2(&ends, O_CLOEXEC))
+        reader = Descriptor(owning: ends[0])
+        writer = Descriptor(owning: ends[1])
+    }
+}

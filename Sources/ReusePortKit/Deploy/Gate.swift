@@ -6,10 +6,9 @@ struct Gate: ~Copyable {
     private let writer: Descriptor
 
     init() throws(Errno) {
-        var ends: [Int32] = [-1, -1]
-        try checked(pipe2(&ends, O_CLOEXEC))
-        reader = Descriptor(owning: ends[0])
-        writer = Descriptor(owning: ends[1])
+        let pipe = try PipeEnds()
+        reader = pipe.reader
+        writer = pipe.writer
     }
 
     /// Lets so many through.

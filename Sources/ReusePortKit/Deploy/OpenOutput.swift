@@ -88,12 +88,7 @@ private func usualLogFile(of app: ByteString) throws(Failure) -> ByteString {
 /// A stream to the journal where there is one, else to a logger(1) that ends with the last copy.
 private func openSystemLog(_ app: ByteString) throws(Failure) -> Descriptor {
     if let stream = try? openJournalStream(app) { return stream }
-    var ends: [Int32] = [-1, -1]
-    try step("make", "pipe to logger", remedy: descriptorRemedy) { () throws(Errno) in
-        try checked(pipe2(&ends, O_CLOEXEC))
-    }
-    let reader = Descriptor(owning: ends[0])
-    let writer = Descriptor(owning: ends[1])
+    let pipe = try step("make", "pipe to logger", remedy: descriptorRemedy) { () throws(Errno) in try PipeEnds() }
     guard let logger = findProgram("logger", in: safeSearchPath) else {
         throw Failure(.system, "run", "logger", "it is not in \(safeSearchPath)", remedy: "give --log FILE")
     }
@@ -101,10 +96,10 @@ private func openSystemLog(_ app: ByteString) throws(Failure) -> Descriptor {
     let arguments = CStrings(["logger", "-t", app])
     let environment = CStrings(["PATH=\(safeSearchPath)"])
     let code = logger.withCString {
-        clinux_spawn_reader(&pid, $0, arguments.pointer, environment.pointer, reader.number)
+        clinux_spawn_reader(&pid, $0, arguments.pointer, environment.pointer, pipe.reader.number)
     }
     if code != 0 { throw Failure("run", logger, Errno(rawValue: code)) }
-    return writer
+    return pipe.writer
 }
 
 /// The journal's own protocol for what systemd starts: a few lines of header, then whatever is written.

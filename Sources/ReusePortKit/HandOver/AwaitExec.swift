@@ -11,16 +11,13 @@ struct ExecChannel: ~Copyable {
 
     /// `lowest`: the first number that nothing of the target's will be moved to.
     static func make(from lowest: Int32) throws(Failure) -> ExecChannel {
-        var ends: [Int32] = [-1, -1]
-        try step("make", "pipe to the helper", remedy: descriptorRemedy) { () throws(Errno) in
-            try checked(pipe2(&ends, O_CLOEXEC))
+        let pipe = try step("make", "pipe to the helper", remedy: descriptorRemedy) { () throws(Errno) in
+            try PipeEnds()
         }
-        let reader = Descriptor(owning: ends[0])
-        let writer = Descriptor(owning: ends[1])
         let aside = try step("move", "pipe to the helper", remedy: { placeRemedy($0, lowest) }) { () throws(Errno) in
-            try writer.duplicate(from: lowest)
+            try pipe.writer.duplicate(from: lowest)
         }
-        return ExecChannel(reader: reader, writer: aside)
+        return ExecChannel(reader: pipe.reader, writer: aside)
     }
 
     private init(reader: consuming Descriptor, writer: consuming Descriptor) {

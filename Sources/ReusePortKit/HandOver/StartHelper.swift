@@ -6,11 +6,9 @@ import CLinux
 func startHelper(
     _ enrolment: borrowing Enrolment, _ sockets: borrowing OwnedArray<Placement>
 ) throws(Failure) -> ProcessIdentity {
-    var ends: [Int32] = [-1, -1]
-    try step("start", "the helper", remedy: descriptorRemedy) { () throws(Errno) in try checked(pipe2(&ends, O_CLOEXEC))
-    }
-    let reader = Descriptor(owning: ends[0])
-    let writer = Descriptor(owning: ends[1])
+    let pipe = try step("start", "the helper", remedy: descriptorRemedy) { () throws(Errno) in try PipeEnds() }
+    let reader = pipe.reader
+    let writer = pipe.writer
     let child = try step("start", "the helper") { () throws(Errno) in try checked(fork()) }
     if child != 0 {
         var status: Int32 = 0

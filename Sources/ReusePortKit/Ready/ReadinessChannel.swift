@@ -21,7 +21,7 @@ struct ReadinessChannel: ~Copyable {
             return try step("make", "notification socket") { () throws(Errno) in try ReadinessChannel(notify: ()) }
         case .descriptor(let number):
             return try step("make", "pipe for descriptor \(number)") { () throws(Errno) in
-                try ReadinessChannel(pipe: ())
+                ReadinessChannel(pipe: try PipeEnds())
             }
         default:
             return ReadinessChannel()
@@ -83,12 +83,9 @@ struct ReadinessChannel: ~Copyable {
         writer = nil
     }
 
-    /// pipe2(2).
-    private init(pipe: ()) throws(Errno) {
-        var ends: [Int32] = [-1, -1]
-        try checked(pipe2(&ends, O_CLOEXEC))
-        reader = Descriptor(owning: ends[0])
-        writer = Descriptor(owning: ends[1])
+    private init(pipe: consuming PipeEnds) {
+        reader = consume pipe.reader
+        writer = consume pipe.writer
         notifySocketName = nil
     }
 }

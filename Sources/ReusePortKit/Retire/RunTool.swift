@@ -16,17 +16,14 @@ func runTool(
     guard let program = findProgram(name, in: searchPath) else {
         throw Failure(.system, "run", name, "it is not in \(searchPath)")
     }
-    var ends: [Int32] = [-1, -1]
-    if reads { try step("run", program) { () throws(Errno) in try checked(pipe2(&ends, O_CLOEXEC)) } }
-    let reader = Descriptor(owning: ends[0])
-    let writer = Descriptor(owning: ends[1])
+    let pipe = try step("run", program) { () throws(Errno) in try PipeEnds() }
     let deadline = Deadline(after: timeout)
     let pid = try step("run", program) { () throws(Errno) in
-        try spawn(program, [name] + arguments, environment, output: reads ? writer.number : nil)
+        try spawn(program, [name] + arguments, environment, output: reads ? pipe.writer.number : nil)
     }
-    writer.release(closing: ())
+    pipe.writer.release(closing: ())
     var end = ToolEnd(status: 0)
-    if reads { end.output = readUntil(deadline, reader) }
+    if reads { end.output = readUntil(deadline, pipe.reader) }
     // ESRCH: SIGCHLD is ignored, and it has gone without leaving an exit code.
     if let process = try? ProcessHandle(to: pid), (try? process.waitForExit(until: deadline)) != true {
         try? process.signal(SIGKILL)

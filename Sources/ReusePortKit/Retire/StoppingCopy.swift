@@ -279,14 +279,3 @@ final class StoppingCopy {
 
 /// How long the kernel may take to end a process.
 private let killPatience = Milliseconds.seconds(10)
-
-/// To at most 1000.
-private func raiseOutOfMemoryScore(
-    of process: ProcessIdentity, by raise: Int32, in proc: ProcFileSystem
-) throws(Errno) {
-    let text = try proc.read("\(process.pid)/oom_score_adj").split(on: UInt8(ascii: "\n"))[0]
-    let isNegative = text.hasPrefix("-")
-    guard let size = text.dropFirst(isNegative ? 1 : 0).decimal, size <= 1000 else { throw .invalid }
-    let score = isNegative ? -Int32(size) : Int32(size)
-    try setOutOfMemoryScore(of: process, adjustment: min(1000, score + raise), in: proc)
-}

@@ -12,7 +12,6 @@ enum Supervisor: Sendable, Equatable {
     /// As it is kept in the registry: `runit:/etc/sv/web-blue`.
     var description: ByteString { "\(kind):\(place)" }
 
-    /// Reads what `description` wrote.
     /// Reads what `description` wrote; nil for anything else.
     init?(parsing text: ByteString) {
         guard let (kind, place) = text.cut(at: UInt8(ascii: ":")), !place.isEmpty, !place.contains(0)
@@ -52,9 +51,9 @@ enum Supervisor: Sendable, Equatable {
     /// Tells it not to start the running copy again when it ends, and returns once it knows: a copy that is told to
     /// stop earlier may be found dead before the word is, and be started again.
     ///
-    /// Only for a copy that runs: runsv takes this as "start it once" when it does not.
-    func keepDown(searchPath: ByteString = safeSearchPath) throws(Failure) {
-        guard let command = try tell(.once, searchPath: searchPath) else { return }
+    /// `once` is only for a copy that runs: runsv takes this as "start it once" when it does not.
+    func keepDown(_ word: ControlWord = .once, searchPath: ByteString = safeSearchPath) throws(Failure) {
+        guard let command = try tell(word, searchPath: searchPath) else { return }
         let deadline = Deadline(after: controlPatience)
         var pause = Pause()
         while !command.isRead {

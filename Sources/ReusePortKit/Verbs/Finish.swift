@@ -36,7 +36,7 @@ func finishCopy(_ request: VerbRequest, _ directory: ByteString) throws(Failure)
 }
 
 /// What is known of a copy that has ended.
-private struct Finished {
+struct Finished {
     var pid: Int32?
     var crashes: Crashes?
     /// In words.
@@ -162,84 +162,8 @@ private func pause(_ length: Milliseconds, _ supervisor: Supervisor?, _ log: Log
 private func keepDown(_ supervisor: Supervisor?, _ log: Log) {
     guard let supervisor else { return }
     do throws(Failure) {
-        guard let command = try supervisor.tell(.down, searchPath: safeSearchPath) else { return }
-        let deadline = Deadline(after: controlPatience)
-        var pause = Pause()
-        while !command.isRead {
-            if deadline.hasPassed { throw supervisor.unread }
-            pause.wait(until: deadline)
-        }
+        try supervisor.keepDown(.down)
     } catch {
         log.warning(error.message)
-    }
-}
-
-/// Removes the service directory in which we run if deploy has written it for this very copy.
-private func removeOwnService(_ supervisor: Supervisor?, _ request: VerbRequest, _ log: Log) {
-    guard let supervisor, let path = supervisor.serviceFolder else { return }
-    let name = lastComponent(of: path)
-    // Somebody else is about to remove it.
-    if name.hasPrefix(".") { return }
-    let wanted = ServiceMarker(app: request.app ?? "", label: request.generation ?? "", copy: request.copy ?? 0)
-    do throws(Failure) {
-        var isS6 = false
-        if case .s6 = supervisor { isS6 = true }
-        // That others may write to where it lies is a reason to leave it alone, and none to speak of.
-        guard let scan = try? ScanDirectory.open(directory(of: path), isS6: isS6), scan.marker(of: name) == wanted,
-            let hidden = try hideService(name, in: scan)
-        else { return }
-        // The supervisor waits for us, and uses what is in there until it ends: somebody else has to remove that.
-        let child = try step("start", "a process") { () throws(Errno) in try checked(fork()) }
-        if child != 0 { return }
-        _ = setsid()
-        if let null = try? open("/dev/null", O_RDWR) { for number in Int32(0)...2 { dup2(null.number, number) } }
-        _ = clinux_enter_root()
-        // What is left if this fails is swept up by the next deploy.
-        _ = try? removeHidden(hidden, from: scan, patience: .seconds(20))
-        _exit(0)
-    } catch {
-        log.warning(error.message)
-    }
-}
-
-/// Runs what `--on-exit` says. That it fails, or takes too long, changes nothing.
-private func runOnExit(
-    _ command: ByteString, _ ending: Ending, _ request: VerbRequest, _ finished: Finished, _ isDown: Bool, _ log: Log
-) {
-    let copy = request.copy ?? 0
-    var code = ByteString()
-    var signal = ByteString()
-    switch ending {
-    case .exited(let number): code = ByteString(decimal: number)
-    case .killed(let number): signal = signalName(number)
-    }
-    var sentence: ByteString = "copy \(copy) of \(request.app ?? "") \(request.generation ?? ""): "
-    sentence.append(finished.reason)
-    if let crashes = finished.crashes, crashes.count > 1 { sentence.append(", \(crashes.count) crashes in a row") }
-    sentence.append(
-        isDown
-            ? finished.isOver ? "; its generation is over, and it stays down" : "; it stays down"
-            : finished.pause.count == 0
-                ? "; it is started again" : "; it is started again after \(finished.pause.description)")
-    let variables: [(ByteString, ByteString)] = [
-        ("APP", request.app ?? ""), ("GENERATION", request.generation ?? ""),
-        ("COPY", ByteString(decimal: copy)), ("PID", finished.pid.map { ByteString(decimal: $0) } ?? ""),
-        ("KIND", ending.kind), ("CODE", code), ("SIGNAL", signal),
-        ("CRASHES", ByteString(decimal: finished.crashes?.count ?? 0)), ("NEXT", isDown ? "down" : "restart"),
-        ("REASON", sentence),
-    ]
-    let prefix: ByteString = "REUSEPORT_EXEC_"
-    let environment = CStrings(
-        callersEnvironment().filter { !$0.hasPrefix(prefix) } + variables.map { "\(prefix)\($0.0)=\($0.1)" })
-    clinux_default_signal(SIGCHLD)
-    do throws(Errno) {
-        var child = try Child(CStrings(["/bin/sh", "-c", command]), environment)
-        guard try waitForEvents(POLLIN, on: child.pidfd, until: Deadline(after: .seconds(30))) else {
-            return log.warning("--on-exit takes longer than 30s, and is killed")
-        }
-        let end = ProcessEnd(waitStatus: child.reap())
-        if end != .exited(0) { log.warning("--on-exit \(end.description)") }
-    } catch {
-        log.warning("unable to run --on-exit: \(error.description)")
     }
 }
