@@ -21,12 +21,5 @@ public func run(_ arguments: [ByteString]) throws(Failure) {
 
 /// write(2) to standard output, all of it.
 func write(_ text: ByteString) throws(Failure) {
-    try step("write to", "standard output") { () throws(Errno) in
-        var written = 0
-        while written < text.count {
-            written += try uninterrupted {
-                text.bytes.withUnsafeBytes { CLinux.write(1, $0.baseAddress! + written, $0.count - written) }
-            }
-        }
-    }
+    try step("write to", "standard output") { () throws(Errno) in try writeAll(text, to: 1) }
 }

@@ -30,9 +30,9 @@ import Testing
             (["0"], .exited(0)), (["3", "0"], .exited(3)), (["-1", "11"], .killed(11)), (["-1", "139"], .killed(11)),
             (["256", "9", "web"], .killed(9)), (["3", "0", "web", "77"], .exited(3)), (["111", "0"], .exited(111)),
             (["-1"], nil), (["256", "0"], nil), (["257"], nil), (["x"], nil), (["-1", "x"], nil), ([""], nil),
-        ] as [([ByteString], Ending?)])
-    func endings(words: [ByteString], ending: Ending?) throws {
-        #expect((try? Ending(words: words)) == ending)
+        ] as [([ByteString], ProcessEnd?)])
+    func endings(words: [ByteString], ending: ProcessEnd?) throws {
+        #expect((try? ProcessEnd(words: words)) == ending)
     }
 
     @Test func crashesInARow() {

@@ -154,8 +154,10 @@ func link(_ name: ByteString, to other: ByteString, in directory: borrowing Desc
 }
 
 /// write(2) until all is written.
-func writeAll(_ text: ByteString, to file: borrowing Descriptor) throws(Errno) {
-    let number = file.number
+func writeAll(_ text: ByteString, to file: borrowing Descriptor) throws(Errno) { try writeAll(text, to: file.number) }
+
+/// The same for a descriptor of nobody's, as standard output is.
+func writeAll(_ text: ByteString, to number: Int32) throws(Errno) {
     var written = 0
     while written < text.count {
         written += try uninterrupted {

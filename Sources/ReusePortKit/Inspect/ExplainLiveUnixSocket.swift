@@ -35,21 +35,9 @@ func explainLiveUnixSocket(
 /// The listening sockets that have the name of the other end.
 private func listenerInodes(servedTo connected: borrowing Descriptor) -> [UInt64] {
     var result: [UInt64] = []
-    guard let path = peerPath(of: connected), let records = try? listeningUnixSockets() else { return result }
+    guard let path = (try? remoteAddress(of: connected))?.path, !path.isEmpty,
+        let records = try? listeningUnixSockets()
+    else { return result }
     for record in records where record.path == path { result.append(record.inode) }
     return result
-}
-
-/// getpeername(2): the name as it was given to bind(2).
-private func peerPath(of connected: borrowing Descriptor) -> ByteString? {
-    var storage = sockaddr_storage()
-    var count = socklen_t(MemoryLayout<sockaddr_storage>.size)
-    let number = connected.number
-    let address = withUnsafeMutableBytes(of: &storage) { raw -> SocketAddress? in
-        let start = raw.baseAddress!
-        guard getpeername(number, start.assumingMemoryBound(to: sockaddr.self), &count) == 0 else { return nil }
-        return SocketAddress(storage: start, count: Int(count))
-    }
-    guard let path = address?.path, !path.isEmpty else { return nil }
-    return path
 }

@@ -5,7 +5,7 @@ func finishCopy(_ request: VerbRequest, _ directory: ByteString) throws(Failure)
     let app = request.app ?? ""
     let label = request.generation ?? ""
     // A unit's ExecStopPost= is run after a start that has failed as well.
-    guard let ending = request.ending ?? Ending.fromEnvironment() else { return }
+    guard let ending = request.ending ?? ProcessEnd.fromEnvironment() else { return }
     let log = Log(descriptor: 2, verbosity: .steps, subject: "\(app) \(label)")
     let supervisor = Supervisor.current() ?? supervisorOfWorkingDirectory(request)
     // What it was told until now is heeded, and what it is told from now on is not undone: it may be to start anew.
@@ -50,11 +50,11 @@ struct Finished {
 
 /// Writes it down; answers what follows.
 private func record(
-    _ ending: Ending, _ request: VerbRequest, _ directory: ByteString
+    _ ending: ProcessEnd, _ request: VerbRequest, _ directory: ByteString
 ) throws(Failure) -> Finished {
     let copy = request.copy ?? 0
     var finished = Finished(reason: ending.description)
-    if case .exited(let code) = ending { finished.isPermanent = request.permanent.contains { $0.contains(code) } }
+    if case .exited(let code) = ending { finished.isPermanent = request.permanent.contains { $0.contains(Int(code)) } }
     guard let registry = try Registry.open(request.app ?? "", in: directory, create: false) else { return finished }
     // Of a copy that was to be ready, its helper has the first word.
     let deadline = Deadline(after: .seconds(10))
@@ -120,13 +120,13 @@ private func isOver(_ copy: Int, of generation: GenerationRecord) -> Bool {
 }
 
 /// Whether this is how the launcher ends that has not come so far as to register its copy.
-private func isLaunchersOwn(_ ending: Ending) -> Bool {
+private func isLaunchersOwn(_ ending: ProcessEnd) -> Bool {
     let codes: [Failure.Code] = [.usage, .system, .notExecutable, .notFound]
-    return codes.contains { ending == .exited(Int($0.rawValue)) }
+    return codes.contains { ending == .exited($0.rawValue) }
 }
 
 /// Tells the deploy that has written this service, and waits for its copy to come.
-private func noteLaunchFailure(_ ending: Ending, _ request: VerbRequest, _ registry: borrowing Registry) {
+private func noteLaunchFailure(_ ending: ProcessEnd, _ request: VerbRequest, _ registry: borrowing Registry) {
     guard ServiceMarker.fileName.withCString({ access($0, F_OK) }) == 0 else { return }
     _ = try? registry.store(
         launchFailure: "\(ending.description) before it was registered", request.generation ?? "", request.copy ?? 0)

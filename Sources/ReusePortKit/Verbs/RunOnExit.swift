@@ -2,7 +2,8 @@ import CLinux
 
 /// Runs what `--on-exit` says. That it fails, or takes too long, changes nothing.
 func runOnExit(
-    _ command: ByteString, _ ending: Ending, _ request: VerbRequest, _ finished: Finished, _ isDown: Bool, _ log: Log
+    _ command: ByteString, _ ending: ProcessEnd, _ request: VerbRequest, _ finished: Finished, _ isDown: Bool,
+    _ log: Log
 ) {
     let copy = request.copy ?? 0
     var code = ByteString()

@@ -57,7 +57,7 @@ struct VerbRequest: Sendable {
     /// For finish: what the shell is to run.
     var onExit: ByteString?
     /// For finish: how the copy has ended; nil if systemd says it.
-    var ending: Ending?
+    var ending: ProcessEnd?
 }
 
 /// Reads what stands behind a verb. Options and the app may come in any order; behind `--` there are no more options.
@@ -157,7 +157,7 @@ private func checkFinish(_ request: inout VerbRequest, _ words: [ByteString]) th
     }
     if words.isEmpty { return }
     do throws(Malformed) {
-        request.ending = try Ending(words: words)
+        request.ending = try ProcessEnd(words: words)
     } catch {
         throw .usage("parse", words[0], error.reason, remedy: error.remedy)
     }

@@ -1,8 +1,5 @@
 /// How a supervised process has ended, by what its supervisor tells the finish script.
-enum Ending: Equatable {
-    case exited(Int)
-    case killed(Int32)
-
+extension ProcessEnd {
     /// runit: the exit code, or -1; then the low byte of the status that wait(2) gave, 128 more with a core dump.
     /// s6: the exit code, or 256; then the signal, and more that does not matter here.
     init(words: [ByteString]) throws(Malformed) {
@@ -13,17 +10,17 @@ enum Ending: Equatable {
             }
             self = .killed(Int32(number & 0x7F))
         } else {
-            self = .exited(try parseNumber(first, 0...255))
+            self = .exited(Int32(try parseNumber(first, 0...255)))
         }
     }
 
     /// systemd: what ExecStopPost= finds in its environment; nil if the main process has not ended, or never ran.
-    static func fromEnvironment() -> Ending? {
+    static func fromEnvironment() -> ProcessEnd? {
         guard let kind = environmentVariable("EXIT_CODE"), let value = environmentVariable("EXIT_STATUS") else {
             return nil
         }
         switch kind {
-        case "exited": return value.decimal.flatMap { $0 < 256 ? .exited(Int($0)) : nil }
+        case "exited": return value.decimal.flatMap { $0 < 256 ? .exited(Int32($0)) : nil }
         case "killed", "dumped": return parseSignal(value).map { .killed($0) }
         default: return nil
         }
@@ -34,14 +31,6 @@ enum Ending: Equatable {
         case .exited(0): "normal"
         case .exited: "abnormal"
         case .killed: "signal"
-        }
-    }
-
-    /// `exited with 3`, `killed by signal 11 (SEGV)`.
-    var description: ByteString {
-        switch self {
-        case .exited(let code): ProcessEnd.exited(Int32(code)).description
-        case .killed(let number): ProcessEnd.killed(number).description
         }
     }
 }
