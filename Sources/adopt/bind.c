@@ -77,8 +77,6 @@ static int adopt(int fd, struct inherited *socket, const struct sockaddr_storage
     return result;
 }
 
-static void *next_bind, *next_listen;
-
 EXPORT int bind(int fd, const struct sockaddr *address, socklen_t size) {
     if (adopt_count > 0 && address && size > sizeof(sa_family_t) && size <= sizeof(struct sockaddr_storage)) {
         int saved = errno, result = 0;

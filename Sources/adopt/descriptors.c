@@ -19,14 +19,10 @@ struct entry {
     char name[];
 };
 
-static void *next_syscall;
-
-void *adopt_system_call(void) { return NEXT(syscall); }
-
-void adopt_close(int fd) { NEXT(syscall)(SYS_close, fd); }
+int adopt_close(int fd) { return (int)adopt_system_call()(SYS_close, fd); }
 
 static int open_at(int directory, const char *path, int flags) {
-    return (int)NEXT(syscall)(SYS_openat, directory, path, flags | O_RDONLY | O_CLOEXEC, 0);
+    return (int)adopt_system_call()(SYS_openat, directory, path, flags | O_RDONLY | O_CLOEXEC, 0);
 }
 
 bool adopt_each_descriptor(bool (*call)(int, const struct stat *, void *), void *context) {
@@ -35,7 +31,7 @@ bool adopt_each_descriptor(bool (*call)(int, const struct stat *, void *), void 
     _Alignas(struct entry) char buffer[2048];
     long size = -1;
     bool goes_on = directory != -1;
-    while (goes_on && (size = NEXT(syscall)(SYS_getdents64, directory, buffer, sizeof buffer)) > 0)
+    while (goes_on && (size = adopt_system_call()(SYS_getdents64, directory, buffer, sizeof buffer)) > 0)
         for (long at = 0; goes_on && at < size;) {
             const struct entry *entry = (const void *)(buffer + at);
             at += entry->length;
@@ -93,7 +89,7 @@ static bool read_instance(int fd, const struct stat *facts, void *context) {
     bool goes_on = true;
     long size;
     size_t length = 0;
-    while ((size = NEXT(syscall)(SYS_read, file, buffer, sizeof buffer)) > 0)
+    while ((size = adopt_system_call()(SYS_read, file, buffer, sizeof buffer)) > 0)
         for (long at = 0; goes_on && at < size; at++) {
             if (buffer[at] != '\n') {
                 if (length < sizeof line - 1) line[length++] = buffer[at];

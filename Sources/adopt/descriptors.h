@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 // Calls back for each of this thread's descriptors until that answers false. False if they, or some, cannot be seen.
 bool adopt_each_descriptor(bool (*call)(int fd, const struct stat *facts, void *context), void *context);
@@ -18,8 +19,9 @@ bool adopt_each_registration(
     const struct stat *file, bool (*call)(int epoll, int number, struct epoll_event *event, void *context),
     void *context);
 
-// close(2) and syscall(2) without us.
-void adopt_close(int fd);
-void *adopt_system_call(void);
+// syscall(2) without us.
+__typeof__(&syscall) adopt_system_call(void);
+// close(2) without us, and without a cancellation point.
+int adopt_close(int fd);
 
 #endif

@@ -35,7 +35,8 @@ static int parse(const char *text, struct inherited *sockets, int limit) {
         *socket = (struct inherited){.fd = (int)fd, .number = (int)fd, .cookie = cookie, .backlog = (int)backlog};
         // A copy: programs that show a title in ps(1) write over their environment.
         if (length > 0 && !(socket->path = strndup(text, length))) return 0;
-        struct sockaddr_storage name;
+        // The kernel fills in only as much as a name has.
+        struct sockaddr_storage name = {0};
         socklen_t size = sizeof name;
         struct place place;
         if (adopt_is(socket->fd, socket) && adopt_own_name(socket->fd, &name, &size) == 0) {
@@ -49,6 +50,7 @@ static int parse(const char *text, struct inherited *sockets, int limit) {
 
 __attribute__((constructor)) static void begin(void) {
     int saved = errno;
+    adopt_find_all();
     const char *text = getenv("REUSEPORT_EXEC_ADOPT");
     // A launcher that a program of ours starts binds for somebody else.
     if (!text || !strcmp(program_invocation_short_name, "reuseport-exec")) return;
@@ -84,13 +86,4 @@ void adopt_release(struct inherited *socket) {
     // Of several threads one closes it: the number can be another file's right afterwards.
     int fd = __atomic_exchange_n(&socket->fd, -1, __ATOMIC_ACQ_REL);
     if (adopt_is(fd, socket)) adopt_close(fd);
-}
-
-void *adopt_next(void **cache, const char *name) {
-    void *function = __atomic_load_n(cache, __ATOMIC_ACQUIRE);
-    if (!function) {
-        function = dlsym(ADOPT_RTLD_NEXT, name);
-        __atomic_store_n(cache, function, __ATOMIC_RELEASE);
-    }
-    return function;
 }

@@ -23,14 +23,6 @@ static int64_t watched_until;
 // The process that has called listen(2).
 static int listener;
 
-static void *next_close, *next_fork;
-
-// Not at the first call, which can be that of a child whose parent has other threads.
-__attribute__((constructor)) static void begin(void) {
-    (void)NEXT(close);
-    adopt_system_call();
-}
-
 static int64_t now(void) {
     struct timespec time = {0};
     clock_gettime(CLOCK_MONOTONIC, &time);
@@ -143,5 +135,5 @@ void adopt_closes(int fd) {
 
 EXPORT int close(int fd) {
     adopt_closes(fd);
-    return NEXT(close)(fd);
+    return adopt_is_early(next_close) ? adopt_close(fd) : NEXT(close)(fd);
 }
