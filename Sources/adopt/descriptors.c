@@ -21,6 +21,8 @@ struct entry {
 
 int adopt_close(int fd) { return (int)adopt_system_call()(SYS_close, fd); }
 
+int adopt_replace(int old, int new, int flags) { return (int)adopt_system_call()(SYS_dup3, old, new, flags); }
+
 static int open_at(int directory, const char *path, int flags) {
     return (int)adopt_system_call()(SYS_openat, directory, path, flags | O_RDONLY | O_CLOEXEC, 0);
 }

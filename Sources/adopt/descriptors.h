@@ -23,5 +23,7 @@ bool adopt_each_registration(
 __typeof__(&syscall) adopt_system_call(void);
 // close(2) without us, and without a cancellation point.
 int adopt_close(int fd);
+// dup3(2) without us.
+int adopt_replace(int old, int new, int flags);
 
 #endif

@@ -18,7 +18,7 @@ static bool replace(int fd, const struct stat *facts, void *context) {
     struct adopter adopter = *change->adopter;
     adopter.fd = fd;
     int flags = fcntl(fd, F_GETFD);
-    if (flags != -1 && dup3(change->adopter->fd, fd, flags & FD_CLOEXEC ? O_CLOEXEC : 0) != -1)
+    if (flags != -1 && adopt_replace(change->adopter->fd, fd, flags & FD_CLOEXEC ? O_CLOEXEC : 0) != -1)
         adopt_remember(&adopter);
     return true;
 }

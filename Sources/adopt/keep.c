@@ -15,8 +15,7 @@
 #include "lock.h"
 #include "place.h"
 
-// Descriptors of the launcher's kind are where programs do not look for what is theirs.
-enum { lowest_number = 100, seconds_kept = 5 };
+enum { seconds_kept = 5 };
 
 // When the last of them is not kept any more, 0 if there is none: all that close(2) costs then is to look here.
 static int64_t watched_until;
@@ -85,37 +84,50 @@ static bool forget(int epoll, int number, struct epoll_event *event, void *conte
     return number == closing->fd && epoll_ctl(epoll, EPOLL_CTL_DEL, number, event) == 0;
 }
 
-// Has the socket at a number of the launcher's again, if this descriptor is the program's last.
+// Has the socket where the launcher has put it, if this descriptor is the program's last, and nothing else is there.
 static void keep(int fd, struct inherited *socket) {
     struct closing closing = {.fd = fd};
     if (fstat(fd, &closing.facts) == -1 || !adopt_each_descriptor(is_neither, &closing) ||
         !adopt_each_registration(&closing.facts, forget, &closing))
         return;
-    int copy = fcntl(fd, F_DUPFD, socket->number > lowest_number ? socket->number : lowest_number);
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, socket->number);
     if (copy == -1) return;
+    // Programs that are started meanwhile know it by the number that is in their environment, and so does the launcher,
+    // which shuts down what nobody has adopted.
+    if (copy != socket->number) {
+        adopt_close(copy);
+        return;
+    }
+    fcntl(copy, F_SETFD, 0);
     socket->kept_until = 0;
     __atomic_store_n(&socket->is_adopted, false, __ATOMIC_RELEASE);
     __atomic_store_n(&socket->fd, copy, __ATOMIC_RELEASE);
 }
 
-// Leaves errno as it is.
-static void look(int fd) {
+// Closes a descriptor of ours, and before anybody else looks: of two threads that close the last two, one has to see
+// that the other one has been closed.
+static int look(int fd, int successor, int flags) {
     int64_t time = now(), until = __atomic_load_n(&watched_until, __ATOMIC_ACQUIRE);
     if (time > until) {
         // Nobody looks again, nor does a child that was forked meanwhile.
         __atomic_compare_exchange_n(&watched_until, &until, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
-        return;
+        return adopt_none;
     }
     // A child closes what is its parent's to keep, and shares our memory if it is of vfork(2).
-    if (__atomic_load_n(&listener, __ATOMIC_RELAXED) != getpid() || !adopt_socket_at(fd)) return;
-    int saved = errno;
+    if (__atomic_load_n(&listener, __ATOMIC_RELAXED) != getpid() || !adopt_socket_at(fd)) return adopt_none;
+    int result = adopt_none;
     sigset_t signals;
     adopt_lock(&signals);
     // Others may have come first.
     struct inherited *socket = adopt_socket_at(fd);
-    if (socket && socket->fd == -1 && time <= socket->kept_until) keep(fd, socket);
+    if (socket) {
+        int saved = errno;
+        if (socket->fd == -1 && time <= socket->kept_until) keep(fd, socket);
+        errno = saved;
+        result = successor == -1 ? adopt_close(fd) : adopt_replace(successor, fd, flags);
+    }
     adopt_unlock(&signals);
-    errno = saved;
+    return result;
 }
 
 // Whoever forks with a listener has its children serve, and waits for them when that is closed.
@@ -129,11 +141,35 @@ EXPORT pid_t fork(void) {
     return NEXT(fork)();
 }
 
-void adopt_closes(int fd) {
-    if (__atomic_load_n(&watched_until, __ATOMIC_ACQUIRE)) look(fd);
+static bool is_watched(void) { return __atomic_load_n(&watched_until, __ATOMIC_ACQUIRE); }
+
+int adopt_closes(int fd) { return is_watched() ? look(fd, -1, 0) : adopt_none; }
+
+// dup3(2) closes nothing where it fails, and dup2(2) nothing where both are the same.
+static bool closes(int old, int new, int flags) {
+    int saved = errno;
+    bool is_good = old >= 0 && old != new && !(flags & ~O_CLOEXEC) && fcntl(old, F_GETFD) != -1;
+    errno = saved;
+    return is_good;
+}
+
+int adopt_replaces(int old, int new, int flags) {
+    return is_watched() && closes(old, new, flags) ? look(new, old, flags) : adopt_none;
 }
 
 EXPORT int close(int fd) {
-    adopt_closes(fd);
+    int result = adopt_closes(fd);
+    if (result != adopt_none) return result;
     return adopt_is_early(next_close) ? adopt_close(fd) : NEXT(close)(fd);
+}
+
+// Java, up to 12, closes by dup2(2) of a socket that it has for this before it calls close(2).
+EXPORT int dup2(int old, int new) {
+    int result = adopt_replaces(old, new, 0);
+    return result == adopt_none ? NEXT(dup2)(old, new) : result;
+}
+
+EXPORT int dup3(int old, int new, int flags) {
+    int result = adopt_replaces(old, new, flags);
+    return result == adopt_none ? NEXT(dup3)(old, new, flags) : result;
 }

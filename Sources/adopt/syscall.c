@@ -15,11 +15,21 @@
 #define JUMP
 #endif
 
+// Nothing here may have an address: with such a variable the next function would be called, and not jumped to.
+static int closes(long number, long a, long b, long c) {
+    if (number == SYS_close) return adopt_closes((int)a);
+#ifdef SYS_dup2
+    if (number == SYS_dup2) return adopt_replaces((int)a, (int)b, 0);
+#endif
+    return number == SYS_dup3 ? adopt_replaces((int)a, (int)b, (int)c) : adopt_none;
+}
+
 #ifdef __x86_64__
 EXPORT long adopt_pass(long number, long a, long b, long c, long d, long e) __asm__("syscall");
 
 long adopt_pass(long number, long a, long b, long c, long d, long e) {
-    if (number == SYS_close) adopt_closes((int)a);
+    int result = closes(number, a, b, c);
+    if (result != adopt_none) return result;
     JUMP return ((__typeof__(&adopt_pass))adopt_system_call())(number, a, b, c, d, e);
 }
 
@@ -35,7 +45,8 @@ static long enter_kernel(long number, long a, long b, long c, long d, long e, lo
 EXPORT long adopt_pass(long number, long a, long b, long c, long d, long e, long f) __asm__("syscall");
 
 long adopt_pass(long number, long a, long b, long c, long d, long e, long f) {
-    if (number == SYS_close) adopt_closes((int)a);
+    int result = closes(number, a, b, c);
+    if (result != adopt_none) return result;
     JUMP return ((__typeof__(&adopt_pass))adopt_system_call())(number, a, b, c, d, e, f);
 }
 
