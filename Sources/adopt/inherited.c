@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "descriptors.h"
+#include "keep.h"
 #include "place.h"
 
 struct inherited *adopt_sockets;
@@ -58,6 +59,7 @@ __attribute__((constructor)) static void begin(void) {
     for (const char *byte = text; *byte; byte++) limit += *byte == ';';
     adopt_sockets = calloc((size_t)limit + 1, sizeof *adopt_sockets);
     if (adopt_sockets) adopt_count = parse(text, adopt_sockets, limit);
+    if (adopt_count > 0) adopt_see_forks();
     errno = saved;
 }
 

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -130,16 +131,26 @@ static int look(int fd, int successor, int flags) {
     return result;
 }
 
-// Whoever forks with a listener has its children serve, and waits for them when that is closed.
-EXPORT pid_t fork(void) {
-    if (__atomic_load_n(&watched_until, __ATOMIC_ACQUIRE)) {
-        sigset_t signals;
-        adopt_lock(&signals);
-        keep_nothing();
-        adopt_unlock(&signals);
-    }
-    return NEXT(fork)();
+// With the lock.
+static sigset_t before_fork;
+
+// A child has all descriptors of its parent, but not the thread that adopts at that time, and knows which of them are only
+// for this: so that is waited for. Whoever forks with a listener has its children serve, and waits for them when that is
+// closed.
+static void prepare_fork(void) {
+    sigset_t signals;
+    adopt_lock(&signals);
+    before_fork = signals;
+    keep_nothing();
 }
+
+static void end_fork(void) {
+    sigset_t signals = before_fork;
+    adopt_unlock(&signals);
+}
+
+// The program's own handlers, registered later, are called without the lock.
+void adopt_see_forks(void) { pthread_atfork(prepare_fork, end_fork, end_fork); }
 
 static bool is_watched(void) { return __atomic_load_n(&watched_until, __ATOMIC_ACQUIRE); }
 

@@ -14,4 +14,7 @@ int adopt_replaces(int old, int new, int flags);
 
 enum { adopt_none = -2 };
 
+// As soon as there is something to be adopted.
+void adopt_see_forks(void);
+
 #endif

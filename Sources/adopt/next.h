@@ -6,7 +6,7 @@
 
 #define ADOPT_EACH(call) \
     call(accept) call(accept4) call(bind) call(chmod) call(chown) call(close) call(close_range) call(closefrom) \
-    call(dup2) call(dup3) call(fchmodat) call(fchownat) call(fork) call(getpeername) call(getsockname) call(lchown) \
+    call(dup2) call(dup3) call(fchmodat) call(fchownat) call(getpeername) call(getsockname) call(lchown) \
     call(listen) call(remove) call(syscall) call(unlink) call(unlinkat)
 
 #define ADOPT_NUMBER(name) next_##name,
