@@ -1,20 +1,20 @@
 #include "follow.h"
 
 #include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "descriptors.h"
 
 struct change {
     const struct adopter *adopter;
-    struct stat facts;
+    char name[adopt_name_size];
     int old;
 };
 
-static bool replace(int fd, const struct stat *facts, void *context) {
+static bool replace(int fd, const char *name, void *context) {
     const struct change *change = context;
-    if (fd == change->old) return true;
-    if (facts->st_ino != change->facts.st_ino || facts->st_dev != change->facts.st_dev) return true;
+    if (fd == change->old || strcmp(name, change->name)) return true;
     struct adopter adopter = *change->adopter;
     adopter.fd = fd;
     int flags = fcntl(fd, F_GETFD);
@@ -32,8 +32,8 @@ static bool wait_here(int epoll, int number, struct epoll_event *event, void *co
 
 void adopt_follow(const struct adopter *adopter, int old) {
     struct change change = {.adopter = adopter, .old = old};
-    if (fstat(old, &change.facts) == -1) return;
+    if (!adopt_name(old, change.name)) return;
     // First the descriptors: any of them may have been registered.
     adopt_each_descriptor(replace, &change);
-    adopt_each_registration(&change.facts, wait_here, &change);
+    adopt_each_registration(change.name, wait_here, &change);
 }

@@ -8,7 +8,6 @@
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -48,7 +47,7 @@ void adopt_keep(struct inherited *socket) {
 
 struct closing {
     int fd;
-    struct stat facts;
+    char name[adopt_name_size];
 };
 
 // Whether this is a connection that came from one of our sockets, and whose client is still there.
@@ -71,11 +70,10 @@ static bool is_served(int fd) {
 // Whether a descriptor is neither another one of the socket, nor a client's. Who has clients, and closes, is told to
 // stop, and will go when they go: new ones are to go to others at the same port until then, and the launcher is to see
 // that it has closed.
-static bool is_neither(int fd, const struct stat *facts, void *context) {
+static bool is_neither(int fd, const char *name, void *context) {
     const struct closing *closing = context;
-    if (fd == closing->fd || !S_ISSOCK(facts->st_mode)) return true;
-    bool is_same = facts->st_ino == closing->facts.st_ino && facts->st_dev == closing->facts.st_dev;
-    return !is_same && !is_served(fd);
+    if (fd == closing->fd || !adopt_is_socket(name)) return true;
+    return strcmp(name, closing->name) && !is_served(fd);
 }
 
 // What is closed is not waited for any more; but it would be, for as long as anybody has it. A registration under a
@@ -88,8 +86,8 @@ static bool forget(int epoll, int number, struct epoll_event *event, void *conte
 // Has the socket where the launcher has put it, if this descriptor is the program's last, and nothing else is there.
 static void keep(int fd, struct inherited *socket) {
     struct closing closing = {.fd = fd};
-    if (fstat(fd, &closing.facts) == -1 || !adopt_each_descriptor(is_neither, &closing) ||
-        !adopt_each_registration(&closing.facts, forget, &closing))
+    if (!adopt_name(fd, closing.name) || !adopt_each_descriptor(is_neither, &closing) ||
+        !adopt_each_registration(closing.name, forget, &closing))
         return;
     int copy = fcntl(fd, F_DUPFD_CLOEXEC, socket->number);
     if (copy == -1) return;
@@ -134,9 +132,9 @@ static int look(int fd, int successor, int flags) {
 // With the lock.
 static sigset_t before_fork;
 
-// A child has all descriptors of its parent, but not the thread that adopts at that time, and knows which of them are only
-// for this: so that is waited for. Whoever forks with a listener has its children serve, and waits for them when that is
-// closed.
+// A child has all descriptors of its parent, but not the thread that adopts at that time, and knows which of them are
+// only for this: so that is waited for. Whoever forks with a listener has its children serve, and waits for them when
+// that is closed.
 static void prepare_fork(void) {
     sigset_t signals;
     adopt_lock(&signals);

@@ -8,8 +8,8 @@
 
 #include "descriptors.h"
 
-// The process of which a thread has the lock, or 0. A child that comes meanwhile, by other means than fork(3), has a copy
-// of it that nobody will ever give back: it knows by the number that it can have the lock.
+// The process of which a thread has the lock, or 0. A child that is made meanwhile, but not by fork(3), has a copy of
+// it that nobody will ever give back: it knows by the number that it can have the lock.
 static int holder;
 
 void adopt_lock(sigset_t *signals) {
