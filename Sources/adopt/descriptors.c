@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -27,18 +28,7 @@ static int open_at(int directory, const char *path, int flags) {
     return (int)adopt_system_call()(SYS_openat, directory, path, flags | O_RDONLY | O_CLOEXEC, 0);
 }
 
-static const char socket_prefix[] = "socket:[";
-
-bool adopt_is_socket(const char *name) { return !strncmp(name, socket_prefix, sizeof socket_prefix - 1); }
-
-static bool read_name(int directory, const char *path, char name[adopt_name_size]) {
-    ssize_t size = readlinkat(directory, path, name, adopt_name_size - 1);
-    if (size == -1) return false;
-    name[size] = 0;
-    return true;
-}
-
-bool adopt_each_descriptor(bool (*call)(int, const char *, void *), void *context) {
+bool adopt_each_descriptor(bool (*call)(int, void *), void *context) {
     // Threads may have descriptors of their own.
     int directory = open_at(AT_FDCWD, "/proc/thread-self/fd", O_DIRECTORY);
     _Alignas(struct entry) char buffer[2048];
@@ -48,16 +38,15 @@ bool adopt_each_descriptor(bool (*call)(int, const char *, void *), void *contex
         for (long at = 0; goes_on && at < size;) {
             const struct entry *entry = (const void *)(buffer + at);
             at += entry->length;
-            char name[adopt_name_size];
             int fd = *entry->name == '.' ? directory : atoi(entry->name);
-            if (fd != directory && read_name(directory, entry->name, name)) goes_on = call(fd, name, context);
+            if (fd != directory) goes_on = call(fd, context);
         }
     if (directory != -1) adopt_close(directory);
     return goes_on && size == 0;
 }
 
 struct search {
-    uint64_t inode;
+    ino_t inode;
     bool (*call)(int, int, struct epoll_event *, void *);
     void *context;
 };
@@ -79,7 +68,7 @@ static bool read_line(int epoll, const char *line, const struct search *search) 
     return search->call(epoll, (int)number, &event, search->context);
 }
 
-static void name_entry(int fd, const char *prefix, char path[64]) {
+static void name_info(int fd, const char *prefix, char *path) {
     char digits[12], *digit = digits + sizeof digits;
     *--digit = 0;
     do *--digit = (char)('0' + fd % 10);
@@ -88,16 +77,15 @@ static void name_entry(int fd, const char *prefix, char path[64]) {
     strcat(path, digit);
 }
 
-bool adopt_name(int fd, char name[adopt_name_size]) {
-    char path[64];
-    name_entry(fd, "/proc/thread-self/fd/", path);
-    return read_name(AT_FDCWD, path, name);
-}
-
-static bool read_instance(int fd, const char *name, void *context) {
-    char path[64], line[256], buffer[1024];
-    if (strcmp(name, "anon_inode:[eventpoll]")) return true;
-    name_entry(fd, "/proc/thread-self/fdinfo/", path);
+static bool read_instance(int fd, void *context) {
+    static const char is_epoll[] = "anon_inode:[eventpoll]";
+    char path[64], target[sizeof is_epoll], line[256], buffer[1024];
+    uint64_t cookie;
+    if (adopt_cookie(fd, &cookie)) return true;
+    name_info(fd, "/proc/thread-self/fd/", path);
+    if (readlink(path, target, sizeof target) != sizeof is_epoll - 1 || memcmp(target, is_epoll, sizeof is_epoll - 1))
+        return true;
+    name_info(fd, "/proc/thread-self/fdinfo/", path);
     int file = open_at(AT_FDCWD, path, 0);
     if (file == -1) return false;
     // The kernel lists them all at the first read: what is called back for may change them.
@@ -119,9 +107,9 @@ static bool read_instance(int fd, const char *name, void *context) {
 }
 
 bool adopt_each_registration(
-    const char *socket, bool (*call)(int, int, struct epoll_event *, void *), void *context) {
-    uint64_t inode;
-    if (!field(socket, socket_prefix, 10, &inode)) return false;
-    struct search search = {.inode = inode, .call = call, .context = context};
+    int socket, bool (*call)(int, int, struct epoll_event *, void *), void *context) {
+    struct stat facts;
+    if (fstat(socket, &facts) == -1) return false;
+    struct search search = {.inode = facts.st_ino, .call = call, .context = context};
     return adopt_each_descriptor(read_instance, &search);
 }

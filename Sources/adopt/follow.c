@@ -1,20 +1,20 @@
 #include "follow.h"
 
 #include <fcntl.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "descriptors.h"
 
 struct change {
     const struct adopter *adopter;
-    char name[adopt_name_size];
+    uint64_t cookie;
     int old;
 };
 
-static bool replace(int fd, const char *name, void *context) {
+static bool replace(int fd, void *context) {
     const struct change *change = context;
-    if (fd == change->old || strcmp(name, change->name)) return true;
+    uint64_t cookie;
+    if (fd == change->old || !adopt_cookie(fd, &cookie) || cookie != change->cookie) return true;
     struct adopter adopter = *change->adopter;
     adopter.fd = fd;
     int flags = fcntl(fd, F_GETFD);
@@ -32,8 +32,8 @@ static bool wait_here(int epoll, int number, struct epoll_event *event, void *co
 
 void adopt_follow(const struct adopter *adopter, int old) {
     struct change change = {.adopter = adopter, .old = old};
-    if (!adopt_name(old, change.name)) return;
+    if (!adopt_cookie(old, &change.cookie)) return;
     // First the descriptors: any of them may have been registered.
     adopt_each_descriptor(replace, &change);
-    adopt_each_registration(change.name, wait_here, &change);
+    adopt_each_registration(old, wait_here, &change);
 }

@@ -69,10 +69,14 @@ int adopt_option(int fd, int level, int name) {
     return getsockopt(fd, level, name, &value, &size) == 0 ? value : -1;
 }
 
+bool adopt_cookie(int fd, uint64_t *cookie) {
+    socklen_t size = sizeof *cookie;
+    return getsockopt(fd, SOL_SOCKET, ADOPT_SO_COOKIE, cookie, &size) == 0;
+}
+
 bool adopt_is(int fd, const struct inherited *socket) {
     uint64_t cookie;
-    socklen_t size = sizeof cookie;
-    return fd >= 0 && getsockopt(fd, SOL_SOCKET, ADOPT_SO_COOKIE, &cookie, &size) == 0 && cookie == socket->cookie;
+    return fd >= 0 && adopt_cookie(fd, &cookie) && cookie == socket->cookie;
 }
 
 struct inherited *adopt_socket_at(int fd) {

@@ -41,6 +41,8 @@ struct inherited {
 extern struct inherited *adopt_sockets;
 extern int adopt_count;
 
+// The kernel's own number of the socket that the descriptor is; false if it is none.
+bool adopt_cookie(int fd, uint64_t *cookie);
 // Whether the descriptor is this very socket.
 bool adopt_is(int fd, const struct inherited *socket);
 // The inherited socket that the descriptor is, or null.

@@ -47,7 +47,7 @@ void adopt_keep(struct inherited *socket) {
 
 struct closing {
     int fd;
-    char name[adopt_name_size];
+    const struct inherited *socket;
 };
 
 // Whether this is a connection that came from one of our sockets, and whose client is still there.
@@ -70,10 +70,11 @@ static bool is_served(int fd) {
 // Whether a descriptor is neither another one of the socket, nor a client's. Who has clients, and closes, is told to
 // stop, and will go when they go: new ones are to go to others at the same port until then, and the launcher is to see
 // that it has closed.
-static bool is_neither(int fd, const char *name, void *context) {
+static bool is_neither(int fd, void *context) {
     const struct closing *closing = context;
-    if (fd == closing->fd || !adopt_is_socket(name)) return true;
-    return strcmp(name, closing->name) && !is_served(fd);
+    uint64_t cookie;
+    if (fd == closing->fd || !adopt_cookie(fd, &cookie)) return true;
+    return cookie != closing->socket->cookie && !is_served(fd);
 }
 
 // What is closed is not waited for any more; but it would be, for as long as anybody has it. A registration under a
@@ -85,9 +86,8 @@ static bool forget(int epoll, int number, struct epoll_event *event, void *conte
 
 // Has the socket where the launcher has put it, if this descriptor is the program's last, and nothing else is there.
 static void keep(int fd, struct inherited *socket) {
-    struct closing closing = {.fd = fd};
-    if (!adopt_name(fd, closing.name) || !adopt_each_descriptor(is_neither, &closing) ||
-        !adopt_each_registration(closing.name, forget, &closing))
+    struct closing closing = {.fd = fd, .socket = socket};
+    if (!adopt_each_descriptor(is_neither, &closing) || !adopt_each_registration(fd, forget, &closing))
         return;
     int copy = fcntl(fd, F_DUPFD_CLOEXEC, socket->number);
     if (copy == -1) return;

@@ -105,13 +105,19 @@ static int open_fresh(int like) {
         SYS_socket, domain, type | SOCK_CLOEXEC, adopt_option(like, SOL_SOCKET, SO_PROTOCOL));
 }
 
-static void copy_option(int from, int to, int fresh, int level, int name) {
-    struct value theirs, ours, unset = {0};
+static bool is_unset(int fd, int *fresh, int level, int name, const struct value *value) {
+    struct value unset = {0};
+    if (*fresh == -1) *fresh = open_fresh(fd);
+    // Without a descriptor to spare, what is not off has been set.
+    read_value(*fresh, level, name, &unset);
+    return is_same(value, &unset);
+}
+
+static void copy_option(int from, int to, int *fresh, int level, int name) {
+    struct value theirs, ours;
     if (!read_value(from, level, name, &theirs) || !read_value(to, level, name, &ours)) return;
-    // What the program has not set is left as the launcher has it, or whoever has adopted before: `nodelay` of --socket
-    // stays. Without a descriptor to spare, that is taken to be what is off.
-    read_value(fresh, level, name, &unset);
-    if (is_same(&theirs, &unset) || is_same(&theirs, &ours)) return;
+    // It is left as the launcher has it, or whoever has adopted before: `nodelay` of --socket stays.
+    if (is_same(&theirs, &ours) || is_unset(from, fresh, level, name, &theirs)) return;
     if (level == SOL_SOCKET && (name == SO_RCVBUF || name == SO_SNDBUF)) {
         // The kernel doubles what it is told (socket(7)).
         int value;
@@ -123,8 +129,8 @@ static void copy_option(int from, int to, int fresh, int level, int name) {
 }
 
 void adopt_copy_options(int from, int to) {
-    int fresh = open_fresh(from);
+    int fresh = -1;
     for (size_t index = 0; index < sizeof kept / sizeof *kept; index++)
-        copy_option(from, to, fresh, kept[index].level, kept[index].name);
+        copy_option(from, to, &fresh, kept[index].level, kept[index].name);
     if (fresh != -1) adopt_close(fresh);
 }
