@@ -10,8 +10,10 @@ done
     exit 1
 }
 [ -z "$(find Sources/adopt Tests/build-adopt.sh -newer "$output" 2>&1)" ] || {
-    # Moved into its place when it is whole: programs may be running with the one that is there.
+    # Moved into its place when it is whole: programs may be running with the one that is there. Before glibc 2.34,
+    # dlsym(3) is in a library of its own.
     "$compiler" -std=gnu11 -Os -fPIC -shared -fvisibility=hidden -ffunction-sections -Wall -Wextra -Werror \
-        -s -Wl,-z,relro,-z,now,--hash-style=gnu,--gc-sections -o "$output.$$" Sources/adopt/*.c
+        -s -Wl,-z,relro,-z,now,--hash-style=gnu,--gc-sections -o "$output.$$" Sources/adopt/*.c \
+        -Wl,--as-needed -lpthread -ldl
     mv "$output.$$" "$output"
 }

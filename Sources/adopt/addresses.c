@@ -9,7 +9,6 @@
 #include "place.h"
 
 int accept4(int, struct sockaddr *, socklen_t *, int);
-static void *next_accept, *next_accept4, *next_getsockname, *next_getpeername;
 
 // Connections whose family is not the program's are marked in the kernel, by a flag that is of use to datagrams only:
 // so a number that is another socket by now is not taken for one, and a copy, or a forked child's, is.

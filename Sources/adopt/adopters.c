@@ -41,9 +41,13 @@ int adopt_other_family(int fd) {
     for (int index = 0; index < limit; index++)
         if (__atomic_load_n(&adopters[index].fd, __ATOMIC_ACQUIRE) == fd && is_open(&adopters[index]))
             return adopters[index].other_family;
-    // A copy of a descriptor is what its original is, or was.
+    // A copy of a descriptor is what its original is; or was, if none is open.
     const struct inherited *socket = adopt_socket_at(fd);
-    for (int index = 0; index < limit && socket; index++)
-        if (adopters[index].socket == socket) family = adopters[index].other_family;
+    bool has_open = false;
+    for (int index = 0; index < limit && socket; index++) {
+        if (adopters[index].socket != socket || (has_open && !is_open(&adopters[index]))) continue;
+        has_open = is_open(&adopters[index]);
+        family = adopters[index].other_family;
+    }
     return family;
 }

@@ -62,7 +62,7 @@ static int adopt(int fd, struct inherited *socket, const struct sockaddr_storage
         fcntl(copy, F_SETFL, fcntl(copy, F_GETFL) | flags);
         if (adopt_option(copy, SOL_SOCKET, SO_DOMAIN) != raw->ss_family) adopter.other_family = raw->ss_family;
         int old = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-        if (dup3(copy, fd, fd_flags & FD_CLOEXEC ? O_CLOEXEC : 0) == -1) {
+        if (adopt_replace(copy, fd, fd_flags & FD_CLOEXEC ? O_CLOEXEC : 0) == -1) {
             result = errno;
         } else {
             adopt_remember(&adopter);
@@ -76,8 +76,6 @@ static int adopt(int fd, struct inherited *socket, const struct sockaddr_storage
     if (result == 0 && adopt_option(fd, SOL_SOCKET, SO_TYPE) == SOCK_DGRAM) adopt_release(socket);
     return result;
 }
-
-static void *next_bind, *next_listen;
 
 EXPORT int bind(int fd, const struct sockaddr *address, socklen_t size) {
     if (adopt_count > 0 && address && size > sizeof(sa_family_t) && size <= sizeof(struct sockaddr_storage)) {

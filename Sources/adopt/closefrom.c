@@ -12,8 +12,6 @@
 #define SYS_close_range 436
 #endif
 
-static void *next_closefrom, *next_close_range;
-
 // The first descriptor from this one on that is to be spared, or -1.
 static int first_kept(unsigned from) {
     int first = -1, saved = errno;

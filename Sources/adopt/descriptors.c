@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -19,29 +20,26 @@ struct entry {
     char name[];
 };
 
-static void *next_syscall;
+int adopt_close(int fd) { return (int)adopt_system_call()(SYS_close, fd); }
 
-void *adopt_system_call(void) { return NEXT(syscall); }
-
-void adopt_close(int fd) { NEXT(syscall)(SYS_close, fd); }
+int adopt_replace(int old, int new, int flags) { return (int)adopt_system_call()(SYS_dup3, old, new, flags); }
 
 static int open_at(int directory, const char *path, int flags) {
-    return (int)NEXT(syscall)(SYS_openat, directory, path, flags | O_RDONLY | O_CLOEXEC, 0);
+    return (int)adopt_system_call()(SYS_openat, directory, path, flags | O_RDONLY | O_CLOEXEC, 0);
 }
 
-bool adopt_each_descriptor(bool (*call)(int, const struct stat *, void *), void *context) {
+bool adopt_each_descriptor(bool (*call)(int, void *), void *context) {
     // Threads may have descriptors of their own.
     int directory = open_at(AT_FDCWD, "/proc/thread-self/fd", O_DIRECTORY);
     _Alignas(struct entry) char buffer[2048];
     long size = -1;
     bool goes_on = directory != -1;
-    while (goes_on && (size = NEXT(syscall)(SYS_getdents64, directory, buffer, sizeof buffer)) > 0)
+    while (goes_on && (size = adopt_system_call()(SYS_getdents64, directory, buffer, sizeof buffer)) > 0)
         for (long at = 0; goes_on && at < size;) {
             const struct entry *entry = (const void *)(buffer + at);
             at += entry->length;
-            struct stat facts;
-            int fd = *entry->name == '.' ? -1 : atoi(entry->name);
-            if (fd != -1 && fd != directory && fstat(fd, &facts) == 0) goes_on = call(fd, &facts, context);
+            int fd = *entry->name == '.' ? directory : atoi(entry->name);
+            if (fd != directory) goes_on = call(fd, context);
         }
     if (directory != -1) adopt_close(directory);
     return goes_on && size == 0;
@@ -79,10 +77,11 @@ static void name_info(int fd, const char *prefix, char *path) {
     strcat(path, digit);
 }
 
-static bool read_instance(int fd, const struct stat *facts, void *context) {
+static bool read_instance(int fd, void *context) {
     static const char is_epoll[] = "anon_inode:[eventpoll]";
     char path[64], target[sizeof is_epoll], line[256], buffer[1024];
-    if (S_ISSOCK(facts->st_mode)) return true;
+    uint64_t cookie;
+    if (adopt_cookie(fd, &cookie)) return true;
     name_info(fd, "/proc/thread-self/fd/", path);
     if (readlink(path, target, sizeof target) != sizeof is_epoll - 1 || memcmp(target, is_epoll, sizeof is_epoll - 1))
         return true;
@@ -93,7 +92,7 @@ static bool read_instance(int fd, const struct stat *facts, void *context) {
     bool goes_on = true;
     long size;
     size_t length = 0;
-    while ((size = NEXT(syscall)(SYS_read, file, buffer, sizeof buffer)) > 0)
+    while ((size = adopt_system_call()(SYS_read, file, buffer, sizeof buffer)) > 0)
         for (long at = 0; goes_on && at < size; at++) {
             if (buffer[at] != '\n') {
                 if (length < sizeof line - 1) line[length++] = buffer[at];
@@ -108,7 +107,9 @@ static bool read_instance(int fd, const struct stat *facts, void *context) {
 }
 
 bool adopt_each_registration(
-    const struct stat *file, bool (*call)(int, int, struct epoll_event *, void *), void *context) {
-    struct search search = {.inode = file->st_ino, .call = call, .context = context};
+    int socket, bool (*call)(int, int, struct epoll_event *, void *), void *context) {
+    struct stat facts;
+    if (fstat(socket, &facts) == -1) return false;
+    struct search search = {.inode = facts.st_ino, .call = call, .context = context};
     return adopt_each_descriptor(read_instance, &search);
 }

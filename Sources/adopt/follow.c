@@ -7,18 +7,18 @@
 
 struct change {
     const struct adopter *adopter;
-    struct stat facts;
+    uint64_t cookie;
     int old;
 };
 
-static bool replace(int fd, const struct stat *facts, void *context) {
+static bool replace(int fd, void *context) {
     const struct change *change = context;
-    if (fd == change->old) return true;
-    if (facts->st_ino != change->facts.st_ino || facts->st_dev != change->facts.st_dev) return true;
+    uint64_t cookie;
+    if (fd == change->old || !adopt_cookie(fd, &cookie) || cookie != change->cookie) return true;
     struct adopter adopter = *change->adopter;
     adopter.fd = fd;
     int flags = fcntl(fd, F_GETFD);
-    if (flags != -1 && dup3(change->adopter->fd, fd, flags & FD_CLOEXEC ? O_CLOEXEC : 0) != -1)
+    if (flags != -1 && adopt_replace(change->adopter->fd, fd, flags & FD_CLOEXEC ? O_CLOEXEC : 0) != -1)
         adopt_remember(&adopter);
     return true;
 }
@@ -32,8 +32,8 @@ static bool wait_here(int epoll, int number, struct epoll_event *event, void *co
 
 void adopt_follow(const struct adopter *adopter, int old) {
     struct change change = {.adopter = adopter, .old = old};
-    if (fstat(old, &change.facts) == -1) return;
+    if (!adopt_cookie(old, &change.cookie)) return;
     // First the descriptors: any of them may have been registered.
     adopt_each_descriptor(replace, &change);
-    adopt_each_registration(&change.facts, wait_here, &change);
+    adopt_each_registration(old, wait_here, &change);
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "descriptors.h"
+#include "keep.h"
 #include "place.h"
 
 struct inherited *adopt_sockets;
@@ -35,7 +36,8 @@ static int parse(const char *text, struct inherited *sockets, int limit) {
         *socket = (struct inherited){.fd = (int)fd, .number = (int)fd, .cookie = cookie, .backlog = (int)backlog};
         // A copy: programs that show a title in ps(1) write over their environment.
         if (length > 0 && !(socket->path = strndup(text, length))) return 0;
-        struct sockaddr_storage name;
+        // The kernel fills in only as much as a name has.
+        struct sockaddr_storage name = {0};
         socklen_t size = sizeof name;
         struct place place;
         if (adopt_is(socket->fd, socket) && adopt_own_name(socket->fd, &name, &size) == 0) {
@@ -49,6 +51,7 @@ static int parse(const char *text, struct inherited *sockets, int limit) {
 
 __attribute__((constructor)) static void begin(void) {
     int saved = errno;
+    adopt_find_all();
     const char *text = getenv("REUSEPORT_EXEC_ADOPT");
     // A launcher that a program of ours starts binds for somebody else.
     if (!text || !strcmp(program_invocation_short_name, "reuseport-exec")) return;
@@ -56,6 +59,7 @@ __attribute__((constructor)) static void begin(void) {
     for (const char *byte = text; *byte; byte++) limit += *byte == ';';
     adopt_sockets = calloc((size_t)limit + 1, sizeof *adopt_sockets);
     if (adopt_sockets) adopt_count = parse(text, adopt_sockets, limit);
+    if (adopt_count > 0) adopt_see_forks();
     errno = saved;
 }
 
@@ -65,10 +69,14 @@ int adopt_option(int fd, int level, int name) {
     return getsockopt(fd, level, name, &value, &size) == 0 ? value : -1;
 }
 
+bool adopt_cookie(int fd, uint64_t *cookie) {
+    socklen_t size = sizeof *cookie;
+    return getsockopt(fd, SOL_SOCKET, ADOPT_SO_COOKIE, cookie, &size) == 0;
+}
+
 bool adopt_is(int fd, const struct inherited *socket) {
     uint64_t cookie;
-    socklen_t size = sizeof cookie;
-    return fd >= 0 && getsockopt(fd, SOL_SOCKET, ADOPT_SO_COOKIE, &cookie, &size) == 0 && cookie == socket->cookie;
+    return fd >= 0 && adopt_cookie(fd, &cookie) && cookie == socket->cookie;
 }
 
 struct inherited *adopt_socket_at(int fd) {
@@ -84,13 +92,4 @@ void adopt_release(struct inherited *socket) {
     // Of several threads one closes it: the number can be another file's right afterwards.
     int fd = __atomic_exchange_n(&socket->fd, -1, __ATOMIC_ACQ_REL);
     if (adopt_is(fd, socket)) adopt_close(fd);
-}
-
-void *adopt_next(void **cache, const char *name) {
-    void *function = __atomic_load_n(cache, __ATOMIC_ACQUIRE);
-    if (!function) {
-        function = dlsym(ADOPT_RTLD_NEXT, name);
-        __atomic_store_n(cache, function, __ATOMIC_RELEASE);
-    }
-    return function;
 }

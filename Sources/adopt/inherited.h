@@ -6,12 +6,13 @@
 #ifndef ADOPT_INHERITED_H
 #define ADOPT_INHERITED_H
 
-#include <dlfcn.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+
+#include "next.h"
 
 struct inherited {
     // Where the launcher has put it; -1 once the program has it, so that closing it there closes it.
@@ -40,6 +41,8 @@ struct inherited {
 extern struct inherited *adopt_sockets;
 extern int adopt_count;
 
+// The kernel's own number of the socket that the descriptor is; false if it is none.
+bool adopt_cookie(int fd, uint64_t *cookie);
 // Whether the descriptor is this very socket.
 bool adopt_is(int fd, const struct inherited *socket);
 // The inherited socket that the descriptor is, or null.
@@ -54,13 +57,7 @@ int adopt_option(int fd, int level, int name);
 // getsockname(2) without us.
 int adopt_own_name(int fd, struct sockaddr_storage *address, socklen_t *size);
 
-// The function that would have been called without us: that of another preload library, or of the C library.
-void *adopt_next(void **cache, const char *name);
-#define NEXT(name) ((__typeof__(&name))adopt_next(&next_##name, #name))
-#define EXPORT __attribute__((visibility("default")))
-
 #define ADOPT_SO_COOKIE 57
-#define ADOPT_RTLD_NEXT ((void *)-1L)
 int dup3(int, int, int);
 extern char *program_invocation_short_name;
 

@@ -6,8 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -15,21 +15,12 @@
 #include "lock.h"
 #include "place.h"
 
-// Descriptors of the launcher's kind are where programs do not look for what is theirs.
-enum { lowest_number = 100, seconds_kept = 5 };
+enum { seconds_kept = 5 };
 
 // When the last of them is not kept any more, 0 if there is none: all that close(2) costs then is to look here.
 static int64_t watched_until;
 // The process that has called listen(2).
 static int listener;
-
-static void *next_close, *next_fork;
-
-// Not at the first call, which can be that of a child whose parent has other threads.
-__attribute__((constructor)) static void begin(void) {
-    (void)NEXT(close);
-    adopt_system_call();
-}
 
 static int64_t now(void) {
     struct timespec time = {0};
@@ -56,7 +47,7 @@ void adopt_keep(struct inherited *socket) {
 
 struct closing {
     int fd;
-    struct stat facts;
+    const struct inherited *socket;
 };
 
 // Whether this is a connection that came from one of our sockets, and whose client is still there.
@@ -79,11 +70,11 @@ static bool is_served(int fd) {
 // Whether a descriptor is neither another one of the socket, nor a client's. Who has clients, and closes, is told to
 // stop, and will go when they go: new ones are to go to others at the same port until then, and the launcher is to see
 // that it has closed.
-static bool is_neither(int fd, const struct stat *facts, void *context) {
+static bool is_neither(int fd, void *context) {
     const struct closing *closing = context;
-    if (fd == closing->fd || !S_ISSOCK(facts->st_mode)) return true;
-    bool is_same = facts->st_ino == closing->facts.st_ino && facts->st_dev == closing->facts.st_dev;
-    return !is_same && !is_served(fd);
+    uint64_t cookie;
+    if (fd == closing->fd || !adopt_cookie(fd, &cookie)) return true;
+    return cookie != closing->socket->cookie && !is_served(fd);
 }
 
 // What is closed is not waited for any more; but it would be, for as long as anybody has it. A registration under a
@@ -93,55 +84,101 @@ static bool forget(int epoll, int number, struct epoll_event *event, void *conte
     return number == closing->fd && epoll_ctl(epoll, EPOLL_CTL_DEL, number, event) == 0;
 }
 
-// Has the socket at a number of the launcher's again, if this descriptor is the program's last.
+// Has the socket where the launcher has put it, if this descriptor is the program's last, and nothing else is there.
 static void keep(int fd, struct inherited *socket) {
-    struct closing closing = {.fd = fd};
-    if (fstat(fd, &closing.facts) == -1 || !adopt_each_descriptor(is_neither, &closing) ||
-        !adopt_each_registration(&closing.facts, forget, &closing))
+    struct closing closing = {.fd = fd, .socket = socket};
+    if (!adopt_each_descriptor(is_neither, &closing) || !adopt_each_registration(fd, forget, &closing))
         return;
-    int copy = fcntl(fd, F_DUPFD, socket->number > lowest_number ? socket->number : lowest_number);
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, socket->number);
     if (copy == -1) return;
+    // Programs that are started meanwhile know it by the number that is in their environment, and so does the launcher,
+    // which shuts down what nobody has adopted.
+    if (copy != socket->number) {
+        adopt_close(copy);
+        return;
+    }
+    fcntl(copy, F_SETFD, 0);
     socket->kept_until = 0;
     __atomic_store_n(&socket->is_adopted, false, __ATOMIC_RELEASE);
     __atomic_store_n(&socket->fd, copy, __ATOMIC_RELEASE);
 }
 
-// Leaves errno as it is.
-static void look(int fd) {
+// Closes a descriptor of ours, and before anybody else looks: of two threads that close the last two, one has to see
+// that the other one has been closed.
+static int look(int fd, int successor, int flags) {
     int64_t time = now(), until = __atomic_load_n(&watched_until, __ATOMIC_ACQUIRE);
     if (time > until) {
         // Nobody looks again, nor does a child that was forked meanwhile.
         __atomic_compare_exchange_n(&watched_until, &until, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
-        return;
+        return adopt_none;
     }
     // A child closes what is its parent's to keep, and shares our memory if it is of vfork(2).
-    if (__atomic_load_n(&listener, __ATOMIC_RELAXED) != getpid() || !adopt_socket_at(fd)) return;
-    int saved = errno;
+    if (__atomic_load_n(&listener, __ATOMIC_RELAXED) != getpid() || !adopt_socket_at(fd)) return adopt_none;
+    int result = adopt_none;
     sigset_t signals;
     adopt_lock(&signals);
     // Others may have come first.
     struct inherited *socket = adopt_socket_at(fd);
-    if (socket && socket->fd == -1 && time <= socket->kept_until) keep(fd, socket);
-    adopt_unlock(&signals);
-    errno = saved;
-}
-
-// Whoever forks with a listener has its children serve, and waits for them when that is closed.
-EXPORT pid_t fork(void) {
-    if (__atomic_load_n(&watched_until, __ATOMIC_ACQUIRE)) {
-        sigset_t signals;
-        adopt_lock(&signals);
-        keep_nothing();
-        adopt_unlock(&signals);
+    if (socket) {
+        int saved = errno;
+        if (socket->fd == -1 && time <= socket->kept_until) keep(fd, socket);
+        errno = saved;
+        result = successor == -1 ? adopt_close(fd) : adopt_replace(successor, fd, flags);
     }
-    return NEXT(fork)();
+    adopt_unlock(&signals);
+    return result;
 }
 
-void adopt_closes(int fd) {
-    if (__atomic_load_n(&watched_until, __ATOMIC_ACQUIRE)) look(fd);
+// With the lock.
+static sigset_t before_fork;
+
+// A child has all descriptors of its parent, but not the thread that adopts at that time, and knows which of them are
+// only for this: so that is waited for. Whoever forks with a listener has its children serve, and waits for them when
+// that is closed.
+static void prepare_fork(void) {
+    sigset_t signals;
+    adopt_lock(&signals);
+    before_fork = signals;
+    keep_nothing();
+}
+
+static void end_fork(void) {
+    sigset_t signals = before_fork;
+    adopt_unlock(&signals);
+}
+
+// The program's own handlers, registered later, are called without the lock.
+void adopt_see_forks(void) { pthread_atfork(prepare_fork, end_fork, end_fork); }
+
+static bool is_watched(void) { return __atomic_load_n(&watched_until, __ATOMIC_ACQUIRE); }
+
+int adopt_closes(int fd) { return is_watched() ? look(fd, -1, 0) : adopt_none; }
+
+// dup3(2) closes nothing where it fails, and dup2(2) nothing where both are the same.
+static bool closes(int old, int new, int flags) {
+    int saved = errno;
+    bool is_good = old >= 0 && old != new && !(flags & ~O_CLOEXEC) && fcntl(old, F_GETFD) != -1;
+    errno = saved;
+    return is_good;
+}
+
+int adopt_replaces(int old, int new, int flags) {
+    return is_watched() && closes(old, new, flags) ? look(new, old, flags) : adopt_none;
 }
 
 EXPORT int close(int fd) {
-    adopt_closes(fd);
-    return NEXT(close)(fd);
+    int result = adopt_closes(fd);
+    if (result != adopt_none) return result;
+    return adopt_is_early(next_close) ? adopt_close(fd) : NEXT(close)(fd);
+}
+
+// Java, up to 12, closes by dup2(2) of a socket that it has for this before it calls close(2).
+EXPORT int dup2(int old, int new) {
+    int result = adopt_replaces(old, new, 0);
+    return result == adopt_none ? NEXT(dup2)(old, new) : result;
+}
+
+EXPORT int dup3(int old, int new, int flags) {
+    int result = adopt_replaces(old, new, flags);
+    return result == adopt_none ? NEXT(dup3)(old, new, flags) : result;
 }

@@ -2,10 +2,13 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
-// The process of which a thread has the lock, or 0. A child that is forked meanwhile, by whatever means, has a copy of
+#include "descriptors.h"
+
+// The process of which a thread has the lock, or 0. A child that is made meanwhile, but not by fork(3), has a copy of
 // it that nobody will ever give back: it knows by the number that it can have the lock.
 static int holder;
 
@@ -20,8 +23,9 @@ void adopt_lock(sigset_t *signals) {
         if (seen != own &&
             __atomic_compare_exchange_n(&holder, &seen, own, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
             break;
-        // It takes some microseconds; to sleep lets a thread of lower priority come to its end.
-        nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL);
+        // It takes some microseconds; to sleep lets a thread of lower priority come to its end. Not by nanosleep(3), a
+        // cancellation point, which bind(2) is not.
+        adopt_system_call()(SYS_nanosleep, &(struct timespec){.tv_nsec = 20000}, NULL);
     }
     errno = saved;
 }

@@ -7,6 +7,10 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+
+#include "descriptors.h"
+#include "inherited.h"
 
 // What the headers do not have, or not without _GNU_SOURCE.
 #ifndef UDP_SEGMENT
@@ -80,23 +84,53 @@ static const struct {
     {IPPROTO_IPV6, IPV6_MTU_DISCOVER},
 };
 
-void adopt_copy_options(int from, int to) {
-    for (size_t index = 0; index < sizeof kept / sizeof *kept; index++) {
-        int level = kept[index].level, name = kept[index].name;
-        uint8_t theirs[32] = {0}, ours[32] = {0};
-        static const uint8_t nothing[32];
-        socklen_t size = sizeof theirs, our_size = sizeof ours;
-        // What is off is left as the launcher has it: `nodelay` of --socket stays.
-        if (getsockopt(from, level, name, theirs, &size) == -1 || !memcmp(theirs, nothing, sizeof nothing) ||
-            getsockopt(to, level, name, ours, &our_size) == -1 || !memcmp(theirs, ours, sizeof ours))
-            continue;
-        if (level == SOL_SOCKET && (name == SO_RCVBUF || name == SO_SNDBUF)) {
-            // The kernel doubles what it is told (socket(7)).
-            int value;
-            memcpy(&value, theirs, sizeof value);
-            value /= 2;
-            memcpy(theirs, &value, sizeof value);
-        }
-        setsockopt(to, level, name, theirs, size);
+struct value {
+    uint8_t bytes[32];
+    socklen_t size;
+};
+
+static bool read_value(int fd, int level, int name, struct value *value) {
+    *value = (struct value){.size = sizeof value->bytes};
+    return getsockopt(fd, level, name, value->bytes, &value->size) == 0;
+}
+
+static bool is_same(const struct value *one, const struct value *other) {
+    return !memcmp(one->bytes, other->bytes, sizeof one->bytes);
+}
+
+// A socket that nobody has set anything of, or -1.
+static int open_fresh(int like) {
+    int domain = adopt_option(like, SOL_SOCKET, SO_DOMAIN), type = adopt_option(like, SOL_SOCKET, SO_TYPE);
+    return (int)adopt_system_call()(
+        SYS_socket, domain, type | SOCK_CLOEXEC, adopt_option(like, SOL_SOCKET, SO_PROTOCOL));
+}
+
+static bool is_unset(int fd, int *fresh, int level, int name, const struct value *value) {
+    struct value unset = {0};
+    if (*fresh == -1) *fresh = open_fresh(fd);
+    // Without a descriptor to spare, what is not off has been set.
+    read_value(*fresh, level, name, &unset);
+    return is_same(value, &unset);
+}
+
+static void copy_option(int from, int to, int *fresh, int level, int name) {
+    struct value theirs, ours;
+    if (!read_value(from, level, name, &theirs) || !read_value(to, level, name, &ours)) return;
+    // It is left as the launcher has it, or whoever has adopted before: `nodelay` of --socket stays.
+    if (is_same(&theirs, &ours) || is_unset(from, fresh, level, name, &theirs)) return;
+    if (level == SOL_SOCKET && (name == SO_RCVBUF || name == SO_SNDBUF)) {
+        // The kernel doubles what it is told (socket(7)).
+        int value;
+        memcpy(&value, theirs.bytes, sizeof value);
+        value /= 2;
+        memcpy(theirs.bytes, &value, sizeof value);
     }
+    setsockopt(to, level, name, theirs.bytes, theirs.size);
+}
+
+void adopt_copy_options(int from, int to) {
+    int fresh = -1;
+    for (size_t index = 0; index < sizeof kept / sizeof *kept; index++)
+        copy_option(from, to, &fresh, kept[index].level, kept[index].name);
+    if (fresh != -1) adopt_close(fresh);
 }

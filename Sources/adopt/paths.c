@@ -54,9 +54,6 @@ __attribute__((noinline)) struct inherited *adopt_socket_of(int directory, const
     return found;
 }
 
-static void *next_unlink, *next_unlinkat, *next_remove, *next_chmod, *next_fchmodat, *next_chown, *next_lchown,
-    *next_fchownat;
-
 EXPORT int unlink(const char *path) { return adopt_socket_of(AT_FDCWD, path) ? 0 : NEXT(unlink)(path); }
 
 EXPORT int unlinkat(int directory, const char *path, int flags) {

@@ -3,6 +3,7 @@
 // Not defined by its name, which is that of a function with any number of arguments. All that there can be are handed
 // on: those in registers by name, and one on the stack by leaving it alone, and jumping to the next function. For most
 // callers it is none, but some variable of theirs: written back, it could undo what another thread has just written.
+#include <errno.h>
 #include <sys/syscall.h>
 
 #include "descriptors.h"
@@ -14,18 +15,62 @@
 #define JUMP
 #endif
 
+// Nothing here may have an address: with such a variable the next function would be called, and not jumped to.
+static int closes(long number, long a, long b, long c) {
+    if (number == SYS_close) return adopt_closes((int)a);
+#ifdef SYS_dup2
+    if (number == SYS_dup2) return adopt_replaces((int)a, (int)b, 0);
+#endif
+    return number == SYS_dup3 ? adopt_replaces((int)a, (int)b, (int)c) : adopt_none;
+}
+
 #ifdef __x86_64__
 EXPORT long adopt_pass(long number, long a, long b, long c, long d, long e) __asm__("syscall");
 
 long adopt_pass(long number, long a, long b, long c, long d, long e) {
-    if (number == SYS_close) adopt_closes((int)a);
+    int result = closes(number, a, b, c);
+    if (result != adopt_none) return result;
     JUMP return ((__typeof__(&adopt_pass))adopt_system_call())(number, a, b, c, d, e);
+}
+
+static long enter_kernel(long number, long a, long b, long c, long d, long e, long f) {
+    register long fourth __asm__("r10") = d, fifth __asm__("r8") = e, sixth __asm__("r9") = f;
+    __asm__ volatile("syscall"
+                     : "+a"(number)
+                     : "D"(a), "S"(b), "d"(c), "r"(fourth), "r"(fifth), "r"(sixth)
+                     : "rcx", "r11", "cc", "memory");
+    return number;
 }
 #elif defined __aarch64__
 EXPORT long adopt_pass(long number, long a, long b, long c, long d, long e, long f) __asm__("syscall");
 
 long adopt_pass(long number, long a, long b, long c, long d, long e, long f) {
-    if (number == SYS_close) adopt_closes((int)a);
+    int result = closes(number, a, b, c);
+    if (result != adopt_none) return result;
     JUMP return ((__typeof__(&adopt_pass))adopt_system_call())(number, a, b, c, d, e, f);
 }
+
+static long enter_kernel(long number, long a, long b, long c, long d, long e, long f) {
+    register long x8 __asm__("x8") = number, x0 __asm__("x0") = a, x1 __asm__("x1") = b, x2 __asm__("x2") = c;
+    register long x3 __asm__("x3") = d, x4 __asm__("x4") = e, x5 __asm__("x5") = f;
+    __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "cc", "memory");
+    return x0;
+}
+#endif
+
+#if defined __x86_64__ || defined __aarch64__
+// A memory allocator may make system calls before anybody else runs, as jemalloc does to read a file, and dlsym(3) has
+// memory allocated for the thread that calls it first (glibc before 2.34): the allocator would wait for itself.
+static long early(long number, long a, long b, long c, long d, long e, long f) {
+    long result = enter_kernel(number, a, b, c, d, e, f);
+    if (result >= 0 || result < -4095) return result;
+    errno = (int)-result;
+    return -1;
+}
+
+__typeof__(&syscall) adopt_system_call(void) {
+    return adopt_is_early(next_syscall) ? (__typeof__(&syscall))early : NEXT(syscall);
+}
+#else
+__typeof__(&syscall) adopt_system_call(void) { return NEXT(syscall); }
 #endif

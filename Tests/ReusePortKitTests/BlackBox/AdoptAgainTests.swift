@@ -94,6 +94,83 @@ import Testing
         #expect(output == "0 None 0 []\n0 [True]\n")
     }
 
+    /// Java, up to 12, has another descriptor take its place before it closes it.
+    @Test func replaced() throws {
+        let output = try box.adopting(
+            ["web:127.0.0.1:80"],
+            Self.listening + """
+                dup2, dup3 = (33, 292) if os.uname().machine == 'x86_64' else (None, 24)
+                marker = os.open('/dev/null', os.O_RDONLY)
+                def replace(*call):
+                    s = listening(*here)
+                    print(libc.syscall(*call, s.fileno(), 0) == s.fileno(), which(s), which(FD))
+                    s.close()
+                for inheritable in False, True:
+                    s = listening(*here)
+                    os.dup2(marker, s.fileno(), inheritable)
+                    print(which(s), os.get_inheritable(s.fileno()), which(FD), os.get_inheritable(FD))
+                    s.close()
+                replace(dup3, marker)
+                replace(*((dup2, marker) if dup2 else (dup3, marker)))
+                # What fails, or is the same, closes nothing; nor is it closed while there is a copy.
+                s = listening(*here)
+                copy, n = os.dup(s.fileno()), s.fileno()
+                print(attempt(os.dup2, 9999, n), os.dup2(n, n) == n, libc.dup3(n, n, 0), libc.dup3(marker, n, 1))
+                print(os.dup2(copy, n) == n, os.dup2(marker, copy) == copy, which(s), which(FD))
+                """)
+        #expect(
+            output == """
+                0 None False 0 True
+                0 None True 0 True
+                0 True None 0
+                0 True None 0
+                0 EBADF True -1 -1
+                True True 0 None
+
+                """)
+    }
+
+    /// Nobody would find it elsewhere than where the launcher has put it.
+    @Test func numberInUse() throws {
+        let output = try box.adopting(
+            ["web:127.0.0.1:80"],
+            Self.listening + """
+                s = listening(*here)
+                os.dup2(0, FD)
+                s.close()
+                print([fd for fd in range(200) if which(fd) == 0], attempt(tcp4().connect, here))
+                """)
+        #expect(output == "0 [] ECONNREFUSED\n")
+    }
+
+    /// Of two threads that close the last two descriptors, also where that takes time, one keeps it.
+    @Test func closedTwice() throws {
+        let slow = try box.library(
+            "slow",
+            """
+            #define _GNU_SOURCE
+            #include <dlfcn.h>
+            #include <unistd.h>
+            int close(int fd) {
+                int (*next)(int) = (int (*)(int))dlsym(RTLD_NEXT, "close");
+                usleep(20000);
+                return next(fd);
+            }
+            """)
+        let output = try box.adopting(
+            ["web:127.0.0.1:80"],
+            Self.listening + """
+                for _ in range(5):
+                    s = listening(*here)
+                    numbers = s.fileno(), os.dup(s.detach())
+                    threads = [threading.Thread(target=libc.close, args=(number,)) for number in numbers]
+                    for thread in threads: thread.start()
+                    for thread in threads: thread.join()
+                    print(which(FD))
+                """, preload: slow)
+        #expect(output == String(repeating: "0 0\n", count: 5))
+    }
+
     /// A vforked child, as of posix_spawn(3) and of Python, shares the memory of its parent, which still listens.
     @Test func children() throws {
         let output = try box.adopting(

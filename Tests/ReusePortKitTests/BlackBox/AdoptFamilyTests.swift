@@ -199,6 +199,22 @@ import Testing
                 """)
     }
 
+    /// A copy is what those are that are open, and not what has been closed.
+    @Test func copies() throws {
+        let output = try box.adopting(
+            ["web:*:80"],
+            """
+            v4, v6 = tcp4(), only6(tcp6())
+            print(bound(v4, '0.0.0.0', 80), bound(v6, '::', 80))
+            os.dup2(0, v6.fileno())
+            copy = v4.dup()
+            print(copy.getsockname())
+            os.dup2(0, v4.fileno())
+            print(copy.getsockname())
+            """)
+        #expect(output.hasPrefix("0 0\n('0.0.0.0', 80)\n"))
+    }
+
     /// What it says of itself, and of its clients.
     @Test(arguments: [("*:80", "0.0.0.0", "127.0.0.1"), ("0.0.0.0:80", "::", "::ffff:127.0.0.1")])
     func pythonHTTPServer(inherited: String, address: String, client: String) throws {

@@ -160,6 +160,26 @@ import Testing
         #expect(output == "0 []\n1 []\n2 []\n3 []\n")
     }
 
+    /// What has not been set is left as somebody else has set it, whatever it is without that.
+    @Test func optionsOfOthers() throws {
+        let output = try box.adopting(
+            ["web:127.0.0.1:80"],
+            """
+            names = (6, socket.TCP_KEEPIDLE), (1, socket.SO_RCVBUF), (0, socket.IP_TTL), (0, socket.IP_TOS), (0, 10)
+            def show(s):
+                print(bound(sharing(s), '127.0.0.1', 80), *(s.getsockopt(*name) for name in names))
+            a, b, c = tcp4(), tcp4(), tcp4()
+            for name, value in zip(names, (123, 30000, 17, 16, 3)):
+                a.setsockopt(*name, value)
+            # IP_MTU_DISCOVER is not off by itself.
+            c.setsockopt(0, 10, 0)
+            c.setsockopt(0, socket.IP_TTL, 18)
+            for s in a, b, c:
+                show(s)
+            """)
+        #expect(output == "0 123 60000 17 16 3\n0 123 60000 17 16 3\n0 123 60000 18 16 0\n")
+    }
+
     /// What is for one interface is not widened to all.
     @Test func device() throws {
         let output = try box.adopting(

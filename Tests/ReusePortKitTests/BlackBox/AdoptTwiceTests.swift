@@ -117,6 +117,37 @@ import Testing
         #expect(output == (share ? "{(8, 0)}\n" : "{(1, 7)}\n"))
     }
 
+    /// A child that is forked while another thread adopts has no descriptor of which nobody knows.
+    @Test func descriptorsOfChildren() throws {
+        let output = try box.adopting(
+            ["web:127.0.0.1:80"],
+            """
+            done, address = threading.Event(), address4('127.0.0.1', 80)
+
+            def once(number):
+                with sharing(tcp4()) as s:
+                    os.dup2(s.fileno(), number)
+                answer = raw_bind(number, address)
+                os.close(number)
+                return answer
+
+            def again(number):
+                while not done.is_set():
+                    once(number)
+
+            def look():
+                answer, numbers = once(210), [fd for fd in range(200) if fd != FD]
+                return answer, [fd for fd in numbers if which(fd) == 0]
+            threads = [threading.Thread(target=again, args=(200 + number,)) for number in range(3)]
+            for thread in threads: thread.start()
+            results = {apart(look) for _ in range(100)}
+            done.set()
+            for thread in threads: thread.join()
+            print(results)
+            """)
+        #expect(output == "{'(0, [])'}\n")
+    }
+
     /// A child that is forked while another thread adopts can adopt as well, and signals do no harm.
     @Test func forks() throws {
         let output = try box.adopting(

@@ -1,0 +1,37 @@
+#include "next.h"
+
+#include <dlfcn.h>
+#include <stddef.h>
+
+// Without _GNU_SOURCE.
+#ifndef RTLD_NEXT
+#define RTLD_NEXT ((void *)-1L)
+#endif
+
+#define NAME(name) #name,
+static const char names[][12] = {ADOPT_EACH(NAME)};
+// Null where nobody has looked yet, and `missing` where nothing was found: that is not to be looked for each time.
+static void *functions[next_end];
+static char missing;
+
+static void *find(enum adopt_number number) {
+    void *function = dlsym(RTLD_NEXT, names[number]);
+    __atomic_store_n(&functions[number], function ? function : &missing, __ATOMIC_RELEASE);
+    return function;
+}
+
+void *adopt_next(enum adopt_number number) {
+    void *function = __atomic_load_n(&functions[number], __ATOMIC_ACQUIRE);
+    // Constructors of the libraries that the program is linked with run before ours.
+    if (!function) return find(number);
+    return function == &missing ? NULL : function;
+}
+
+bool adopt_is_early(enum adopt_number number) { return !__atomic_load_n(&functions[number], __ATOMIC_ACQUIRE); }
+
+void adopt_find_all(void) {
+    for (int number = 0; number < next_end; number++)
+        if (adopt_is_early(number)) find(number);
+    // What is missing is no failure of the program's.
+    dlerror();
+}
