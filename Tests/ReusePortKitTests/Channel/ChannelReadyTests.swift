@@ -36,7 +36,7 @@ import Testing
             "1", ["--ready", "ipc", "--ready-timeout", "5s"], command: try stage.script("talker.js", pieces),
             expect: 1)
         #expect(outcome.errors.contains("not ready after"), "\(outcome.errors)")
-        #expect(outcome.errors.contains(" ms: \(seen)"), "\(outcome.errors)")
+        #expect(outcome.errors.contains(" s: \(seen)"), "\(outcome.errors)")
         try stage.expectOnly([])
     }
 
