@@ -13,25 +13,4 @@ import Testing
         #expect(array[0].number == 1002)
         while let last = array.popLast() { _ = last.release() }
     }
-
-    @Test func nothingAnnounced() throws {
-        unsetenv("LISTEN_FDS")
-        let inherited = try InheritedSockets()
-        #expect(inherited.count == 0)
-    }
-
-    @Test func anotherProcessIsMeant() throws {
-        setenv("LISTEN_FDS", "1", 1)
-        setenv("LISTEN_PID", "1", 1)
-        setenv("LISTEN_FDNAMES", "http", 1)
-        let inherited = try InheritedSockets()
-        #expect(inherited.count == 0)
-        #expect(getenv("LISTEN_FDS") == nil && getenv("LISTEN_PID") == nil && getenv("LISTEN_FDNAMES") == nil)
-    }
-
-    @Test func nonsenseIsRefused() {
-        setenv("LISTEN_FDS", "many", 1)
-        setenv("LISTEN_PID", "\(getpid())", 1)
-        #expect(throws: Failure.self) { _ = try InheritedSockets().count }
-    }
 }

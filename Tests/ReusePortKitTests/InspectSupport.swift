@@ -214,7 +214,7 @@ func eventually(_ question: () throws -> Bool) rethrows -> Bool {
     let deadline = ReusePortKit.Deadline(after: .seconds(10))
     while !deadline.hasPassed {
         if try question() { return true }
-        sched_yield()
+        usleep(2000)
     }
     return false
 }

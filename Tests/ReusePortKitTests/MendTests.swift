@@ -38,7 +38,10 @@ import Testing
 
             helper.endInput()
             var state = GenerationRecord.State.starting
-            while state == .starting { state = try #require(AppState.mended(registry).app.generation(1)).state }
+            let deadline = Deadline()
+            while state == .starting && !deadline.hasPassed {
+                state = try #require(AppState.mended(registry).app.generation(1)).state
+            }
             #expect(state == .live)
         }
     }

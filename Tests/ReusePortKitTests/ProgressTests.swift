@@ -250,15 +250,33 @@ struct Picture {
         #expect(picture.text == "  copy 0  pid 5000     ready\n  copy 1  pid 5001     ready\n")
     }
 
+    /// Whoever comes to read later sees all of it.
     @Test func goneReader() throws {
         clinux_ignore_signal(SIGPIPE)
-        var ends: [Int32] = [-1, -1]
-        try #require(pipe(&ends) == 0)
-        defer { close(ends[1]) }
+        func makePipe() throws -> OwnedArray<Descriptor> {
+            var numbers: [Int32] = [-1, -1]
+            try checked(pipe2(&numbers, O_CLOEXEC | O_NONBLOCK))
+            var ends = OwnedArray<Descriptor>()
+            for number in numbers { ends.append(Descriptor(owning: number)) }
+            return ends
+        }
+        var first = try makePipe()
+        let writer = first.remove(at: 1)
         var progress = Progress(
-            app: "web", label: "7", copies: [0], verbosity: .steps, descriptor: ends[1], screen: screen)
-        close(ends[0])
+            app: "web", label: "7", copies: [0], verbosity: .steps, descriptor: writer.number, screen: screen)
+        _ = first.popLast()
+        // What other tests fork meanwhile has the other end open until its exec.
+        let isGone = try waitForEvents(0, on: writer, until: ReusePortKit.Deadline(after: .seconds(10)))
+        #expect(isGone)
         progress.note(copy: 0, pid: 1, .ready)
         progress.step("took over")
+        let second = try makePipe()
+        try checked(dup3(second[1].number, writer.number, O_CLOEXEC))
+        progress.note(copy: 0, pid: 1, .serving)
+        var picture = Picture()
+        var bytes = [UInt8](repeating: 0, count: 65536)
+        let count = try checked(read(second[0].number, &bytes, bytes.count))
+        picture.show(ByteString(bytes[..<count]))
+        #expect(picture.text == "  copy 0  pid 1        serves\n")
     }
 }

@@ -12,12 +12,12 @@ struct ReadyAcceptTests {
     private func state(
         _ probe: borrowing Descriptor, _ kind: ReadyAddress, after before: Acceptance = .connecting
     ) throws -> Acceptance {
-        let deadline = ReusePortKit.Deadline(after: .seconds(60))
-        while true {
-            let state = try acceptance(of: probe, interface: kind == .device ? 1 : 0)
-            if state != before && state != .connecting && state != .held || deadline.hasPassed { return state }
-            sched_yield()
+        var state = before
+        try waitUntil("another state than \(before)") {
+            state = try acceptance(of: probe, interface: kind == .device ? 1 : 0)
+            return state != before && state != .connecting && state != .held
         }
+        return state
     }
 
     /// Others that wait in the queue before and behind the probe change nothing.

@@ -139,7 +139,7 @@ import Testing
         let copy = try RetireCopy("fork", in: sandbox)
         let child = try ProcessIdentity(of: copy.other)
         let log = RetireLog(sandbox)
-        let order = copy.order(keepsFinishing: keepsFinishing, timeout: Milliseconds(300))
+        let order = copy.order(keepsFinishing: keepsFinishing, timeout: .seconds(3))
         let address = copy.listener.address.description
         let why: ByteString = "it had ended, but what it had started still listened on http \(address)"
         #expect(try stop([order], sparing: [], log: log.log) == [.killed(why)])
@@ -167,7 +167,7 @@ import Testing
         let copy = try RetireCopy("daemon", in: sandbox)
         let stranger = try ProcessIdentity(of: copy.other)
         let log = RetireLog(sandbox)
-        let outcome = try stop([copy.order(timeout: Milliseconds(200))], sparing: [], log: log.log)
+        let outcome = try stop([copy.order(timeout: .seconds(3))], sparing: [], log: log.log)
         guard case .refused(let why) = outcome[0] else { return #expect(Bool(false), "\(outcome)") }
         #expect(why.text.contains("but pid \(stranger.pid) (python3"))
         #expect(why.text.hasSuffix("still listens on http \(copy.listener.address.description.text)"))

@@ -104,33 +104,18 @@ enum SteerThread {
                 try ioctl(control, 0x8916, &request)  // SIOCSIFADDR
             }
             // The kernel makes them usable in a task of its own.
-            let deadline = ContinuousClock.now + .seconds(20)
             for host in addresses + [.v6] {
                 let socket = try TestSocket("trial", host)
-                while true {
+                try waitUntil("the address \(host)") {
                     do {
                         try socket.bind()
-                        break
-                    } catch let error as Errno {
-                        guard error == .addressNotAvailable, .now < deadline else { throw error }
-                        sched_yield()
+                        return true
+                    } catch let error as Errno where error == .addressNotAvailable {
+                        return false
                     }
                 }
             }
             return try body()
-        }
-    }
-
-    /// With descriptors of its own; `body` gets a way to count them.
-    static func withOwnDescriptors<Result: Sendable>(
-        _ body: @escaping @Sendable (() -> Int) throws -> Result
-    ) throws -> Result {
-        try run {
-            let files = 0x400  // CLONE_FILES
-            try checked(clinux_syscall(Int(SYS_unshare), files, 0, 0, 0, 0, 0))
-            return try body {
-                (Int32(0)..<1024).filter { clinux_fcntl($0, F_GETFD, 0) != -1 }.count
-            }
         }
     }
 

@@ -25,7 +25,6 @@ public struct Errno: Error, Equatable, Sendable {
     static let noEntry = Errno(rawValue: ENOENT)
     static let noExec = Errno(rawValue: ENOEXEC)
     static let noProcess = Errno(rawValue: ESRCH)
-    static let noSystemCall = Errno(rawValue: ENOSYS)
     static let notDirectory = Errno(rawValue: ENOTDIR)
     static let notPermitted = Errno(rawValue: EPERM)
     static let processLimit = Errno(rawValue: EMFILE)
@@ -33,7 +32,6 @@ public struct Errno: Error, Equatable, Sendable {
     static let familyNotSupported = Errno(rawValue: EAFNOSUPPORT)
     static let badDescriptor = Errno(rawValue: EBADF)
     static let busy = Errno(rawValue: EBUSY)
-    static let timedOut = Errno(rawValue: ETIMEDOUT)
 
     /// The C library's words for it, in lower case, as strerror(3) has them.
     public var description: ByteString {

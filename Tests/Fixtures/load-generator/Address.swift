@@ -29,9 +29,6 @@ struct Address {
         guard isV6 ? setV6(host, UInt16(port)) : setV4(host, UInt16(port)) else { throw wrong }
     }
 
-    /// A client's address on loopback, with the port left to the kernel.
-    init(loopback lastByte: UInt8) { _ = setV4("127.0.0.\(lastByte)", 0) }
-
     func withPointer<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
         withUnsafePointer(to: storage) { storage in
             storage.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, size) }

@@ -3,8 +3,7 @@ import ReusePortKit
 
 /// The closed loop: one thread, one epoll(7) set. Each client makes its next request when it has its answer.
 final class Load {
-    private static let inputToken = UInt64.max
-    private static let signalToken = UInt64.max - 1
+    private static let signalToken = UInt64.max
     /// Between an attempt that failed at once and the next of the same client, so that an address where nobody
     /// listens is not asked a million times.
     private static let pause: Int64 = 1000
@@ -24,7 +23,6 @@ final class Load {
     private let endAt: Int64?
     private let keptRequest: ByteString
     private let lastRequest: ByteString
-    private var nextSource: UInt8
     private var buffer = [UInt8](repeating: 0, count: 65536)
 
     init?(_ options: Options) {
@@ -46,7 +44,6 @@ final class Load {
         let head: ByteString = "GET \(options.path) HTTP/1.1\r\nHost: localhost\r\n"
         keptRequest = "\(head)\r\n"
         lastRequest = "\(head)Connection: close\r\n\r\n"
-        nextSource = options.sources?.lowerBound ?? 0
         guard poll >= 0, signals >= 0, watch(signals, EPOLLIN.rawValue, Load.signalToken) else {
             put("load-generator: fatal: unable to wait for events\n", on: 2)
             return nil
@@ -54,10 +51,6 @@ final class Load {
     }
 
     func run() {
-        if options.untilStandardInputCloses, !watch(0, EPOLLIN.rawValue, Load.inputToken) {
-            // A plain file or /dev/null cannot be waited for: it is at its end.
-            isStopping = true
-        }
         for index in 0..<options.connections { clients.append(Client(index: index)) }
         for client in clients {
             active += 1
@@ -106,11 +99,6 @@ final class Load {
         case Load.signalToken:
             isStopping = true
             _ = epoll_ctl(poll, EPOLL_CTL_DEL, signals, nil)
-        case Load.inputToken:
-            let size = buffer.withUnsafeMutableBytes { read(0, $0.baseAddress!, $0.count) }
-            guard size <= 0 else { return }
-            isStopping = true
-            _ = epoll_ctl(poll, EPOLL_CTL_DEL, 0, nil)
         default:
             let client = clients[Int(token & 0xFFFF_FFFF)]
             if client.token == token { proceed(client) }
@@ -151,7 +139,6 @@ final class Load {
         let type = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
         client.socket = socket(options.address.family, type, 0)
         guard client.socket >= 0 else { return lose(client, .other, lastError("open a socket")) }
-        if let sources = options.sources, options.address.family == AF_INET { bindToSource(client, sources) }
         let result = options.address.withPointer { CLinux.connect(client.socket, $0, $1) }
         let reason = result == 0 ? 0 : clinux_errno()
         switch reason {
@@ -172,15 +159,6 @@ final class Load {
             let words: ByteString = "connect: \(Errno(rawValue: reason).description)"
             lose(client, outcome(of: reason), words)
         }
-    }
-
-    private func bindToSource(_ client: Client, _ sources: ClosedRange<UInt8>) {
-        // The port is chosen by connect(2), which can share it among destinations. Linux 4.2.
-        let bindAddressNoPort: Int32 = 24
-        var on: Int32 = 1
-        setsockopt(client.socket, Int32(IPPROTO_IP), bindAddressNoPort, &on, 4)
-        _ = Address(loopback: nextSource).withPointer { bind(client.socket, $0, $1) }
-        nextSource = nextSource == sources.upperBound ? sources.lowerBound : nextSource + 1
     }
 
     /// Goes as far as it goes without waiting.

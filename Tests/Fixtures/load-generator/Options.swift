@@ -8,13 +8,11 @@ let usage: ByteString = """
       --requests-per-connection N    1: a new connection for each request (1)
       --path PATH                    what is asked for (/)
       --timeout TIME                 a request that takes longer is lost (10s)
-      --source 127.0.0.FIRST-LAST    client addresses, in turn
       --record FILE                  a line per request: start_us latency_us outcome pid; start_us is CLOCK_MONOTONIC
       --get                          one request; prints the body of its answer
      until the first of:
       --duration TIME                500ms, 10s, 1m (10s if nothing else is given)
       --requests N                   that many are through
-      --stdin-close                  standard input is at its end
       --until-file FILE              that file exists
     One JSON object is printed. Exit code: 0 nothing lost, 1 something lost, 100 usage, 111 system.
 
@@ -33,10 +31,7 @@ struct Options {
     var timeout: Int64 = 10_000_000
     var duration: Int64?
     var requests: Int?
-    var untilStandardInputCloses = false
     var untilFile: ByteString?
-    /// The last bytes of the addresses 127.0.0.x.
-    var sources: ClosedRange<UInt8>?
     var record: ByteString?
     var get = false
 
@@ -52,7 +47,6 @@ struct Options {
             }
             switch argument {
             case "--get": get = true
-            case "--stdin-close": untilStandardInputCloses = true
             default:
                 guard let value = rest.popFirst() else { throw UsageError(message: "\(argument) needs a value") }
                 try set(argument, value)
@@ -64,7 +58,7 @@ struct Options {
             connections = 1
             requests = 1
         }
-        if duration == nil, requests == nil, untilFile == nil, !untilStandardInputCloses { duration = 10_000_000 }
+        if duration == nil, requests == nil, untilFile == nil { duration = 10_000_000 }
     }
 
     private mutating func set(_ option: ByteString, _ value: ByteString) throws(UsageError) {
@@ -77,7 +71,6 @@ struct Options {
         case "--duration": duration = try time(option, value)
         case "--until-file": untilFile = value
         case "--record": record = value
-        case "--source": sources = try range(option, value)
         default: throw UsageError(message: "unknown option \(option)")
         }
     }
@@ -97,16 +90,4 @@ private func time(_ option: ByteString, _ value: ByteString) throws(UsageError) 
         return Int64(number) * factor
     }
     throw UsageError(message: "\(option) takes a time such as 500ms, 10s, 1m, not \(value)")
-}
-
-private func range(_ option: ByteString, _ value: ByteString) throws(UsageError) -> ClosedRange<UInt8> {
-    let prefix: ByteString = "127.0.0."
-    if value.hasPrefix(prefix) {
-        let numbers = value.dropFirst(prefix.count)
-        let (first, last) = numbers.cut(at: UInt8(ascii: "-")) ?? (numbers, numbers)
-        if let first = first.decimal, let last = last.decimal, first > 0, first <= last, last < 255 {
-            return UInt8(first)...UInt8(last)
-        }
-    }
-    throw UsageError(message: "\(option) takes 127.0.0.FIRST-LAST, not \(value)")
 }

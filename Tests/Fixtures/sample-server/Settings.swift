@@ -3,7 +3,7 @@ import ReusePortKit
 
 /// What the environment asks of this process. All times are in milliseconds there, in microseconds here.
 struct Settings {
-    /// SAMPLE_LABEL, or else the first argument: the generation shown in every answer.
+    /// The first argument: the generation shown in every answer.
     let label: ByteString
     /// SAMPLE_BOOT_MS: wait that long before accepting.
     let bootTime: Int64
@@ -27,9 +27,7 @@ struct Settings {
     }
 
     init(firstArgument: ByteString?) {
-        var label = environment("SAMPLE_LABEL")
-        if label == nil, let firstArgument, !firstArgument.hasPrefix("-") { label = firstArgument }
-        self.label = label ?? "sample"
+        label = firstArgument.flatMap { $0.hasPrefix("-") ? nil : $0 } ?? "sample"
         bootTime = Int64(environment("SAMPLE_BOOT_MS")?.decimal ?? 0) * 1000
         crash = environment("SAMPLE_CRASH").flatMap(Settings.crash)
         ignoresTerm = environment("SAMPLE_IGNORE_TERM") == "1"

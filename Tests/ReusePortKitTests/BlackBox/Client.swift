@@ -170,5 +170,9 @@ final class ReservedPort {
     }
 }
 
-/// Whether anything listens or is bound there: a bind without sharing would fail.
-func isFree(port: UInt16) -> Bool { (try? Endpoint.bound(.v4(port), backlog: nil)) != nil }
+/// A socket's name that nobody listens at any more: what other tests fork meanwhile listens too, until its exec.
+func leaveStaleSocket(_ path: String) throws {
+    do { _ = try Endpoint.bound(.unix(path)) }
+    let folder = try open(directory(of: ByteString(path)), CLINUX_O_PATH | O_DIRECTORY)
+    try waitUntil("nobody to listen at \(path)") { isUnserved(lastComponent(of: ByteString(path)), in: folder) }
+}

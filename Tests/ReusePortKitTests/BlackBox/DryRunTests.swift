@@ -117,7 +117,6 @@ import Testing
         ]
         #expect(NSDictionary(dictionary: expected).isEqual(plan["app"]), "\(json.output.text)")
         #expect(!box.exists("run"))
-        #expect(isFree(port: port))
     }
 
     @Test func defaultsOfApps() throws {
@@ -174,7 +173,6 @@ import Testing
             }
             #expect(calls.components(separatedBy: "execve(").count == 2)
         }
-        #expect(isFree(port: port))
         #expect(!box.exists("u.sock"))
         #expect(!box.exists("log"))
     }

@@ -109,6 +109,9 @@ import Testing
         let pair = try openChannel()
         let far = Descriptor(owning: pair.far)
         close(pair.near)
+        // What other tests fork meanwhile has the other end open until its exec.
+        let isClosed = try waitForEvents(0, on: far, until: ReusePortKit.Deadline(after: .seconds(10)))
+        #expect(isClosed)
         try swallowMessages(to: far)
         let problem = reason { () throws(Errno) in try send("1", through: far.number) }
         #expect(problem == Errno(rawValue: EPIPE))

@@ -30,8 +30,8 @@ struct Accident: CustomTestStringConvertible, Sendable {
             testDescription: "one is never ready", options: ["--ready-timeout", "500ms"],
             first: "exec sleep 600", reason: ": not ready after"),
         Accident(
-            testDescription: "all answer 500", options: ["--ready", "http:http:/health", "--ready-timeout", "500ms"],
-            variables: ["SAMPLE_HEALTH=500"], reason: "500"),
+            testDescription: "all answer 500", options: ["--ready", "http:http:/health", "--ready-timeout", "2s"],
+            variables: ["SAMPLE_HEALTH=500"], reason: "answered 500"),
         Accident(
             testDescription: "there is no such command", command: ["/nonexistent/server"],
             reason: "copy 0: unable to execute /nonexistent/server"),
@@ -296,7 +296,7 @@ struct Accident: CustomTestStringConvertible, Sendable {
         for name in ["logs", "work"] { mkdir("\(folder)/\(name)", 0o755) }
         stage.box.write("needs/key", "x")
         let program = "\(folder)/server"
-        try FileManager.default.copyItem(atPath: try stage.program("sample-server").text, toPath: program)
+        try copyTree(try stage.program("sample-server").text, to: program)
         try stage.deploy(
             "1", copies: 2,
             [
@@ -370,7 +370,7 @@ struct Accident: CustomTestStringConvertible, Sendable {
         let stage = try Stage(level)
         try stage.deploy("1")
         let load = try Load(stage)
-        let slow = try stage.startDeploy("2", copies: 2, variables: ["SAMPLE_BOOT_MS=800"])
+        let slow = try stage.startDeploy("2", copies: 2, variables: ["SAMPLE_BOOT_MS=6000"])
         try slow.waitFor("copy 0 is starting")
         let patient = try stage.startDeploy("3", copies: 2)
         let hasty = try stage.deploy("4", ["--lock-timeout", "100ms"], expect: 1)
@@ -404,18 +404,6 @@ struct Accident: CustomTestStringConvertible, Sendable {
 
     // MARK: - Around it
 
-    /// Sets the machine up differently for everything that runs in `script`; `$launcher` is the launcher.
-    private func inMountNamespace(_ stage: Stage, _ script: String) throws -> Outcome {
-        try Tool.requireRoot()
-        return try stage.box.start(
-            program: try Tool.require("unshare"),
-            ["--mount", "--propagation", "private", "/bin/sh", "-euc", ByteString(script)],
-            environment: Sandbox.environment + [stage.mark, "launcher=\(try stage.box.launcher())"]
-        ).end()
-    }
-
-    private func quoted(_ words: [ByteString]) -> String { words.map { "'\($0.text)'" }.joined(separator: " ") }
-
     @Test func userRemoved() throws {
         let stage = try Stage(.privileged)
         let users = try String(contentsOfFile: "/etc/passwd", encoding: .utf8)
@@ -426,8 +414,7 @@ struct Accident: CustomTestStringConvertible, Sendable {
             words[words.firstIndex(of: "nobody")!] = "web-user"
             return quoted(words)
         }
-        let outcome = try inMountNamespace(
-            stage,
+        let outcome = try stage.inMountNamespace(
             """
             mount --bind \(stage.box["with"]) /etc/passwd
             $launcher \(try words("1"))
@@ -451,8 +438,7 @@ struct Accident: CustomTestStringConvertible, Sendable {
         let stage = try Stage(.privileged)
         let run = stage.runDirectory.text
         func words(_ label: String) throws -> String { quoted(try stage.deployWords(label, copies: 2, [], nil)) }
-        let outcome = try inMountNamespace(
-            stage,
+        let outcome = try stage.inMountNamespace(
             """
             mkdir \(run)
             mount -t tmpfs -o size=64k,mode=755 tmpfs \(run)

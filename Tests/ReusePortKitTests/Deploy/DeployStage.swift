@@ -14,7 +14,6 @@ struct Known: Equatable {
 struct CopyState: Decodable {
     struct Socket: Decodable {
         let name: String
-        let accept_queue: Int?
         let accept_limit: Int?
     }
     let copy: Int
@@ -217,12 +216,25 @@ extension Stage {
         return names.filter { name in name.hasPrefix(".") && !served.contains { $0 == inode(name) } }
     }
 
+    /// Sets the machine up differently for everything that runs in `script`; `$launcher` is the launcher.
+    func inMountNamespace(_ script: String) throws -> Outcome {
+        try Tool.requireRoot()
+        return try box.start(
+            program: try Tool.require("unshare"),
+            ["--mount", "--propagation", "private", "/bin/sh", "-euc", ByteString(script)],
+            environment: Sandbox.environment + [mark, "launcher=\(try box.launcher())"]
+        ).end()
+    }
+
     /// What one request is answered.
     func ask(_ path: ByteString = "/") throws -> String {
         try box.start(program: try program("load-generator").text, ["--get", "--path", path, addresses[0]], inNetwork)
             .end().output.text
     }
 }
+
+/// Words for a shell.
+func quoted(_ words: [ByteString]) -> String { words.map { "'\($0.text)'" }.joined(separator: " ") }
 
 /// Whether a process stands still, by proc_pid_stat(5).
 func isStopped(_ pid: pid_t) -> Bool { state(of: pid) == "T" }

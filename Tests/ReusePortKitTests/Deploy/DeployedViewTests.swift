@@ -148,24 +148,12 @@ import Testing
         #expect(none.exit == 100 && none.errors.contains("--log FILE"), "\(none.errors)")
     }
 
-    /// Root's log, and syslog, in a file system of their own.
-    private func inMountNamespace(_ stage: Stage, _ script: String) throws -> Outcome {
-        try Tool.requireRoot()
-        return try stage.box.start(
-            program: try Tool.require("unshare"),
-            ["--mount", "--propagation", "private", "/bin/sh", "-euc", ByteString(script)],
-            environment: Sandbox.environment + [stage.mark, "launcher=\(try stage.box.launcher())"]
-        ).end()
-    }
-
-    private func quoted(_ words: [ByteString]) -> String { words.map { "'\($0.text)'" }.joined(separator: " ") }
-
+    /// In a file system of its own.
     @Test func usualLogOfRoot() throws {
         let stage = try Stage(.privileged)
         var words = try stage.deployWords("1", copies: nil, ["--log", "x"], nil)
         words.removeSubrange(words.firstIndex(of: "--log")!...words.firstIndex(of: "x")!)
-        let outcome = try inMountNamespace(
-            stage,
+        let outcome = try stage.inMountNamespace(
             """
             mount -t tmpfs -o mode=755 tmpfs /var/log
             $launcher \(quoted(words))
@@ -194,8 +182,7 @@ import Testing
         let words = try stage.deployWords(
             "1", copies: 2, ["--log", "syslog"],
             ["/bin/sh", "-c", "echo hello from $$; exec \"$@\"", "sh"] + (try stage.sampleServer("1")))
-        let outcome = try inMountNamespace(
-            stage,
+        let outcome = try stage.inMountNamespace(
             """
             mount -t tmpfs -o mode=755 tmpfs /dev
             mknod -m 666 /dev/null c 1 3

@@ -94,10 +94,10 @@ extension SupervisedDeployTests {
         let (stage, services) = try supervised(kind)
         try stage.deploy("1", copies: 3, options(services))
         // The second crash within a short time is followed by a pause.
-        for _ in 0..<2 {
+        for count in 1...2 {
             try waitUntil("all of them") { try stage.live().map(\.state) == ["live", "live", "live"] }
             kill(try stage.pid(1), SIGKILL)
-            try waitUntil("its end") { try stage.live().filter { $0.state == "live" }.count == 2 }
+            try waitUntil("its end") { try stage.copy("1", 1).map { $0.crashes >= count } ?? false }
         }
         try stage.change(["scale", "web", "4"])
         try waitUntil("all are there") { try stage.live().filter { $0.state == "live" }.map(\.copy) == [0, 1, 2, 3] }
@@ -109,7 +109,7 @@ extension SupervisedDeployTests {
     func deployedWhileOneIsOnItsWay(kind: SupervisorKind) throws {
         let (stage, services) = try supervised(kind)
         try stage.deploy("1", options(services))
-        let deploy = try stage.startDeploy("2", copies: 2, options(services) + ["--env", "SAMPLE_BOOT_MS=1000"])
+        let deploy = try stage.startDeploy("2", copies: 2, options(services) + ["--env", "SAMPLE_BOOT_MS=6000"])
         try waitUntil("its copies are there") { try stage.generation("2")?.running.count == 2 }
         deploy.kill()
         let late = try stage.deploy("3", copies: 2, options(services) + ["--lock-timeout", "1ms"], expect: 1)

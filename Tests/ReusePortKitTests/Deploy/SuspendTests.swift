@@ -8,10 +8,7 @@ import Testing
     static let waiting = 1100
 
     func waitUntilQueued(_ stage: Stage, _ count: Int) throws {
-        try waitUntil("\(count) waiting connections") {
-            try internetSockets(.tcp, states: .listening, localPort: stage.port)
-                .reduce(0) { $0 + Int($1.acceptQueue) } >= count
-        }
+        try waitUntil("\(count) waiting connections") { try stage.queued() >= count }
     }
 
     func expectAllServed(_ clients: Running, _ count: Int = SuspendTests.waiting) throws {

@@ -19,7 +19,8 @@ import Testing
             let deploy = try app.stage.startDeploy(
                 "\(number)", copies: 3, app.options, command: try app.program("\(number)"))
             var wrong: [String] = []
-            while state(of: deploy.pid) != "Z" {
+            let deadline = Deadline()
+            while state(of: deploy.pid) != "Z" && !deadline.hasPassed {
                 for name in app.names {
                     guard let facts = app.stage.box.status("\(app.folder)/\(name)") else { continue }
                     if facts.st_mode != S_IFSOCK | 0o660 || facts.st_gid != group { wrong.append(name) }

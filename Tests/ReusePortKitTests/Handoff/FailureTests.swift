@@ -28,8 +28,8 @@ struct Mishap: CustomTestStringConvertible, Sendable {
             variables: { _ in ["SAMPLE_BOOT_MS=600000"] }, reason: "not ready"),
         Mishap(
             testDescription: "answers 500",
-            options: ["--ready", "http:http:/health", "--ready-timeout", "500ms"],
-            variables: { _ in ["SAMPLE_HEALTH=500"] }, reason: "500"),
+            options: ["--ready", "http:http:/health", "--ready-timeout", "2s"],
+            variables: { _ in ["SAMPLE_HEALTH=500"] }, reason: "answered 500"),
         Mishap(
             testDescription: "crashes when it is ready, before the last copy is", copies: 2,
             variables: { $0 == 0 ? ["SAMPLE_BOOT_MS=600000"] : ["SAMPLE_CRASH=after-ready-100"] },

@@ -29,7 +29,7 @@ import Testing
 
     /// As long as a request takes that comes a moment after its connection.
     @Test(arguments: Level.allCases) func readSoon(level: Level) throws {
-        #expect(try lost(level, [], after: "0.05") == 0)
+        #expect(try lost(level, [], after: "0.01") == 0)
     }
 
     /// By default they have half a second.

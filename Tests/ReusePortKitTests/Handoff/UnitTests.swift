@@ -4,10 +4,19 @@ import Testing
 
 @testable import ReusePortKit
 
+/// A thread of its own for a task that changes what belongs to its thread. As the task belongs to the test, what is
+/// expected there counts for it.
+private final class ThreadExecutor: TaskExecutor {
+    func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        Thread.detachNewThread { job.runSynchronously(on: self.asUnownedTaskExecutor()) }
+    }
+}
+
 /// Units as deploy writes them. No systemd runs here: `systemctl.py` stands in for it, in mounts of the test's own.
 @Suite struct UnitTests {
     /// Runs in a thread whose /run is empty and whose systemctl is the stand-in; the machine's own are not touched.
-    private func withStandIn(_ stage: Stage, _ body: @escaping @Sendable () throws -> Void) throws {
+    private func withStandIn(_ stage: Stage, _ body: @escaping @Sendable () throws -> Void) async throws {
         try Tool.requireRoot()
         let systemctl = try Tool.require("systemctl")
         let wrapper = stage.box.write(
@@ -23,7 +32,7 @@ import Testing
             endMarked(stage)
             removeGroups(stage)
         }
-        try Meanwhile {
+        try await Task(executorPreference: ThreadExecutor()) {
             func mount(_ source: String, _ target: String, _ type: String, _ flags: Int) throws {
                 let result = source.withCString { source in
                     target.withCString { target in
@@ -49,7 +58,7 @@ import Testing
             // Only this thread's, since it has unshared what belongs to the file system.
             umask(0o077)
             try body()
-        }.value()
+        }.value
     }
 
     /// The control groups of the stand-in's units, which are empty by now.
@@ -63,10 +72,10 @@ import Testing
         }
     }
 
-    @Test func lifeAndDeath() throws {
+    @Test func lifeAndDeath() async throws {
         let stage = try Stage(.privileged)
         nonisolated(unsafe) let shared = stage
-        try withStandIn(stage) {
+        try await withStandIn(stage) {
             let stage = shared
             func service(_ label: String, command: [ByteString]? = nil) throws -> Service {
                 var words: [ByteString] = [ByteString(try stage.box.launcher()), "--app", "web", "--generation"]
@@ -129,10 +138,10 @@ import Testing
     }
 
     /// The whole way of the release binary.
-    @Test func deployed() throws {
+    @Test func deployed() async throws {
         let stage = try Stage(.privileged)
         nonisolated(unsafe) let shared = stage
-        try withStandIn(stage) {
+        try await withStandIn(stage) {
             let stage = shared
             func units() throws -> [String] {
                 try FileManager.default.contentsOfDirectory(atPath: "/run/systemd/system").sorted()
@@ -171,10 +180,10 @@ import Testing
     }
 
     /// Whatever way a copy has ended, systemd starts it again, and `finish` knows that; but not what is to stay down.
-    @Test func restarted() throws {
+    @Test func restarted() async throws {
         let stage = try Stage(.privileged)
         nonisolated(unsafe) let shared = stage
-        try withStandIn(stage) {
+        try await withStandIn(stage) {
             let stage = shared
             let exits = "\(stage.home)/exits"
             let options: [ByteString] = [
@@ -217,12 +226,12 @@ import Testing
     }
 
     /// The template of examples/, at the path that it names.
-    @Test func example() throws {
+    @Test func example() async throws {
         let stage = try Stage(.privileged)
         let analyze = try Tool.require("systemd-analyze")
         nonisolated(unsafe) let shared = stage
         let binary = try stage.box.launcher()
-        try withStandIn(stage) {
+        try await withStandIn(stage) {
             let stage = shared
             // systemd-analyze looks whether the programs are there.
             let script = """
