@@ -31,7 +31,12 @@ import Testing
             #expect(try stage.pids().allSatisfy(isStopped))
         }
         #expect(Set(try stage.pids()).isDisjoint(with: old))
+        for (verb, app) in [("list", []), ("state", ["web"])] as [(ByteString, [ByteString])] {
+            let shown = try stage.verb(verb, app + ["--json"]).output.text
+            #expect(shown.contains("\"state\":\"live\",\"suspended\":true"), "\(shown)")
+        }
         try stage.change(["resume", "web"])
+        #expect(try !stage.verb("state", ["web", "--json"]).output.text.contains("\"suspended\":true"))
         try waitUntil("all go on") { try stage.pids().count == 2 && !stage.pids().contains(where: isStopped) }
     }
 

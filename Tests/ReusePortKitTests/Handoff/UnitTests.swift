@@ -225,6 +225,39 @@ private final class ThreadExecutor: TaskExecutor {
         }
     }
 
+    /// systemd is the first to tell a copy to stop: by the same signal.
+    @Test func stopSignal() async throws {
+        let stage = try Stage(.privileged)
+        nonisolated(unsafe) let shared = stage
+        try await withStandIn(stage) {
+            let stage = shared
+            let told = "\(stage.box.makeDirectory("told", mode: 0o777))/told"
+            let script = """
+                import os, signal, socket, sys
+                def stop(number, frame):
+                    print(signal.Signals(number).name, file=open(sys.argv[1], 'a'), flush=True)
+                    os._exit(0)
+                for number in signal.SIGTERM, signal.SIGQUIT:
+                    signal.signal(number, stop)
+                server = socket.socket(fileno=3)
+                while True:
+                    server.accept()[0].close()
+                """
+            let words: [ByteString] = [
+                "deploy", "web", "--generation", "1", "--on", "systemd", "--stop-signal", "QUIT",
+            ]
+            let command: [ByteString] = [
+                ByteString(try Tool.require("python3")), "-S", "-E", "-c", ByteString(script), ByteString(told),
+            ]
+            let deploy = try stage.launch(
+                words + stage.common + ["--run-dir", stage.runDirectory, "--"] + command
+            ).end()
+            #expect(deploy.exit == 0, "\(deploy.errors)")
+            #expect(try stage.verb("terminate", ["web"]).exit == 0)
+            #expect(try String(contentsOfFile: told, encoding: .utf8) == "SIGQUIT\n")
+        }
+    }
+
     /// The template of examples/, at the path that it names.
     @Test func example() async throws {
         let stage = try Stage(.privileged)

@@ -130,6 +130,17 @@ import Testing
         #expect(reason == "it was told to stop")
     }
 
+    /// `terminate` has not the half minute that a handoff has.
+    @Test func killedAtLast() throws {
+        let stage = try Stage(.ordinary)
+        let copies = try stage.handOver("1", variables: ["SAMPLE_IGNORE_TERM=1"])
+        let outcome = try stage.verb("terminate", ["web"])
+        #expect(outcome.exit == 0)
+        #expect(outcome.errors.contains("killing pid \(copies[0].pid)"), "\(outcome.errors)")
+        #expect(outcome.errors.contains(" 5s after TERM"), "\(outcome.errors)")
+        #expect(try copies[0].end().status == SIGKILL)
+    }
+
     @Test func terminateRetired() throws {
         let stage = try Stage(.ordinary)
         let old = try stage.handOver("1")
