@@ -43,9 +43,9 @@ ADOPT := $(EMBEDDED)/release/reuseport-adopt.so
 # once for each file; lld comes with every Swift. Only then are functions inlined, where that saves code: Swift would
 # inline what is small in its own form, and so make large frames, in which every access takes three bytes more. For the
 # same reason nothing is moved out of loops, and no block gets another before it for what is copied on the way to it;
-# blocks stay in the order they come in, and their equal ends are one. The pass that takes away checks of bounds (bcopts)
-# takes away one more in some builds than in others, by where things are in the compiler's memory: without it the same
-# sources become the same bytes.
+# blocks stay in the order they come in, and their equal ends are one. The pass that takes away checks of bounds
+# (bcopts) takes away one more in some builds than in others, by where things are in the compiler's memory: without it
+# the same sources become the same bytes.
 EMBEDDED_FLAGS := -c release --experimental-lto-mode full --disable-local-rpath \
 	--omit-frame-pointers -debug-info-format none \
 	-Xswiftc -enable-experimental-feature -Xswiftc Embedded -Xswiftc -wmo -Xswiftc -Osize \

@@ -23,7 +23,10 @@ func checkStart(_ deploy: PreparedDeploy, _ copies: [Int]) throws(Failure) {
     // What is where in another root, the program sees in its own way.
     guard plan.chroot == nil, let program = plan.command.first?.filled(addresses) else { return }
     // It may be there for the program's user only, as on NFS: then root is told something else.
-    if let path = plan.chdir, !exists(path), Errno.current == .noEntry { throw Failure("enter", path, .noEntry) }
+    if let path = plan.chdir, !exists(path) {
+        let reason = Errno.current
+        if reason != .accessDenied { throw Failure("enter", path, reason) }
+    }
     // The supervisor has a PATH of its own.
     if deploy.options.deploy.supervision != nil, !program.contains(UInt8(ascii: "/")) { return }
     let environment = buildEnvironment(

@@ -88,12 +88,12 @@ private func prepare(
         }
         state.app.suspending = request.isSuspended ? label : nil
     }
-    try state.store(in: registry)
     // The number is likely to be theirs: nobody else can have taken it, or its record, who has not had the lock since.
     var expected = deployment
     (expected.generation, expected.label) = (state.app.sequence + 1, label)
     try registry.store(unfinished: label)
     if request.joins == nil { try registry.store(expected) }
+    try state.store(in: registry)
     lock.release(closing: ())
     return (expected, state.app.sequence)
 }

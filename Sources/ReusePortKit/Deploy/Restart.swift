@@ -79,6 +79,6 @@ private func restartSupervised(
 }
 
 /// Directs no more connections to these copies.
-func withdraw(_ copies: [CopyRecord], _ registry: borrowing Registry) throws(Failure) {
+private func withdraw(_ copies: [CopyRecord], _ registry: borrowing Registry) throws(Failure) {
     try registry.change { (state: inout AppState) throws(Failure) in try state.withdraw(copies) }
 }

@@ -11,15 +11,17 @@ func scale(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     let log = Log(descriptor: 2, verbosity: request.verbosity, subject: "\(registry.app) \(live.label)")
     // A restart or scale that was killed has left them: nobody sends them connections, nor ends them. With the lock, for
     // without it a helper that has done its work and gone looks as if it had been killed.
-    let lock = try registry.lock()
-    let left = AppState.mended(registry).running(live.order).filter { copy in
-        let isAbandoned = (copy.state == .starting || copy.state == .ready) && copy.helper == nil
-        return copy.copy < wanted && (copy.state == .stopping || isAbandoned)
+    var left: [CopyRecord] = []
+    try registry.change { (state: inout AppState) throws(Failure) in
+        guard state.app.live?.order == live.order else { return }
+        left = state.running(live.order).filter { copy in
+            let isAbandoned = (copy.state == .starting || copy.state == .ready) && copy.helper == nil
+            return copy.copy < wanted && (copy.state == .stopping || isAbandoned)
+        }
+        // A helper may have been killed when the kernel sent its copy connections already.
+        if !left.isEmpty { try state.withdraw(left) }
     }
-    lock.release(closing: ())
     if !left.isEmpty {
-        // Its helper may have been killed when the kernel sent it connections already.
-        try withdraw(left, registry)
         try end(left, registry, log)
         (live, state) = try openLiveApp(request, directory)
     }

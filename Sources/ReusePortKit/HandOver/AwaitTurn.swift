@@ -26,6 +26,8 @@ func awaitTurn(
     ours: [UInt64], _ log: Log
 ) throws(Failure) -> Turn {
     let deadline = Deadline(after: request.lockTimeout)
+    // That one is waited for which is of the same app; another app's takes a moment.
+    let patienceWithOthers = max(deadline, Deadline(after: .seconds(10)))
     // An old copy that does not end is no reason not to start a new one.
     var patience: Deadline?
     // The live generation of this label when we came, which others may have replaced when it is our turn.
@@ -38,7 +40,7 @@ func awaitTurn(
             addresses = try lockAddresses(request)
         } catch {
             // While others have it, our helpers are to get the app's.
-            if error.code != .negative || deadline.hasPassed { throw error }
+            if error.code != .negative || patienceWithOthers.hasPassed { throw error }
             lock.release(closing: ())
             _ = poll(nil, 0, 20)
             continue

@@ -7,6 +7,9 @@ func takeDown(_ services: [Service], on target: SupervisionTarget) throws(Failur
         let present = services.filter { hasUnit($0) }
         if present.isEmpty { return }
         let names = present.map { $0.unitName }
+        // The stop signal may be one that ends nothing, for a program that is told in another way when it serves.
+        _ = try? systemctl(
+            "kill", "units", ["kill", "--kill-who=main", "--signal=TERM", "--"] + names, ofUser: geteuid() != 0)
         // It waits until they have ended.
         let patience = services.reduce(Milliseconds.seconds(100)) {
             max($0, Milliseconds($1.stopTimeout.count + 100_000))

@@ -120,6 +120,7 @@ def manage(unit):
         messages = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         messages.bind(notify)
         main = spawn(split(unit_settings['ExecStart']), unit, {b'NOTIFY_SOCKET': notify}, directory)
+        write(unit, b'main', b'%d' % main)
         is_told = False
         while True:
             if select.select([messages], [], [], 0.02)[0]:
@@ -133,6 +134,7 @@ def manage(unit):
                 os.kill(main, signal.Signals['SIG' + unit_settings.get('KillSignal', b'TERM').decode()])
             pid, status = os.waitpid(main, os.WNOHANG)
             if pid:
+                write(unit, b'main', b'')
                 break
         messages.close()
         if os.WIFEXITED(status):
@@ -187,6 +189,11 @@ def main(words):
         while b'--no-block' not in options and any(
                 read(unit, b'state') not in (None, b'inactive', b'failed') for unit in units):
             time.sleep(0.02)
+    elif verb == b'kill':
+        assert b'--kill-who=main' in options and b'--signal=TERM' in options
+        for unit in units:
+            if read(unit, b'state') in (b'active', b'activating') and read(unit, b'main'):
+                os.kill(int(read(unit, b'main')), signal.SIGTERM)
     elif verb == b'show':
         # ActiveState is the value of --property.
         print('ActiveState=%s' % (read(units[1], b'state') or b'inactive').decode())

@@ -258,6 +258,27 @@ private final class ThreadExecutor: TaskExecutor {
         }
     }
 
+    /// One that ends nothing is for programs that are told by a message; what never serves is ended all the same.
+    @Test func stopSignalThatEndsNothing() async throws {
+        let stage = try Stage(.privileged)
+        nonisolated(unsafe) let shared = stage
+        try await withStandIn(stage) {
+            let stage = shared
+            let words: [ByteString] = [
+                "deploy", "web", "--generation", "1", "--on", "systemd", "--stop-signal", "CONT",
+            ]
+            let deploy = try stage.launch(
+                words + ["--ready-timeout", "500ms", "--run-dir", stage.runDirectory] + stage.common
+                    + ["--", "/bin/sleep", "1000"]
+            ).end()
+            #expect(deploy.exit == 1 && deploy.errors.contains("not ready after"), "\(deploy.errors)")
+            #expect(
+                try FileManager.default.contentsOfDirectory(atPath: "/run/systemd/system")
+                    .filter { $0.hasSuffix(".service") }.isEmpty)
+            try stage.expectOnly([])
+        }
+    }
+
     /// The template of examples/, at the path that it names.
     @Test func example() async throws {
         let stage = try Stage(.privileged)
