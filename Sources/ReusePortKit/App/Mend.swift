@@ -79,8 +79,9 @@ extension AppState {
         if app.group == nil { app.group = copies.last { $0.state != .ended && $0.group != nil }?.group?.app }
         for copy in copies where app.generation(copy.generation) == nil {
             app.sequence = max(app.sequence, copy.generation)
-            let deployment = registry.loadDeployments().first { $0.generation == copy.generation }
-            let label = deployment.flatMap { $0.label.isEmpty ? nil : $0.label }
+            // Only then: else somebody is about to write what it is, and the record may be of another one that failed.
+            let known = writtenApp == nil ? registry.loadDeployments() : []
+            let label = known.first { $0.generation == copy.generation && !$0.label.isEmpty }?.label
             app.generations.append(
                 GenerationRecord(
                     order: copy.generation, label: label ?? ByteString(decimal: copy.generation),

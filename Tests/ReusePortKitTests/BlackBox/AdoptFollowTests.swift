@@ -97,41 +97,12 @@ import Testing
     @Test(.enabled(if: access("/dev/fuse", F_OK) == 0, "there is no /dev/fuse"))
     func silentFileSystem() throws {
         try Tool.requireRoot()
+        _ = try box.target("fuse.py")
         let output = try box.adopting(
             ["web:127.0.0.1:80"],
             """
-            import time
-            def checked(code):
-                if code: raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-            checked(libc.unshare(0x20000))  # CLONE_NEWNS
-            checked(libc.mount(b'none', b'/', None, 0x44000, None))  # MS_REC | MS_PRIVATE
-            device = os.open('/dev/fuse', os.O_RDWR)
-            options = f'fd={device},rootmode=40000,user_id=0,group_id=0'
-            checked(libc.mount(b'fuse', b'/mnt', b'fuse', 6, options.encode()))  # MS_NOSUID | MS_NODEV
-
-            def attributes(inode, mode):
-                return struct.pack('<6Q10I', inode, 0, 0, 0, 0, 0, 0, 0, 0, mode, 1, 0, 0, 0, 4096, 0)
-
-            def serve():
-                while True:
-                    _, operation, unique, node, _, _, _ = struct.unpack_from('<IIQQIII', os.read(device, 1 << 18))
-                    answers = {
-                        26: struct.pack('<4IHHII', 7, 31, 65536, 0, 12, 9, 65536, 1) + bytes(32),  # INIT
-                        1: struct.pack('<4QII', 2, 1, 0, 0, 0, 0) + attributes(2, 0o100666),  # LOOKUP
-                        3: struct.pack('<QII', 0, 0, 0) + attributes(node, 0o40777),  # GETATTR
-                        14: struct.pack('<QII', 1, 0, 0),  # OPEN
-                    }
-                    if operation == 3 and node != 1:
-                        continue
-                    answer, error = answers.get(operation, b''), 0 if operation in answers else -38  # ENOSYS
-                    os.write(device, struct.pack('<IiQ', 16 + len(answer), error, unique) + answer)
-            child = os.fork()
-            if child == 0:
-                libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-                # Whoever waits for an answer in vain goes on when there is nobody to give one.
-                signal.alarm(20)
-                serve()
-            os.close(device)
+            import time, fuse
+            child = fuse.serve(lambda operation, node, pid: operation == fuse.GETATTR and node != 1, seconds_valid=0)
             # Python's own open() asks for its attributes.
             file = libc.open(b'/mnt/file', os.O_RDONLY)
             s, start = tcp4(), time.monotonic()

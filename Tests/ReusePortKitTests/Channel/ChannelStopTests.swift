@@ -120,6 +120,7 @@ import Testing
     @Test(.enabled(if: FileManager.default.fileExists(atPath: "/dev/fuse"), "there is no /dev/fuse"))
     func neverClosed() throws {
         let stage = try Stage(.privileged)
+        _ = try stage.box.target("fuse.py")
         // Not as another user, for its mount takes root.
         let log = "\(stage.home)/fuse.log"
         let deployed = try stage.box.run([
