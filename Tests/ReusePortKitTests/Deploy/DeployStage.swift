@@ -194,9 +194,15 @@ extension Stage {
         }
     }
 
-    /// Ends them one by one, each as the one that was seen.
+    /// Ends them one by one, each as the one that was seen. Workers of nginx, whose environment is gone, are known by
+    /// their masters only.
     func endDeployed() {
-        for process in marked() + registered() {
+        let masters = marked() + registered()
+        let workers = masters.flatMap { master in
+            ((try? ProcessIdentity(of: master.pid)).map { descendants(of: $0, in: ProcFileSystem()) } ?? [])
+                .compactMap { worker in startTime(of: worker.pid).map { Known(pid: worker.pid, start: $0) } }
+        }
+        for process in masters + workers {
             let descriptor = Int32(clinuxPidfdOpen(process.pid))
             if descriptor < 0 { continue }
             if startTime(of: process.pid) == process.start {
