@@ -26,21 +26,23 @@ func awaitTurn(
     ours: [UInt64], _ log: Log
 ) throws(Failure) -> Turn {
     let deadline = Deadline(after: request.lockTimeout)
-    // That one is waited for which is of the same app; another app's takes a moment.
+    // What the user is impatient with is another generation of the app; other apps are waited for in any case.
     let patienceWithOthers = max(deadline, Deadline(after: .seconds(10)))
+    var patienceWithLock = deadline
     // An old copy that does not end is no reason not to start a new one.
     var patience: Deadline?
     // The live generation of this label when we came, which others may have replaced when it is our turn.
     var meant: UInt64?
     while true {
-        let lock = try registry.lock(until: deadline)
+        let lock = try registry.lock(until: patienceWithLock)
         // Copies of another app that has been quicker would be taken for ones that our registry has lost.
         let addresses: Descriptor?
         do throws(Failure) {
             addresses = try lockAddresses(request)
         } catch {
-            // While others have it, our helpers are to get the app's.
+            // While others have it, our helpers are to get the app's: nor is it their fault when time has passed.
             if error.code != .negative || patienceWithOthers.hasPassed { throw error }
+            patienceWithLock = patienceWithOthers
             lock.release(closing: ())
             _ = poll(nil, 0, 20)
             continue
