@@ -28,7 +28,7 @@ ARGS ?=
 FLAGS ?=
 
 # The version stands here alone; what else names it is tested.
-VERSION := $(shell sed -n 's/^public var version: .* "\(.*\)" }$$/\1/p' Sources/ReusePortKit/Base/Version.swift)
+VERSION := $(shell sed -n 's/^public var version: .* "\(.*\)" }$$/\1/p' Sources/ReusePortKit/System/Bytes/Version.swift)
 PACKAGES := .build/packages
 EMBEDDED := .build/embedded
 BINARY := $(EMBEDDED)/release/reuseport-exec
@@ -68,40 +68,40 @@ EMBEDDED_FLAGS := -c release --experimental-lto-mode full --disable-local-rpath 
 	install-docs uninstall dist deb setup clean
 
 all:
-	@SWIFT='$(SWIFT)' Tests/build.sh $(EMBEDDED) reuseport-exec $(EMBEDDED_FLAGS) $(FLAGS)
-	@SWIFT='$(SWIFT)' Tests/build-adopt.sh $(ADOPT)
+	@SWIFT='$(SWIFT)' scripts/build.sh $(EMBEDDED) reuseport-exec $(EMBEDDED_FLAGS) $(FLAGS)
+	@SWIFT='$(SWIFT)' scripts/build-adopt.sh $(ADOPT)
 
 fixtures:
-	@SWIFT='$(SWIFT)' Tests/build.sh $(EMBEDDED) sample-server $(EMBEDDED_FLAGS)
-	@SWIFT='$(SWIFT)' Tests/build.sh $(EMBEDDED) load-generator $(EMBEDDED_FLAGS)
+	@SWIFT='$(SWIFT)' scripts/build.sh $(EMBEDDED) sample-server $(EMBEDDED_FLAGS)
+	@SWIFT='$(SWIFT)' scripts/build.sh $(EMBEDDED) load-generator $(EMBEDDED_FLAGS)
 
 demo: all fixtures
-	@Tests/Fixtures/demo/demo.sh $(BINARY) $(SAMPLE_SERVER) $(LOAD_GENERATOR)
+	@scripts/demo/demo.sh $(BINARY) $(SAMPLE_SERVER) $(LOAD_GENERATOR)
 
 pictures: all fixtures
-	@Tests/Fixtures/demo/pictures.sh $(BINARY) $(SAMPLE_SERVER) $(LOAD_GENERATOR) docs
+	@scripts/demo/pictures.sh $(BINARY) $(SAMPLE_SERVER) $(LOAD_GENERATOR) docs
 
 test: setup all fixtures
 	REUSEPORT_EXEC='$(abspath $(BINARY))' SAMPLE_SERVER='$(abspath $(SAMPLE_SERVER))' \
 	LOAD_GENERATOR='$(abspath $(LOAD_GENERATOR))' $(SWIFT) test $(ARGS)
 
 check: setup
-	@SWIFT='$(SWIFT)' MAKE='$(MAKE)' Tests/check.sh
+	@SWIFT='$(SWIFT)' MAKE='$(MAKE)' scripts/check.sh
 
 format:
 	$(SWIFT) format --in-place --recursive Package.swift Sources Tests
 
 bench-exec: setup all
-	@Tests/Fixtures/bench/bench-exec.sh $(BINARY)
+	@bench/bench-exec.sh $(BINARY)
 
 bench-handoff: setup all fixtures
-	@Tests/Fixtures/bench/bench-handoff.py $(BINARY) $(SAMPLE_SERVER) $(LOAD_GENERATOR)
+	@bench/bench-handoff.py $(BINARY) $(SAMPLE_SERVER) $(LOAD_GENERATOR)
 
 bench-deploy: setup all fixtures
-	@Tests/Fixtures/bench/bench-deploy.py $(BINARY) $(SAMPLE_SERVER)
+	@bench/bench-deploy.py $(BINARY) $(SAMPLE_SERVER)
 
 bench-adopt: setup all fixtures
-	@Tests/Fixtures/bench/bench-adopt.py $(BINARY) $(LOAD_GENERATOR)
+	@bench/bench-adopt.py $(BINARY) $(LOAD_GENERATOR)
 
 # What is built already is not built again: root may have no Swift in its PATH.
 install:
@@ -133,7 +133,7 @@ deb: all
 	@MAKE='$(MAKE)' packaging/deb.sh $(VERSION) $(PACKAGES)
 
 setup:
-	@Tests/setup.sh
+	@scripts/setup.sh
 
 clean:
 	rm -rf .build

@@ -9,7 +9,7 @@ done
     echo "make: there is no C compiler, which dialect adopt needs" >&2
     exit 1
 }
-[ -z "$(find Sources/adopt Tests/build-adopt.sh -newer "$output" 2>&1)" ] || {
+[ -z "$(find Sources/adopt scripts/build-adopt.sh -newer "$output" 2>&1)" ] || {
     # Moved into its place when it is whole: programs may be running with the one that is there. Before glibc 2.34,
     # dlsym(3) is in a library of its own.
     "$compiler" -std=gnu11 -Os -fPIC -shared -fvisibility=hidden -ffunction-sections -Wall -Wextra -Werror \

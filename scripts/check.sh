@@ -48,7 +48,7 @@ shell_files() {
 # shellcheck disable=SC2317 # It is called by its name.
 long_lines() {
     local files
-    mapfile -t files < <(find Sources Tests -name '*.[ch]')
+    mapfile -t files < <(find Sources Tests bench -name '*.[ch]')
     ! grep -nE '^.{121,}$' Makefile "${shell_files[@]}" "${files[@]}"
 }
 
@@ -87,5 +87,5 @@ with dpkg-shlibdeps 'packages' "$make" --silent dist deb
 with dpkg-shlibdeps 'packages, made elsewhere' elsewhere dist deb
 with dpkg-shlibdeps 'packages, byte for byte the same' diff --recursive .build/packages "$copy/.build/packages"
 with lintian 'lintian' lintian --allow-root --fail-on error,warning .build/packages/*.deb
-with dpkg-shlibdeps 'packages, installed and removed' Tests/packages.sh .build/packages
+with dpkg-shlibdeps 'packages, installed and removed' scripts/packages.sh .build/packages
 exit $failed
