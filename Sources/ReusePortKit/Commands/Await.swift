@@ -10,8 +10,8 @@ func awaitGeneration(_ request: VerbRequest, _ directory: ByteString) throws(Fai
     var hasEnded = false
     while true {
         if let registry = try Registry.open(app, in: directory, create: false) {
-            let changes = try step("watch", registry.path) { () throws(Errno) in try Changes(in: registry) }
-            let state = AppState.mended(registry)
+            let changes = try step("watch", registry.path) { () throws(Errno) in try FileWatch(in: registry) }
+            let state = AppState.reconciled(registry)
             order = order ?? wanted(request, state)
             if let order, let generation = state.app.generation(order) {
                 seen = "it is \(generation.state.name)"
@@ -21,7 +21,7 @@ func awaitGeneration(_ request: VerbRequest, _ directory: ByteString) throws(Fai
                     let serving = state.running(order).filter { $0.state == .live }
                     if serving.contains(where: { request.pid == nil || $0.process.pid == request.pid }) { return }
                     if hasEnded { throw gone(request, state) }
-                case .failed: throw failed(app, generation, generation.reason)
+                case .failed: throw failed(app, generation, generation.outcome.description)
                 // It took over, and another one has by now.
                 case .retiring, .retired, .ended: return
                 case .starting: break
@@ -70,7 +70,7 @@ private func isGone(_ request: VerbRequest) -> Bool {
 }
 
 private func gone(_ request: VerbRequest, _ state: AppState?) -> Failure {
-    let reason = state?.copies.last { $0.process.pid == request.pid && !$0.reason.isEmpty }?.reason
+    let reason = state?.copies.last { $0.process.pid == request.pid && $0.reason != nil }?.reason?.description
     return Failure(
         .negative, "wait for", "pid \(request.pid ?? 0)", reason ?? "it has ended before it was registered",
         remedy: "see what it has written to standard error")

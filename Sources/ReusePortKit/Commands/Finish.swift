@@ -6,11 +6,11 @@ func finishCopy(_ request: VerbRequest, _ directory: ByteString) throws(Failure)
     let label = request.generation ?? ""
     // A unit's ExecStopPost= is run after a start that has failed as well.
     guard let ending = request.ending ?? ProcessEnd.fromEnvironment() else { return }
-    let log = Log(descriptor: 2, verbosity: .steps, subject: "\(app) \(label)")
+    let log = LogLines(descriptor: 2, verbosity: .steps, subject: "\(app) \(label)")
     let supervisor = Supervisor.current() ?? supervisorOfWorkingDirectory(request)
     // What it was told until now is heeded, and what it is told from now on is not undone: it may be to start anew.
     let isToldDown = supervisor?.status.map { !$0.isWantedUp } ?? false
-    var finished = Finished(reason: ending.description)
+    var finished = Finished(reason: EndReason(ending))
     do throws(Failure) {
         finished = try record(ending, request, directory)
     } catch {
@@ -20,7 +20,7 @@ func finishCopy(_ request: VerbRequest, _ directory: ByteString) throws(Failure)
     let isDown = finished.isOver || finished.isPermanent || isToldDown
     if let command = request.onExit { runOnExit(command, ending, request, finished, isDown, log) }
     guard isDown else {
-        pause(finished.pause, supervisor, log, finished.reason)
+        pause(finished.pause, supervisor, log, finished.reason.description)
         // It may have been replaced meanwhile, or ended.
         guard finished.pause.count > 0, isOver(request, directory) else { return }
         keepDown(supervisor, log)
@@ -28,7 +28,7 @@ func finishCopy(_ request: VerbRequest, _ directory: ByteString) throws(Failure)
         if case .s6? = supervisor { exit(125) }
         return
     }
-    if finished.isPermanent { log.step("copy \(request.copy ?? 0) \(finished.reason), and stays down") }
+    if finished.isPermanent { log.step("copy \(request.copy ?? 0) \(finished.reason.description), and stays down") }
     if !isToldDown { keepDown(supervisor, log) }
     if finished.isOver { removeOwnService(supervisor, request, log) }
     // s6 takes this as "keep it down", should it not have read what it was told.
@@ -39,8 +39,7 @@ func finishCopy(_ request: VerbRequest, _ directory: ByteString) throws(Failure)
 struct Finished {
     var pid: Int32?
     var crashes: Crashes?
-    /// In words.
-    var reason: ByteString
+    var reason: EndReason
     /// Its generation has been replaced, or has failed.
     var isOver = false
     var isPermanent = false
@@ -53,15 +52,15 @@ private func record(
     _ ending: ProcessEnd, _ request: VerbRequest, _ directory: ByteString
 ) throws(Failure) -> Finished {
     let copy = request.copy ?? 0
-    var finished = Finished(reason: ending.description)
+    var finished = Finished(reason: EndReason(ending))
     if case .exited(let code) = ending { finished.isPermanent = request.permanent.contains { $0.contains(Int(code)) } }
     guard let registry = try Registry.open(request.app ?? "", in: directory, create: false) else { return finished }
     // Of a copy that was to be ready, its helper has the first word.
     let deadline = Deadline(after: .seconds(10))
     while true {
-        let changes = try step("watch", registry.path) { () throws(Errno) in try Changes(in: registry) }
+        let changes = try step("watch", registry.path) { () throws(Errno) in try FileWatch(in: registry) }
         let lock = try registry.lock(until: deadline)
-        var state = AppState.mended(registry)
+        var state = AppState.reconciled(registry)
         guard let generation = state.app.generations.last(where: { $0.label == request.generation }) else {
             if isLaunchersOwn(ending) {
                 noteLaunchFailure(ending, request, registry)
@@ -82,7 +81,7 @@ private func record(
             continue
         }
         // What was told to stop has not crashed, whatever code it has for that.
-        let isTold = ending == .killed(record.stopSignal) || record.reason == toldToStop
+        let isTold = ending == .killed(record.stopSignal) || record.reason?.cause == .toldToStop
         if ending == .exited(0) || isTold {
             record.crashes = nil
         } else {
@@ -93,11 +92,8 @@ private func record(
         // Else somebody has started the copy in another way meanwhile, and it is not its end.
         if record.state == .ended {
             finished.pid = record.process.pid
-            // Of one that was stopped by us, or ended by the kernel at its memory limit, the reason is known better.
-            let isKnownBetter = finished.isOver && !record.reason.isEmpty && record.reason != "it has ended"
-            let isKernels = ending == .killed(SIGKILL) && record.reason.hasPrefix(killedByKernel)
-            if !isKnownBetter && !isKernels { record.reason = ending.description }
-            finished.reason = record.reason
+            if !isBetter(record.reason, than: ending, finished) { record.reason = EndReason(ending) }
+            finished.reason = record.reason ?? EndReason(ending)
         }
         state.replace(record)
         try state.store(in: registry)
@@ -106,10 +102,18 @@ private func record(
     }
 }
 
+/// Whether the record tells more than the end of the process: that we stopped the copy, or that the kernel ended it for
+/// want of memory.
+private func isBetter(_ known: EndReason?, than ending: ProcessEnd, _ finished: Finished) -> Bool {
+    guard let known else { return false }
+    if known.cause == .outOfMemory && ending == .killed(SIGKILL) { return true }
+    return finished.isOver && known.cause != .unknown
+}
+
 /// Whether this copy is not wanted any more.
 private func isOver(_ request: VerbRequest, _ directory: ByteString) -> Bool {
     guard let registry = try? Registry.open(request.app ?? "", in: directory, create: false),
-        let generation = AppState.mended(registry).app.generations.last(where: { $0.label == request.generation })
+        let generation = AppState.reconciled(registry).app.generations.last(where: { $0.label == request.generation })
     else { return false }
     return isOver(request.copy ?? 0, of: generation)
 }
@@ -141,7 +145,7 @@ private func supervisorOfWorkingDirectory(_ request: VerbRequest) -> Supervisor?
 }
 
 /// Waits before the supervisor starts the copy again; a word that it is to stay down, and TERM, end the wait.
-private func pause(_ length: Milliseconds, _ supervisor: Supervisor?, _ log: Log, _ what: ByteString) {
+private func pause(_ length: Milliseconds, _ supervisor: Supervisor?, _ log: LogLines, _ what: ByteString) {
     if length.count == 0 { return }
     log.step("\(what); it is started again after \(length.description)")
     let deadline = Deadline(after: length)
@@ -149,7 +153,7 @@ private func pause(_ length: Milliseconds, _ supervisor: Supervisor?, _ log: Log
     while !deadline.hasPassed {
         if let status = supervisor?.status, !status.isWantedUp { return }
         // Without inotify it is looked at now and then.
-        guard let changes, let watch = try? Changes(in: changes) else {
+        guard let changes, let watch = try? FileWatch(in: changes) else {
             _ = poll(nil, 0, min(deadline, Deadline(after: Milliseconds(500))).pollTimeout)
             continue
         }
@@ -159,7 +163,7 @@ private func pause(_ length: Milliseconds, _ supervisor: Supervisor?, _ log: Log
 }
 
 /// Returns once the supervisor knows that the copy is not to be started again.
-private func keepDown(_ supervisor: Supervisor?, _ log: Log) {
+private func keepDown(_ supervisor: Supervisor?, _ log: LogLines) {
     guard let supervisor else { return }
     do throws(Failure) {
         try supervisor.keepDown(.down)

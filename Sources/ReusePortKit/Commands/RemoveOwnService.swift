@@ -1,7 +1,7 @@
 import CLinux
 
 /// Removes the service directory in which we run if deploy has written it for this very copy.
-func removeOwnService(_ supervisor: Supervisor?, _ request: VerbRequest, _ log: Log) {
+func removeOwnService(_ supervisor: Supervisor?, _ request: VerbRequest, _ log: LogLines) {
     guard let supervisor, let path = supervisor.serviceFolder else { return }
     let name = lastComponent(of: path)
     // Somebody else is about to remove it.

@@ -29,7 +29,7 @@ private func serving(_ state: AppState) -> Int {
 func list(_ apps: [(name: ByteString, state: AppState)], on screen: Screen) -> ByteString {
     var sheet = Sheet()
     func add(_ cells: [Cell]) { sheet.add(cells, group: 0) }
-    let isExplained = apps.contains { $0.state.app.generations.contains { !$0.reason.isEmpty } }
+    let isExplained = apps.contains { $0.state.app.generations.contains { $0.outcome != .none } }
     let head = ["APP", "GENERATION", "STATE", "COPIES", "SINCE"] + (isExplained ? ["REASON"] : []) as [ByteString]
     add(head.map { Cell($0, .heading) })
     for (name, state) in apps {
@@ -38,7 +38,7 @@ func list(_ apps: [(name: ByteString, state: AppState)], on screen: Screen) -> B
             add([
                 Cell(name), Cell(generation.label), state.app.shown(generation),
                 Cell("\(running)/\(generation.copies)", generation.ink(ofRunning: running)),
-                Cell(ago(generation.since)), Cell(generation.reason),
+                Cell(ago(generation.since)), Cell(generation.outcome.description),
             ])
         }
     }
@@ -74,7 +74,7 @@ private func listAsJSON(_ apps: [(name: ByteString, state: AppState)]) -> ByteSt
                 ("suspended", state.app.suspended == generation.order ? "true" : "false"),
                 ("copies", ByteString(decimal: generation.copies)),
                 ("running", ByteString(decimal: state.running(generation.order).count)),
-                ("since", ByteString(decimal: generation.since)), ("reason", json(generation.reason)),
+                ("since", ByteString(decimal: generation.since)), ("reason", json(generation.outcome.description)),
             ])
         }
         return object([("app", json(name)), ("generations", "[\(joined(generations, by: ","))]")])

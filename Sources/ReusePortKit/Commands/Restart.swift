@@ -11,7 +11,7 @@ func restart(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
             .negative, "restart", "app \(registry.app)",
             request.copy.map { "copy \($0) of generation \(live.label) does not run" } ?? "none of its copies runs")
     }
-    let log = Log(descriptor: 2, verbosity: request.verbosity, subject: "\(registry.app) \(live.label)")
+    let report = HandoffView(request, live, registry).reporter
     let known = registry.loadDeployment(of: live)
     // What stands still cannot be in the way of its successor, which takes what waits. Stopped first, it would go on to
     // stop, and be served that.
@@ -22,7 +22,7 @@ func restart(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
             try checkStart(
                 try prepareCopies(numbers, to: live, known, request.verbosity, runDirectory: directory), numbers)
         }
-        return try restartSupervised(copies, of: live.order, registry, log)
+        return try restartSupervised(copies, of: live.order, registry, report)
     }
     let deployment = try liveDeployment(registry)
     if request.copy == nil {
@@ -38,31 +38,23 @@ func restart(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     try checkStart(
         try prepareCopies([first.copy], to: live, deployment, request.verbosity, runDirectory: directory), [first.copy])
     try withdraw([first], registry)
-    try end([first], registry, log)
+    try endWithdrawn([first], of: live.order, in: registry, report)
     try addCopies([first.copy], to: live, deployment, request.verbosity, runDirectory: directory)
 }
 
 /// Those that a supervisor starts again are only stopped, and their successors waited for.
 private func restartSupervised(
-    _ copies: [CopyRecord], of live: UInt64, _ registry: borrowing Registry, _ log: Log
+    _ copies: [CopyRecord], of live: UInt64, _ registry: borrowing Registry, _ report: Reporter
 ) throws(Failure) {
     try withdraw(copies, registry)
-    let turn = try AppState.ofApp(registry).turnInGroups(registry, .seconds(60))
-    try drain(copies, registry)
-    let moves = AppState.mended(registry).moves(copies, to: live)
-    let orders = copies.map { copy in
-        var order = stopOrder(for: copy, keepsFinishing: false, moves: moves)
-        order.supervisor = nil
-        return order
-    }
-    for case .refused(let why) in try stop(orders, sparing: [], log: log) {
-        throw notStopped(registry.app, why)
-    }
-    turn.release()
+    let ending = Ending(
+        drain: .accepted(settle: nil), order: .together, turn: .seconds(60), tellsSupervisors: false)
+    let outcomes = try endCopies(copies, of: live, ending, in: registry, report)
+    for case .refused(let why) in outcomes { throw notStopped(registry.app, why) }
     let deadline = Deadline(after: .seconds(60))
-    let changes = try step("watch", registry.path) { () throws(Errno) in try Changes(in: registry) }
+    let changes = try step("watch", registry.path) { () throws(Errno) in try FileWatch(in: registry) }
     while true {
-        let state = AppState.mended(registry)
+        let state = AppState.reconciled(registry)
         let missing = copies.filter { old in
             !state.copies.contains {
                 $0.fileName == old.fileName && $0.process != old.process && $0.state == .live

@@ -6,6 +6,13 @@ struct PreparedDeploy {
     let options: Options
     let plan: Plan
     let deployment: Deployment
+
+    /// How it is shown. Where the copies write to the same place, nothing can be drawn.
+    var view: HandoffView {
+        var isShared = false
+        if case .inherited? = options.deploy.log { isShared = options.deploy.supervision == nil }
+        return HandoffView(app: app.name, verbosity: app.verbosity, isShared: isShared)
+    }
 }
 
 /// `deploy`, `start` and `migrate`: what is not said is taken from the last time.
@@ -33,12 +40,15 @@ func run(_ deploy: PreparedDeploy) throws(Failure) {
     if options.isDryRun {
         return try write(options.isJSON ? showAsJSON(plan, copies: app.copies) : show(plan, copies: app.copies))
     }
+    let report = deploy.view.reporter
     if let target = options.deploy.supervision {
-        try deployServices(app, Array(0..<app.copies), options, on: target, deployment)
+        try deployServices(app, Array(0..<app.copies), options, on: target, deployment, report)
     } else {
-        try deployCopies(plan, app, Array(0..<app.copies), log: options.deploy.log, deployment)
+        try deployCopies(plan, app, Array(0..<app.copies), log: options.deploy.log, deployment, report)
     }
-    if let directory = try? runDirectory(of: app) { removeRetiredServices(of: app.name, in: directory) }
+    if let directory = try? runDirectory(of: app) {
+        removeRetiredServices(of: app.name, in: directory) { report(.problem($0)) }
+    }
 }
 
 /// Copies for the live generation, started as those that are there were.
@@ -47,10 +57,11 @@ func addCopies(
     runDirectory: ByteString, holdsTurn: Bool = false
 ) throws(Failure) {
     let copies = try prepareCopies(numbers, to: live, deployment, verbosity, runDirectory: runDirectory)
+    let report = copies.view.reporter
     if let target = copies.options.deploy.supervision {
-        try deployServices(copies.app, numbers, copies.options, on: target, deployment, holdsTurn: holdsTurn)
+        try deployServices(copies.app, numbers, copies.options, on: target, deployment, holdsTurn: holdsTurn, report)
     } else {
-        try deployCopies(copies.plan, copies.app, numbers, log: copies.options.deploy.log, deployment)
+        try deployCopies(copies.plan, copies.app, numbers, log: copies.options.deploy.log, deployment, report)
     }
 }
 
@@ -106,7 +117,7 @@ private func runDirectory(of settings: [Setting]) throws(Failure) -> ByteString 
 
 /// With what the live generation was deployed; or, where none is live, the last one that was.
 func liveDeployment(_ registry: borrowing Registry) throws(Failure) -> Deployment {
-    let app = AppState.mended(registry).app
+    let app = AppState.reconciled(registry).app
     // Also one that is about to end: a restart may have been killed before it has started the next.
     let past = app.generations.reversed().filter { $0.state != .starting && $0.state != .failed }
     let candidates = app.live.map { [$0] } ?? past

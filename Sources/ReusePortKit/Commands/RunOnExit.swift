@@ -3,7 +3,7 @@ import CLinux
 /// Runs what `--on-exit` says. That it fails, or takes too long, changes nothing.
 func runOnExit(
     _ command: ByteString, _ ending: ProcessEnd, _ request: VerbRequest, _ finished: Finished, _ isDown: Bool,
-    _ log: Log
+    _ log: LogLines
 ) {
     let copy = request.copy ?? 0
     var code = ByteString()
@@ -13,7 +13,7 @@ func runOnExit(
     case .killed(let number): signal = signalName(number)
     }
     var sentence: ByteString = "copy \(copy) of \(request.app ?? "") \(request.generation ?? ""): "
-    sentence.append(finished.reason)
+    sentence.append(finished.reason.description)
     if let crashes = finished.crashes, crashes.count > 1 { sentence.append(", \(crashes.count) crashes in a row") }
     sentence.append(
         isDown

@@ -31,7 +31,7 @@ func knownApps(_ request: VerbRequest, _ directory: ByteString) throws(Failure) 
     var apps: [(name: ByteString, state: AppState)] = []
     for name in names {
         guard let registry = try Registry.open(name, in: directory, create: false) else { continue }
-        apps.append((name, AppState.mended(registry)))
+        apps.append((name, AppState.reconciled(registry)))
     }
     if let app = request.app, apps.isEmpty { throw unknown(app, directory) }
     return apps
@@ -44,7 +44,7 @@ func unknown(_ app: ByteString, _ directory: ByteString) -> Failure {
 /// The app that a verb is about, with its live generation.
 func openLiveApp(_ request: VerbRequest, _ directory: ByteString) throws(Failure) -> (GenerationRecord, AppState) {
     let registry = try openApp(request, directory)
-    let state = AppState.mended(registry)
+    let state = AppState.reconciled(registry)
     guard let live = state.app.live else {
         throw Failure(
             .negative, request.verb.names[0], "app \(registry.app)", "no generation of it is live",
@@ -82,9 +82,9 @@ func notStopped(_ app: ByteString, _ why: ByteString) -> Failure { Failure(.nega
 func endGenerations(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     let registry = try openApp(request, directory)
     let app = registry.app
-    let log = Log(descriptor: 2, verbosity: .quiet, subject: app)
+    let report = HandoffView(app: app, verbosity: .quiet).reporter
     let lock = try registry.lock()
-    var state = AppState.mended(registry)
+    var state = AppState.reconciled(registry)
     // A copy that has crashed, too, if its supervisor is about to start it again.
     func toStop(_ generation: GenerationRecord) -> [CopyRecord] {
         let isWanted = generation.state == .live || generation.state == .starting
@@ -112,19 +112,21 @@ func endGenerations(_ request: VerbRequest, _ directory: ByteString) throws(Fail
     lock.release(closing: ())
     var refused: ByteString?
     for (generation, copies) in zip(chosen, stopped) {
-        let orders = copies.map { copy in
-            var order = stopOrder(for: copy, keepsFinishing: request.verb == .retire)
-            // "Now" has no ten minutes; and those that were told to stop long ago have had their time.
-            if request.verb == .terminate { order.stopTimeout = min(order.stopTimeout, .seconds(5)) }
-            if request.onlyRetired { (order.stopSignal, order.channel) = (SIGKILL, nil) }
-            return order
-        }
-        let outcomes = try stop(orders, sparing: state.supervisors(sparing: copies), log: log)
-        try registry.change { state in
-            state.note(copies, outcomes, of: generation.order, reason: "\(request.verb.names[0]) was asked for")
-        }
+        var ending = Ending(drain: .none, order: .together, keepsFinishing: request.verb == .retire)
+        ending.outcome = .ended(by: request.verb.names[0])
+        // "Now" has no ten minutes; and those that were told to stop long ago have had their time.
+        if request.verb == .terminate { ending.stopTimeoutAtMost = .seconds(5) }
+        ending.killsAtOnce = request.onlyRetired
+        let outcomes = try endCopies(copies, of: generation.order, ending, in: registry, report)
         for case .refused(let why) in outcomes { refused = why }
     }
     if let refused { throw notStopped(app, refused) }
-    removeRetiredServices(of: app, in: directory)
+    removeRetiredServices(of: app, in: directory) { report(.problem($0)) }
+}
+
+extension HandoffView {
+    /// For a command on the live generation of an app.
+    convenience init(_ request: VerbRequest, _ live: GenerationRecord, _ registry: borrowing Registry) {
+        self.init(app: registry.app, verbosity: request.verbosity, subject: "\(registry.app) \(live.label)")
+    }
 }

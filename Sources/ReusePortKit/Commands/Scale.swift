@@ -8,7 +8,7 @@ func scale(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     try awaitStarting(registry, until: Deadline(after: .seconds(60)))
     var (live, state) = try openLiveApp(request, directory)
     let wanted = request.copies ?? live.copies
-    let log = Log(descriptor: 2, verbosity: request.verbosity, subject: "\(registry.app) \(live.label)")
+    let report = HandoffView(request, live, registry).reporter
     // A restart or scale that was killed has left them: nobody sends them connections, nor ends them. With the lock, for
     // without it a helper that has done its work and gone looks as if it had been killed.
     var left: [CopyRecord] = []
@@ -22,7 +22,7 @@ func scale(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
         if !left.isEmpty { try state.withdraw(left) }
     }
     if !left.isEmpty {
-        try end(left, registry, log)
+        try endWithdrawn(left, of: live.order, in: registry, report)
         (live, state) = try openLiveApp(request, directory)
     }
     let present = state.running(live.order).map { $0.copy }
@@ -34,7 +34,9 @@ func scale(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
             && target?.hasInHand(ServiceMarker(app: registry.app, label: live.label, copy: copy)) != true
     }
     // Also those that a scale which was killed has left.
-    if wanted < live.copies || present.contains(where: { $0 >= wanted }) { try shrink(registry, live, to: wanted, log) }
+    if wanted < live.copies || present.contains(where: { $0 >= wanted }) {
+        try shrink(registry, live, to: wanted, report)
+    }
     if !missing.isEmpty {
         guard let deployment = known else {
             throw Failure(
@@ -47,9 +49,9 @@ func scale(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     if let deployment = try remember(wanted, registry, live) {
         try updateServices(deployment, live.label, copies: wanted, registry)
     }
-    removeRetiredServices(of: registry.app, in: directory, holdsTurn: true)
+    removeRetiredServices(of: registry.app, in: directory, holdsTurn: true) { report(.problem($0)) }
     turn.release(closing: ())
-    if missing.isEmpty { log.step("has \(wanted) \(wanted == 1 ? "copy" : "copies")") }
+    if missing.isEmpty { report.step("has \(wanted) \(wanted == 1 ? "copy" : "copies")") }
 }
 
 /// What is deployed next has as many.
@@ -57,7 +59,7 @@ private func remember(
     _ count: Int, _ registry: borrowing Registry, _ live: GenerationRecord
 ) throws(Failure) -> Deployment? {
     let lock = try registry.lock()
-    AppState.mended(registry).mendPaths()
+    AppState.reconciled(registry).mendPaths()
     var deployment = registry.loadDeployment(of: live)
     if let known = deployment {
         let copies = Setting(option: .of(.copies), value: ByteString(decimal: count), origin: .commandLine)
@@ -74,10 +76,10 @@ private func remember(
 
 /// Takes connections from the copies that are too many, then ends them.
 private func shrink(
-    _ registry: borrowing Registry, _ live: GenerationRecord, to count: Int, _ log: Log
+    _ registry: borrowing Registry, _ live: GenerationRecord, to count: Int, _ report: Reporter
 ) throws(Failure) {
     let lock = try registry.lock()
-    var state = AppState.mended(registry)
+    var state = AppState.reconciled(registry)
     guard state.app.live?.order == live.order else {
         throw Failure(.negative, "scale", "app \(registry.app)", "another generation has taken over meanwhile")
     }
@@ -98,49 +100,17 @@ private func shrink(
     try state.store(in: registry)
     lock.release(closing: ())
     if surplus.isEmpty { return }
-    try end(surplus, registry, log)
+    try endWithdrawn(surplus, of: live.order, in: registry, report)
 }
 
-/// Waits until copies that get no connections any more have got through what they have; for who has the turn in the
-/// groups. What is left of the time for that is answered.
-@discardableResult
-func drain(_ copies: [CopyRecord], _ registry: borrowing Registry) throws(Failure) -> Milliseconds {
-    let state = AppState.mended(registry)
-    return try awaitDrained(
-        copies, moves: copies.first.map { state.moves(copies, to: $0.generation) } ?? false)
-}
-
-/// Stops copies that get no connections any more, and writes down what has become of them. Fails when all is done if
-/// one could not be stopped.
-func end(_ copies: [CopyRecord], _ registry: borrowing Registry, _ log: Log) throws(Failure) {
-    let turn = try AppState.ofApp(registry).turnInGroups(registry, .seconds(60))
-    var patience = try drain(copies, registry)
-    let before = AppState.mended(registry)
-    let moves = copies.first.map { before.moves(copies, to: $0.generation) } ?? false
-    let sparing = before.supervisors(sparing: copies)
+/// Ends copies that get no connections any more, while their generation lives on. Fails when all is done if one could
+/// not be stopped.
+func endWithdrawn(
+    _ copies: [CopyRecord], of generation: UInt64, in registry: borrowing Registry, _ report: Reporter
+) throws(Failure) {
+    let ending = Ending(drain: .accepted(settle: nil), turn: .seconds(60))
+    let outcomes = try endCopies(copies, of: generation, ending, in: registry, report)
     var refused: ByteString?
-    for (index, together) in before.inOrderOfStopping(copies).enumerated() {
-        if index > 0 {
-            // Until the program was told that others have moved, some connections may have come to these.
-            patience = try awaitDrained(together, moves: false, reads: false, patience: patience)
-        }
-        let orders = together.map { stopOrder(for: $0, keepsFinishing: false, moves: moves) }
-        let outcomes = try stop(orders, sparing: sparing, log: log)
-        let lock = try registry.lock()
-        var state = AppState.mended(registry)
-        for (copy, outcome) in zip(together, outcomes) {
-            if case .refused(let why) = outcome {
-                refused = why
-            } else {
-                state.end(copy, toldToStop)
-            }
-        }
-        try state.store(in: registry)
-        // Another generation may have taken over meanwhile: then its copies have moved.
-        if let live = state.app.live { try state.redirect(to: live.order) }
-        try state.store(in: registry)
-        lock.release(closing: ())
-    }
-    turn.release()
+    for case .refused(let why) in outcomes { refused = why }
     if let refused { throw notStopped(registry.app, refused) }
 }

@@ -11,9 +11,9 @@ func suspendApp(_ request: VerbRequest, _ directory: ByteString) throws(Failure)
         return try runDeploy(
             request.again(with: [Setting(option: .of(.suspended), value: "", origin: .commandLine)], directory))
     }
-    let log = Log(descriptor: 2, verbosity: request.verbosity, subject: "\(registry.app) \(live.label)")
+    let report = HandoffView(request, live, registry).reporter
     let lock = try registry.lock()
-    var state = AppState.mended(registry)
+    var state = AppState.reconciled(registry)
     guard state.app.live?.order == live.order else {
         throw Failure(.negative, "suspend", "app \(registry.app)", "another generation has taken over meanwhile")
     }
@@ -21,17 +21,17 @@ func suspendApp(_ request: VerbRequest, _ directory: ByteString) throws(Failure)
     state.app.suspended = live.order
     try state.store(in: registry)
     let copies = state.running(live.order).filter { $0.state == .live }
-    try reportRoom(copies, log)
-    try suspend(copies, log)
+    reportRoom(copies, report)
+    try suspend(copies)
     lock.release(closing: ())
-    log.step("stands still, with the requests it is at, for deploy did not start it")
+    report.step("stands still, with the requests it is at, for deploy did not start it")
 }
 
 /// `resume`: the copies go on. After a failure the app counts as suspended still, so that it may be said again.
 func resumeApp(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     let registry = try openApp(request, directory)
     let lock = try registry.lock()
-    var state = AppState.mended(registry)
+    var state = AppState.reconciled(registry)
     let copies = state.app.live.map { state.running($0.order) } ?? []
     let isSuspended =
         state.app.suspended != nil

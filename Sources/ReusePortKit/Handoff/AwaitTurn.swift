@@ -1,14 +1,17 @@
 import CLinux
 
-/// The lock of an app, with what is known of it, and the generation that may be entered now.
+/// The locks under which copies are registered, what is known of the app, and the generation to enter.
 struct Turn: ~Copyable {
     let lock: Descriptor
-    /// That of the groups, at level 2.
+    /// The right to change the groups, where places in them matter.
     let groups: Descriptor?
-    /// That of all apps, until what listens is written down.
+    /// Keeps other apps from our addresses until our listeners are written down.
     let addresses: Descriptor?
-    var state: AppState
+    let state: AppState
     let generation: UInt64
+
+    /// Lets others have their turn.
+    consuming func end() {}
 }
 
 /// That another generation is on its way for longer than anybody wants to wait.
@@ -18,48 +21,56 @@ func isTakingOver(_ label: ByteString, _ app: ByteString) -> Failure {
         remedy: "wait for it, or longer with --lock-timeout")
 }
 
-/// Waits until no other generation is on its way, and finds the one for these copies, or makes it.
-///
-/// `ours` are the cookies of all sockets that are about to listen.
+/// Waits until no other generation is on its way, and finds the generation for these copies, or makes it.
 func awaitTurn(
-    _ registry: borrowing Registry, _ request: AppRequest, copies: [Int], _ listeners: [CopyRecord.Listener],
-    ours: [UInt64], _ log: Log
+    _ registry: borrowing Registry, _ request: AppRequest, _ copies: borrowing OwnedArray<StartedCopy>,
+    _ report: Reporter
 ) throws(Failure) -> Turn {
+    var numbers: [Int] = []
+    var listeners: [CopyRecord.Listener] = []
+    for index in 0..<copies.count {
+        numbers.append(copies[index].number)
+        listeners += copies[index].listeners
+    }
+    let cookies = listeners.map { $0.identity.cookie }
+    let first = copies[0].listeners.map { $0.identity }
+    // The user's patience (--lock-timeout) is for other generations of this app. Other apps hold the lock of addresses
+    // for moments only, and are waited for in any case.
     let deadline = Deadline(after: request.lockTimeout)
-    // What the user is impatient with is another generation of the app; other apps are waited for in any case.
     let patienceWithOthers = max(deadline, Deadline(after: .seconds(10)))
     var patienceWithLock = deadline
     // An old copy that does not end is no reason not to start a new one.
-    var patience: Deadline?
-    // The live generation of this label when we came, which others may have replaced when it is our turn.
+    var patienceWithGroups: Deadline?
+    // The live generation of this label when we came: another may have replaced it by the time it is our turn.
     var meant: UInt64?
     while true {
         let lock = try registry.lock(until: patienceWithLock)
-        // Copies of another app that has been quicker would be taken for ones that our registry has lost.
+        // Held until ours are written down: copies of another app that registers first would look like copies that our
+        // registry has lost.
         let addresses: Descriptor?
         do throws(Failure) {
             addresses = try lockAddresses(request)
         } catch {
-            // While others have it, our helpers are to get the app's: nor is it their fault when time has passed.
             if error.code != .negative || patienceWithOthers.hasPassed { throw error }
+            // While another app has that lock, our own helpers are to get the app's; nor is it their fault when time
+            // has passed.
             patienceWithLock = patienceWithOthers
             lock.release(closing: ())
+            // flock(2) tells nobody when a lock is free.
             _ = poll(nil, 0, 20)
             continue
         }
         try refuseOtherApps(visible(listeners), of: request.name, in: try runDirectory(of: request))
-        var state = AppState.mended(registry)
-        state.recover(listeners.map { $0.identity }, ours: ours, log: log)
+        var state = AppState.reconciled(registry)
+        state.recover(first, ours: cookies, log: report)
         if let live = state.app.live, live.label == request.generation { meant = live.order }
-        switch try state.choose(request, copies) {
+        switch try state.choose(request, numbers) {
         case .wait(let label):
             try state.store(in: registry)
             lock.release(closing: ())
             addresses.release()
-            guard !deadline.hasPassed else {
-                throw isTakingOver(label, request.name)
-            }
-            _ = poll(nil, 0, 20)
+            guard !deadline.hasPassed else { throw isTakingOver(label, request.name) }
+            awaitChange(of: registry, until: deadline) { registry.loadApp()?.starting == nil }
         case .enter(let order):
             if let meant, meant != order {
                 throw Failure(
@@ -68,8 +79,8 @@ func awaitTurn(
                     remedy: "start it again if it is to take over in turn")
             }
             let groups = try state.turnInGroups(registry, Milliseconds(0))
-            let limit = patience ?? min(deadline, Deadline(after: .seconds(10)))
-            patience = limit
+            let limit = patienceWithGroups ?? min(deadline, Deadline(after: .seconds(10)))
+            patienceWithGroups = limit
             if groups == nil, case .index? = state.app.steering, !limit.hasPassed {
                 lock.release(closing: ())
                 addresses.release()
@@ -79,6 +90,18 @@ func awaitTurn(
             return Turn(lock: lock, groups: groups, addresses: addresses, state: state, generation: order)
         }
     }
+}
+
+/// Waits until the app's file changes, for 100 ms at most: that a coordinator was killed changes no file. `hasHappened`
+/// tells whether it changed before the watch began.
+func awaitChange(of registry: borrowing Registry, until deadline: Deadline, unless hasHappened: () -> Bool) {
+    let soon = min(deadline, Deadline(after: Milliseconds(100)))
+    guard let changes = try? FileWatch(ofApp: registry) else {
+        // There are too many inotify watches.
+        _ = poll(nil, 0, min(soon, Deadline(after: Milliseconds(20))).pollTimeout)
+        return
+    }
+    if !hasHappened() { changes.wait(until: soon) }
 }
 
 /// Which generation a copy is to enter.

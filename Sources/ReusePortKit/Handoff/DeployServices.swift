@@ -8,7 +8,7 @@ import CLinux
 /// `holdsTurn`: whether the caller has `deploy.lock`.
 func deployServices(
     _ request: AppRequest, _ numbers: [Int], _ options: Options, on target: SupervisionTarget, _ deployment: Deployment,
-    holdsTurn: Bool = false
+    holdsTurn: Bool = false, _ report: Reporter
 ) throws(Failure) {
     let registry = try openRegistry(of: request)
     // One at a time: until its copies come, nothing in the registry speaks of a generation that is about to be.
@@ -21,53 +21,64 @@ func deployServices(
     registry.removeLaunchFailures()
     let (expected, sequence) = try prepare(request, deployment, registry)
     let label = expected.label
-    let display = Display(app: request.name, label: label, copies: numbers, verbosity: request.verbosity)
-    let log = Log(descriptor: 2, verbosity: request.verbosity, subject: "\(request.name) \(label)", display: display)
+    report(.registered(label: label, copies: numbers))
     var watch = ServiceWatch(
-        request, label, numbers, deployment, log: log, past: registry.loadCopies().map { $0.process },
-        sequence: sequence)
+        request, label, numbers, deployment, past: registry.loadCopies().map { $0.process }, sequence: sequence, report)
     var services: [Service] = []
     do throws(Failure) {
-        for number in numbers {
-            let service = try describeService(request, label, number, options, on: target, deployment, registry)
-            try writeService(service, on: target)
-            services.append(service)
+        do throws(Failure) {
+            for number in numbers {
+                let service = try describeService(request, label, number, options, on: target, deployment, registry)
+                try writeService(service, on: target)
+                services.append(service)
+            }
+            report(.servicesWritten(for: target.description))
+            try startServices(services, on: target)
+        } catch {
+            if !services.isEmpty { report(.problem(error)) }
+            try fail(label, registry, joins: request.joins != nil, MemberFailure(error).reason)
+            throw error
         }
-        log.step("services are written for \(target.description)")
-        try startServices(services, on: target)
-        try watch.run(registry, interruptions)
+        do throws(HandoffFailure) {
+            try watch.run(registry, interruptions)
+        } catch {
+            report(.problem(error.failure))
+            try fail(label, registry, joins: request.joins != nil, error.reasons.first?.reason ?? .unknown)
+            throw error.failure
+        }
         registry.removeLaunchFailures()
     } catch {
-        if !services.isEmpty { log.warning(error.message) }
-        try fail(label, registry, joins: request.joins != nil, error.reason)
         if request.joins == nil {
             // The number is still to be had, if no copy has come so far.
-            registry.remove([expected], but: AppState.mended(registry).app.generations)
+            registry.remove([expected], but: AppState.reconciled(registry).app.generations)
         }
         do throws(Failure) {
             if !services.isEmpty { try takeDown(services, on: target) }
         } catch {
-            // Why it has failed is what is asked for.
-            log.warning(error.message)
+            // The user wants to know why the deploy failed, not this.
+            report(.problem(error))
         }
-        // Only then their loggers have surely written it.
+        // Only now have their loggers surely written all of it.
         var shown = 0
         for (index, service) in services.enumerated() where shown < 3 && watch.concerns(index) {
-            display.output(of: service.name, joined(serviceOutput(service, on: target), by: "\n"))
+            report(.output(of: service.name, joined(serviceOutput(service, on: target), by: "\n")))
             shown += 1
         }
         registry.removeLaunchFailures()
         throw error
     }
     if let turn { turn.release(closing: ()) }
-    display.finish(success(label, request, copies: request.copies), isGood: true)
+    report(
+        .served(
+            HandoffResult(
+                label: label, copies: request.copies, joined: false, isSuspended: request.isSuspended)))
 }
 
 /// Waits until no generation is on its way: what is started meanwhile would wait as well, and nobody could say why.
 func awaitStarting(_ registry: borrowing Registry, until deadline: Deadline) throws(Failure) {
-    while let starting = AppState.mended(registry).app.starting {
+    while let starting = AppState.reconciled(registry).app.starting {
         if deadline.hasPassed { throw isTakingOver(starting.label, registry.app) }
-        _ = poll(nil, 0, 20)
+        awaitChange(of: registry, until: deadline) { registry.loadApp()?.starting == nil }
     }
 }
 
@@ -78,7 +89,7 @@ private func prepare(
     _ request: AppRequest, _ deployment: Deployment, _ registry: borrowing Registry
 ) throws(Failure) -> (expected: Deployment, sequence: UInt64) {
     let lock = try registry.lock(until: Deadline(after: request.lockTimeout))
-    var state = AppState.mended(registry)
+    var state = AppState.reconciled(registry)
     let label = request.generation ?? state.unusedNumber()
     if request.joins == nil {
         if state.app.generations.contains(where: { $0.label == label && ($0.state == .live || $0.state == .starting) })
@@ -171,12 +182,12 @@ func updateServices(
 /// Writes down that a generation has failed, if its copies have not done so themselves: their supervisors keep them
 /// down.
 private func fail(
-    _ label: ByteString, _ registry: borrowing Registry, joins: Bool, _ why: ByteString
+    _ label: ByteString, _ registry: borrowing Registry, joins: Bool, _ why: EndReason
 ) throws(Failure) {
     try registry.change { state in
         state.app.suspending = nil
         if !joins, let starting = state.app.starting, starting.label == label {
-            state.finish(starting.order, .failed, why)
+            state.close(starting.order, .failed, .failed(copy: nil, why))
         }
     }
 }

@@ -1,89 +1,96 @@
 import CLinux
 
-extension Handoff {
-    /// A copy is not going to be ready: stops what was started, and leaves the old generation as it is.
-    func giveUp(_ enrolment: borrowing Enrolment, _ process: borrowing ProcessHandle, _ failure: Failure) {
-        var failure = failure
-        if process.hasExited, failure.reason == endReason(of: process) {
-            failure = Failure(
-                failure.code, failure.step, failure.object, kernelsReason(enrolment), remedy: failure.remedy)
+extension Coordinator {
+    /// Ends all members because the generation will not take over, and says why for each that failed.
+    borrowing func giveUp(_ failure: MemberFailure) -> HandoffFailure {
+        let signal = receivedSignal()
+        // The others are likely to fail for the same reason, or for the real one.
+        let patience = Deadline(after: Milliseconds(signal == nil && members.count > 1 ? 300 : 0))
+        for each in 0..<members.count { _ = try? members[each].copy.process.waitForExit(until: patience) }
+        var reasons: [HandoffFailure.Reason] = []
+        for each in 0..<members.count where members[each].copy.process.hasExited {
+            let why = reason(of: each, failure)
+            reasons.append((members[each].record.copy, why))
+            show(each, .failed(why))
         }
-        let reason: ByteString =
-            failure.object.isEmpty ? failure.reason : "\(failure.object): \(failure.reason)"
-        log.warning(failure.message)
-        do throws(Failure) {
-            let (generation, wasLive) = try recordFailure(enrolment, process, reason)
-            guard let generation else { return }
-            let state = AppState.mended(enrolment.registry)
-            // A copy that was to join a live generation fails alone.
-            let copies =
-                wasLive ? state.running(order).filter { $0.copy == enrolment.record.copy } : state.running(order)
-            if !copies.isEmpty {
-                show("stopping generation \(generation.label)")
-                let turn = turnInGroups(enrolment, .seconds(10))
-                let outcomes = try stop(
-                    copies.map { stopOrder(for: $0, keepsFinishing: false) },
-                    sparing: state.supervisors(sparing: copies), log: log)
-                turn.release()
-                try enrolment.registry.change { state in
-                    if wasLive {
-                        for copy in copies { state.end(copy, reason) }
-                    } else {
-                        state.note(copies, outcomes, of: order, reason: reason)
-                    }
-                }
+        var cause = GenerationOutcome.failed(copy: reasons.first?.copy, reasons.first?.reason ?? .unknown)
+        if let signal {
+            cause = .failed(copy: nil, EndReason(.interrupted(signal)))
+        } else if reasons.isEmpty {
+            cause = .failed(copy: failure.member.map { members[$0].record.copy }, failure.reason)
+            if let member = failure.member {
+                show(member, .failed(failure.reason))
+            } else {
+                report(
+                    .problem(
+                        Failure(
+                            .negative, "take over", "generation \(generation.label)", failure.reason.description)))
             }
-            followLive(enrolment)
-            if !wasLive { log.warning("generation \(generation.label) failed; nothing was switched") }
+        }
+        if reasons.isEmpty, case .failed(let copy, let reason) = cause { reasons = [(copy, reason)] }
+        // First: ending copies waits until their listeners are closed, and would take ours for theirs.
+        for each in 0..<members.count { members[each].releaseListeners() }
+        let served = AppState.reconciled(registry).app.live?.label
+        withdraw(0..<members.count, cause)
+        return HandoffFailure(
+            app: request.name, label: generation.label, reasons: reasons, joined: false, served: served)
+    }
+
+    /// Records that members failed, and ends what was started; the live generation stays as it is.
+    ///
+    /// Members of a live generation fail alone. Otherwise the whole generation fails, with copies that other helpers
+    /// coordinate.
+    borrowing func withdraw(_ range: Range<Int>, _ cause: GenerationOutcome) {
+        do throws(Failure) {
+            let (current, wasLive) = try recordFailure(range, cause)
+            guard let current else { return }
+            let state = AppState.reconciled(registry)
+            let copies = state.running(generation.order).filter { copy in
+                !wasLive || range.contains { members[$0].record.copy == copy.copy }
+            }
+            if !copies.isEmpty {
+                report(.stopping(current.label))
+                var ending = Ending(drain: .none, order: .together, turn: .seconds(10))
+                if wasLive, case .failed(_, let reason) = cause { ending.reason = reason }
+                try endCopies(copies, of: generation.order, ending, in: registry, report)
+            }
+            followMembership()
+            if !wasLive { report(.failed(current.label)) }
         } catch {
-            log.warning(error.message)
+            report(.problem(error))
         }
     }
 
-    /// Level 2: when copies of the live generation have come or gone meanwhile, they have moved to our places.
-    private func followLive(_ enrolment: borrowing Enrolment) {
+    /// Directs connections to the live generation as it stands now: its copies may have come to the places of ours.
+    private borrowing func followMembership() {
         do throws(Failure) {
-            try enrolment.registry.change { (state: inout AppState) throws(Failure) in
+            try registry.change { (state: inout AppState) throws(Failure) in
                 if let live = state.app.live { try state.redirect(to: live.order) }
             }
         } catch {
-            log.detail(error.message)
+            report(.minorProblem(error))
         }
     }
 
-    /// Marks the generation as failed, unless it is live; what is recorded first stays.
-    private func recordFailure(
-        _ enrolment: borrowing Enrolment, _ process: borrowing ProcessHandle, _ reason: ByteString
+    /// Marks the generation as failed unless it is, or was, live; a reason that tells more stays.
+    private borrowing func recordFailure(
+        _ range: Range<Int>, _ cause: GenerationOutcome
     ) throws(Failure) -> (GenerationRecord?, Bool) {
-        let lock = try enrolment.registry.lock()
-        var state = AppState.mended(enrolment.registry)
-        // Also one that was replaced, or ended, while a copy of it was on its way.
-        let wasLive: Bool =
-            switch state.app.generation(order)?.state {
-            case .starting?, .failed?, nil: false
-            default: true
+        try registry.change { state in
+            let current = state.app.generation(generation.order)
+            // A generation that was replaced or ended while a copy joined it counts as live here.
+            let wasLive: Bool =
+                switch current?.state {
+                case .starting?, .failed?, nil: false
+                default: true
+                }
+            for index in range where members[index].copy.process.hasExited {
+                state.end(members[index].record, reason(of: index))
             }
-        if process.hasExited, let record = state.copies.first(where: { $0.fileName == enrolment.record.fileName }) {
-            state.end(record, kernelsReason(enrolment))
+            if !wasLive, let current, current.state == .starting || current.outcome.isVague {
+                state.close(generation.order, .failed, cause)
+            }
+            return (state.app.generation(generation.order), wasLive)
         }
-        if !wasLive, let generation = state.app.generation(order),
-            generation.state == .starting || generation.reason.isEmpty
-                || generation.reason == "it has ended" || generation.reason == "its copies have ended"
-        {
-            state.finish(order, .failed, reason)
-        }
-        try state.store(in: enrolment.registry)
-        let generation = state.app.generation(order)
-        lock.release(closing: ())
-        return (generation, wasLive)
-    }
-}
-
-extension AppState {
-    mutating func end(_ copy: CopyRecord, _ reason: ByteString) {
-        guard var record = copies.first(where: { $0.fileName == copy.fileName }) else { return }
-        record.state = .ended
-        record.reason = reason
-        replace(record)
     }
 }

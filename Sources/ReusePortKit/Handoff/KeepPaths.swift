@@ -1,12 +1,12 @@
 import CLinux
 
-extension Handoff {
+extension Coordinator {
     /// A program that knows the public path of a Unix socket from its own configuration may remove it at its end, and
     /// by then it is its successor's. If it has the right to, a process of ours puts it back as soon as it has gone,
     /// and stays for as long as the old copies do.
-    func keepPaths(_ enrolment: borrowing Enrolment, from old: [CopyRecord], _ state: AppState) {
-        let paths = pathsAtRisk(old, heirs: state.running(order))
-        guard !paths.isEmpty, let runDirectory = try? runDirectory(of: enrolment.request) else { return }
+    borrowing func keepPaths(from old: [CopyRecord], _ state: AppState) {
+        let paths = pathsAtRisk(old, heirs: state.running(generation.order))
+        guard !paths.isEmpty, let runDirectory = try? runDirectory(of: request) else { return }
         let child = fork()
         if child > 0 {
             var status: Int32 = 0
@@ -22,14 +22,14 @@ extension Handoff {
         var none = sigset_t()
         sigemptyset(&none)
         sigprocmask(SIG_SETMASK, &none, nil)
-        show("puts back paths until the old copies have ended")
+        report(.keepingPaths)
         _ = try? keepPaths(paths, from: old, runDirectory)
         _exit(0)
     }
 
     /// What these copies may remove, and is another's by now.
     @inline(never)
-    private func pathsAtRisk(_ old: [CopyRecord], heirs: [CopyRecord]) -> [ByteString] {
+    private borrowing func pathsAtRisk(_ old: [CopyRecord], heirs: [CopyRecord]) -> [ByteString] {
         let heirs = allNames(heirs)
         var result: [ByteString] = []
         for names in allNames(old) where heirs.contains(where: { $0.hasSamePath(as: names) }) {
@@ -41,12 +41,12 @@ extension Handoff {
         return result
     }
 
-    private func keepPaths(
+    private borrowing func keepPaths(
         _ paths: [ByteString], from old: [CopyRecord], _ runDirectory: ByteString
     ) throws(Failure) {
-        guard let registry = try Registry.open(name, in: runDirectory, create: false) else { return }
+        guard let registry = try Registry.open(request.name, in: runDirectory, create: false) else { return }
         let changes = try step("watch", paths[0]) { () throws(Errno) in
-            try Changes(in: paths.map { directory(of: $0) }, IN_DELETE | IN_MOVED_FROM)
+            try FileWatch(in: paths.map { directory(of: $0) }, IN_DELETE | IN_MOVED_FROM)
         }
         for copy in old {
             guard let process = try? ProcessHandle(to: copy.process) else { continue }
@@ -56,7 +56,7 @@ extension Handoff {
                 if hasExited || paths.contains(where: { !exists($0) }),
                     let lock = try? registry.lock(until: Deadline(after: .seconds(60)))
                 {
-                    AppState.mended(registry).mendPaths()
+                    AppState.reconciled(registry).mendPaths()
                     lock.release(closing: ())
                     // A program that does nothing else is not to keep us busy.
                     _ = poll(nil, 0, 10)

@@ -41,8 +41,8 @@ struct Output: ~Copyable {
         return Output(descriptor: file, path: path, start: facts.isRegular ? facts.size : 0)
     }
 
-    /// Shows the end of what was written since.
-    borrowing func show(on display: Display) {
+    /// Reports the end of what was written since.
+    borrowing func show(_ report: Reporter) {
         guard let path, let place = try? followPath(path, object: path),
             let file = try? ReusePortKit.open(place.name, in: place.directory, O_RDONLY | O_NOFOLLOW | O_NONBLOCK),
             let facts = try? status(of: file), facts.isRegular, facts.size > start
@@ -54,7 +54,7 @@ struct Output: ~Copyable {
         if from > start, let end = text.firstIndex(of: UInt8(ascii: "\n")), end + 1 < text.count {
             text = text.dropFirst(end + 1)
         }
-        display.output(of: path, text)
+        report(.output(of: path, text))
     }
 }
 
@@ -72,9 +72,9 @@ struct Outputs: ~Copyable {
     /// That of a copy, by its index among them.
     subscript(index: Int) -> Output { _read { yield places[min(index, places.count - 1)] } }
 
-    /// The end of each.
-    borrowing func show(on display: Display) {
-        for index in 0..<places.count { places[index].show(on: display) }
+    /// Reports the end of each.
+    borrowing func show(_ report: Reporter) {
+        for index in 0..<places.count { places[index].show(report) }
     }
 }
 

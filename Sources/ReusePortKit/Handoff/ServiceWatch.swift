@@ -1,153 +1,171 @@
 import CLinux
 
-/// What is seen of a generation while others start its copies.
+/// Watches a generation whose copies a supervisor starts: their own helpers hand over.
 struct ServiceWatch {
-    let request: AppRequest
-    let label: ByteString
-    let numbers: [Int]
-    let deployment: Deployment
-    let log: Log
-    /// Processes that were there before.
-    let past: [ProcessIdentity]
+    private let request: AppRequest
+    private let label: ByteString
+    private let numbers: [Int]
+    private let deployment: Deployment
+    /// The processes that were copies before.
+    private let past: [ProcessIdentity]
     /// The number of the youngest generation before.
-    let sequence: UInt64
+    private let sequence: UInt64
+    private let report: Reporter
     private var order: UInt64?
-    /// Of each of the numbers why it has failed, if it has.
-    private var reasons: [ByteString]
-    /// Set when it is over: what is said of it where no copy has a reason.
-    private var why: ByteString?
+    /// Why each of the copies has failed, if it has.
+    private var reasons: [EndReason?]
+    /// Why there is nothing to wait for any more, where no copy has a reason.
+    private var outcome: GenerationOutcome?
     private var hasTakenOver = false
 
     init(
-        _ request: AppRequest, _ label: ByteString, _ numbers: [Int], _ deployment: Deployment, log: Log,
-        past: [ProcessIdentity], sequence: UInt64
+        _ request: AppRequest, _ label: ByteString, _ numbers: [Int], _ deployment: Deployment,
+        past: [ProcessIdentity], sequence: UInt64, _ report: Reporter
     ) {
         (self.request, self.label, self.numbers, self.deployment) = (request, label, numbers, deployment)
-        (self.log, self.past, self.sequence) = (log, past, sequence)
-        reasons = numbers.map { _ in "" }
+        (self.past, self.sequence, self.report) = (past, sequence, report)
+        reasons = numbers.map { _ in nil }
     }
 
     /// Returns when the generation serves and nobody is at work on the handoff any more.
-    mutating func run(_ registry: borrowing Registry, _ interruptions: borrowing Interruptions) throws(Failure) {
+    mutating func run(
+        _ registry: borrowing Registry, _ interruptions: borrowing Interruptions
+    ) throws(HandoffFailure) {
         // runsvdir looks for new services every five seconds.
         let deadline = Deadline(after: Milliseconds(request.readyTimeout.count + 15_000))
         // The others are likely to fail for the same reason, or for the real one.
         var patience: Deadline?
-        let changes = try step("watch", registry.path) { () throws(Errno) in try Changes(in: registry) }
+        let changes: FileWatch
+        do throws(Errno) {
+            changes = try FileWatch(in: registry)
+        } catch {
+            throw failure(EndReason(.handoff, "\(registry.path) cannot be watched: \(error.description)"), nil)
+        }
         while true {
-            let state = AppState.mended(registry)
-            if try look(at: state, registry) { return }
-            // Taken in any case: what has come makes the wait below a short one.
+            let state = AppState.reconciled(registry)
+            if look(at: state, registry) { return }
+            // Taken in any case: a signal that stays makes the wait below a busy one.
             let signal = interruptions.received()
             if !hasTakenOver {
-                if let signal { throw failure(interruption(signal), state) }
-                if let why {
+                if let signal { throw failure(EndReason(.interrupted(signal)), state) }
+                if let outcome {
                     let end = patience ?? Deadline(after: Milliseconds(300))
                     patience = end
-                    if end.hasPassed || !reasons.contains("") {
-                        let all = reasons.filter { !$0.isEmpty }
-                        throw failure(all.isEmpty ? why : joined(all, by: "; "), state)
+                    if end.hasPassed || reasons.allSatisfy({ $0 != nil }) {
+                        throw failure(EndReason(.handoff, outcome.description), state)
                     }
                 }
-                if deadline.hasPassed { throw late(state) }
+                if deadline.hasPassed {
+                    throw failure(EndReason(.handoff, late(state).description), state)
+                }
             }
-            // That a helper has gone is no change of a file.
+            // The end of a helper changes no file, so look again now and then.
             let pause = Milliseconds(hasTakenOver ? 100 : 500)
             changes.wait(for: interruptions.number, until: patience ?? Deadline(after: pause))
         }
     }
 
-    /// Whether the output of a copy is of interest after a failure: not that of others, if it is known which have
-    /// failed.
-    func concerns(_ index: Int) -> Bool { !reasons[index].isEmpty || joined(reasons, by: "").isEmpty }
+    /// Whether the output of a copy is of interest after a failure: not where others are known to have failed.
+    func concerns(_ index: Int) -> Bool { reasons[index] != nil || reasons.allSatisfy { $0 == nil } }
 
-    /// Shows what is new; true when all is done.
-    private mutating func look(at state: AppState, _ registry: borrowing Registry) throws(Failure) -> Bool {
+    /// Reports what is new; true when all is done.
+    private mutating func look(at state: AppState, _ registry: borrowing Registry) -> Bool {
         if !hasTakenOver {
             for (index, number) in numbers.enumerated() {
-                if let why = registry.loadLaunchFailure(label, number) { note(index, nil, why, isLast: true) }
+                if let why = registry.loadLaunchFailure(label, number) {
+                    note(index, nil, EndReason(.launch, why), isLast: true)
+                }
             }
         }
-        guard
-            let generation = state.app.generations.first(where: {
-                $0.label == label && (request.joins ?? $0.order) == $0.order
-                    && (request.joins != nil || $0.order > sequence)
-            })
-        else { return false }
-        let copies = state.copies(of: generation.order)
+        let found = state.app.generations.first {
+            $0.label == label && (request.joins ?? $0.order) == $0.order
+                && (request.joins != nil || $0.order > sequence)
+        }
+        guard let generation = found else { return false }
         if order == nil, request.joins == nil {
             order = generation.order
-            var deployment = deployment
-            (deployment.generation, deployment.label) = (generation.order, generation.label)
-            try registry.store(deployment)
+            _ = try? registry.store(deployment.of(generation))
         }
-        var serving = 0
-        for (index, number) in numbers.enumerated() {
-            // Not what had the number before.
-            guard let copy = copies.first(where: { $0.copy == number && !past.contains($0.process) }) else { continue }
-            // The first to fail, which may have been stopped since.
-            if generation.reason.hasPrefix("pid \(copy.process.pid)"),
-                let (_, why) = generation.reason.cut(at: UInt8(ascii: ":"))
-            {
-                reasons[index] = "copy \(number):\(why)"
-            }
-            let shown: Progress.CopyState
-            switch copy.state {
-            case .starting: shown = .starting
-            case .ready: shown = .ready
-            case .live:
-                shown = .serving
-                serving += 1
-            case .ended:
-                // One that joins fails alone, and would be started again and again.
-                if !copy.hasStopped || request.joins != nil && copy.reason != "it has ended" {
-                    note(index, copy.process.pid, copy.reason, isLast: request.joins != nil)
-                }
-                continue
-            case .stopping, .retired: continue
-            }
-            log.display?.note(copy: number, pid: copy.process.pid, shown)
-        }
+        let copies = state.copies(of: generation.order)
+        let serving = reportCopies(copies, generation)
         switch generation.state {
         case .starting: return false
         case .live:
             if !hasTakenOver, serving == numbers.count {
                 hasTakenOver = true
-                log.step(request.joins == nil ? "has taken over" : "they have taken their places")
-                if request.isSuspended { try reportRoom(copies, log) }
+                report(request.joins == nil ? .tookOver(from: nil) : .joined)
+                if request.isSuspended { reportRoom(copies, report) }
             }
             // The helper of the last copy has the old generation to end.
             return hasTakenOver && !state.copies.contains { $0.helper != nil }
         case .retiring, .retired, .ended, .failed:
             if hasTakenOver && generation.state != .failed { return true }
-            why = generation.reason
+            outcome = generation.outcome
             return false
         }
     }
 
+    /// Reports how far copies have come; returns how many serve.
+    private mutating func reportCopies(_ copies: [CopyRecord], _ generation: GenerationRecord) -> Int {
+        var serving = 0
+        for (index, number) in numbers.enumerated() {
+            // Not the process that was this copy before.
+            guard let copy = copies.first(where: { $0.copy == number && !past.contains($0.process) }) else { continue }
+            // The first to fail is the generation's reason; it may have been stopped since.
+            if case .failed(number, let reason) = generation.outcome { reasons[index] = reason }
+            switch copy.state {
+            case .starting: report(.copy(number, pid: copy.process.pid, .starting))
+            case .ready: report(.copy(number, pid: copy.process.pid, .ready))
+            case .live:
+                serving += 1
+                report(.copy(number, pid: copy.process.pid, .serving))
+            case .ended:
+                let reason = copy.reason ?? .unknown
+                // A copy that joins fails alone, and would be started again and again.
+                if !copy.wasStopped || request.joins != nil && reason.cause != .unknown {
+                    note(index, copy.process.pid, reason, isLast: request.joins != nil)
+                }
+            case .stopping, .retired: break
+            }
+        }
+        return serving
+    }
+
     /// A copy has failed. `isLast`: nothing is waited for any more but the reasons of others.
-    private mutating func note(_ index: Int, _ pid: Int32?, _ reason: ByteString, isLast: Bool) {
-        log.display?.note(copy: numbers[index], pid: pid, .failed(reason))
-        reasons[index] = "copy \(numbers[index]): \(reason)"
-        if isLast { why = reason }
+    private mutating func note(_ index: Int, _ pid: Int32?, _ reason: EndReason, isLast: Bool) {
+        report(.copy(numbers[index], pid: pid, .failed(reason)))
+        reasons[index] = reason
+        if isLast { outcome = .failed(copy: numbers[index], reason) }
     }
 
-    private func failure(_ why: ByteString, _ state: AppState) -> Failure {
-        notDeployed(label, request, why, served: state.app.live?.label)
+    /// The reasons of the copies that failed; `general` where none has one.
+    private func failure(_ general: EndReason, _ state: AppState?) -> HandoffFailure {
+        var all: [HandoffFailure.Reason] = []
+        var isInterrupted = false
+        if case .interrupted = general.cause { isInterrupted = true }
+        if !isInterrupted {
+            for (index, reason) in reasons.enumerated() {
+                if let reason { all.append((numbers[index], reason)) }
+            }
+        }
+        if all.isEmpty { all = [(nil, general)] }
+        return HandoffFailure(
+            app: request.name, label: label, reasons: all, joined: false, served: state?.app.live?.label)
     }
 
-    private func late(_ state: AppState) -> Failure {
+    private func late(_ state: AppState) -> GenerationOutcome {
         let present = state.app.generations.last { $0.label == label }.map { state.running($0.order).count } ?? 0
-        return failure(
-            present == 0 ? "its supervisor has not started it" : tooFew(present, of: request.copies), state)
+        return present == 0 ? .notStarted : .incomplete(present: present, wanted: request.copies)
     }
 }
 
 extension CopyRecord {
-    /// Whether it has ended because others have failed ("it was told to stop", "killed: …"), or it is not known yet why
-    /// ("it has ended").
-    fileprivate var hasStopped: Bool {
-        reason.hasPrefix("it ") || reason.hasPrefix("killed: ") || reason.hasPrefix("exited with 0")
-            || reason == ProcessEnd.killed(stopSignal).description
+    /// Whether it ended because others failed, or for no known reason yet.
+    fileprivate var wasStopped: Bool {
+        switch reason?.cause {
+        case nil, .unknown?, .toldToStop?, .killed?, .ended(.exited(0))?, .interrupted?: true
+        case .ended(let end)?: end == .killed(stopSignal)
+        case .outOfMemory?, .launch?, .notReady?, .notStopped?, .handoff?: false
+        }
     }
 }

@@ -2,10 +2,10 @@ import CLinux
 
 /// Stops copies and all that they have started, and returns when they stand still.
 ///
-/// SIGSTOP needs nothing of the program. What comes to its listeners meanwhile waits in their accept queues: the
-/// kernel answers for it.
-/// What waits by itself for the message to go on is left alone: it needs to run to get it.
-func suspend(_ copies: [CopyRecord], _ log: Log) throws(Failure) {
+/// SIGSTOP needs nothing of the program. Connections that come to its listeners meanwhile wait in their accept queues:
+/// the kernel completes their handshakes. Copies that wait for a message to go on are left alone, since they have to run
+/// to get it.
+func suspend(_ copies: [CopyRecord]) throws(Failure) {
     let copies = copies.filter { $0.channel?.waits != true }
     for copy in copies {
         try step("suspend", "pid \(copy.process.pid)") { () throws(Errno) in
@@ -21,7 +21,7 @@ func suspend(_ copies: [CopyRecord], _ log: Log) throws(Failure) {
             }
             pause.wait(until: deadline)
         }
-        // What has stopped starts nothing more; its children may have, until it did.
+        // A stopped process starts no more children, but those it has may have started others until they were stopped.
         var known: [ProcessIdentity] = []
         while true {
             let children = descendants(of: copy.process, in: ProcFileSystem()).filter { !known.contains($0) }
@@ -65,9 +65,15 @@ extension AppState {
     }
 }
 
-extension Handoff {
-    /// Those that were started to wait, by somebody whose mind has been changed meanwhile.
-    func wake(_ state: inout AppState) {
-        if let failure = state.wake(order) { log.warning(failure.message) }
+/// Makes room for as many waiting connections as the system allows at copies that stand still, as far as their
+/// listeners can be borrowed, and reports how many that are.
+func reportRoom(_ copies: [CopyRecord], _ report: Reporter) {
+    var room = 0
+    for copy in copies {
+        for listener in copy.listeners {
+            guard let held = try? borrowListener(of: copy, named: listener.identity.name) else { continue }
+            room += (try? widenBacklog(held, listener)) ?? 0
+        }
     }
+    if room > 0 { report(.room(room)) }
 }

@@ -1,9 +1,10 @@
 import CLinux
 
-extension Handoff {
-    /// Says that the copy has taken over, in the way of the supervisor that started it.
-    func tellSupervisor(_ enrolment: borrowing Enrolment, _ pid: Int32) {
-        if let number = enrolment.request.notifyDescriptor {
+extension Coordinator {
+    /// Says that the copy has taken over, in the way of the supervisor that started it. Copies of a command have none.
+    borrowing func tellSupervisor() {
+        guard role == .helper else { return }
+        if let number = request.notifyDescriptor {
             // s6: a newline on the notification descriptor, which is then closed.
             _ = clinux_write_newline(number)
             _ = CLinux.close(number)
@@ -12,8 +13,9 @@ extension Handoff {
             mark == UInt8(ascii: "/") || mark == UInt8(ascii: "@"),
             let messenger = try? socket(family: AF_UNIX, type: Int32(SOCK_DGRAM.rawValue))
         {
-            // systemd: the unit needs NotifyAccess=all, for it is not the main process that says so.
-            let message: ByteString = "READY=1\nMAINPID=\(pid)\nSTATUS=generation \(label) has taken over\n"
+            // systemd: the unit needs NotifyAccess=all, because a process other than the main one says so.
+            let message: ByteString =
+                "READY=1\nMAINPID=\(members[0].pid)\nSTATUS=generation \(generation.label) has taken over\n"
             path.bytes.withUnsafeBytes { path in
                 message.bytes.withUnsafeBytes { message in
                     _ = clinux_send_to_unix(

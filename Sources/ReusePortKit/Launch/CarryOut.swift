@@ -24,7 +24,7 @@ struct Opened: ~Copyable {
     var placements = OwnedArray<Placement>()
     var addresses: [SocketAddress] = []
     /// Until the exec; nil without `--app`.
-    var exec: ExecChannel?
+    var exec: ExecReport?
     /// The far end of the Node channel, for who reads it. Nil without `--app`.
     var channel: Descriptor?
     /// Whether the target is told to wait.
@@ -87,21 +87,8 @@ func openAll(_ plan: Plan, _ leftovers: inout Leftovers) throws(Failure) -> Open
 /// ready.
 private func handOver(_ plan: Plan, _ opened: inout Opened) throws(Failure) -> ByteString? {
     guard let app = plan.app else { return nil }
-    var highest = opened.highestTarget
-    if case .descriptor(let number) = app.readiness { highest = max(highest, number) }
-    var channel = try ReadinessChannel.make(app.readiness)
-    channel.node = opened.channel.take()
-    var enrolment = try enrol(
-        app, plan, opened.placements, opened.addresses, channel: channel, exec: try ExecChannel.make(from: highest + 1))
-    opened.waits = enrolment.record.channel?.waits == true
-    if case .descriptor(let number) = app.readiness, let end = enrolment.channel.takeWriteEnd() {
-        opened.append(end, at: number)
-    }
-    let name = enrolment.channel.notifySocketName
-    opened.group = enrolment.record.group
-    let exec = enrolment.exec
-    opened.exec = consume exec
-    return name
+    let view = HandoffView(app: app.name, verbosity: app.verbosity, descriptor: app.logDescriptor)
+    return try launchMember(plan, app, &opened, view.reporter)
 }
 
 /// The socket as it is bound first: clients find it only when its copy is ready.

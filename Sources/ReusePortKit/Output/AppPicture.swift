@@ -73,7 +73,7 @@ extension AppPicture {
         if let shared, copies.contains(where: { $0.state < .retired }) {
             heading.append(Cell("\(shared.identity.name) \(address(shared))"))
         }
-        sheet.add(heading, tail: generation.reason, indent: 2)
+        sheet.add(heading, tail: generation.outcome.description, indent: 2)
         for copy in copies where isWorthALine(copy, of: generation) {
             sheet.add(cells(copy, of: generation, shared), tail: reason(of: copy), indent: 4, group: 1)
             if shared == nil && copy.state != .ended { addSockets(copy, to: &sheet) }
@@ -95,16 +95,19 @@ extension AppPicture {
     }
 
     private func reason(of copy: CopyRecord) -> ByteString {
-        guard let crashes = copy.crashes, crashes.count > 1 else { return copy.reason }
+        let reason = copy.reason?.description ?? ""
+        guard let crashes = copy.crashes, crashes.count > 1 else { return reason }
         let count: ByteString = "\(crashes.count) crashes in a row"
-        return copy.reason.isEmpty ? count : "\(copy.reason), \(count)"
+        return reason.isEmpty ? count : "\(reason), \(count)"
     }
 
     /// Whether a copy's line tells more than its generation's: what has ended as it was to end does not.
     private func isWorthALine(_ copy: CopyRecord, of generation: GenerationRecord) -> Bool {
         if copy.state != .ended || generation.state == .live { return true }
-        return generation.state == .failed && copy.reason != "it has ended"
-            && !generation.reason.hasSuffix(copy.reason)
+        guard generation.state == .failed, let reason = copy.reason, reason != .unknown else { return false }
+        // The generation's line says it already.
+        if case .failed(_, reason) = generation.outcome { return false }
+        return true
     }
 
     private func cells(
@@ -170,7 +173,8 @@ extension AppPicture {
                 ("generation", ReusePortKit.json(generation.label)),
                 ("state", ReusePortKit.json(generation.state.name)),
                 ("suspended", state.app.suspended == generation.order ? "true" : "false"),
-                ("since", ByteString(decimal: generation.since)), ("reason", ReusePortKit.json(generation.reason)),
+                ("since", ByteString(decimal: generation.since)),
+                ("reason", ReusePortKit.json(generation.outcome.description)),
                 ("copies", "[\(joined(copies(generation).map { member(generation, $0) }, by: ","))]"),
             ])
         }
@@ -198,7 +202,8 @@ extension AppPicture {
             ("since", ByteString(decimal: copy.since)), ("state", ReusePortKit.json(copy.state.name)),
             ("bank", ByteString(decimal: generation.bank.rawValue)), ("slot", ByteString(decimal: copy.copy)),
             ("connections", established(copy).map { ByteString(decimal: $0) } ?? "null"),
-            ("reason", ReusePortKit.json(copy.reason)), ("crashes", ByteString(decimal: copy.crashes?.count ?? 0)),
+            ("reason", ReusePortKit.json(copy.reason?.description ?? "")),
+            ("crashes", ByteString(decimal: copy.crashes?.count ?? 0)),
             ("channel", copy.channel == nil ? "false" : "true"),
             ("crashing_since", copy.crashes.map { ByteString(decimal: $0.since) } ?? "null"),
             ("sockets", "[\(joined(sockets, by: ","))]"),

@@ -17,7 +17,7 @@ struct Progress {
     }
 
     private let descriptor: Int32
-    private let log: Log
+    private let log: LogLines
     private var screen: Screen
     private var copies: [Copy]
     /// The copies' lines as they stand on the screen; empty if nothing is drawn.
@@ -36,7 +36,7 @@ struct Progress {
     ) {
         self.descriptor = descriptor
         screen = given ?? Screen(of: descriptor)
-        log = Log(descriptor: descriptor, verbosity: verbosity, subject: "\(app) \(label)")
+        log = LogLines(descriptor: descriptor, verbosity: verbosity, subject: "\(app) \(label)")
         copies = numbers.map { Copy(number: $0) }
         guard isDrawing else { return }
         let what: ByteString = numbers.count == 1 ? "copy \(numbers[0])" : "\(numbers.count) copies"

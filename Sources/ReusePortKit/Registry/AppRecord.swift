@@ -91,11 +91,11 @@ struct GenerationRecord: Sendable, Equatable {
     /// Seconds since 1970 of the last change of state.
     var since: UInt64
     /// Why it failed or ended.
-    var reason: ByteString
+    var outcome: GenerationOutcome
 
     init(
         order: UInt64, label: ByteString, copies: Int, bank: Bank, balance: Balance? = nil, state: State, since: UInt64,
-        reason: ByteString = ""
+        outcome: GenerationOutcome = .none
     ) {
         self.order = order
         self.label = label
@@ -104,7 +104,7 @@ struct GenerationRecord: Sendable, Equatable {
         self.balance = balance
         self.state = state
         self.since = since
-        self.reason = reason
+        self.outcome = outcome
     }
 }
 
@@ -132,7 +132,9 @@ extension AppRecord {
         for one in generations {
             file.add(
                 "generation", ByteString(decimal: one.order), one.label, ByteString(decimal: one.copies),
-                ByteString(decimal: one.bank.rawValue), one.state.name, ByteString(decimal: one.since), one.reason)
+                ByteString(decimal: one.bank.rawValue), one.state.name, ByteString(decimal: one.since),
+                one.outcome.description)
+            if one.outcome != .none { file.add("outcome", list: [ByteString(decimal: one.order)] + one.outcome.fields) }
             if let balance = one.balance { file.add("balance", ByteString(decimal: one.order), balance.name) }
         }
         return file.text
@@ -177,7 +179,13 @@ extension AppRecord {
             generations.append(
                 GenerationRecord(
                     order: order, label: line.fields[1], copies: Int(truncatingIfNeeded: copies & 0xFFF),
-                    bank: bank == 0 ? .first : .second, state: state, since: since, reason: line.fields[6]))
+                    bank: bank == 0 ? .first : .second, state: state, since: since,
+                    outcome: line.fields[6].isEmpty ? .none : .other(line.fields[6])))
+        }
+        for line in file.lines where line.key == "outcome" && line.fields.count > 1 {
+            guard let order = line.fields[0].decimal, let outcome = GenerationOutcome(fields: Array(line.fields[1...]))
+            else { continue }
+            change(order) { $0.outcome = outcome }
         }
         for line in file.lines where line.key == "balance" && line.fields.count == 2 {
             guard let order = line.fields[0].decimal else { continue }

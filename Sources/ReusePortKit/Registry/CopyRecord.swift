@@ -38,8 +38,8 @@ struct CopyRecord: Sendable, Equatable {
     var settle: Milliseconds?
     /// Nil: it has none.
     var channel: ChannelRecord?
-    /// Why it ended.
-    var reason: ByteString = ""
+    /// Why it ended; nil while it runs, or as long as nobody has looked.
+    var reason: EndReason?
     /// Nil if it has not, or was not started by a supervisor whose finish script tells us.
     var crashes: Crashes?
     /// Nil: it has no limits.
@@ -72,7 +72,7 @@ extension CopyRecord {
         file.add("stop", ByteString(decimal: stopSignal), ByteString(decimal: stopTimeout.count))
         if let nice { file.add("nice", ByteString(decimal: nice)) }
         if let settle { file.add("settle", ByteString(decimal: settle.count)) }
-        if !reason.isEmpty { file.add("reason", reason) }
+        if let reason { file.add("reason", list: reason.fields) }
         if let crashes {
             file.add(
                 "crashes", ByteString(decimal: crashes.count), ByteString(decimal: crashes.since),
@@ -112,7 +112,7 @@ extension CopyRecord {
         }
         // No longer than a day: what is damaged is not to be waited for.
         if let time = file.number("settle"), time <= 86_400_000 { settle = Milliseconds(time) }
-        reason = file.fields("reason")?.first ?? ""
+        reason = file.fields("reason").flatMap { EndReason(fields: $0) }
         // A damaged count is none: it is no reason to lose the copy.
         if let numbers = file.fields("crashes")?.compactMap({ $0.decimal }), numbers.count == 3,
             numbers.allSatisfy({ $0 < 1 << 40 })

@@ -17,15 +17,3 @@ extension AppState {
         }
     }
 }
-
-extension Handoff {
-    /// The same for who ends copies: that the lock cannot be had is told, and no reason to leave them running.
-    func turnInGroups(_ enrolment: borrowing Enrolment, _ patience: Milliseconds) -> Descriptor? {
-        do throws(Failure) {
-            return try AppState.ofApp(enrolment.registry).turnInGroups(enrolment.registry, patience)
-        } catch {
-            log.warning(error.message)
-            return nil
-        }
-    }
-}

@@ -124,16 +124,12 @@ extension AppState {
         }
     }
 
-    /// Sets the app's limit to what the generation asks for that has taken over.
-    func settleAppLimit(_ copy: CopyRecord, _ log: Log, _ groups: ControlGroups = ControlGroups()) {
-        guard let group = copy.group, let live = app.live, live.order == copy.generation else { return }
-        let reason = reason { () throws(Errno) in
+    /// Sets the app's limit to what the live generation asks for; returns why it could not be set.
+    func settleAppLimit(_ copy: CopyRecord, _ groups: ControlGroups = ControlGroups()) -> Errno? {
+        guard let group = copy.group, let live = app.live, live.order == copy.generation else { return nil }
+        return reason { () throws(Errno) in
             let app = try GroupDirectory(group.app, in: groups)
             if group.appMax != nil || app.max != nil { try app.setMax(group.appMax) }
-        }
-        if let reason {
-            log.warning(
-                "--app-memory-max is not in force: \(reason == .busy ? "the copies use more" : reason.description)")
         }
     }
 }

@@ -3,7 +3,7 @@
 /// `end`: how it has ended, where that is known. In a group of several processes the kernel may have ended another one.
 func memoryReason(
     of copy: CopyRecord, end: ProcessEnd? = nil, _ groups: ControlGroups = ControlGroups()
-) -> ByteString? {
+) -> EndReason? {
     guard let limits = copy.group, end == nil || end == .killed(9) else { return nil }
     do throws(Errno) {
         let own = try GroupDirectory(limits.group, in: groups)
@@ -19,14 +19,11 @@ func memoryReason(
         if beyond.isEmpty || limits.group.version == .first, let max = limits.appMax, app.hasReachedItsLimit {
             beyond.append("all copies went beyond --app-memory-max \(memorySize(max))")
         }
-        return "\(killedByKernel): \(beyond.isEmpty ? "memory ran out" : joined(beyond, by: ", or "))"
+        return EndReason(.outOfMemory, beyond.isEmpty ? "memory ran out" : joined(beyond, by: ", or "))
     } catch {
         return nil
     }
 }
-
-/// What a reason starts with that `memoryReason` has found.
-let killedByKernel: ByteString = "killed by the kernel"
 
 extension GroupDirectory {
     /// Whether this group's own limit, not that of one above or below, has been in the way.
@@ -40,27 +37,5 @@ extension GroupDirectory {
                 return (number("oom", in: "memory.events.local") ?? number("oom", in: "memory.events")) ?? 0 > 0
             }
         }
-    }
-}
-
-extension AppState {
-    /// Says why the copy ended whose place another one takes: it was started again by a supervisor that cannot tell.
-    func tellOfPredecessor(_ generation: UInt64, _ copy: Int, _ log: Log) {
-        for old in copies where old.generation == generation && old.copy == copy && old.state == .ended {
-            if old.reason.hasPrefix(killedByKernel) {
-                log.warning("copy \(copy) was pid \(old.process.pid), which has ended: \(old.reason)")
-            }
-        }
-    }
-}
-
-extension Handoff {
-    /// How the copy of this handoff has ended.
-    func kernelsReason(_ enrolment: borrowing Enrolment) -> ByteString {
-        let end = end(of: enrolment.process)
-        // Another helper may have seen it first, and its group be gone.
-        let known = AppState.mended(enrolment.registry).copies.first { $0.process == enrolment.process.identity }
-        if end == nil || end == .killed(9), let known, known.reason.hasPrefix(killedByKernel) { return known.reason }
-        return end?.description ?? "it has ended"
     }
 }

@@ -89,7 +89,7 @@ extension AppState {
     private mutating func enter(
         _ members: [(copy: Int, stranger: Stranger)], _ bank: Bank, _ found: SteeringMaps, _ log: Log
     ) {
-        let known = app.generations.first { $0.bank == bank && $0.reason == "recovered" && $0.state != .ended }
+        let known = app.generations.first { $0.bank == bank && $0.outcome == .recovered && $0.state != .ended }
         let order: UInt64
         if let known {
             order = known.order
@@ -99,7 +99,7 @@ extension AppState {
             app.generations.append(
                 GenerationRecord(
                     order: order, label: "recovered-\(order)", copies: 1, bank: bank, state: .live,
-                    since: secondsSince1970(), reason: "recovered"))
+                    since: secondsSince1970(), outcome: .recovered))
             log.warning("the registry had lost a generation; it is recovered as recovered-\(order)")
         }
         var slots: [AppRecord.SocketSlots] = []

@@ -19,9 +19,9 @@ func connectProbe(
 extension AppState {
     /// Two banks need the maps only; places in the groups are found by those who have them.
     static func forProbes(_ registry: borrowing Registry) -> AppState {
-        let state = ofApp(registry)
+        let state = AppState(readingAppOf: registry)
         if case .twoBanks? = state.app.steering { return state }
-        return mended(registry)
+        return reconciled(registry)
     }
 }
 

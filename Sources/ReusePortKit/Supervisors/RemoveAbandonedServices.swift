@@ -7,7 +7,7 @@ func removeAbandonedServices(
     of app: ByteString, on target: SupervisionTarget, _ registry: borrowing Registry
 ) throws(Failure) {
     guard let label = registry.loadUnfinished() else { return }
-    let state = AppState.mended(registry)
+    let state = AppState.reconciled(registry)
     let present = try supervisedCopies(app: app, on: target)
     var count = 0
     for one in present where one.label == label { count += 1 }

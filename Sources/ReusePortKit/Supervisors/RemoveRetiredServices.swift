@@ -9,14 +9,15 @@ let deployLock: ByteString = "deploy.lock"
 /// `holdsTurn`: whether the caller has `deploy.lock`. While somebody else has it, nothing is removed: what has just
 /// been written looks like what is over. Who has it comes by here when it is done. That it cannot be done is a warning:
 /// what was asked for has been done by then, and who comes by next tries again.
-func removeRetiredServices(of app: ByteString, in runDirectory: ByteString, holdsTurn: Bool = false) {
-    let log = Log(descriptor: 2, verbosity: .quiet, subject: app)
+func removeRetiredServices(
+    of app: ByteString, in runDirectory: ByteString, holdsTurn: Bool = false, failed: (Failure) -> Void
+) {
     do throws(Failure) {
         guard let registry = try Registry.open(app, in: runDirectory, create: false) else { return }
         let turn = holdsTurn ? nil : try registry.lock(deployLock, until: Deadline(moment: 0))
         // Also of generations that are not remembered any more: one that fails again and again makes others forgotten.
         let deployments = registry.loadDeployments()
-        let state = AppState.mended(registry)
+        let state = AppState.reconciled(registry)
         var targets: [SupervisionTarget] = []
         for deployment in deployments {
             guard let on = deployment.settings.first(where: { $0.name == "--on" }),
@@ -26,7 +27,7 @@ func removeRetiredServices(of app: ByteString, in runDirectory: ByteString, hold
             do throws(Failure) {
                 try removeServices(app: app, on: target) { label, copy in !state.needs(label, copy) }
             } catch {
-                log.warning(error.message)
+                failed(error)
             }
         }
         registry.remove(deployments, but: state.app.generations)
@@ -34,7 +35,7 @@ func removeRetiredServices(of app: ByteString, in runDirectory: ByteString, hold
         if let turn { turn.release(closing: ()) }
     } catch {
         // Somebody else has the turn.
-        if error.code != .negative { log.warning(error.message) }
+        if error.code != .negative { failed(error) }
     }
 }
 

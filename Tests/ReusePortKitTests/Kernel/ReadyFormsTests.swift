@@ -96,7 +96,7 @@ struct ReadyFormsTests {
         let requests = try ReadyLog()
         let copy = try ReadyCopy(
             python: Self.httpServer, environment: ["ANSWERS=\(answers)"],
-            descriptors: [3: listener.socket.number, 4: requests.log.descriptor])
+            descriptors: [3: listener.socket.number, 4: requests.descriptor])
         let log = try ReadyLog()
         // The time is for the answers, not for the interpreter's start.
         let accepts = try readyProblem(.accept, copy, listeners: [listener.identity])

@@ -123,6 +123,7 @@ enum ReadyAddress: CaseIterable {
 /// A log that can be read afterwards.
 struct ReadyLog: ~Copyable {
     let log: Log
+    var descriptor: Int32 { writer.number }
     private let writer: Descriptor
     private let reader: Descriptor
 
@@ -173,5 +174,14 @@ func readyProblem(
         return nil
     } catch {
         return String(decoding: error.message.bytes, as: UTF8.self)
+    }
+}
+
+extension Reporter: @unchecked Sendable {
+    init(descriptor: Int32, verbosity: Verbosity, subject: ByteString) {
+        let lines = LogLines(descriptor: descriptor, verbosity: verbosity, subject: subject)
+        self.init { event in
+            if let words = HandoffWords(event) { lines.write(words.level, words.text) }
+        }
     }
 }

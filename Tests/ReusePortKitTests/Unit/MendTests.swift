@@ -34,13 +34,13 @@ import Testing
                         helper: copy == count - 1 ? try ProcessIdentity(of: helper.pid) : nil, state: .ready, since: 1,
                         listeners: [], supervisor: nil, stopSignal: 15, stopTimeout: .seconds(1), nice: nil))
             }
-            #expect(AppState.mended(registry).app.starting != nil)
+            #expect(AppState.reconciled(registry).app.starting != nil)
 
             helper.endInput()
             var state = GenerationRecord.State.starting
             let deadline = Deadline()
             while state == .starting && !deadline.hasPassed {
-                state = try #require(AppState.mended(registry).app.generation(1)).state
+                state = try #require(AppState.reconciled(registry).app.generation(1)).state
             }
             #expect(state == .live)
         }

@@ -143,7 +143,7 @@ import Testing
             }
             let registry = try Registry.open("web", in: directory, create: false)!
             let lock = try registry.lock(until: ReusePortKit.Deadline(after: .seconds(20)))
-            var state = AppState.mended(registry)
+            var state = AppState.reconciled(registry)
             try state.narrow(state.app.live!, to: 2)
             try state.store(in: registry)
             lock.release(closing: ())

@@ -1,7 +1,7 @@
 import CLinux
 
-/// Where copies wait until they are registered: the end of deploy lets none of them through.
-struct Gate: ~Copyable {
+/// A pipe at which copies wait until they are registered. If the command ends before, none of them gets through.
+struct Barrier: ~Copyable {
     private let reader: Descriptor
     private let writer: Descriptor
 
@@ -11,13 +11,14 @@ struct Gate: ~Copyable {
         writer = pipe.writer
     }
 
-    /// Lets so many through.
+    /// Lets this many copies through.
     func open(for count: Int) {
         let bytes = [UInt8](repeating: 1, count: count)
         _ = write(writer.number, bytes, count)
     }
 
-    /// A copy waits; false if it is not to go on. Its own writing end is closed: it would keep the gate from closing.
+    /// Waits in a copy; false if it is not to go on. Closes the copy's own writing end, which would hide the end of the
+    /// command.
     func pass() -> Bool {
         close(writer.number)
         var byte: UInt8 = 0

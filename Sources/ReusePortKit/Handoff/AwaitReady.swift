@@ -1,0 +1,100 @@
+import CLinux
+
+extension Coordinator {
+    /// Connects a probe to each member before the first of them accepts: so it is known a moment after the last has
+    /// accepted that all have.
+    borrowing func connectProbes(_ probes: Probes) throws(Failure) {
+        guard request.readiness == .accept else { return }
+        let lock = try registry.lock()
+        var state = AppState.forProbes(registry)
+        for index in 0..<members.count {
+            // One listener each: a program that serves one client at a time would read from the second in vain.
+            let listeners = members[index].record.listeners
+            guard let which = listeners.firstIndex(where: { $0.identity.transport != .udp }) else { continue }
+            let identity = listeners[which].identity
+            if identity.transport == .unix {
+                probes.add(try connectProbe(toPathOf: identity), member: index, listener: which)
+            } else {
+                probes.add(
+                    try connectProbe(to: identity, members[index].copy.sockets[which].source, &state), member: index,
+                    listener: which)
+            }
+        }
+        if case .index? = state.app.steering { try state.store(in: registry) }
+        lock.release(closing: ())
+    }
+
+    /// Waits until a member is ready; fails as soon as anything happens that ends the handoff.
+    borrowing func awaitReady(_ index: Int, _ probes: Probes, until deadline: Deadline) throws(MemberFailure) {
+        try awaitExec(index, until: deadline)
+        let listeners = members[index].record.listeners
+        do throws(Failure) {
+            try awaitReadiness(
+                request.readiness, channel: members[index].copy.channel, of: members[index].copy.process,
+                listeners: listeners.map { $0.identity }, until: deadline, unless: disturbance,
+                offering: offer(listeners, members[index].copy.sockets),
+                connect: { (which: Int) throws(Failure) in
+                    if let probe = probes.take(member: index, listener: which) { return probe }
+                    return try connectProbe(
+                        to: listeners[which], members[index].copy.sockets[which].source, registry)
+                }, log: report)
+        } catch {
+            if members[index].copy.process.hasExited {
+                throw MemberFailure(index, reason(of: index))
+            }
+            throw MemberFailure(index, EndReason(.notReady, error.reason))
+        }
+        show(index, .ready)
+    }
+
+    /// Returns once the member is the target; fails if it ended before.
+    private borrowing func awaitExec(_ index: Int, until deadline: Deadline) throws(MemberFailure) {
+        let pid = members[index].pid
+        let outcome = try handoffStep(member: index) { () throws(Failure) in
+            try step("wait for", "pid \(pid)") { () throws(Errno) in
+                try members[index].copy.exec.outcome(until: deadline)
+            }
+        }
+        switch outcome {
+        case .executed: return
+        case .failed(let words): throw MemberFailure(index, EndReason(.launch, words))
+        case .unknown:
+            // The pipe closes a moment before the process has ended.
+            _ = try? members[index].copy.process.waitForExit(until: Deadline(after: .seconds(1)))
+            throw MemberFailure(
+                index,
+                members[index].copy.process.hasExited
+                    ? reason(of: index) : EndReason(.launch, "the target was not started"))
+        }
+    }
+
+    /// What makes waiting for one member pointless: a signal to the command, or the end of any of its copies. Members
+    /// that join a live generation fail each for itself, so there the end of others does not matter.
+    private var disturbance: Int32 {
+        switch interruptions {
+        case .some(let interruptions):
+            generation.state == .live ? interruptions.signalsNumber : interruptions.number
+        case .none: -1
+        }
+    }
+
+    /// Why a member that has ended did so: in the launcher's own words if it had not become the target.
+    borrowing func reason(of index: Int) -> EndReason {
+        if case .failed(let words)? = try? members[index].copy.exec.outcome(until: Deadline(moment: 0)) {
+            return EndReason(.launch, words)
+        }
+        let end = end(of: members[index].copy.process)
+        // The kernel's own kill is told by the control group, which another process may have read and removed by now.
+        let known = AppState.reconciled(registry).copies.first { $0.process == members[index].record.process }
+        if end == nil || end == .killed(SIGKILL), let reason = known?.reason, reason.cause == .outOfMemory {
+            return reason
+        }
+        return EndReason(end)
+    }
+
+    /// The failure's own reason where it tells of this member, or how the member has ended.
+    borrowing func reason(of index: Int, _ failure: MemberFailure) -> EndReason {
+        if failure.member == index, failure.reason.cause != .notReady { return failure.reason }
+        return members[index].copy.process.hasExited ? reason(of: index) : failure.reason
+    }
+}

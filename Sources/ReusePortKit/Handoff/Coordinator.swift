@@ -1,0 +1,187 @@
+import CLinux
+
+/// Carries out one handoff over its members: start → ready → cutover → drain → retire.
+///
+/// The launcher's helper coordinates one member, `deploy` and `scale` all that they have started. Members of a
+/// generation that is live already join it, each for itself; those of a new one take over together. Several helpers
+/// can coordinate one generation, a copy each: then the one whose copy is ready last cuts over.
+///
+/// It can be killed at any moment: before the cutover the next invocation ends what it has started, afterwards the
+/// generation serves and the next invocation ends the old one.
+struct Coordinator: ~Copyable {
+    enum Role {
+        /// A process beside one copy, which others wait for by its name in the registry.
+        case helper
+        /// The command that started the copies.
+        case command
+    }
+
+    let role: Role
+    let registry: Registry
+    let request: AppRequest
+    let generation: GenerationRecord
+    let members: OwnedArray<Member>
+    /// Signals to the command, and ends of its copies; nil in a helper.
+    let interruptions: Interruptions?
+    let report: Reporter
+
+    /// Returns when the members serve and the generation that they replace is retired; fails with nothing changed.
+    borrowing func run() throws(HandoffFailure) {
+        report(.coordinating)
+        for index in 0..<members.count { show(index, .starting) }
+        let probes = Probes()
+        if generation.state == .live { return try join(probes) }
+        let entry: Entry
+        do throws(MemberFailure) {
+            try handoffStep { () throws(Failure) in try endFailedGenerations() }
+            let deadline = Deadline(after: request.readyTimeout)
+            try handoffStep { () throws(Failure) in try connectProbes(probes) }
+            for index in 0..<members.count { try awaitReady(index, probes, until: deadline) }
+            if request.isSuspended { try handoffStep { () throws(Failure) in try widenBacklogs() } }
+            entry = try enter(0..<members.count)
+        } catch {
+            throw giveUp(error)
+        }
+        try takeOver(entry)
+    }
+
+    /// What follows when the members have entered their generation.
+    private borrowing func takeOver(_ entry: Entry) throws(HandoffFailure) {
+        for index in 1..<max(1, members.count) { members[index].releaseListeners() }
+        releaseFirst()
+        switch entry {
+        case .waiting:
+            do throws(MemberFailure) { try awaitSiblings() } catch { throw giveUp(error) }
+            tellSupervisor()
+        case .joined:
+            tellSupervisor()
+        case .cutOver(let old):
+            for index in 0..<members.count { show(index, .serving) }
+            tellSupervisor()
+            retireOthers(old)
+        }
+        settle(entry)
+        succeed(joined: false)
+    }
+
+    /// Members of a live generation take their places one by one, and fail one by one.
+    private borrowing func join(_ probes: Probes) throws(HandoffFailure) {
+        let deadline = Deadline(after: request.readyTimeout)
+        var obstacle: MemberFailure?
+        do throws(MemberFailure) {
+            try handoffStep { () throws(Failure) in try connectProbes(probes) }
+        } catch {
+            obstacle = error
+        }
+        var failures: [HandoffFailure.Reason] = []
+        var interruption: Int32?
+        for index in 0..<members.count {
+            do throws(MemberFailure) {
+                if let obstacle { throw obstacle }
+                if let interruption { throw MemberFailure(index, EndReason(.interrupted(interruption))) }
+                try awaitReady(index, probes, until: deadline)
+                _ = try enter(index..<(index + 1))
+                show(index, .serving)
+                release(index)
+            } catch {
+                interruption = interruption ?? receivedSignal()
+                let why = interruption.map { EndReason(.interrupted($0)) } ?? reason(of: index, error)
+                failures.append((members[index].record.copy, why))
+                show(index, .failed(why))
+                members[index].releaseListeners()
+                withdraw(index..<(index + 1), .failed(copy: members[index].record.copy, why))
+            }
+        }
+        if failures.isEmpty {
+            tellSupervisor()
+            settle(.joined)
+            return succeed(joined: true)
+        }
+        throw HandoffFailure(app: request.name, label: generation.label, reasons: failures, joined: true, served: nil)
+    }
+
+    private borrowing func succeed(joined: Bool) {
+        report(
+            .served(
+                HandoffResult(
+                    label: generation.label, copies: members.count, joined: joined, isSuspended: request.isSuspended)))
+        report(.over)
+    }
+}
+
+extension Coordinator {
+    borrowing func show(_ index: Int, _ progress: CopyProgress) {
+        report(.copy(members[index].record.copy, pid: members[index].pid, progress))
+    }
+
+    /// The signal that has come to the command; nil if none has.
+    borrowing func receivedSignal() -> Int32? {
+        switch interruptions {
+        case .some(let interruptions): interruptions.received()
+        case .none: nil
+        }
+    }
+
+    /// Where places in the group direct connections, a listener is needed to redirect it until the old copies have
+    /// gone; for no longer than the copy lives.
+    private borrowing func releaseFirst() { release(0) }
+
+    private borrowing func release(_ index: Int) {
+        guard case .index? = registry.loadApp()?.steering else { return members[index].releaseListeners() }
+        members[index].releaseListenersAtEnd()
+    }
+
+    /// Makes room for as many waiting connections as the system allows, since nobody accepts while copies stand still.
+    private borrowing func widenBacklogs() throws(Failure) {
+        var room = 0
+        for index in 0..<members.count {
+            for which in 0..<members[index].copy.sockets.count {
+                room += try widenBacklog(
+                    members[index].copy.sockets[which].source, members[index].record.listeners[which])
+            }
+        }
+        if room > 0 { report(.room(room)) }
+    }
+
+    /// Writes down that the coordinator is done, and sets the app's memory limit to what this generation asks for.
+    private borrowing func settle(_ entry: Entry) {
+        // Helpers that only waited leave without a word: their siblings would wait for each of their writes, and that
+        // a helper has gone is seen without it.
+        if case .waiting = entry, members[0].record.group == nil { return }
+        if role == .command, registry.loadApp()?.group == nil { return }
+        do throws(Failure) {
+            let problem = try registry.change { state -> Errno? in
+                for index in 0..<members.count {
+                    guard var record = state.known(members[index].record) else { continue }
+                    record.helper = nil
+                    state.replace(record)
+                }
+                return state.settleAppLimit(members[0].record)
+            }
+            if let problem { report(.appLimitNotSet(problem)) }
+        } catch {
+            // The generation serves by now; that it could not be written down is no reason to stop it.
+            report(.problem(error))
+        }
+    }
+}
+
+/// Probes that were connected before their turn. A class, because waiting only borrows the coordinator.
+final class Probes {
+    private var probes = OwnedArray<Descriptor>()
+    private var places: [(member: Int, listener: Int)] = []
+
+    func add(_ probe: consuming Descriptor, member: Int, listener: Int) {
+        probes.append(probe)
+        places.append((member, listener))
+    }
+
+    /// The probe for a listener of a member, the first time.
+    func take(member: Int, listener: Int) -> Descriptor? {
+        guard let index = places.firstIndex(where: { $0.member == member && $0.listener == listener }) else {
+            return nil
+        }
+        places.remove(at: index)
+        return probes.remove(at: index)
+    }
+}

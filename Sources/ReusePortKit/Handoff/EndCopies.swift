@@ -1,0 +1,175 @@
+import CLinux
+
+/// How copies are brought to their end.
+struct Ending {
+    /// What happens to connections that wait at the copies before they are told to stop.
+    enum Drain {
+        case none
+        /// The copies get time to finish handshakes (`--settle`, or as given), to accept what waits, and to read it.
+        case accepted(settle: Milliseconds?)
+        /// The same, unless what waits moves to other copies by itself.
+        case acceptedUnlessMoved(settle: Milliseconds?)
+        /// Time to accept what waits; handshakes have long ended.
+        case acceptedWithoutSettling
+    }
+
+    enum Order {
+        /// In the batches that keep places in the groups known, each followed by a redirection.
+        case bySteering
+        /// All at once: they get no connections.
+        case together
+    }
+
+    var drain: Drain
+    var order = Order.bySteering
+    /// How long to wait for the right to change the groups; nil: they are no members any more.
+    var turn: Milliseconds?
+    /// Whether a copy may live on when its listeners are closed.
+    var keepsFinishing = false
+    /// Whether what waits moves to the live generation when listeners are closed; nil: find out.
+    var moves: Bool?
+    var stopTimeoutAtMost: Milliseconds?
+    /// KILL instead of the stop signal.
+    var killsAtOnce = false
+    /// Whether supervisors are told to keep them down; else they start them again.
+    var tellsSupervisors = true
+    /// What their generation is marked with; nil: it lives on, or has failed.
+    var outcome: GenerationOutcome?
+    /// The reason of copies that stop; nil: that they were told to.
+    var reason: EndReason?
+}
+
+/// Ends copies of one generation: drains them, has them stopped, and records what has become of each. The only way in
+/// which copies end.
+///
+/// `choose` is called when they are drained, and decides which copies to stop by what is known then. `follow` redirects
+/// the groups after members have left them.
+@discardableResult
+func endCopies(
+    _ copies: [CopyRecord], of generation: UInt64, _ ending: Ending, in registry: borrowing Registry,
+    _ report: Reporter, choose: (AppState, [CopyRecord]) -> [CopyRecord] = { $1 },
+    follow: (inout AppState) throws(Failure) -> Void = followByBorrowing
+) throws(Failure) -> [StopOutcome] {
+    let turn = ending.turn.flatMap { takeTurn(registry, $0, report) }
+    var state = AppState.reconciled(registry)
+    let moves = ending.moves ?? state.app.live.map { state.moves(copies, to: $0.order) } ?? false
+    var patience = try drain(copies, ending, moves: moves)
+    // Draining takes time, in which copies may have ended or come.
+    state = AppState.reconciled(registry)
+    let toStop = choose(state, copies)
+    let sparing = state.supervisors(sparing: toStop)
+    var batches = ending.order == .together ? [toStop] : state.inOrderOfStopping(toStop)
+    // With nobody to stop, the generation is closed all the same.
+    if batches.isEmpty { batches = [[]] }
+    var remaining = 0
+    var all: [StopOutcome] = []
+    for (index, batch) in batches.enumerated() {
+        if index > 0, let first = batch.first {
+            // While its predecessors left, the kernel's hash may have sent this batch connections, so handshakes get
+            // the settle time again. What it has accepted is not waited for: many silent clients would add up.
+            let mayHaveMore = state.lastPlace(of: first) != nil
+            patience = try awaitDrained(
+                batch, moves: false, settle: ending.settle, hasSettled: !mayHaveMore, reads: false,
+                patience: patience)
+        }
+        let outcomes = try stop(
+            batch.map { stopOrder(for: $0, ending, moves: moves) }, sparing: sparing, log: report)
+        all += outcomes
+        let isLast = index == batches.count - 1
+        try registry.change { (state: inout AppState) throws(Failure) in
+            remaining += state.record(outcomes, of: batch, reason: ending.reason)
+            if isLast, let outcome = ending.outcome, state.app.generation(generation)?.state != .failed {
+                state.close(generation, remaining > 0 ? .retired : .ended, outcome)
+            }
+            // The others lose nothing by staying as they are.
+            guard ending.order == .bySteering else { return }
+            do throws(Failure) {
+                try follow(&state)
+            } catch {
+                report(.problem(error))
+            }
+        }
+    }
+    turn.release()
+    return all
+}
+
+/// Redirects the groups to the live generation, by a listener that is borrowed from one of its copies.
+func followByBorrowing(_ state: inout AppState) throws(Failure) {
+    if let live = state.app.live { try state.redirect(to: live.order) }
+}
+
+extension Ending {
+    /// The settle time that the command or the new generation asked for.
+    fileprivate var settle: Milliseconds? {
+        switch drain {
+        case .accepted(let settle), .acceptedUnlessMoved(let settle): settle
+        case .none, .acceptedWithoutSettling: nil
+        }
+    }
+}
+
+/// Takes the right to change the groups. That it cannot be had is told, and is no reason to leave copies running.
+private func takeTurn(_ registry: borrowing Registry, _ patience: Milliseconds, _ report: Reporter) -> Descriptor? {
+    do throws(Failure) {
+        return try AppState(readingAppOf: registry).turnInGroups(registry, patience)
+    } catch {
+        report(.problem(error))
+        return nil
+    }
+}
+
+/// Returns what is left of the time for accepting.
+private func drain(_ copies: [CopyRecord], _ ending: Ending, moves: Bool) throws(Failure) -> Milliseconds {
+    switch ending.drain {
+    case .none: return .seconds(5)
+    case .acceptedUnlessMoved where moves: return .seconds(5)
+    case .accepted(let settle), .acceptedUnlessMoved(let settle):
+        // Copies that stand still accept nothing.
+        if !moves { for copy in copies { try? resume(copy.process) } }
+        return try awaitDrained(copies, moves: moves, settle: settle)
+    case .acceptedWithoutSettling:
+        return try awaitDrained(copies, moves: moves, hasSettled: true)
+    }
+}
+
+/// What is done to stop one copy.
+private func stopOrder(for copy: CopyRecord, _ ending: Ending, moves: Bool) -> StopOrder {
+    var order = StopOrder(
+        process: copy.process, listeners: copy.listeners.map { $0.identity },
+        supervisor: ending.tellsSupervisors ? copy.supervisor : nil, stopSignal: copy.stopSignal,
+        stopTimeout: ending.stopTimeoutAtMost.map { min($0, copy.stopTimeout) } ?? copy.stopTimeout,
+        keepsFinishing: ending.keepsFinishing, nice: copy.nice)
+    order.sharesLimit = copy.group != nil
+    order.moves = moves
+    order.channel = copy.channel
+    if ending.killsAtOnce { (order.stopSignal, order.channel) = (SIGKILL, nil) }
+    return order
+}
+
+extension AppState {
+    /// The supervisors of copies other than these that live on: they are told nothing.
+    func supervisors(sparing stopped: [CopyRecord]) -> [Supervisor] {
+        copies.filter { copy in copy.state != .ended && !stopped.contains { $0.fileName == copy.fileName } }
+            .compactMap { $0.supervisor }
+    }
+
+    /// Records what stopping has led to; returns how many copies are still there.
+    mutating func record(_ outcomes: [StopOutcome], of stopped: [CopyRecord], reason: EndReason?) -> Int {
+        var remaining = 0
+        for (copy, outcome) in zip(stopped, outcomes) {
+            // Its supervisor may have started another one in its place.
+            guard var record = known(copy), record.process == copy.process else { continue }
+            switch outcome {
+            case .alreadyGone: record.state = .ended
+            case .exited: (record.state, record.reason) = (.ended, reason ?? .toldToStop)
+            case .killed(let why): (record.state, record.reason) = (.ended, reason ?? EndReason(.killed, why))
+            case .retired: (record.state, remaining) = (.retired, remaining + 1)
+            case .refused(let why):
+                (record.state, record.reason, remaining) = (.stopping, EndReason(.notStopped, why), remaining + 1)
+            }
+            replace(record)
+        }
+        return remaining
+    }
+}

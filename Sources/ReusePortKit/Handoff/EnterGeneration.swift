@@ -1,0 +1,140 @@
+import CLinux
+
+/// What has become of members that were ready.
+enum Entry {
+    /// Their generation was live already: they have taken their places in it.
+    case joined
+    /// They were the last: their generation is live now, in place of the old one.
+    case cutOver(Predecessor?)
+    /// Other copies of their generation are not ready yet.
+    case waiting
+}
+
+/// The generation from which another one has just taken over.
+struct Predecessor {
+    let generation: GenerationRecord
+    /// Its copies that run.
+    let copies: [CopyRecord]
+    /// Whether connections that wait at them move to the new generation when they close their listeners.
+    let moves: Bool
+}
+
+extension Coordinator {
+    /// Registers members as ready, and cuts over if they are the last of their generation, all under the app's lock.
+    borrowing func enter(_ range: Range<Int>) throws(MemberFailure) -> Entry {
+        let lock = try handoffStep { () throws(Failure) in try registry.lock() }
+        var state = AppState.reconciled(registry)
+        let current = try generationToEnter(state)
+        var entering: [CopyRecord] = []
+        for index in range { entering.append(try readyRecord(of: index, &state)) }
+        let isSuspended = state.app.suspended == generation.order
+        let result = try handoffStep { () throws(Failure) -> Entry in
+            // Before anything is switched: all connections that come are to find room.
+            if isSuspended || state.app.suspending == generation.label { try widenFirst(range) }
+            if isSuspended {
+                try suspend(entering)
+            } else if current.state == .live {
+                wake(&state)
+            }
+            for (offset, record) in entering.enumerated() {
+                try place(record, range.lowerBound + offset, current.bank, state)
+            }
+            let result =
+                current.state == .live
+                ? try admit(entering, current, range, &state) : try cutOver(current, range, &state)
+            try state.store(in: registry)
+            return result
+        }
+        lock.release(closing: ())
+        return result
+    }
+
+    /// The generation as it is by now; fails if members cannot enter it any more.
+    private borrowing func generationToEnter(_ state: AppState) throws(MemberFailure) -> GenerationRecord {
+        guard let current = state.app.generation(generation.order) else {
+            throw MemberFailure(nil, EndReason(.handoff, "the registry was removed"))
+        }
+        guard current.state == .starting || current.state == .live else {
+            let outcome = current.outcome.description
+            throw MemberFailure(nil, EndReason(.handoff, outcome.isEmpty ? "it is \(current.state.name)" : outcome))
+        }
+        return current
+    }
+
+    /// Registers a member as ready.
+    private borrowing func readyRecord(of index: Int, _ state: inout AppState) throws(MemberFailure) -> CopyRecord {
+        guard var record = state.known(members[index].record) else {
+            throw MemberFailure(index, EndReason(.handoff, "it was removed from the registry"))
+        }
+        if members[index].copy.process.hasExited { throw MemberFailure(index, reason(of: index)) }
+        record.state = .ready
+        // Nobody looks for the command that started copies; helpers stay known until they are done, so that others
+        // wait for them.
+        if role == .command { record.helper = nil }
+        state.replace(record)
+        return record
+    }
+
+    private borrowing func widenFirst(_ range: Range<Int>) throws(Failure) {
+        for (which, listener) in members[range.lowerBound].record.listeners.enumerated() {
+            _ = try widenBacklog(members[range.lowerBound].copy.sockets[which].source, listener)
+        }
+    }
+
+    /// Gives connections to members of a live generation.
+    private borrowing func admit(
+        _ entering: [CopyRecord], _ current: GenerationRecord, _ range: Range<Int>, _ state: inout AppState
+    ) throws(Failure) -> Entry {
+        try state.preparePaths(of: entering)
+        for record in entering {
+            var record = record
+            record.state = .live
+            state.replace(record)
+            try state.widen(current, by: record, members[range.lowerBound].copy.sockets)
+        }
+        try publishPaths(of: entering)
+        return .joined
+    }
+
+    /// Cuts over to the generation if all its copies are ready.
+    private borrowing func cutOver(
+        _ current: GenerationRecord, _ range: Range<Int>, _ state: inout AppState
+    ) throws(Failure) -> Entry {
+        guard state.isComplete(current) else { return .waiting }
+        // Before anything is switched, because a switch is not undone.
+        try state.preparePaths(of: state.running(current.order))
+        let old = state.app.live
+        let isSuspended = request.isSuspended || state.app.suspending == current.label
+        if isSuspended { try suspend(state.running(current.order)) } else { wake(&state) }
+        try state.cutOver(
+            current, members[range.lowerBound].copy.sockets,
+            listeners: members[range.lowerBound].record.listeners.map { $0.identity })
+        try publishPaths(of: state.running(current.order))
+        state.makeLive(current.order)
+        if isSuspended { state.app.suspended = current.order }
+        report(.tookOver(from: old?.label))
+        guard let old else { return .cutOver(nil) }
+        let copies = state.running(old.order)
+        return .cutOver(
+            Predecessor(generation: old, copies: copies, moves: state.moves(copies, to: current.order)))
+    }
+
+    /// Tells copies that were started to wait that they can go on, because nobody wants that any more.
+    private borrowing func wake(_ state: inout AppState) {
+        if let failure = state.wake(generation.order) { report(.problem(failure)) }
+    }
+
+    /// Puts the listeners of a member into their slots, where there are slots.
+    private borrowing func place(
+        _ record: CopyRecord, _ index: Int, _ bank: Bank, _ state: AppState
+    ) throws(Failure) {
+        guard case .twoBanks(let id, let slots)? = state.app.steering else { return }
+        try step("place", "the listeners of pid \(record.process.pid)") { () throws(Errno) in
+            let maps = try AppMaps(selector: id, slots: slots)
+            let slot = Slot(bank, copy: UInt8(record.copy))
+            for (which, listener) in record.listeners.enumerated() where listener.identity.transport != .unix {
+                try maps.place(members[index].copy.sockets[which].source, of: listener.identity.name, in: slot)
+            }
+        }
+    }
+}

@@ -1,0 +1,83 @@
+import CLinux
+
+/// Which of the two processes we are after the fork.
+enum HelperFork {
+    case helper
+    case parent(helper: ProcessIdentity)
+}
+
+/// Forks a process as nobody's child: the target must not find one that it does not know.
+func forkHelper() throws(Failure) -> HelperFork {
+    let pipe = try step("start", "the helper", remedy: descriptorRemedy) { () throws(Errno) in try PipeEnds() }
+    let reader = pipe.reader
+    let writer = pipe.writer
+    let child = try step("start", "the helper") { () throws(Errno) in try checked(fork()) }
+    if child != 0 {
+        var status: Int32 = 0
+        _ = try? uninterrupted { waitpid(child, &status, 0) }
+        writer.release(closing: ())
+        let identity = try step("start", "the helper") { () throws(Errno) in
+            // The child has told the number of its own child; nothing if the second fork failed.
+            var helper: Int32 = 0
+            let count = try uninterrupted { read(reader.number, &helper, MemoryLayout<Int32>.size) }
+            guard count == MemoryLayout<Int32>.size else { throw .again }
+            return try ProcessIdentity(of: helper)
+        }
+        return .parent(helper: identity)
+    }
+    var helper = fork()
+    if helper > 0 { _ = write(writer.number, &helper, MemoryLayout<Int32>.size) }
+    if helper != 0 { _exit(0) }
+    // A session of its own: a signal to the target's process group is not meant for the helper.
+    _ = setsid()
+    return .helper
+}
+
+/// The helper's life: coordinates its member, and ends.
+func runAsHelper(_ coordinator: consuming Coordinator) -> Never {
+    leaveCaller(coordinator)
+    do throws(HandoffFailure) { try coordinator.run() } catch {}
+    _exit(0)
+}
+
+/// Closes all descriptors that are the target's or the caller's, since somebody may wait for the end of them, and
+/// ignores signals that are not meant for it.
+private func leaveCaller(_ coordinator: borrowing Coordinator) {
+    let log = coordinator.request.logDescriptor
+    if let null = try? open("/dev/null", O_RDWR) {
+        _ = dup2(null.number, 0)
+        if log != 1 { _ = dup2(null.number, 1) }
+        if log != 2 { _ = dup2(null.number, 2) }
+    }
+    var needed = [coordinator.registry.folder.number, log, coordinator.request.notifyDescriptor ?? 2]
+    for index in 0..<coordinator.members.count {
+        needed.append(coordinator.members[index].copy.process.descriptor.number)
+        needed.append(coordinator.members[index].copy.exec.reader.number)
+        coordinator.members[index].copy.channel.appendReader(to: &needed)
+        for which in 0..<coordinator.members[index].copy.sockets.count {
+            needed.append(coordinator.members[index].copy.sockets[which].source.number)
+        }
+    }
+    closeAllAbove2(but: needed)
+    // Commands that the helper runs (--ready exec:, systemctl) have no use for what the caller has opened.
+    for number in needed where number > 2 { _ = clinux_fcntl(number, F_SETFD, Int(FD_CLOEXEC)) }
+    // Neither a reader of the log that has gone nor a key on the terminal ends a handoff.
+    for signal in [SIGPIPE, SIGINT, SIGQUIT, SIGHUP, SIGTSTP] { clinux_ignore_signal(signal) }
+    _ = clinux_enter_root()
+}
+
+/// close_range(2) of everything between the numbers that are needed.
+func closeAllAbove2(but needed: [Int32]) {
+    var first = 3
+    for number in needed.ordered(by: { $0 < $1 }) where number >= 3 {
+        if number > first { closeRange(first, Int(number) - 1) }
+        first = max(first, Int(number) + 1)
+    }
+    closeRange(first, Int(UInt32.max))
+}
+
+private func closeRange(_ first: Int, _ last: Int) {
+    if clinux_syscall(Int(CLINUX_SYS_close_range), first, last, 0, 0, 0, 0) == 0 { return }
+    // Kernels before 5.9 have no close_range(2): close one by one, up to a number that no process of ours reaches.
+    for number in first...min(last, 1 << 16) { close(Int32(number)) }
+}

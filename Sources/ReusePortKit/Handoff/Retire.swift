@@ -1,0 +1,102 @@
+import CLinux
+
+extension Coordinator {
+    /// Drains and retires the old generation, and what earlier handoffs left unfinished.
+    borrowing func retireOthers(_ old: Predecessor?) {
+        do throws(Failure) {
+            if let old { try retire(old) }
+            try endOldest()
+        } catch {
+            report(.problem(error))
+        }
+    }
+
+    private borrowing func retire(_ old: Predecessor) throws(Failure) {
+        let label = old.generation.label
+        report(.draining(label))
+        let keeps = request.keepRetired > 0
+        let ending = Ending(
+            drain: .accepted(settle: request.settle), turn: .seconds(60), keepsFinishing: keeps, moves: old.moves,
+            outcome: .replaced(by: generation.label))
+        let outcomes = try endCopies(
+            old.copies, of: old.generation.order, ending, in: registry, report,
+            choose: { state, _ in
+                report(.drained(label))
+                report(.retiring(label))
+                // Copies that have crashed count, too: their supervisors are about to start them again. Copies that
+                // `scale` has taken away do not.
+                let count = state.app.generation(old.generation.order)?.copies ?? old.generation.copies
+                let copies = state.copies(of: old.generation.order).filter {
+                    $0.state != .ended || $0.supervisor != nil && $0.copy < count
+                }
+                keepPaths(from: copies, state)
+                return copies
+            }, follow: { (state: inout AppState) throws(Failure) in try followWithOwn(&state) })
+        var outcome = RetireOutcome.gone
+        for one in outcomes {
+            if one == .retired, outcome == .gone { outcome = .finishing }
+            if case .refused = one { outcome = .stillThere }
+        }
+        report(.retired(label, outcome))
+    }
+
+    /// Ends copies of generations that failed: a coordinator that was killed has left them. They serve nobody, or did
+    /// so for a moment between a cutover and the kill.
+    ///
+    /// This comes before the cutover, while their places in the group are behind those of the live copies, so that no
+    /// live copy moves.
+    borrowing func endFailedGenerations() throws(Failure) {
+        // Whether one has failed may not be written down yet: reconciling finds out.
+        let others = (registry.loadApp()?.generations ?? []).filter { $0.order != generation.order }
+        guard others.contains(where: { $0.state == .failed || $0.state == .starting }) else { return }
+        let state = AppState.reconciled(registry)
+        for failed in state.app.generations where failed.state == .failed {
+            let left = state.running(failed.order)
+            if left.isEmpty { continue }
+            report(.endingFailed(failed.label))
+            let ending = Ending(
+                drain: .acceptedUnlessMoved(settle: request.settle), order: .together, turn: .seconds(10),
+                stopTimeoutAtMost: .seconds(2))
+            try endCopies(left, of: failed.order, ending, in: registry, report)
+        }
+    }
+
+    /// Ends retired generations beyond `--keep-retired`, and copies that an interrupted handoff left behind.
+    private borrowing func endOldest() throws(Failure) {
+        guard (registry.loadApp()?.generations.count ?? 0) > 1 else { return }
+        let state = AppState.reconciled(registry)
+        var kept = 0
+        for other in state.app.generations.reversed() where other.order != generation.order {
+            let running = state.running(other.order)
+            if running.isEmpty { continue }
+            switch other.state {
+            case .live, .starting: continue
+            case .retired:
+                kept += 1
+                if kept <= request.keepRetired { continue }
+            case .retiring, .failed, .ended: break
+            }
+            let isListening = running.contains { state.lastPlace(of: $0) != nil }
+            report(.endingOld(other.label))
+            // A handoff that was killed may have left connections in their queues for which nobody has waited.
+            let ending = Ending(
+                drain: .acceptedWithoutSettling, turn: isListening ? .seconds(60) : nil,
+                moves: state.moves(running, to: generation.order), outcome: .replaced(by: generation.label))
+            try endCopies(
+                running, of: other.order, ending, in: registry, report,
+                follow: { (state: inout AppState) throws(Failure) in try followWithOwn(&state) })
+        }
+    }
+
+    /// Redirects the groups after members have left them, by a listener of ours; by another copy's when ours are
+    /// closed, since ours close when the copy ends.
+    private borrowing func followWithOwn(_ state: inout AppState) throws(Failure) {
+        guard case .index? = state.app.steering, let live = state.app.live else { return }
+        do throws(Failure) {
+            try state.redirect(
+                to: live.order, members[0].record.listeners.map { $0.identity }, members[0].copy.sockets)
+        } catch {
+            try state.redirect(to: live.order)
+        }
+    }
+}

@@ -1,0 +1,86 @@
+import CLinux
+
+/// Starts the copies of one deploy: they wait at a barrier until they are registered.
+struct CopyStarter: ~Copyable {
+    let barrier: Barrier
+    /// The caller's limit of open descriptors, which copies get back: the coordinator needs those of all copies.
+    private let limit: rlimit
+    private let ignoresChildren: Bool
+    private let ignoresPipes: Bool
+
+    init() throws(Failure) {
+        barrier = try step("make", "pipe to the copies", remedy: descriptorRemedy) { () throws(Errno) in
+            try Barrier()
+        }
+        var limit = rlimit()
+        _ = getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        self.limit = limit
+        limit.rlim_cur = limit.rlim_max
+        _ = setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        // With SIGCHLD ignored, children would leave no exit status.
+        ignoresChildren = clinux_signal_is_ignored(SIGCHLD) != 0
+        clinux_default_signal(SIGCHLD)
+        // A reader of our messages that has gone must not end a handoff half-way.
+        ignoresPipes = clinux_signal_is_ignored(SIGPIPE) != 0
+        clinux_ignore_signal(SIGPIPE)
+    }
+
+    /// Binds and opens what a copy needs, and forks it.
+    borrowing func start(
+        _ plan: Plan, _ request: AppRequest, output: borrowing Output, _ leftovers: inout Leftovers
+    ) throws(Failure) -> StartedCopy {
+        var plan = plan
+        plan.choose(request)
+        var opened = try openAll(plan, &leftovers)
+        let listeners = try identify(plan, opened.placements, opened.addresses)
+        var channel = try ReadinessChannel.make(request.readiness)
+        channel.node = opened.channel.take()
+        opened.appendReadinessEnd(of: &channel, request.readiness)
+        let exec = try ExecPipe.make(from: opened.highestTarget + 1)
+        let pid = try step("start", "copy \(request.copy)") { () throws(Errno) in try checked(fork()) }
+        if pid == 0 {
+            let execReport = exec.report
+            opened.exec = consume execReport
+            become(plan, opened, channel.notifySocketName, output)
+        }
+        return StartedCopy(
+            number: request.copy, process: try watchProcess(pid), sockets: opened.takeSockets(plan.sockets.count),
+            listeners: listeners, channel: channel, exec: exec.watch)
+    }
+
+    /// The child: waits at the barrier, and becomes the target.
+    private borrowing func become(
+        _ plan: Plan, _ opened: consuming Opened, _ readiness: ByteString?, _ output: borrowing Output
+    ) -> Never {
+        // Keys on the command's terminal, and its end, are not meant for copies.
+        _ = setsid()
+        var limit = limit
+        _ = setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        if ignoresChildren { clinux_ignore_signal(SIGCHLD) }
+        if !ignoresPipes { clinux_default_signal(SIGPIPE) }
+        if let null = try? open("/dev/null", O_RDWR) { _ = dup2(null.number, 0) }
+        switch output.descriptor {
+        case .some(let log):
+            _ = dup2(log.number, 1)
+            _ = dup2(log.number, 2)
+        case .none: break
+        }
+        guard barrier.pass() else { _exit(1) }
+        // The command removes what was made for it, since it learns of the failure.
+        let failure = finish(plan, opened, Leftovers(), readiness)
+        _exit(failure.code.rawValue)
+    }
+}
+
+extension Opened {
+    /// Gives the target the writing end of its readiness pipe, at the descriptor that `fd:N` names.
+    mutating func appendReadinessEnd(of channel: inout ReadinessChannel, _ readiness: Readiness) {
+        if case .descriptor(let number) = readiness, let end = channel.takeWriteEnd() { append(end, at: number) }
+    }
+
+    /// The sockets alone. All other descriptors are the copy's, and somebody may wait for the end of them.
+    fileprivate consuming func takeSockets(_ count: Int) -> OwnedArray<Placement> {
+        while placements.count > count { _ = placements.popLast() }
+        return placements
+    }
+}

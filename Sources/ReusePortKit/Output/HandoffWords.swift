@@ -1,0 +1,88 @@
+/// The words for what happens in a handoff.
+struct HandoffWords {
+    let level: LogLevel
+    let text: ByteString
+    /// Whether benchmarks and people who look for a fault want to know when exactly it was.
+    var isTimed = false
+
+    init(_ level: LogLevel, _ text: ByteString, timed: Bool = false) {
+        (self.level, self.text, isTimed) = (level, text, timed)
+    }
+
+    /// Nil for what is shown in another way, or not at all.
+    init?(_ event: HandoffEvent) {
+        switch event {
+        case .coordinating, .registered, .copy, .awaitingSiblings, .draining, .stopping, .keepingPaths, .output,
+            .served:
+            return nil
+        case .tookOver(let old):
+            self.init(.step, "took over\(old.map { " from generation \($0)" } ?? "")", timed: true)
+        case .joined: self.init(.step, "they have taken their places")
+        case .drained(let label): self.init(.detail, "generation \(label) is drained", timed: true)
+        case .retiring(let label): self.init(.step, "generation \(label) is told to stop", timed: true)
+        case .retired(let label, let outcome):
+            let what: ByteString =
+                switch outcome {
+                case .gone: "has gone"
+                case .finishing: "has closed its listeners and finishes"
+                case .stillThere: "has not gone"
+                }
+            self.init(.step, "generation \(label) \(what)", timed: true)
+        case .endingFailed(let label): self.init(.step, "generation \(label), which failed, is ended", timed: true)
+        case .endingOld(let label): self.init(.step, "generation \(label) is ended", timed: true)
+        case .failed(let label): self.init(.warning, "generation \(label) failed; nothing was switched")
+        case .over: self.init(.detail, "the handoff is over")
+        case .recovered(let label):
+            self.init(.warning, "the registry had lost a generation; it is recovered as \(label)")
+        case .foreignServer(let pid, let name, let socket):
+            self.init(
+                .warning,
+                """
+                pid \(pid) (\(name)) listens on socket \(socket) and belongs to no generation: it gets connections \
+                until this one takes over, and none after that; stop it then
+                """)
+        case .noEBPF(let failure): self.init(.detail, "\(failure.message); cbpf then")
+        case .predecessor(let copy, let pid, let reason):
+            self.init(.warning, "copy \(copy) was pid \(pid), which has ended: \(reason.description)")
+        case .appLimitNotSet(let reason):
+            self.init(
+                .warning,
+                "--app-memory-max is not in force: \(reason == .busy ? "the copies use more" : reason.description)")
+        case .room(let count): self.init(.step, "up to \(count) connections can wait")
+        case .servicesWritten(let target): self.init(.step, "services are written for \(target)")
+        case .problem(let failure): self.init(.warning, failure.message)
+        case .minorProblem(let failure): self.init(.detail, failure.message)
+        case .line(let level, let text): self.init(level, text)
+        }
+    }
+}
+
+extension HandoffEvent {
+    /// What ps(1) shows of the coordinator from now on; nil: the same as before.
+    var title: ByteString? {
+        switch self {
+        case .copy(_, let pid?, .starting): "waiting for readiness of pid \(pid)"
+        case .copy(_, let pid?, .ready): "pid \(pid) is ready"
+        case .awaitingSiblings: "ready, waiting for the other copies"
+        case .draining(let label): "draining generation \(label)"
+        case .stopping(let label): "stopping generation \(label)"
+        case .keepingPaths: "puts back paths until the old copies have ended"
+        case .tookOver, .retiring, .retired, .endingFailed, .endingOld: HandoffWords(self)?.text
+        default: nil
+        }
+    }
+}
+
+extension HandoffResult {
+    /// `generation 7 serves with 4 copies`
+    var description: ByteString {
+        let count: ByteString = copies == 1 ? "1 copy" : "\(copies) copies"
+        if joined {
+            let what: ByteString = copies == 1 ? "1 more copy serves" : "\(copies) more copies serve"
+            return "\(what) in generation \(label)"
+        }
+        return isSuspended
+            ? "generation \(label) has taken over with \(count), suspended until resume"
+            : "generation \(label) serves with \(count)"
+    }
+}

@@ -1,0 +1,35 @@
+import CLinux
+
+/// Writes lines as `reuseport-exec: info: web 7: took over`, one for each step.
+struct LogLines: Sendable {
+    var descriptor: Int32
+    var verbosity: Verbosity
+    /// App and generation: `web 7`.
+    var subject: ByteString
+
+    func step(_ text: ByteString) {
+        if verbosity >= .steps { write("info", text) }
+    }
+
+    /// A change that only somebody who looks for a fault wants to see.
+    func detail(_ text: ByteString) {
+        if verbosity >= .everything { write("debug", text) }
+    }
+
+    /// What the user must know, however quiet it is to be.
+    func warning(_ text: ByteString) { write("warning", text) }
+
+    func write(_ level: LogLevel, _ text: ByteString) {
+        switch level {
+        case .step: step(text)
+        case .detail: detail(text)
+        case .warning: warning(text)
+        }
+    }
+
+    private func write(_ level: ByteString, _ text: ByteString) {
+        let line: ByteString = "reuseport-exec: \(level): \(subject): \(text.printable)\n"
+        // A reader that has gone does not stop a handoff.
+        _ = line.bytes.withUnsafeBytes { CLinux.write(descriptor, $0.baseAddress, $0.count) }
+    }
+}

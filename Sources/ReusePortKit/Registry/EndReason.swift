@@ -1,0 +1,183 @@
+/// Why a copy ended or failed: a cause to decide by, and what the cause alone does not tell, for people.
+struct EndReason: Sendable, Equatable {
+    enum Cause: Sendable, Equatable {
+        /// Nobody could tell how the process ended.
+        case unknown
+        case ended(ProcessEnd)
+        /// A handoff or a command told it to stop, and it did.
+        case toldToStop
+        /// It was told to stop and had to be killed.
+        case killed
+        /// The kernel killed it because memory ran out.
+        case outOfMemory
+        /// The launcher failed before it became the target.
+        case launch
+        /// It runs, but did not become ready.
+        case notReady
+        /// It could not be stopped, and still runs or listens.
+        case notStopped
+        /// A signal with this number interrupted the deploy that started it.
+        case interrupted(Int32)
+        /// A step of the handoff itself failed.
+        case handoff
+    }
+
+    var cause: Cause
+    var detail = ByteString()
+
+    init(_ cause: Cause, _ detail: ByteString = "") {
+        self.cause = cause
+        self.detail = detail
+    }
+
+    /// The end of a process, where it is known.
+    init(_ end: ProcessEnd?) { self.init(end.map { .ended($0) } ?? .unknown) }
+
+    static let unknown = EndReason(.unknown)
+    static let toldToStop = EndReason(.toldToStop)
+
+    /// `exited with 7`, `killed: it still ran 30 s after TERM`, `not ready after 60 s: …`.
+    var description: ByteString {
+        switch cause {
+        case .unknown: "it has ended"
+        case .ended(let end): end.description
+        case .toldToStop: "it was told to stop"
+        case .killed: "killed: \(detail)"
+        case .outOfMemory: "killed by the kernel: \(detail)"
+        case .interrupted(let signal): "it was interrupted by \(signalName(signal))"
+        case .launch, .notReady, .notStopped, .handoff: detail
+        }
+    }
+}
+
+extension EndReason {
+    /// As the registry keeps it: the cause, its number, the detail.
+    var fields: [ByteString] {
+        switch cause {
+        case .unknown: ["unknown", "", detail]
+        case .ended(.exited(let code)): ["exited", ByteString(decimal: code), detail]
+        case .ended(.killed(let signal)): ["signalled", ByteString(decimal: signal), detail]
+        case .toldToStop: ["told", "", detail]
+        case .killed: ["killed", "", detail]
+        case .outOfMemory: ["memory", "", detail]
+        case .launch: ["launch", "", detail]
+        case .notReady: ["unready", "", detail]
+        case .notStopped: ["unstopped", "", detail]
+        case .interrupted(let signal): ["interrupted", ByteString(decimal: signal), detail]
+        case .handoff: ["handoff", "", detail]
+        }
+    }
+
+    /// Reads `fields`. A single field is a text that an earlier version wrote. Nil: neither.
+    init?(fields: [ByteString]) {
+        if fields.count == 1 {
+            self.init(.handoff, fields[0])
+            return
+        }
+        guard fields.count == 3 else { return nil }
+        let number = Int32(truncatingIfNeeded: fields[1].decimal ?? 0)
+        let cause: Cause
+        switch fields[0] {
+        case "unknown": cause = .unknown
+        case "exited": cause = .ended(.exited(number))
+        case "signalled": cause = .ended(.killed(number))
+        case "told": cause = .toldToStop
+        case "killed": cause = .killed
+        case "memory": cause = .outOfMemory
+        case "launch": cause = .launch
+        case "unready": cause = .notReady
+        case "unstopped": cause = .notStopped
+        case "interrupted": cause = .interrupted(number)
+        case "handoff": cause = .handoff
+        default: return nil
+        }
+        self.init(cause, fields[2])
+    }
+}
+
+/// Why a generation ended, failed, or is there at all.
+enum GenerationOutcome: Sendable, Equatable {
+    /// Nothing has happened to it yet that needs a reason.
+    case none
+    /// The registry was lost; the kernel still knew its listeners.
+    case recovered
+    /// The generation with this label took over.
+    case replaced(by: ByteString)
+    /// A command with this name ended it.
+    case ended(by: ByteString)
+    /// A copy failed; nil: no single copy did.
+    case failed(copy: Int?, EndReason)
+    /// All copies ended before it could take over.
+    case copiesEnded
+    /// The coordinator was killed: nobody waits for its readiness any more.
+    case orphaned
+    /// Only so many of its copies came in time.
+    case incomplete(present: Int, wanted: Int)
+    /// Its supervisor did not start a single copy in time.
+    case notStarted
+    /// A text that an earlier version wrote.
+    case other(ByteString)
+
+    /// Empty for `none`.
+    var description: ByteString {
+        switch self {
+        case .none: ""
+        case .recovered: "recovered"
+        case .replaced(let label): "generation \(label) took over"
+        case .ended(let command): "\(command) was asked for"
+        case .failed(let copy?, let reason): "copy \(copy): \(reason.description)"
+        case .failed(nil, let reason): reason.description
+        case .copiesEnded: "its copies have ended"
+        case .orphaned: "nobody waits for its readiness any more"
+        case .incomplete(let present, let wanted): "only \(present) of \(wanted) copies are there"
+        case .notStarted: "its supervisor has not started it"
+        case .other(let text): text
+        }
+    }
+
+    /// Whether a failure that is seen later says more.
+    var isVague: Bool {
+        switch self {
+        case .none, .copiesEnded, .failed(_, .unknown): true
+        default: false
+        }
+    }
+}
+
+extension GenerationOutcome {
+    /// As the registry keeps it: the kind, then what belongs to it.
+    var fields: [ByteString] {
+        switch self {
+        case .none: ["none"]
+        case .recovered: ["recovered"]
+        case .replaced(let label): ["replaced", label]
+        case .ended(let command): ["ended", command]
+        case .failed(let copy, let reason): ["failed", copy.map { ByteString(decimal: $0) } ?? ""] + reason.fields
+        case .copiesEnded: ["copies-ended"]
+        case .orphaned: ["orphaned"]
+        case .incomplete(let present, let wanted):
+            ["incomplete", ByteString(decimal: present), ByteString(decimal: wanted)]
+        case .notStarted: ["not-started"]
+        case .other(let text): ["other", text]
+        }
+    }
+
+    init?(fields: [ByteString]) {
+        func number(_ index: Int) -> Int { Int(truncatingIfNeeded: fields[index].decimal ?? 0) }
+        switch (fields.first, fields.count) {
+        case ("none"?, 1): self = .none
+        case ("recovered"?, 1): self = .recovered
+        case ("replaced"?, 2): self = .replaced(by: fields[1])
+        case ("ended"?, 2): self = .ended(by: fields[1])
+        case ("failed"?, 5):
+            guard let reason = EndReason(fields: Array(fields[2...])) else { return nil }
+            self = .failed(copy: fields[1].isEmpty ? nil : number(1), reason)
+        case ("copies-ended"?, 1): self = .copiesEnded
+        case ("orphaned"?, 1): self = .orphaned
+        case ("incomplete"?, 3): self = .incomplete(present: number(1), wanted: number(2))
+        case ("not-started"?, 1): self = .notStarted
+        case ("other"?, 2): self = .other(fields[1])
+        default: return nil
+        }
+    }
+}

@@ -1,0 +1,126 @@
+import CLinux
+
+extension AppState {
+    /// The registry's files, corrected by what the kernel says: which processes live, and which bank is live.
+    ///
+    /// Any invocation may have been killed after any of its writes. The kernel is switched first and the file written
+    /// after it, so where the two differ the kernel is right.
+    static func reconciled(_ registry: borrowing Registry) -> AppState {
+        // Readers take no lock, so the files may change while they are read. Read again until the app's file stays the
+        // same: otherwise a generation whose helper finished in between would look abandoned.
+        var state: AppState
+        var tries = 8
+        repeat {
+            state = AppState(reading: registry)
+            state.markTheDead()
+            tries -= 1
+        } while registry.loadApp() != state.writtenApp && tries > 0
+        state.addLostGenerations(registry)
+        state.followKernel()
+        state.closeGenerations()
+        state.prune()
+        return state
+    }
+
+    /// Forgets coordinators that have gone, and marks copies whose process has gone as ended.
+    private mutating func markTheDead() {
+        // All copies of a deploy have the same coordinator: ask once.
+        var known: (helper: ProcessIdentity, isAlive: Bool)?
+        for index in copies.indices {
+            if let helper = copies[index].helper {
+                if known?.helper != helper { known = (helper, helper.isAlive()) }
+                if known?.isAlive == false { copies[index].helper = nil }
+            }
+            guard copies[index].state != .ended, !copies[index].process.isAlive() else { continue }
+            if copies[index].reason == nil { copies[index].reason = likelyReason(copies[index]) }
+            copies[index].state = .ended
+        }
+    }
+
+    /// Why a copy that is gone has ended, as far as its record and its control group tell.
+    private func likelyReason(_ copy: CopyRecord) -> EndReason {
+        if let memory = memoryReason(of: copy) { return memory }
+        let wasTold =
+            copy.state == .retired || copy.state == .stopping || app.generation(copy.generation)?.state == .retiring
+        return wasTold ? .toldToStop : .unknown
+    }
+
+    /// Adds generations that only their copies know, because the app's own file was lost.
+    private mutating func addLostGenerations(_ registry: borrowing Registry) {
+        if app.group == nil { app.group = copies.last { $0.state != .ended && $0.group != nil }?.group?.app }
+        for copy in copies where app.generation(copy.generation) == nil {
+            app.sequence = max(app.sequence, copy.generation)
+            // With an app file there, the generation is about to be written, and a deployment of this number may be
+            // that of an earlier one that failed.
+            let deployments = writtenApp == nil ? registry.loadDeployments() : []
+            let label = deployments.first { $0.generation == copy.generation && !$0.label.isEmpty }?.label
+            app.generations.append(
+                GenerationRecord(
+                    order: copy.generation, label: label ?? ByteString(decimal: copy.generation),
+                    copies: 1 + (copies(of: copy.generation).map { $0.copy }.max() ?? 0), bank: .first,
+                    state: copy.state == .live ? .live : copy.state == .retired ? .retired : .starting,
+                    since: copy.since))
+        }
+        app.generations = app.generations.ordered { $0.order < $1.order }
+    }
+
+    /// Takes over a cutover that was stored in the kernel, but not in the file.
+    private mutating func followKernel() {
+        guard case .twoBanks(let id, _)? = app.steering else { return }
+        do throws(Errno) {
+            let word = try SelectorMap.open(id: id).load()
+            guard word.liveCount > 0, let live = app.live, live.bank != word.liveBank else { return }
+            if let next = app.starting, next.bank == word.liveBank { makeLive(next.order) }
+        } catch {
+            // Gone: the last member of the groups has closed. Any other error means that we may not open it, and then
+            // nothing can be changed either.
+            if error == .noEntry || error.rawValue == ESTALE { app.steering = nil }
+        }
+    }
+
+    /// Decides what generations are by now whose copies or coordinators have gone.
+    private mutating func closeGenerations() {
+        var live: UInt64?
+        for generation in app.generations.reversed() {
+            let running = running(generation.order)
+            switch generation.state {
+            case .starting:
+                // A coordinator that lives knows more, and is about to write it down.
+                if copies(of: generation.order).contains(where: { $0.helper != nil }) { continue }
+                // The coordinator was killed between the first rename(2) of Unix sockets and the file.
+                if isPublished(generation.order) {
+                    makeLive(generation.order)
+                    live = generation.order
+                    continue
+                }
+                let failed = copies(of: generation.order).first { $0.reason != nil }
+                let outcome: GenerationOutcome =
+                    failed.map { .failed(copy: $0.copy, $0.reason ?? .unknown) } ?? .copiesEnded
+                close(generation.order, .failed, running.isEmpty ? outcome : .orphaned)
+            case .live:
+                // Two cannot be live: the younger one took over.
+                if live != nil {
+                    app.change(generation.order) { $0.state = .retiring }
+                } else {
+                    live = generation.order
+                }
+            case .retiring, .retired:
+                if running.isEmpty { close(generation.order, .ended, generation.outcome) }
+            case .failed, .ended:
+                break
+            }
+        }
+    }
+
+    /// Keeps what runs, what is live, and the last five that have ended, for people to look at.
+    private mutating func prune() {
+        var past = 0
+        for generation in app.generations.reversed() {
+            guard generation.state == .ended || generation.state == .failed, running(generation.order).isEmpty else {
+                continue
+            }
+            past += 1
+            if past > 5 { app.generations.removeAll { $0.order == generation.order } }
+        }
+    }
+}
