@@ -115,7 +115,7 @@ install:
 
 install-docs:
 	$(INSTALL) -d '$(DESTDIR)$(DOCDIR)'
-	cp -R README.md CHANGELOG.md LICENSE docs examples '$(DESTDIR)$(DOCDIR)'
+	cp -R README.md CHANGELOG.md SECURITY.md LICENSE docs examples '$(DESTDIR)$(DOCDIR)'
 	chmod -R u=rwX,go=rX '$(DESTDIR)$(DOCDIR)'
 
 uninstall:

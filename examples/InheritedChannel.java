@@ -1,4 +1,4 @@
-// Java, System.inheritedChannel(). As root, in this folder; again, for each new version:
+// Java, System.inheritedChannel(). As root, in this folder, for each new version:
 //
 //     javac -d classes InheritedChannel.java
 //     reuseport-exec deploy web --socket http:0.0.0.0:80 --user www-data --pass inetd \
@@ -25,7 +25,7 @@ class InheritedChannel {
     public static void main(String[] arguments) throws Exception {
         ServerSocketChannel listener = (ServerSocketChannel) System.inheritedChannel();
         ExecutorService pool = Executors.newCachedThreadPool();
-        // The stop signal: the JVM runs this on TERM, and ends when it is through. Close the listener, finish the rest.
+        // The stop signal: on TERM the JVM runs this hook, and then ends. It closes the listener and finishes requests.
         Runtime.getRuntime().addShutdownHook(new Thread(() -> {
             try {
                 listener.close();
@@ -34,7 +34,7 @@ class InheritedChannel {
                 }
                 pool.awaitTermination(1, TimeUnit.HOURS);
             } catch (Exception ignored) {
-                // There is nobody to tell.
+                // The JVM ends in any case.
             }
         }));
         try {
@@ -45,7 +45,7 @@ class InheritedChannel {
                 }
             }
         } catch (ClosedChannelException closed) {
-            // Told to stop.
+            // The hook has closed the listener.
         }
     }
 

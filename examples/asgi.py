@@ -1,4 +1,4 @@
-# uvicorn, with any ASGI application: FastAPI, Starlette, Django. As root, in this folder; again, for each new version:
+# uvicorn, with any ASGI application: FastAPI, Starlette, Django. As root, in this folder, for each new version:
 #
 #     reuseport-exec deploy web --socket http:0.0.0.0:80 --user www-data --ready http:http:/ \
 #         --settle 500ms -- uvicorn asgi:app --fd {fd:http}
@@ -7,10 +7,10 @@
 #
 #     reuseport-exec --socket http:0.0.0.0:80 --user www-data -- uvicorn asgi:app --fd {fd:http}
 #
-# {fd:http} becomes the number of the descriptor. More processes are --copies 4 of deploy, not --workers of uvicorn.
-# uvicorn drops connections that it has accepted, and that have said nothing yet, when it is told to stop: with --settle
-# there are none. On the stop signal, TERM, it finishes what is in flight. It keeps the descriptor until it ends: if
-# requests take longer than 30s, say so with --stop-timeout.
+# {fd:http} becomes the number of the descriptor. For more processes use --copies 4 of deploy, not --workers of uvicorn.
+# On TERM, the stop signal, uvicorn finishes requests in flight, but drops accepted connections on which nothing has
+# come yet: --settle makes sure that there are none. It keeps the descriptor until it ends: if requests take longer than
+# 30 s, set a longer --stop-timeout.
 import asyncio
 import os
 

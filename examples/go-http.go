@@ -1,4 +1,4 @@
-// Go, net/http. As root, in this folder; again, for each new version:
+// Go, net/http. As root, in this folder, for each new version:
 //
 //     go build -o web go-http.go || gccgo -O2 -o web go-http.go
 //     reuseport-exec deploy web --socket http:0.0.0.0:80 --user www-data -- ./web
@@ -28,7 +28,7 @@ func main() {
 		fmt.Fprintf(answer, "pid: %d\n", os.Getpid())
 	})
 
-	// --pass systemd, the default: LISTEN_FDS=1, and they start at 3. The listener is a duplicate, so close the first.
+	// --pass systemd is the default: LISTEN_FDS=1, descriptors start at 3. FileListener duplicates it, so close file.
 	file := os.NewFile(3, "http")
 	listener, err := net.FileListener(file)
 	if err != nil {
@@ -36,7 +36,7 @@ func main() {
 	}
 	file.Close()
 
-	// The stop signal: Shutdown closes the listener and waits for what is in flight.
+	// The stop signal: Shutdown closes the listener and waits for requests in flight.
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM)
 	done := make(chan struct{})

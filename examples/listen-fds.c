@@ -1,4 +1,4 @@
-/* C, with LISTEN_FDS. As root, in this folder; again, for each new version:
+/* C, with LISTEN_FDS. As root, in this folder, for each new version:
  *
  *     cc -O2 -o web listen-fds.c
  *     reuseport-exec deploy web --socket http:0.0.0.0:80 --user www-data -- ./web
@@ -7,7 +7,7 @@
  *
  *     reuseport-exec --socket http:0.0.0.0:80 --user www-data -- ./web
  *
- * --pass systemd, the default: LISTEN_FDS=1, and they start at 3.
+ * --pass systemd is the default: LISTEN_FDS=1, and descriptors start at 3.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -18,7 +18,7 @@
 
 enum { listener = 3 };
 
-/* The stop signal: accept(2) returns, or is not entered again, in either case with EBADF. */
+/* The stop signal: closing the listener makes accept(2) fail with EBADF, now or at the next call. */
 static void stop(int signal) {
     (void)signal;
     close(listener);
@@ -53,7 +53,7 @@ int main(void) {
         close(client);
         while (waitpid(-1, NULL, WNOHANG) > 0) continue;
     }
-    /* What is in flight is finished. */
+    /* Wait until requests in flight are finished. */
     while (wait(NULL) > 0) continue;
     return 0;
 }

@@ -1,4 +1,4 @@
-// Express. As root, in this folder; again, for each new version:
+// Express. As root, in this folder, for each new version:
 //
 //     reuseport-exec deploy web --socket http:0.0.0.0:80 --user www-data --ready http:http:/ -- node node-express.js
 //
@@ -17,7 +17,7 @@ app.use((request, response) => response.type('text').send(`pid: ${process.pid}\n
 // app.listen(80) becomes this: the first socket is descriptor 3.
 const server = app.listen({ fd: 3 });
 
-// The stop signal: what is in flight is finished, then Node ends.
+// The stop signal: Node finishes requests in flight, then ends.
 process.once('SIGTERM', () => {
     server.close();
     server.closeIdleConnections();

@@ -1,4 +1,4 @@
-// Fastify. As root, in this folder; again, for each new version:
+// Fastify. As root, in this folder, for each new version:
 //
 //     reuseport-exec deploy web --socket http:0.0.0.0:80 --user www-data --ready http:http:/ -- node node-fastify.js
 //
@@ -17,9 +17,9 @@ fastify.get('/slow', async () => {
 });
 fastify.get('*', async () => `pid: ${process.pid}\n`);
 
-// The first socket is descriptor 3; what Fastify does not know it gives to Node's server.listen().
+// The first socket is descriptor 3. Fastify passes options that it does not know to Node's server.listen().
 fastify.listen({ fd: 3 });
 
-// The stop signal: close() finishes what is in flight, then Node ends. Meanwhile Fastify answers 503 on connections
+// The stop signal: close() finishes requests in flight, then Node ends. Meanwhile Fastify answers 503 on connections
 // that were kept alive, unless it is made with { return503OnClosing: false }.
 process.once('SIGTERM', () => fastify.close());

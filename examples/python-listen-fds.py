@@ -1,4 +1,4 @@
-# Python's http.server on an inherited socket. As root, in this folder; again, for each new version:
+# Python's http.server on an inherited socket. As root, in this folder, for each new version:
 #
 #     reuseport-exec deploy web --socket http:0.0.0.0:80 --user www-data -- python3 python-listen-fds.py
 #
@@ -29,7 +29,7 @@ class Handler(BaseHTTPRequestHandler):
 
 server = ThreadingHTTPServer(None, Handler, bind_and_activate=False)
 server.socket = socket.socket(fileno=3)  # --pass systemd, the default: LISTEN_FDS=1, and they start at 3
-# The stop signal: no new connections, and server_close() waits for threads that are no daemons.
+# The stop signal: shutdown() takes no more connections, and server_close() waits for the requests' threads.
 server.daemon_threads = False
 signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
 server.serve_forever()

@@ -1,4 +1,4 @@
-# Perl, Starlet, with any Plack application. As root, in this folder; again, for each new version:
+# Perl, Starlet, with any Plack application. As root, in this folder, for each new version:
 #
 #     reuseport-exec deploy web --socket http:0.0.0.0:80 --user www-data --ready http:http:/ --pass server-starter \
 #         --settle 500ms -- plackup --server Starlet --max-workers 16 starlet.psgi
@@ -8,8 +8,8 @@
 #     reuseport-exec --socket http:0.0.0.0:80 --user www-data --pass server-starter \
 #         -- plackup --server Starlet --max-workers 16 starlet.psgi
 #
-# Starlet is told of its socket as start_server would tell it. On the stop signal, TERM, it finishes what is in flight,
-# and drops connections on which nothing has come yet: with --settle there are no new ones by then.
+# --pass server-starter announces the socket as start_server does. On TERM, the stop signal, Starlet finishes requests
+# in flight, but drops connections on which nothing has come yet: --settle makes sure that there are none.
 use strict;
 use warnings;
 

@@ -1,4 +1,4 @@
-# gunicorn, with any WSGI application: Flask, Django. As root, in this folder; again, for each new version:
+# gunicorn, with any WSGI application: Flask, Django. As root, in this folder, for each new version:
 #
 #     reuseport-exec deploy web --socket http:0.0.0.0:80 --user www-data --ready http:http:/ \
 #         -- gunicorn --workers 2 --threads 8 wsgi:app
@@ -7,8 +7,8 @@
 #
 #     reuseport-exec --socket http:0.0.0.0:80 --user www-data -- gunicorn --workers 2 --threads 8 wsgi:app
 #
-# gunicorn knows LISTEN_FDS, the default of --pass, and then ignores --bind: leave that out. (--bind fd://3 fails.)
-# On the stop signal, TERM, it finishes what is in flight, for --graceful-timeout (30 s) at most.
+# gunicorn knows LISTEN_FDS, the default of --pass, and then ignores --bind: leave it out. (--bind fd://3 fails.) On
+# TERM, the stop signal, it finishes requests in flight, for --graceful-timeout (30 s) at most.
 import os
 import time
 

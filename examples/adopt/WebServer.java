@@ -1,4 +1,4 @@
-// Java, com.sun.net.httpserver, which binds its port by itself. As root, in this folder; for each new version:
+// Java, com.sun.net.httpserver, which binds its port by itself. As root, in this folder, for each new version:
 //
 //     javac -d classes WebServer.java
 //     reuseport-exec deploy web --socket 'http:*:80' --user www-data --pass adopt --ready http:http:/ \
@@ -8,8 +8,8 @@
 //
 //     reuseport-exec --socket 'http:*:80' --user www-data --pass adopt -- java -cp classes WebServer
 //
-// With --pass adopt what it binds is the launcher's socket. `*` is IPv4 and IPv6, as Java means it; the quotes keep it
-// from the shell.
+// With --pass adopt it gets the launcher's socket when it binds. `*` means IPv4 and IPv6, as Java binds by
+// default; quote it for the shell.
 
 import com.sun.net.httpserver.HttpServer;
 import java.net.InetSocketAddress;
@@ -30,13 +30,13 @@ class WebServer {
             exchange.getResponseBody().write(body);
             exchange.close();
         });
-        // The stop signal: the JVM runs this on TERM. No connection is new by then, but stop() drops those whose
-        // request it has not read yet; so it gets a moment for that, and then seconds for what is in flight.
+        // The stop signal: on TERM the JVM runs this hook. No new connections come by then, but stop() drops those
+        // whose request has not been read yet. Wait half a second for these, then up to 5 s for requests in flight.
         Runtime.getRuntime().addShutdownHook(new Thread(() -> {
             try {
                 Thread.sleep(500);
             } catch (InterruptedException ignored) {
-                // Then at once.
+                // Stop at once.
             }
             server.stop(5);
         }));

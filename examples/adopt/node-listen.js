@@ -1,4 +1,4 @@
-// A Node program that binds its port by itself, as most are written. As root, in this folder; for each new version:
+// A Node program that binds its port by itself, as most are written. As root, in this folder, for each new version:
 //
 //     reuseport-exec deploy web --socket 'http:*:80' --user www-data --pass adopt -- node node-listen.js
 //
@@ -6,8 +6,8 @@
 //
 //     reuseport-exec --socket 'http:*:80' --user www-data --pass adopt -- node node-listen.js
 //
-// With --pass adopt what it binds is the launcher's socket. `*` is IPv4 and IPv6, as Node means it; the quotes keep it
-// from the shell.
+// With --pass adopt it gets the launcher's socket when it binds. `*` means IPv4 and IPv6, as Node binds by
+// default; quote it for the shell.
 'use strict';
 const http = require('http');
 
@@ -16,7 +16,7 @@ const server = http.createServer((request, response) => {
 });
 server.listen(80);
 
-// The stop signal: what is in flight is finished, then Node ends.
+// The stop signal: Node finishes requests in flight, then ends.
 process.once('SIGTERM', () => {
     server.close();
     server.closeIdleConnections();

@@ -1,8 +1,8 @@
 'use strict';
-// jobs.js NAME: something that only one process may do at a time, though two generations run side by side.
+// jobs.js NAME: work that only one process may do at a time, though two generations run side by side.
 const net = require('net');
 
-// A name that nobody else listens on is the lock, and the kernel gives it up when its owner ends, however that comes.
+// The lock is a name on which only one process can listen. The kernel releases it when that process ends in any way.
 function whenAlone(name, begin) {
     const lock = net.createServer();
     lock.on('error', () => setTimeout(whenAlone, 200, name, begin));

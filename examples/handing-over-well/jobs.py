@@ -1,4 +1,4 @@
-"""jobs.py FILE: something that only one process may do at a time, though two generations run side by side."""
+"""jobs.py FILE: work that only one process may do at a time, though two generations run side by side."""
 import fcntl
 import os
 import signal
@@ -8,7 +8,7 @@ import time
 stopping = []
 signal.signal(signal.SIGTERM, lambda *_: stopping.append(True))
 
-# The kernel gives the lock up when its owner ends, however that comes. The file stays, and says nothing.
+# The kernel releases the lock when its owner ends in any way. The file stays; that it exists means nothing.
 with open(sys.argv[1], "a") as lock:
     while not stopping:
         try:

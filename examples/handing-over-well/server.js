@@ -16,7 +16,7 @@ const server = http.createServer((request, response) => {
     response.end(`label: ${label}\npid: ${process.pid}\n`);
 });
 
-// Answers that have no end of their own.
+// Event streams: answers that end only when the server ends them.
 function stream(response) {
     response.writeHead(200, { 'Content-Type': 'text/event-stream' });
     response.write(`data: label: ${label}\n\n`);
@@ -24,20 +24,20 @@ function stream(response) {
     response.on('close', () => streams.delete(response));
 }
 
-// What has to be there before the first request: caches, the pool of connections to the database.
+// Prepare what the first request needs: caches, the pool of connections to the database.
 async function warmUp() {
     await new Promise((resolve) => setTimeout(resolve, Number(process.env.WARM_UP_MS || 0)));
 }
 
-// Nothing is accepted before this, so by --ready accept it is not ready before.
+// Listen last: with --ready accept the copy is ready as soon as it accepts a connection.
 warmUp().then(() => server.listen({ fd: 3 }));
 
 process.once('SIGTERM', () => {
     stopping = true;
-    // The listener only: since Node 19, http's own close() also closes connections on which a request may be coming.
+    // Close only the listener: since Node 19, http's close() also closes connections on which a request may be coming.
     net.Server.prototype.close.call(server);
-    // Browsers ask again; not all of them in the same moment.
+    // Browsers connect again, so spread the ends over two seconds.
     for (const response of streams) setTimeout(() => response.end(), Math.random() * 2000);
-    // What is not through by then never will be. Nothing waits for the timer itself.
+    // Give up requests that still hang after 25 s. unref() lets the process end before that.
     setTimeout(() => process.exit(1), 25000).unref();
 });

@@ -17,7 +17,7 @@ stopping = threading.Event()
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"  # connections are kept
-    timeout = 5  # seconds without a request, and a connection is closed
+    timeout = 5  # a connection is closed after so many seconds without a request
 
     def do_GET(self):
         body = f"label: {label}\npid: {os.getpid()}\n".encode()
@@ -49,7 +49,7 @@ def stop(*_):
     limit = threading.Timer(25, os._exit, [1])
     limit.daemon = True
     limit.start()
-    # Not here: serve_forever, which it waits for, is what was interrupted.
+    # In a thread: shutdown() waits for serve_forever(), which this signal handler has interrupted.
     threading.Thread(target=server.shutdown).start()
 
 

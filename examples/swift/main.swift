@@ -1,4 +1,4 @@
-// Swift, with ReusePortKit's InheritedSockets. As root, in this package; again, for each new version:
+// Swift, with ReusePortKit's InheritedSockets. As root, in this package, for each new version:
 //
 //     swift build -c release --product example-server
 //     reuseport-exec deploy web --socket http:0.0.0.0:80 --user www-data -- .build/release/example-server
@@ -7,8 +7,8 @@
 //
 //     reuseport-exec --socket http:0.0.0.0:80 --user www-data -- .build/release/example-server
 //
-// In a package of your own: .product(name: "ReusePortKit", package: "reuseport-exec"). A server that is made with
-// SwiftNIO takes the number as it is: ServerBootstrap.withBoundSocket(listener).
+// In a package of your own: .product(name: "ReusePortKit", package: "reuseport-exec"). With SwiftNIO pass the
+// number on: ServerBootstrap.withBoundSocket(listener).
 import Dispatch
 import Foundation
 import ReusePortKit
@@ -46,7 +46,7 @@ connections.setCancelHandler {
 }
 connections.resume()
 
-// The stop signal: no new connections, and the end when what is in flight is finished.
+// The stop signal: take no more connections, and exit when requests in flight are finished.
 signal(SIGTERM, SIG_IGN)
 let stop = DispatchSource.makeSignalSource(signal: SIGTERM, queue: .main)
 stop.setEventHandler { connections.cancel() }

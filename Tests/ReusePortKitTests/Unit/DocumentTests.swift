@@ -11,7 +11,7 @@ import Testing
 
     /// A file of this package.
     func document(_ path: String) throws -> String {
-        let root = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
+        let root = #filePath.split(separator: "/").dropLast(4).joined(separator: "/")
         let file = try #require(fopen("/\(root)/\(path)", "r"), "\(path) is missing")
         defer { fclose(file) }
         var bytes: [UInt8] = []
