@@ -48,7 +48,7 @@ struct Coordinator: ~Copyable {
     /// What follows when the members have entered their generation.
     private borrowing func takeOver(_ entry: Entry) throws(HandoffFailure) {
         for index in 1..<max(1, members.count) { members[index].releaseListeners() }
-        releaseFirst()
+        release(0)
         switch entry {
         case .waiting:
             do throws(MemberFailure) { try awaitSiblings() } catch { throw giveUp(error) }
@@ -60,7 +60,7 @@ struct Coordinator: ~Copyable {
             tellSupervisor()
             retireOthers(old)
         }
-        settle(entry)
+        close(entry)
         succeed(joined: false)
     }
 
@@ -89,12 +89,13 @@ struct Coordinator: ~Copyable {
                 failures.append((members[index].record.copy, why))
                 show(index, .failed(why))
                 members[index].releaseListeners()
-                withdraw(index..<(index + 1), .failed(copy: members[index].record.copy, why))
+                let failure: HandoffFailure.Reason = (members[index].record.copy, why)
+                withdraw(index..<(index + 1), .failed(copy: failure.copy, why), [failure])
             }
         }
         if failures.isEmpty {
             tellSupervisor()
-            settle(.joined)
+            close(.joined)
             return succeed(joined: true)
         }
         throw HandoffFailure(app: request.name, label: generation.label, reasons: failures, joined: true, served: nil)
@@ -124,8 +125,6 @@ extension Coordinator {
 
     /// Where places in the group direct connections, a listener is needed to redirect it until the old copies have
     /// gone; for no longer than the copy lives.
-    private borrowing func releaseFirst() { release(0) }
-
     private borrowing func release(_ index: Int) {
         guard case .index? = registry.loadApp()?.steering else { return members[index].releaseListeners() }
         members[index].releaseListenersAtEnd()
@@ -144,7 +143,7 @@ extension Coordinator {
     }
 
     /// Writes down that the coordinator is done, and sets the app's memory limit to what this generation asks for.
-    private borrowing func settle(_ entry: Entry) {
+    private borrowing func close(_ entry: Entry) {
         // Helpers that only waited leave without a word: their siblings would wait for each of their writes, and that
         // a helper has gone is seen without it.
         if case .waiting = entry, members[0].record.group == nil { return }

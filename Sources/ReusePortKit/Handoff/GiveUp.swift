@@ -5,7 +5,7 @@ extension Coordinator {
     borrowing func giveUp(_ failure: MemberFailure) -> HandoffFailure {
         let signal = receivedSignal()
         // The others are likely to fail for the same reason, or for the real one.
-        let patience = Deadline(after: Milliseconds(signal == nil && members.count > 1 ? 300 : 0))
+        let patience = Deadline(after: Milliseconds(signal == nil ? 300 : 0))
         for each in 0..<members.count { _ = try? members[each].copy.process.waitForExit(until: patience) }
         var reasons: [HandoffFailure.Reason] = []
         for each in 0..<members.count where members[each].copy.process.hasExited {
@@ -31,7 +31,7 @@ extension Coordinator {
         // First: ending copies waits until their listeners are closed, and would take ours for theirs.
         for each in 0..<members.count { members[each].releaseListeners() }
         let served = AppState.reconciled(registry).app.live?.label
-        withdraw(0..<members.count, cause)
+        withdraw(0..<members.count, cause, reasons)
         return HandoffFailure(
             app: request.name, label: generation.label, reasons: reasons, joined: false, served: served)
     }
@@ -40,9 +40,11 @@ extension Coordinator {
     ///
     /// Members of a live generation fail alone. Otherwise the whole generation fails, with copies that other helpers
     /// coordinate.
-    borrowing func withdraw(_ range: Range<Int>, _ cause: GenerationOutcome) {
+    borrowing func withdraw(
+        _ range: Range<Int>, _ cause: GenerationOutcome, _ reasons: [HandoffFailure.Reason]
+    ) {
         do throws(Failure) {
-            let (current, wasLive) = try recordFailure(range, cause)
+            let (current, wasLive) = try recordFailure(range, cause, reasons)
             guard let current else { return }
             let state = AppState.reconciled(registry)
             let copies = state.running(generation.order).filter { copy in
@@ -74,7 +76,7 @@ extension Coordinator {
 
     /// Marks the generation as failed unless it is, or was, live; a reason that tells more stays.
     private borrowing func recordFailure(
-        _ range: Range<Int>, _ cause: GenerationOutcome
+        _ range: Range<Int>, _ cause: GenerationOutcome, _ reasons: [HandoffFailure.Reason]
     ) throws(Failure) -> (GenerationRecord?, Bool) {
         try registry.change { state in
             let current = state.app.generation(generation.order)
@@ -85,7 +87,8 @@ extension Coordinator {
                 default: true
                 }
             for index in range where members[index].copy.process.hasExited {
-                state.end(members[index].record, reason(of: index))
+                let known = reasons.first { $0.copy == members[index].record.copy }
+                state.end(members[index].record, known?.reason ?? reason(of: index))
             }
             if !wasLive, let current, current.state == .starting || current.outcome.isVague {
                 state.close(generation.order, .failed, cause)

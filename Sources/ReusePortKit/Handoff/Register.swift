@@ -66,7 +66,7 @@ func register(
         let coordinator = Coordinator(
             role: role, registry: try registry.duplicate(), request: request, generation: generation,
             members: members, interruptions: interruptions, report: report)
-        let registered = try settle(coordinator, start, &state)
+        let registered = try store(coordinator, start, &state)
         turn.end()
         return registered
     } catch {
@@ -77,7 +77,7 @@ func register(
 
 /// Names the coordinator in the records before anything is written: a copy whose coordinator is not known counts as
 /// one whose coordinator was killed. Then writes them.
-private func settle(
+private func store(
     _ coordinator: consuming Coordinator, _ start: CoordinatorStart, _ state: inout AppState
 ) throws(Failure) -> Coordinator {
     let identity: ProcessIdentity

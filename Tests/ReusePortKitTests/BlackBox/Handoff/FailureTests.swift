@@ -38,7 +38,8 @@ struct Mishap: CustomTestStringConvertible, Sendable {
             testDescription: "one of four fails", copies: 4,
             command: { $0 == 3 ? ["/bin/sh", "-c", "exit 9"] : nil }, reason: "exited with 9"),
         Mishap(
-            testDescription: "is not found", command: { _ in ["/nonexistent/server"] }, reason: "exited with 127"),
+            testDescription: "is not found", command: { _ in ["/nonexistent/server"] },
+            reason: "unable to execute /nonexistent/server"),
     ]
 }
 
