@@ -47,9 +47,9 @@ private func restartSupervised(
     _ copies: [CopyRecord], of live: UInt64, _ registry: borrowing Registry, _ log: Log
 ) throws(Failure) {
     try withdraw(copies, registry)
-    let turn = try AppState.ofApp(registry).turnInGroups(registry, .seconds(60))
+    let turn = try AppState.ofApp(registry).lockGroups(in: registry, within: .seconds(60))
     try drain(copies, registry)
-    let moves = AppState.mended(registry).moves(copies, to: live)
+    let moves = AppState.mended(registry).movesQueued(from: copies, to: live)
     let orders = copies.map { copy in
         var order = stopOrder(for: copy, keepsFinishing: false, moves: moves)
         order.supervisor = nil

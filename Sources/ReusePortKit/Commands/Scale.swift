@@ -57,7 +57,7 @@ private func remember(
     _ count: Int, _ registry: borrowing Registry, _ live: GenerationRecord
 ) throws(Failure) -> Deployment? {
     let lock = try registry.lock()
-    AppState.mended(registry).mendPaths()
+    AppState.mended(registry).reconcilePaths()
     var deployment = registry.loadDeployment(of: live)
     if let known = deployment {
         let copies = Setting(option: .of(.copies), value: ByteString(decimal: count), origin: .commandLine)
@@ -84,12 +84,12 @@ private func shrink(
     if let starting = state.app.starting {
         throw Failure(.negative, "scale", "app \(registry.app)", "generation \(starting.label) is taking over")
     }
-    // At level 2 nothing moves what waits at those that are to go, and nobody accepts it.
-    if case .index? = state.app.steering, state.app.suspended == live.order {
+    // Nobody accepts what waits at those that are to go.
+    if state.resetsQueued, state.app.suspended == live.order {
         throw Failure(.negative, "scale", "app \(registry.app)", "it is suspended", remedy: "resume it first")
     }
     let surplus = state.copies(of: live.order).filter { $0.copy >= count }
-    try state.narrow(live, to: count)
+    try state.shrink(live, to: count)
     for copy in surplus where copy.state != .ended {
         var copy = copy
         copy.state = .stopping
@@ -107,19 +107,19 @@ private func shrink(
 func drain(_ copies: [CopyRecord], _ registry: borrowing Registry) throws(Failure) -> Milliseconds {
     let state = AppState.mended(registry)
     return try awaitDrained(
-        copies, moves: copies.first.map { state.moves(copies, to: $0.generation) } ?? false)
+        copies, moves: copies.first.map { state.movesQueued(from: copies, to: $0.generation) } ?? false)
 }
 
 /// Stops copies that get no connections any more, and writes down what has become of them. Fails when all is done if
 /// one could not be stopped.
 func end(_ copies: [CopyRecord], _ registry: borrowing Registry, _ log: Log) throws(Failure) {
-    let turn = try AppState.ofApp(registry).turnInGroups(registry, .seconds(60))
+    let turn = try AppState.ofApp(registry).lockGroups(in: registry, within: .seconds(60))
     var patience = try drain(copies, registry)
     let before = AppState.mended(registry)
-    let moves = copies.first.map { before.moves(copies, to: $0.generation) } ?? false
+    let moves = copies.first.map { before.movesQueued(from: copies, to: $0.generation) } ?? false
     let sparing = before.supervisors(sparing: copies)
     var refused: ByteString?
-    for (index, together) in before.inOrderOfStopping(copies).enumerated() {
+    for (index, together) in before.stopBatches(copies).enumerated() {
         if index > 0 {
             // Until the program was told that others have moved, some connections may have come to these.
             patience = try awaitDrained(together, moves: false, reads: false, patience: patience)
@@ -137,7 +137,7 @@ func end(_ copies: [CopyRecord], _ registry: borrowing Registry, _ log: Log) thr
         }
         try state.store(in: registry)
         // Another generation may have taken over meanwhile: then its copies have moved.
-        if let live = state.app.live { try state.redirect(to: live.order) }
+        try state.rollBack()
         try state.store(in: registry)
         lock.release(closing: ())
     }

@@ -21,7 +21,7 @@ func suspendApp(_ request: VerbRequest, _ directory: ByteString) throws(Failure)
     state.app.suspended = live.order
     try state.store(in: registry)
     let copies = state.running(live.order).filter { $0.state == .live }
-    try reportRoom(copies, log)
+    report(room: try widenBacklogs(of: copies), log)
     try suspend(copies, log)
     lock.release(closing: ())
     log.step("stands still, with the requests it is at, for deploy did not start it")

@@ -15,7 +15,7 @@ struct AppRequest: Sendable, Equatable {
     /// How long copies go on after they got their last new connection, before they are told to stop. Nil: `usualSettle`
     /// where the kernel cannot move handshakes that are under way, and not at all where it does.
     var settle: Milliseconds?
-    static var usualSettle: Milliseconds { Milliseconds(200) }
+    static var usualSettle: Milliseconds { Steering.settleTime(movesQueued: false) }
     var stopSignal: Int32 = 15
     /// What is sent through the Node channel instead, one after the other: JSON, a line each.
     var stopMessages = ByteString()

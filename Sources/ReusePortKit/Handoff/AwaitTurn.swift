@@ -3,7 +3,7 @@ import CLinux
 /// The lock of an app, with what is known of it, and the generation that may be entered now.
 struct Turn: ~Copyable {
     let lock: Descriptor
-    /// That of the groups, at level 2.
+    /// That of the groups, where places in them matter.
     let groups: Descriptor?
     /// That of all apps, until what listens is written down.
     let addresses: Descriptor?
@@ -49,7 +49,9 @@ func awaitTurn(
         }
         try refuseOtherApps(visible(listeners), of: request.name, in: try runDirectory(of: request))
         var state = AppState.mended(registry)
-        state.recover(listeners.map { $0.identity }, ours: ours, log: log)
+        for label in state.recover(listeners, joining: ours) {
+            log.warning("the registry had lost a generation; it is recovered as \(label)")
+        }
         if let live = state.app.live, live.label == request.generation { meant = live.order }
         switch try state.choose(request, copies) {
         case .wait(let label):
@@ -67,10 +69,10 @@ func awaitTurn(
                     "another one has taken over from it meanwhile",
                     remedy: "start it again if it is to take over in turn")
             }
-            let groups = try state.turnInGroups(registry, Milliseconds(0))
+            let groups = try state.lockGroups(in: registry, within: Milliseconds(0))
             let limit = patience ?? min(deadline, Deadline(after: .seconds(10)))
             patience = limit
-            if groups == nil, case .index? = state.app.steering, !limit.hasPassed {
+            if groups == nil, state.needsTurn, !limit.hasPassed {
                 lock.release(closing: ())
                 addresses.release()
                 _ = poll(nil, 0, 20)

@@ -91,14 +91,10 @@ struct Deploy: ~Copyable {
             // One at a time: a program that serves one client at a time would read from the second in vain.
             let listeners = members[index].enrolment.record.listeners
             guard let which = listeners.firstIndex(where: { $0.identity.transport != .udp }) else { continue }
-            let identity = listeners[which].identity
-            if identity.transport == .unix {
-                probes.add(try connectProbe(toPathOf: identity), index, which)
-            } else {
-                probes.add(try connectProbe(to: identity, members[index].sockets[which].source, &state), index, which)
-            }
+            probes.add(
+                try state.probe(listeners[which], held: members[index].sockets[which].source), index, which)
         }
-        if case .index? = state.app.steering { try state.store(in: members[0].enrolment.registry) }
+        try state.storeProbed(in: members[0].enrolment.registry)
         lock.release(closing: ())
     }
 
@@ -123,8 +119,8 @@ struct Deploy: ~Copyable {
                 offering: offer(listeners, members[index].sockets),
                 connect: { (which: Int) throws(Failure) in
                     if let probe = probes.take(index, which) { return probe }
-                    return try connectProbe(
-                        to: listeners[which], members[index].sockets[which].source, members[index].enrolment.registry)
+                    return try members[index].enrolment.registry.probe(
+                        listeners[which], held: members[index].sockets[which].source)
                 }, log: log)
         } catch {
             throw Failure(error.code, error.step, copyName(index), error.reason)
@@ -141,8 +137,8 @@ struct Deploy: ~Copyable {
                 guard members[index].enrolment.process.hasExited else { return nil }
                 return endReason(of: members[index].enrolment.process)
             },
-            place: { (index, state: AppState, record: CopyRecord, slot: Slot) throws(Failure) in
-                try handoff.place(record, in: slot, state, members[range.lowerBound + index].sockets)
+            place: { (index, state: AppState, record: CopyRecord, all: GenerationListeners) throws(Failure) in
+                try state.place(record, of: all, held: members[range.lowerBound + index].sockets)
             })
     }
 }
@@ -201,7 +197,7 @@ extension Deploy {
         for index in 0..<members.count {
             for which in 0..<members[index].sockets.count {
                 room += try widenBacklog(
-                    members[index].sockets[which].source, members[index].enrolment.record.listeners[which])
+                    members[index].sockets[which].source, of: members[index].enrolment.record.listeners[which])
             }
         }
         report(room: room, log)

@@ -114,12 +114,20 @@ extension AppState {
             try refuseForeignPath(path, socket, ours: ours)
         }
         try checkNames(listeners)
-        if isFirst { try closeHoles(listeners.map { $0.identity }) }
+        if isFirst { try prepareToListen(listeners) }
         for (index, socket) in plan.sockets.enumerated() { try listenIfWanted(sockets[index].source, socket) }
         if isFirst {
-            try steer(request, order, sockets, listeners.map { $0.identity }, log)
+            let report = try attach(request.name, request.steering, for: order, listeners, held: sockets)
+            if let reason = report.fallback { log.detail("\(reason.message); steered by cbpf then") }
+            for one in report.foreign {
+                log.warning(
+                    """
+                    pid \(one.holder.process.pid) (\(one.holder.name)) listens on socket \(one.name) and belongs to no \
+                    generation: it gets connections until this one takes over, and none after that; stop it then
+                    """)
+            }
         } else {
-            try followGroups(listeners.map { $0.identity })
+            try noteJoined(listeners)
         }
         var record = CopyRecord(
             generation: order, copy: request.copy, process: process, helper: nil, state: .starting,
@@ -130,19 +138,6 @@ extension AppState {
         record.crashes = copies.first { $0.fileName == record.fileName }?.crashes
         replace(record)
         return record
-    }
-
-    /// Level 2: where a copy has left since the program was told, its place, or the one behind the last, could be ours
-    /// as soon as we listen, and connections come before we can tell the program.
-    private mutating func closeHoles(_ listeners: [ListenerIdentity]) throws(Failure) {
-        guard case .index(let known)? = app.steering, let live = app.live else { return }
-        try followGroups(listeners)
-        guard case .index(let present)? = app.steering, present != known else { return }
-        do throws(Failure) {
-            try redirect(to: live.order)
-        } catch {
-            // Of copies that we may not trace nothing can be borrowed: then it is done with our own, a moment later.
-        }
     }
 
     /// Slots and places are found by the socket's name: under another one, the running copies would not be found, and

@@ -26,7 +26,7 @@ extension Handoff {
     /// copy at an index of `copies` has ended, if it has.
     func enter(
         _ enrolment: borrowing Enrolment, _ copies: [Int], _ sockets: borrowing OwnedArray<Placement>, releases: Bool,
-        end: (Int) -> ByteString?, place: (Int, AppState, CopyRecord, Slot) throws(Failure) -> Void
+        end: (Int) -> ByteString?, place: (Int, AppState, CopyRecord, GenerationListeners) throws(Failure) -> Void
     ) throws(Failure) -> Entry {
         let lock = try enrolment.registry.lock()
         var state = AppState.mended(enrolment.registry)
@@ -53,7 +53,7 @@ extension Handoff {
         // Before anything is switched: all who come are to find room.
         if state.app.suspended == order || state.app.suspending == label {
             for (index, listener) in enrolment.record.listeners.enumerated() {
-                _ = try widenBacklog(sockets[index].source, listener)
+                _ = try widenBacklog(sockets[index].source, of: listener)
             }
         }
         if state.app.suspended == order {
@@ -61,9 +61,8 @@ extension Handoff {
         } else if generation.state == .live {
             wake(&state)
         }
-        for (index, record) in entering.enumerated() {
-            try place(index, state, record, Slot(generation.bank, copy: UInt8(record.copy)))
-        }
+        let listeners = state.listeners(of: generation)
+        for (index, record) in entering.enumerated() { try place(index, state, record, listeners) }
         let result = try admit(entering, generation, &state, enrolment, sockets)
         try state.store(in: enrolment.registry)
         lock.release(closing: ())
@@ -81,9 +80,8 @@ extension Handoff {
                 var record = record
                 record.state = .live
                 state.replace(record)
-                try state.widen(generation, by: record, sockets)
+                try state.grow(generation, by: record, held: sockets)
             }
-            try publishPaths(of: entering)
             return .tookItsPlace
         }
         guard state.isComplete(generation) else { return .waiting }
@@ -92,27 +90,13 @@ extension Handoff {
         let old = state.app.live
         let isSuspended = enrolment.request.isSuspended || state.app.suspending == generation.label
         if isSuspended { try suspend(state.running(order), log) } else { wake(&state) }
-        try state.cutOver(generation, sockets, listeners: enrolment.record.listeners.map { $0.identity })
-        try publishPaths(of: state.running(order))
+        try state.cutOver(to: generation, enrolment.record.listeners, held: sockets)
         state.makeLive(order)
         if isSuspended { state.app.suspended = order }
         say("took over\(old.map { " from generation \($0.label)" } ?? "")")
         guard let old else { return .cutOver(nil) }
         let copies = state.running(old.order)
         // A listener at an address that the new generation does not have has nobody to move to.
-        return .cutOver(Predecessor(generation: old, copies: copies, moves: state.moves(copies, to: order)))
-    }
-
-    /// Puts the listeners of a copy into their slots: level 1 only.
-    func place(
-        _ record: CopyRecord, in slot: Slot, _ state: AppState, _ sockets: borrowing OwnedArray<Placement>
-    ) throws(Failure) {
-        guard case .twoBanks(let id, let slots)? = state.app.steering else { return }
-        try step("place", "the listeners of pid \(record.process.pid)") { () throws(Errno) in
-            let maps = try AppMaps(selector: id, slots: slots)
-            for (index, listener) in record.listeners.enumerated() where listener.identity.transport != .unix {
-                try maps.place(sockets[index].source, of: listener.identity.name, in: slot)
-            }
-        }
+        return .cutOver(Predecessor(generation: old, copies: copies, moves: state.movesQueued(from: copies, to: order)))
     }
 }

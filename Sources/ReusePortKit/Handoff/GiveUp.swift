@@ -20,7 +20,7 @@ extension Handoff {
                 wasLive ? state.running(order).filter { $0.copy == enrolment.record.copy } : state.running(order)
             if !copies.isEmpty {
                 show("stopping generation \(generation.label)")
-                let turn = turnInGroups(enrolment, .seconds(10))
+                let turn = lockGroups(enrolment, within: .seconds(10))
                 let outcomes = try stop(
                     copies.map { stopOrder(for: $0, keepsFinishing: false) },
                     sparing: state.supervisors(sparing: copies), log: log)
@@ -40,11 +40,11 @@ extension Handoff {
         }
     }
 
-    /// Level 2: when copies of the live generation have come or gone meanwhile, they have moved to our places.
+    /// With cBPF: when copies of the live generation have come or gone meanwhile, they have moved to our places.
     private func followLive(_ enrolment: borrowing Enrolment) {
         do throws(Failure) {
             try enrolment.registry.change { (state: inout AppState) throws(Failure) in
-                if let live = state.app.live { try state.redirect(to: live.order) }
+                try state.rollBack()
             }
         } catch {
             log.detail(error.message)

@@ -8,7 +8,7 @@ extension Handoff {
         do throws(Failure) {
             if let old {
                 show("draining generation \(old.generation.label)")
-                let turn = turnInGroups(enrolment, .seconds(60))
+                let turn = lockGroups(enrolment, within: .seconds(60))
                 let left = try drain(enrolment, old)
                 try retire(enrolment, sockets, old.generation, moves: old.moves, patience: left)
                 turn.release()
@@ -66,7 +66,7 @@ extension Handoff {
     ) throws(Failure) -> ([CopyRecord], [StopOutcome]) {
         let state = AppState.mended(enrolment.registry)
         let sparing = state.supervisors(sparing: copies)
-        guard case .index? = state.app.steering else {
+        guard state.needsTurn else {
             return (copies, try stop(copies.map(order), sparing: sparing, log: log))
         }
         // Each hole is filled by the last member, mostly a new copy. Until the program is told, its share is dealt out
@@ -74,8 +74,8 @@ extension Handoff {
         var stopped: [CopyRecord] = []
         var outcomes: [StopOutcome] = []
         var patience = patience
-        for together in state.inOrderOfStopping(copies) {
-            let mayHaveMore = !stopped.isEmpty && state.lastPlace(of: together[0]) != nil
+        for together in state.stopBatches(copies) {
+            let mayHaveMore = !stopped.isEmpty && state.havePlace([together[0]])
             // Of many copies each would wait for clients that say nothing.
             patience = try awaitDrained(
                 together, moves: false, settle: enrolment.request.settle, hasSettled: !mayHaveMore, reads: false,
@@ -95,7 +95,7 @@ extension Handoff {
     /// Ends copies that a helper which was killed has left behind, and that served nobody, or for the moment only
     /// between the cutover and the killing.
     ///
-    /// Before the cutover: at level 2 their places are behind those of the live copies then, and nobody moves.
+    /// Before the cutover: with cBPF their places are behind those of the live copies then, and nobody moves.
     func sweep(_ enrolment: borrowing Enrolment) throws(Failure) {
         // That they have failed may not be written down yet: the launcher does so when it has started its helper.
         let others = (enrolment.registry.loadApp()?.generations ?? []).filter { $0.order != order }
@@ -105,9 +105,9 @@ extension Handoff {
             let left = state.running(generation.order)
             if left.isEmpty { continue }
             say("generation \(generation.label), which failed, is ended")
-            let turn = turnInGroups(enrolment, .seconds(10))
+            let turn = lockGroups(enrolment, within: .seconds(10))
             // Nothing moves what they have got. The program has directed connections to the live ones since we listen.
-            if case .index? = state.app.steering {
+            if state.resetsQueued {
                 try awaitDrained(left, moves: false, settle: enrolment.request.settle)
             }
             let orders = left.map { copy in
@@ -121,17 +121,11 @@ extension Handoff {
         }
     }
 
-    /// Level 2: the groups have changed.
+    /// The groups have changed.
     private func follow(_ enrolment: borrowing Enrolment, _ sockets: borrowing OwnedArray<Placement>) throws(Failure) {
         let lock = try enrolment.registry.lock()
         var state = AppState.mended(enrolment.registry)
-        guard case .index? = state.app.steering, let live = state.app.live else { return }
-        do throws(Failure) {
-            try state.redirect(to: live.order, enrolment.record.listeners.map { $0.identity }, sockets)
-        } catch {
-            // Ours are closed when the copy has ended: then it takes another's.
-            try state.redirect(to: live.order)
-        }
+        try state.rollBack(enrolment.record.listeners, held: sockets)
         try state.store(in: enrolment.registry)
         lock.release(closing: ())
     }
@@ -162,10 +156,10 @@ extension Handoff {
                 if kept <= enrolment.request.keepRetired { continue }
             case .retiring, .failed, .ended: break
             }
-            let isListening = running.contains { state.lastPlace(of: $0) != nil }
-            let turn = isListening ? turnInGroups(enrolment, .seconds(60)) : nil
+            let isListening = state.havePlace(running)
+            let turn = isListening ? lockGroups(enrolment, within: .seconds(60)) : nil
             // What a handoff that was killed has left may have connections that nobody waited for.
-            let moves = state.moves(running, to: order)
+            let moves = state.movesQueued(from: running, to: order)
             let patience = try awaitDrained(running, moves: moves, hasSettled: true)
             say("generation \(generation.label) is ended")
             let (copies, outcomes) = try end(running, enrolment, sockets, patience: patience) {

@@ -56,7 +56,7 @@ extension Handoff {
                 request.readiness, channel: enrolment.channel, of: process, listeners: listeners.map { $0.identity },
                 until: deadline, offering: offer(listeners, sockets),
                 connect: { (index: Int) throws(Failure) in
-                    try connectProbe(to: listeners[index], sockets[index].source, enrolment.registry)
+                    try enrolment.registry.probe(listeners[index], held: sockets[index].source)
                 }, log: log)
             say("pid \(process.identity.pid) is ready")
             entry = try enter(enrolment, process, sockets)
@@ -97,8 +97,8 @@ extension Handoff {
         _ enrolment: borrowing Enrolment, _ process: borrowing ProcessHandle, _ sockets: borrowing OwnedArray<Placement>
     ) {
         let count = enrolment.record.listeners.count
-        guard case .index? = enrolment.registry.loadApp()?.steering else { return close(sockets, count) }
-        // At level 2 they are needed to direct the group until the old copies have gone; not longer than the copy
+        guard AppState.ofApp(enrolment.registry).needsHeldListeners else { return close(sockets, count) }
+        // They are needed to direct the group until the old copies have gone; not longer than the copy
         // lives.
         closeAtEnd(of: process.descriptor.number, (0..<count).map { sockets[$0].source.number })
     }
@@ -125,8 +125,8 @@ extension Handoff {
         try enter(
             enrolment, [enrolment.record.copy], sockets, releases: false,
             end: { _ in process.hasExited ? endReason(of: process) : nil },
-            place: { (_, state: AppState, record: CopyRecord, slot: Slot) throws(Failure) in
-                try place(record, in: slot, state, sockets)
+            place: { (_, state: AppState, record: CopyRecord, all: GenerationListeners) throws(Failure) in
+                try state.place(record, of: all, held: sockets)
             })
     }
 

@@ -114,7 +114,7 @@ struct ServiceWatch {
             if !hasTakenOver, serving == numbers.count {
                 hasTakenOver = true
                 log.step(request.joins == nil ? "has taken over" : "they have taken their places")
-                if request.isSuspended { try reportRoom(copies, log) }
+                if request.isSuspended { report(room: try widenBacklogs(of: copies), log) }
             }
             // The helper of the last copy has the old generation to end.
             return hasTakenOver && !state.copies.contains { $0.helper != nil }

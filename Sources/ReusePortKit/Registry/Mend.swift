@@ -93,15 +93,13 @@ extension AppState {
     }
 
     private mutating func believeTheSelector() {
-        guard case .twoBanks(let id, _)? = app.steering else { return }
-        do throws(Errno) {
-            let word = try SelectorMap.open(id: id).load()
-            guard word.liveCount > 0, let live = app.live, live.bank != word.liveBank else { return }
+        switch app.steering?.liveBank {
+        case .bank(let bank)?:
+            guard let live = app.live, live.bank != bank else { return }
             // Killed between the store and the file.
-            if let next = app.starting, next.bank == word.liveBank { makeLive(next.order) }
-        } catch {
-            // Without rights to open it nothing can be changed either. Gone: the last member of the groups has closed.
-            if error == .noEntry || error.rawValue == ESTALE { app.steering = nil }
+            if let next = app.starting, next.bank == bank { makeLive(next.order) }
+        case .lost?: app.steering = nil
+        case .unknown?, nil: break
         }
     }
 
@@ -170,7 +168,7 @@ extension AppState {
     /// Writes what has changed; copies of generations that are forgotten go.
     mutating func store(in registry: borrowing Registry) throws(Failure) {
         // While those that are about to be forgotten are known.
-        mendPaths()
+        reconcilePaths()
         copies.removeAll { copy in
             if app.generation(copy.generation) != nil { return false }
             registry.remove(copy)
