@@ -15,7 +15,7 @@ extension AppState {
 
     private var liveListeners: GenerationListeners? { app.live.map { listeners(of: $0) } }
 
-    /// Changes how the app is steered, if it is: what an operation finds out is kept, also if it fails then.
+    /// Carries out an operation, and keeps what it found out about the groups even if it fails.
     private mutating func withSteering<Result: ~Copyable>(
         _ body: (inout Steering) throws(Failure) -> Result
     ) throws(Failure) -> Result {
@@ -67,7 +67,7 @@ extension AppState {
 // MARK: - Joining
 
 extension AppState {
-    /// Before these listeners join their groups by listen(2).
+    /// Has to be called before these listeners join their groups by listen(2).
     mutating func prepareToListen(_ joining: [Listener]) throws(Failure) {
         let live = liveListeners
         if live == nil { return }
@@ -89,7 +89,7 @@ extension AppState {
         return try Steering.attach(&app.steering, request, joining, held: held)
     }
 
-    /// After more listeners have joined groups that were steered in the same turn.
+    /// Notes that more listeners have joined groups that were steered in the same turn.
     mutating func noteJoined(_ joined: [Listener]) throws(Failure) {
         try withSteering { (steering: inout Steering) throws(Failure) in try steering.noteJoined(joined) }
     }
@@ -114,7 +114,7 @@ extension AppState {
 // MARK: - Probing
 
 extension AppState {
-    /// What has to be known to probe: without places to find, the maps only.
+    /// Loads what probing needs: with two banks that is the app's file, only places take all of the registry.
     static func forProbes(_ registry: borrowing Registry) -> AppState {
         let state = ofApp(registry)
         return state.needsTurn ? mended(registry) : state

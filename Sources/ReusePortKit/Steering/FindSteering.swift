@@ -15,7 +15,9 @@ struct FoundSteering {
         guard let map = try? SlotsMap.open(id: slotsID) else { return [] }
         var members: [(slot: Int, cookie: UInt64)] = []
         for slot in 0..<Bank.copies {
-            if let cookie = (try? map.cookie(in: Slot(bank, copy: UInt8(slot)))) ?? nil { members.append((slot, cookie)) }
+            if let cookie = (try? map.cookie(in: Slot(bank, copy: UInt8(slot)))) ?? nil {
+                members.append((slot, cookie))
+            }
         }
         return members
     }

@@ -105,22 +105,22 @@ extension Steering {
 // MARK: - Operations
 
 extension Steering {
-    /// Directs connections by the places of now, if a copy has left since the program was told: its place, or the one
-    /// behind the last, would be ours as soon as we listen, and connections come before the program can be told.
+    /// Brings the programs up to date before these listeners join their groups. If a copy has left since a program was
+    /// made, a new member can come to stand at a place that gets connections.
     mutating func prepareToListen(_ listeners: [Listener], live: GenerationListeners?) throws(Failure) {
         guard case .byIndex(var groups) = self else { return }
         defer { self = .byIndex(groups) }
         try groups.prepareToListen(listeners, live: live)
     }
 
-    /// Finds who is in the groups after more listeners have joined ones that are steered already.
+    /// Notes who is in the groups after more listeners have joined, whose groups are steered already.
     mutating func noteJoined(_ listeners: [Listener]) throws(Failure) {
         guard case .byIndex(var groups) = self else { return }
         defer { self = .byIndex(groups) }
         try groups.follow(listeners)
     }
 
-    /// Puts listeners of a generation into their slots. Connections come when it is live, or it was.
+    /// Puts listeners of a generation into their slots, where they get connections as soon as it is live.
     func place(
         _ listeners: [Listener], of generation: GenerationListeners, held: borrowing OwnedArray<Placement>
     ) throws(Errno) {
@@ -146,10 +146,11 @@ extension Steering {
         return probe.takeSocket()
     }
 
-    /// Makes a generation the one that gets new connections, on all sockets: the moment that is not undone.
+    /// Makes a generation the one that gets new connections, on all sockets. `Rename.prepare` comes first, for what has
+    /// been switched is not undone.
     ///
-    /// `preparePaths` comes first. `listeners` are those of one of its copies, which lead to every group;
-    /// `changesBalance`: the program that is attached shares connections in another way than this generation asks for.
+    /// `listeners` are those of one of its copies, one in each group. `changesBalance` says that the programs in use
+    /// share connections in another way than this generation asks for.
     mutating func cutOver(
         to generation: GenerationListeners, _ listeners: [Listener], held: borrowing OwnedArray<Placement>,
         changesBalance: Bool
@@ -181,8 +182,8 @@ extension Steering {
         try Rename.publish(listeners)
     }
 
-    /// Directs no new connection to slots of the live generation that it does not have any more. What is in the queues
-    /// of their listeners stays there.
+    /// Directs no new connection to slots that the live generation does not have any more. What waits at their
+    /// listeners stays there.
     mutating func shrink(to generation: GenerationListeners) throws(Failure) {
         switch self {
         case .twoBanks(let banks): try banks.shrink(to: generation)
@@ -213,7 +214,7 @@ extension Steering {
         try groups.direct(to: live)
     }
 
-    /// The same by listeners that are held; these are closed when their copy has ended, and then others are borrowed.
+    /// The same with listeners that are held. They are closed when their copy has ended; then others are borrowed.
     mutating func rollBack(
         to live: GenerationListeners, _ listeners: [Listener], held: borrowing OwnedArray<Placement>
     ) throws(Failure) {
