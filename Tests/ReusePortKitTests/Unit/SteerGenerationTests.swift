@@ -98,14 +98,15 @@ import Testing
         #expect(!Steering.off.movesQueued(from: [listener("http", 1)], to: [listener("http", 2)]))
     }
 
-    @Test(arguments: [
-        nil, .off, .byIndex(ByIndex()),
-        .byIndex(ByIndex(orders: [ByIndex.SocketOrder(name: "http", cookies: [5, 6])])),
-        .twoBanks(
-            TwoBanks(
-                selector: 7,
-                slots: [TwoBanks.SocketSlots(name: "http", map: 8), TwoBanks.SocketSlots(name: "dns", map: 9)])),
-    ] as [Steering?])
+    @Test(
+        arguments: [
+            nil, .off, .byIndex(ByIndex()),
+            .byIndex(ByIndex(orders: [ByIndex.SocketOrder(name: "http", cookies: [5, 6])])),
+            .twoBanks(
+                TwoBanks(
+                    selector: 7,
+                    slots: [TwoBanks.SocketSlots(name: "http", map: 8), TwoBanks.SocketSlots(name: "dns", map: 9)])),
+        ] as [Steering?])
     func itIsReadAsItWasWritten(steering: Steering?) throws {
         var app = AppRecord()
         app.steering = steering
@@ -120,7 +121,9 @@ import Testing
                 == .twoBanks(
                     TwoBanks(
                         selector: 12,
-                        slots: [TwoBanks.SocketSlots(name: "http", map: 34), TwoBanks.SocketSlots(name: "admin", map: 35)]
+                        slots: [
+                            TwoBanks.SocketSlots(name: "http", map: 34), TwoBanks.SocketSlots(name: "admin", map: 35),
+                        ]
                     )))
         let index = try #require(read("steering=cbpf\norder=http 5 6\norder=admin 7\n"))
         #expect(index.steering == .byIndex(groups([5, 6], [7])))
