@@ -59,7 +59,7 @@ private func remember(
     _ count: Int, _ registry: borrowing Registry, _ live: GenerationRecord
 ) throws(Failure) -> Deployment? {
     let lock = try registry.lock()
-    AppState.reconciled(registry).mendPaths()
+    AppState.reconciled(registry).reconcilePaths()
     var deployment = registry.loadDeployment(of: live)
     if let known = deployment {
         let copies = Setting(option: .of(.copies), value: ByteString(decimal: count), origin: .commandLine)
@@ -86,12 +86,12 @@ private func shrink(
     if let starting = state.app.starting {
         throw Failure(.negative, "scale", "app \(registry.app)", "generation \(starting.label) is taking over")
     }
-    // At level 2 nothing moves what waits at those that are to go, and nobody accepts it.
-    if case .index? = state.app.steering, state.app.suspended == live.order {
+    // Nobody accepts what waits at those that are to go.
+    if state.resetsQueued, state.app.suspended == live.order {
         throw Failure(.negative, "scale", "app \(registry.app)", "it is suspended", remedy: "resume it first")
     }
     let surplus = state.copies(of: live.order).filter { $0.copy >= count }
-    try state.narrow(live, to: count)
+    try state.shrink(live, to: count)
     for copy in surplus where copy.state != .ended {
         var copy = copy
         copy.state = .stopping

@@ -21,7 +21,7 @@ func suspendApp(_ request: VerbRequest, _ directory: ByteString) throws(Failure)
     state.app.suspended = live.order
     try state.store(in: registry)
     let copies = state.running(live.order).filter { $0.state == .live }
-    reportRoom(copies, report)
+    report(.room(try widenBacklogs(of: copies)))
     try suspend(copies)
     lock.release(closing: ())
     report.step("stands still, with the requests it is at, for deploy did not start it")

@@ -15,7 +15,7 @@ struct AppRequest: Sendable, Equatable {
     /// How long copies go on after they got their last new connection, before they are told to stop. Nil: `usualSettle`
     /// where the kernel cannot move handshakes that are under way, and not at all where it does.
     var settle: Milliseconds?
-    static var usualSettle: Milliseconds { Milliseconds(200) }
+    static var usualSettle: Milliseconds { Steering.settleTime(movesQueued: false) }
     var stopSignal: Int32 = 15
     /// What is sent through the Node channel instead, one after the other: JSON, a line each.
     var stopMessages = ByteString()
@@ -50,20 +50,6 @@ struct AppRequest: Sendable, Equatable {
     var callersDescriptors: [Int32] { [logDescriptor] + (notifyDescriptor.map { [$0] } ?? []) }
 }
 
-/// How a new connection's listener is chosen.
-enum SteeringChoice: UInt8, Sendable, CaseIterable {
-    case automatic, ebpf, cbpf, off
-
-    var name: ByteString {
-        switch self {
-        case .automatic: "auto"
-        case .ebpf: "ebpf"
-        case .cbpf: "cbpf"
-        case .off: "off"
-        }
-    }
-}
-
 /// How it is known that a copy can serve.
 enum Readiness: Sendable, Equatable {
     /// A connection is taken from the accept queue of every listener.
@@ -87,25 +73,4 @@ enum Verbosity: UInt8, Sendable, Comparable {
     case quiet, steps, everything
 
     static func < (one: Verbosity, other: Verbosity) -> Bool { one.rawValue < other.rawValue }
-}
-
-/// A listener of a copy, as the kernel knows it.
-struct ListenerIdentity: Hashable, Sendable {
-    /// The socket's name in the app.
-    var name: ByteString
-    var transport: Transport
-    /// Where it is bound; of a Unix socket the path to which it was bound first.
-    var address: SocketAddress
-    var isDualStack: Bool
-    var cookie: UInt64
-
-    init(
-        name: ByteString, transport: Transport, address: SocketAddress, isDualStack: Bool, cookie: UInt64
-    ) {
-        self.name = name
-        self.transport = transport
-        self.address = address
-        self.isDualStack = isDualStack
-        self.cookie = cookie
-    }
 }

@@ -11,16 +11,11 @@ extension Coordinator {
             // One listener each: a program that serves one client at a time would read from the second in vain.
             let listeners = members[index].record.listeners
             guard let which = listeners.firstIndex(where: { $0.identity.transport != .udp }) else { continue }
-            let identity = listeners[which].identity
-            if identity.transport == .unix {
-                probes.add(try connectProbe(toPathOf: identity), member: index, listener: which)
-            } else {
-                probes.add(
-                    try connectProbe(to: identity, members[index].copy.sockets[which].source, &state), member: index,
-                    listener: which)
-            }
+            probes.add(
+                try state.probe(listeners[which], held: members[index].copy.sockets[which].source), member: index,
+                listener: which)
         }
-        if case .index? = state.app.steering { try state.store(in: registry) }
+        try state.storeProbed(in: registry)
         lock.release(closing: ())
     }
 
@@ -35,8 +30,7 @@ extension Coordinator {
                 offering: offer(listeners, members[index].copy.sockets),
                 connect: { (which: Int) throws(Failure) in
                     if let probe = probes.take(member: index, listener: which) { return probe }
-                    return try connectProbe(
-                        to: listeners[which], members[index].copy.sockets[which].source, registry)
+                    return try registry.probe(listeners[which], held: members[index].copy.sockets[which].source)
                 }, log: report)
         } catch {
             if members[index].copy.process.hasExited {

@@ -33,7 +33,7 @@ func awaitTurn(
         listeners += copies[index].listeners
     }
     let cookies = listeners.map { $0.identity.cookie }
-    let first = copies[0].listeners.map { $0.identity }
+    let first = copies[0].listeners
     // The user's patience (--lock-timeout) is for other generations of this app. Other apps hold the lock of addresses
     // for moments only, and are waited for in any case.
     let deadline = Deadline(after: request.lockTimeout)
@@ -62,7 +62,7 @@ func awaitTurn(
         }
         try refuseOtherApps(visible(listeners), of: request.name, in: try runDirectory(of: request))
         var state = AppState.reconciled(registry)
-        state.recover(first, ours: cookies, log: report)
+        for label in state.recover(first, joining: cookies) { report(.recovered(label)) }
         if let live = state.app.live, live.label == request.generation { meant = live.order }
         switch try state.choose(request, numbers) {
         case .wait(let label):
@@ -78,10 +78,10 @@ func awaitTurn(
                     "another one has taken over from it meanwhile",
                     remedy: "start it again if it is to take over in turn")
             }
-            let groups = try state.turnInGroups(registry, Milliseconds(0))
+            let groups = try state.lockGroups(in: registry, within: Milliseconds(0))
             let limit = patienceWithGroups ?? min(deadline, Deadline(after: .seconds(10)))
             patienceWithGroups = limit
-            if groups == nil, case .index? = state.app.steering, !limit.hasPassed {
+            if groups == nil, state.needsTurn, !limit.hasPassed {
                 lock.release(closing: ())
                 addresses.release()
                 _ = poll(nil, 0, 20)

@@ -126,7 +126,7 @@ extension Coordinator {
     /// Where places in the group direct connections, a listener is needed to redirect it until the old copies have
     /// gone; for no longer than the copy lives.
     private borrowing func release(_ index: Int) {
-        guard case .index? = registry.loadApp()?.steering else { return members[index].releaseListeners() }
+        guard AppState(readingAppOf: registry).needsHeldListeners else { return members[index].releaseListeners() }
         members[index].releaseListenersAtEnd()
     }
 
@@ -136,10 +136,10 @@ extension Coordinator {
         for index in 0..<members.count {
             for which in 0..<members[index].copy.sockets.count {
                 room += try widenBacklog(
-                    members[index].copy.sockets[which].source, members[index].record.listeners[which])
+                    members[index].copy.sockets[which].source, of: members[index].record.listeners[which])
             }
         }
-        if room > 0 { report(.room(room)) }
+        report(.room(room))
     }
 
     /// Writes down that the coordinator is done, and sets the app's memory limit to what this generation asks for.

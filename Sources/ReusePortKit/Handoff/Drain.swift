@@ -11,7 +11,7 @@ func awaitDrained(
     _ copies: [CopyRecord], moves: Bool, settle: Milliseconds? = nil, hasSettled: Bool = false, reads: Bool = true,
     patience: Milliseconds = .seconds(5)
 ) throws(Failure) -> Milliseconds {
-    var time = settle ?? (moves ? Milliseconds(0) : AppRequest.usualSettle)
+    var time = settle ?? Steering.settleTime(movesQueued: moves)
     var patience = moves ? Milliseconds(20) : patience
     for copy in copies {
         if let own = copy.settle { time = max(time, own) }
@@ -27,18 +27,6 @@ func awaitDrained(
     let left = deadline.remaining
     if reads && !hasSettled { awaitRead(listeners) }
     return left
-}
-
-extension AppState {
-    /// Whether what waits at these copies goes to those of a generation when they close their listeners: by the
-    /// selection program, to listeners of the same address.
-    func moves(_ copies: [CopyRecord], to generation: UInt64) -> Bool {
-        guard case .twoBanks? = app.steering else { return false }
-        let heirs = running(generation).filter { $0.state == .live }.flatMap { $0.listeners.map { $0.identity } }
-        return copies.flatMap { $0.listeners.map { $0.identity } }.allSatisfy { old in
-            old.transport == .tcp && heirs.contains { $0.transport == old.transport && $0.address == old.address }
-        }
-    }
 }
 
 /// Waits until something is so, or it takes too long.

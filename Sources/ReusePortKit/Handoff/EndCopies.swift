@@ -52,13 +52,13 @@ func endCopies(
 ) throws(Failure) -> [StopOutcome] {
     let turn = ending.turn.flatMap { takeTurn(registry, $0, report) }
     var state = AppState.reconciled(registry)
-    let moves = ending.moves ?? state.app.live.map { state.moves(copies, to: $0.order) } ?? false
+    let moves = ending.moves ?? state.app.live.map { state.movesQueued(from: copies, to: $0.order) } ?? false
     var patience = try drain(copies, ending, moves: moves)
     // Draining takes time, in which copies may have ended or come.
     state = AppState.reconciled(registry)
     let toStop = choose(state, copies)
     let sparing = state.supervisors(sparing: toStop)
-    var batches = ending.order == .together ? [toStop] : state.inOrderOfStopping(toStop)
+    var batches = ending.order == .together ? [toStop] : state.stopBatches(toStop)
     // With nobody to stop, the generation is closed all the same.
     if batches.isEmpty { batches = [[]] }
     var remaining = 0
@@ -67,7 +67,7 @@ func endCopies(
         if index > 0, let first = batch.first {
             // While its predecessors left, the kernel's hash may have sent this batch connections, so handshakes get
             // the settle time again. What it has accepted is not waited for: many silent clients would add up.
-            let mayHaveMore = state.lastPlace(of: first) != nil
+            let mayHaveMore = state.havePlace([first])
             patience = try awaitDrained(
                 batch, moves: false, settle: ending.settle, hasSettled: !mayHaveMore, reads: false,
                 patience: patience)
@@ -96,7 +96,7 @@ func endCopies(
 
 /// Redirects the groups to the live generation, by a listener that is borrowed from one of its copies.
 func followByBorrowing(_ state: inout AppState) throws(Failure) {
-    if let live = state.app.live { try state.redirect(to: live.order) }
+    try state.rollBack()
 }
 
 extension Ending {
@@ -112,7 +112,7 @@ extension Ending {
 /// Takes the right to change the groups. That it cannot be had is told, and is no reason to leave copies running.
 private func takeTurn(_ registry: borrowing Registry, _ patience: Milliseconds, _ report: Reporter) -> Descriptor? {
     do throws(Failure) {
-        return try AppState(readingAppOf: registry).turnInGroups(registry, patience)
+        return try AppState(readingAppOf: registry).lockGroups(in: registry, within: patience)
     } catch {
         report(.problem(error))
         return nil

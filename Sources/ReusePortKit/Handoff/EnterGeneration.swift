@@ -36,8 +36,9 @@ extension Coordinator {
             } else if current.state == .live {
                 wake(&state)
             }
+            let listeners = state.listeners(of: current)
             for (offset, record) in entering.enumerated() {
-                try place(record, range.lowerBound + offset, current.bank, state)
+                try state.place(record, of: listeners, held: members[range.lowerBound + offset].copy.sockets)
             }
             let result =
                 current.state == .live
@@ -77,7 +78,7 @@ extension Coordinator {
 
     private borrowing func widenFirst(_ range: Range<Int>) throws(Failure) {
         for (which, listener) in members[range.lowerBound].record.listeners.enumerated() {
-            _ = try widenBacklog(members[range.lowerBound].copy.sockets[which].source, listener)
+            _ = try widenBacklog(members[range.lowerBound].copy.sockets[which].source, of: listener)
         }
     }
 
@@ -90,9 +91,8 @@ extension Coordinator {
             var record = record
             record.state = .live
             state.replace(record)
-            try state.widen(current, by: record, members[range.lowerBound].copy.sockets)
+            try state.grow(current, by: record, held: members[range.lowerBound].copy.sockets)
         }
-        try publishPaths(of: entering)
         return .joined
     }
 
@@ -107,34 +107,18 @@ extension Coordinator {
         let isSuspended = request.isSuspended || state.app.suspending == current.label
         if isSuspended { try suspend(state.running(current.order)) } else { wake(&state) }
         try state.cutOver(
-            current, members[range.lowerBound].copy.sockets,
-            listeners: members[range.lowerBound].record.listeners.map { $0.identity })
-        try publishPaths(of: state.running(current.order))
+            to: current, members[range.lowerBound].record.listeners, held: members[range.lowerBound].copy.sockets)
         state.makeLive(current.order)
         if isSuspended { state.app.suspended = current.order }
         report(.tookOver(from: old?.label))
         guard let old else { return .cutOver(nil) }
         let copies = state.running(old.order)
         return .cutOver(
-            Predecessor(generation: old, copies: copies, moves: state.moves(copies, to: current.order)))
+            Predecessor(generation: old, copies: copies, moves: state.movesQueued(from: copies, to: current.order)))
     }
 
     /// Tells copies that were started to wait that they can go on, because nobody wants that any more.
     private borrowing func wake(_ state: inout AppState) {
         if let failure = state.wake(generation.order) { report(.problem(failure)) }
-    }
-
-    /// Puts the listeners of a member into their slots, where there are slots.
-    private borrowing func place(
-        _ record: CopyRecord, _ index: Int, _ bank: Bank, _ state: AppState
-    ) throws(Failure) {
-        guard case .twoBanks(let id, let slots)? = state.app.steering else { return }
-        try step("place", "the listeners of pid \(record.process.pid)") { () throws(Errno) in
-            let maps = try AppMaps(selector: id, slots: slots)
-            let slot = Slot(bank, copy: UInt8(record.copy))
-            for (which, listener) in record.listeners.enumerated() where listener.identity.transport != .unix {
-                try maps.place(members[index].copy.sockets[which].source, of: listener.identity.name, in: slot)
-            }
-        }
     }
 }

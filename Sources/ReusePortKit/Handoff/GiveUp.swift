@@ -67,7 +67,7 @@ extension Coordinator {
     private borrowing func followMembership() {
         do throws(Failure) {
             try registry.change { (state: inout AppState) throws(Failure) in
-                if let live = state.app.live { try state.redirect(to: live.order) }
+                try state.rollBack()
             }
         } catch {
             report(.minorProblem(error))

@@ -5,7 +5,7 @@ extension Coordinator {
     /// by then it is its successor's. If it has the right to, a process of ours puts it back as soon as it has gone,
     /// and stays for as long as the old copies do.
     borrowing func keepPaths(from old: [CopyRecord], _ state: AppState) {
-        let paths = pathsAtRisk(old, heirs: state.running(generation.order))
+        let paths = state.pathsAtRisk(old, successors: state.running(generation.order))
         guard !paths.isEmpty, let runDirectory = try? runDirectory(of: request) else { return }
         let child = fork()
         if child > 0 {
@@ -27,20 +27,6 @@ extension Coordinator {
         _exit(0)
     }
 
-    /// What these copies may remove, and is another's by now.
-    @inline(never)
-    private borrowing func pathsAtRisk(_ old: [CopyRecord], heirs: [CopyRecord]) -> [ByteString] {
-        let heirs = allNames(heirs)
-        var result: [ByteString] = []
-        for names in allNames(old) where heirs.contains(where: { $0.hasSamePath(as: names) }) {
-            guard let user = try? userID(of: old[names.copy].process.pid), let facts = try? status(of: names.folder),
-                user == 0 || facts.owner == user || facts.mode & 0o022 != 0
-            else { continue }
-            result.append(names.path)
-        }
-        return result
-    }
-
     private borrowing func keepPaths(
         _ paths: [ByteString], from old: [CopyRecord], _ runDirectory: ByteString
     ) throws(Failure) {
@@ -56,7 +42,7 @@ extension Coordinator {
                 if hasExited || paths.contains(where: { !exists($0) }),
                     let lock = try? registry.lock(until: Deadline(after: .seconds(60)))
                 {
-                    AppState.reconciled(registry).mendPaths()
+                    AppState.reconciled(registry).reconcilePaths()
                     lock.release(closing: ())
                     // A program that does nothing else is not to keep us busy.
                     _ = poll(nil, 0, 10)

@@ -44,11 +44,12 @@ func register(
             try state.checkAddresses(copy.listeners, plan)
             for (index, socket) in plan.sockets.enumerated() { try listenIfWanted(copy.sockets[index].source, socket) }
             if members.count == 0 {
-                try state.steer(
-                    request, generation.order, copy.sockets, copy.listeners.map { $0.identity }, report)
+                let found = try state.attach(
+                    request.name, request.steering, for: generation.order, copy.listeners, held: copy.sockets)
+                report(found)
             } else {
                 // The groups are steered by now.
-                try state.followGroups(copy.listeners.map { $0.identity })
+                try state.noteJoined(copy.listeners)
             }
             var record = state.newRecord(of: copy, in: generation.order, request)
             // Whoever supervises the command does not supervise the copies that it leaves behind.
@@ -199,20 +200,6 @@ extension AppState {
         try checkNames(listeners)
     }
 
-    /// cBPF: redirects the groups if a copy has left since the program was attached. Its place, or the one behind the
-    /// last, could be ours as soon as we listen, and connections would come before the program is told.
-    fileprivate mutating func prepareToListen(_ listeners: [CopyRecord.Listener]) throws(Failure) {
-        guard case .index(let known)? = app.steering, let live = app.live else { return }
-        try followGroups(listeners.map { $0.identity })
-        guard case .index(let present)? = app.steering, present != known else { return }
-        do throws(Failure) {
-            try redirect(to: live.order)
-        } catch {
-            // Nothing can be borrowed from copies that we may not trace: then it is done with our own listener, a
-            // moment later.
-        }
-    }
-
     /// Slots and places are found by the socket's name: under another one, the running copies would not be found, and
     /// clients would be directed to this copy before it is ready.
     private func checkNames(_ listeners: [CopyRecord.Listener]) throws(Failure) {
@@ -230,6 +217,16 @@ extension AppState {
                     "pid \(copy.process.pid) has the same address under the name \(known.identity.name)",
                     remedy: "keep the name, or stop the running generation first")
             }
+        }
+    }
+}
+
+extension Reporter {
+    /// What was found when the groups were steered.
+    fileprivate func callAsFunction(_ found: SteeringReport) {
+        if let reason = found.fallback { self(.noEBPF(reason)) }
+        for one in found.foreign {
+            self(.foreignServer(pid: one.holder.process.pid, name: one.holder.name, socket: one.name))
         }
     }
 }

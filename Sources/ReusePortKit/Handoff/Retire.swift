@@ -31,7 +31,9 @@ extension Coordinator {
                 }
                 keepPaths(from: copies, state)
                 return copies
-            }, follow: { (state: inout AppState) throws(Failure) in try followWithOwn(&state) })
+            }, follow: { (state: inout AppState) throws(Failure) in 
+                    try state.rollBack(members[0].record.listeners, held: members[0].copy.sockets)
+                })
         var outcome = RetireOutcome.gone
         for one in outcomes {
             if one == .retired, outcome == .gone { outcome = .finishing }
@@ -76,27 +78,17 @@ extension Coordinator {
                 if kept <= request.keepRetired { continue }
             case .retiring, .failed, .ended: break
             }
-            let isListening = running.contains { state.lastPlace(of: $0) != nil }
+            let isListening = state.havePlace(running)
             report(.endingOld(other.label))
             // A handoff that was killed may have left connections in their queues for which nobody has waited.
             let ending = Ending(
                 drain: .acceptedWithoutSettling, turn: isListening ? .seconds(60) : nil,
-                moves: state.moves(running, to: generation.order), outcome: .replaced(by: generation.label))
+                moves: state.movesQueued(from: running, to: generation.order), outcome: .replaced(by: generation.label))
             try endCopies(
                 running, of: other.order, ending, in: registry, report,
-                follow: { (state: inout AppState) throws(Failure) in try followWithOwn(&state) })
-        }
-    }
-
-    /// Redirects the groups after members have left them, by a listener of ours; by another copy's when ours are
-    /// closed, since ours close when the copy ends.
-    private borrowing func followWithOwn(_ state: inout AppState) throws(Failure) {
-        guard case .index? = state.app.steering, let live = state.app.live else { return }
-        do throws(Failure) {
-            try state.redirect(
-                to: live.order, members[0].record.listeners.map { $0.identity }, members[0].copy.sockets)
-        } catch {
-            try state.redirect(to: live.order)
+                follow: { (state: inout AppState) throws(Failure) in 
+                    try state.rollBack(members[0].record.listeners, held: members[0].copy.sockets)
+                })
         }
     }
 }

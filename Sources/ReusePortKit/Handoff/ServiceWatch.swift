@@ -94,7 +94,7 @@ struct ServiceWatch {
             if !hasTakenOver, serving == numbers.count {
                 hasTakenOver = true
                 report(request.joins == nil ? .tookOver(from: nil) : .joined)
-                if request.isSuspended { reportRoom(copies, report) }
+                if request.isSuspended { report(.room((try? widenBacklogs(of: copies)) ?? 0)) }
             }
             // The helper of the last copy has the old generation to end.
             return hasTakenOver && !state.copies.contains { $0.helper != nil }

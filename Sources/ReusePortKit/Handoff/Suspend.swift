@@ -64,16 +64,3 @@ extension AppState {
         return failure
     }
 }
-
-/// Makes room for as many waiting connections as the system allows at copies that stand still, as far as their
-/// listeners can be borrowed, and reports how many that are.
-func reportRoom(_ copies: [CopyRecord], _ report: Reporter) {
-    var room = 0
-    for copy in copies {
-        for listener in copy.listeners {
-            guard let held = try? borrowListener(of: copy, named: listener.identity.name) else { continue }
-            room += (try? widenBacklog(held, listener)) ?? 0
-        }
-    }
-    if room > 0 { report(.room(room)) }
-}

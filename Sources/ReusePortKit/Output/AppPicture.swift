@@ -118,10 +118,7 @@ extension AppPicture {
             Cell(copy.state.name, copy.ink(in: generation)),
         ]
         if copy.state == .ended { return cells }
-        var slot = ByteString()
-        if case .twoBanks? = state.app.steering, copy.state < .stopping {
-            slot = "slot \(generation.bank.rawValue)/\(copy.copy)"
-        }
+        let slot = state.slotDescription(of: copy) ?? ""
         cells += [Cell("up \(ago(copy.since))"), Cell(slot)]
         cells.append(shared == nil ? Cell("") : queue(copy.listeners[0], of: copy))
         if let count = established(copy), copy.listeners.contains(where: { $0.identity.transport == .tcp }) {

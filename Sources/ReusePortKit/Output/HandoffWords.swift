@@ -48,6 +48,7 @@ struct HandoffWords {
             self.init(
                 .warning,
                 "--app-memory-max is not in force: \(reason == .busy ? "the copies use more" : reason.description)")
+        case .room(0): return nil
         case .room(let count): self.init(.step, "up to \(count) connections can wait")
         case .servicesWritten(let target): self.init(.step, "services are written for \(target)")
         case .problem(let failure): self.init(.warning, failure.message)

@@ -1,32 +1,6 @@
 /// What the registry says of an app.
 struct AppRecord: Sendable, Equatable {
-    /// How its connections are directed.
-    enum Steering: Sendable, Equatable {
-        /// Level 1, with the ids of the selector and of each socket's slots.
-        case twoBanks(selector: UInt32, slots: [SocketSlots])
-        /// Level 2, with the cookies of each socket's listeners in the order of their reuseport group.
-        case index([SocketOrder])
-        case off
-
-        var name: ByteString {
-            switch self {
-            case .twoBanks: "ebpf"
-            case .index: "cbpf"
-            case .off: "off"
-            }
-        }
-    }
-
-    struct SocketSlots: Sendable, Equatable {
-        var name: ByteString
-        var map: UInt32
-    }
-
-    struct SocketOrder: Sendable, Equatable {
-        var name: ByteString
-        var cookies: [UInt64]
-    }
-
+    /// How its connections are directed; nil: not chosen yet, or lost.
     var steering: Steering?
     /// The number that the youngest generation got.
     var sequence: UInt64 = 0
@@ -114,18 +88,7 @@ extension AppRecord {
         var file = RegistryText()
         file.add("format", "1")
         file.add("sequence", ByteString(decimal: sequence))
-        switch steering {
-        case nil: break
-        case .twoBanks(let selector, let slots):
-            file.add("steering", "ebpf")
-            file.add("selector", ByteString(decimal: selector))
-            for one in slots { file.add("slots", ByteString(decimal: one.map), one.name) }
-        case .index(let orders):
-            file.add("steering", "cbpf")
-            for one in orders { file.add("order", list: [one.name] + one.cookies.map { ByteString(decimal: $0) }) }
-        case .off:
-            file.add("steering", "off")
-        }
+        for line in steering?.lines ?? [] { file.lines.append(RegistryText.Line(key: line.key, fields: line.fields)) }
         if let group { file.add("group", list: group.fields) }
         if let suspended { file.add("suspended", ByteString(decimal: suspended)) }
         if let suspending { file.add("suspending", suspending) }
@@ -150,24 +113,10 @@ extension AppRecord {
         }
         self.sequence = sequence
         group = file.fields("group").flatMap { MemoryGroup(fields: $0) }
-        switch file.fields("steering")?.first {
-        case "ebpf"?:
-            guard let selector = file.number("selector") else { return nil }
-            var slots: [SocketSlots] = []
-            for line in file.lines where line.key == "slots" {
-                guard line.fields.count == 2, let map = line.fields[0].decimal else { return nil }
-                slots.append(SocketSlots(name: line.fields[1], map: UInt32(truncatingIfNeeded: map)))
-            }
-            steering = .twoBanks(selector: UInt32(truncatingIfNeeded: selector), slots: slots)
-        case "cbpf"?:
-            var orders: [SocketOrder] = []
-            for line in file.lines where line.key == "order" {
-                orders.append(
-                    SocketOrder(name: line.fields[0], cookies: line.fields.dropFirst().compactMap { $0.decimal }))
-            }
-            steering = .index(orders)
-        case "off"?: steering = .off
-        default: steering = nil
+        do throws(Errno) {
+            steering = try Steering.read(file.lines.map { ($0.key, $0.fields) })
+        } catch {
+            return nil
         }
         suspended = file.number("suspended")
         suspending = file.fields("suspending")?.first

@@ -78,7 +78,7 @@ struct AppState {
     /// Writes what has changed, and removes the files of copies whose generation is forgotten.
     mutating func store(in registry: borrowing Registry) throws(Failure) {
         // First: paths of copies that are about to be forgotten can only be found while those are known.
-        mendPaths()
+        reconcilePaths()
         copies.removeAll { copy in
             if app.generation(copy.generation) != nil { return false }
             registry.remove(copy)

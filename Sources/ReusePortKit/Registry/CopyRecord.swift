@@ -15,11 +15,7 @@ struct CopyRecord: Sendable, Equatable {
         }
     }
 
-    /// A listener, and for a Unix socket the path under which clients are to find it.
-    struct Listener: Sendable, Equatable {
-        var identity: ListenerIdentity
-        var publicPath: ByteString?
-    }
+    typealias Listener = ReusePortKit.Listener
 
     var generation: UInt64
     var copy: Int

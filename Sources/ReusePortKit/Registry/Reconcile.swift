@@ -66,15 +66,12 @@ extension AppState {
 
     /// Takes over a cutover that was stored in the kernel, but not in the file.
     private mutating func followKernel() {
-        guard case .twoBanks(let id, _)? = app.steering else { return }
-        do throws(Errno) {
-            let word = try SelectorMap.open(id: id).load()
-            guard word.liveCount > 0, let live = app.live, live.bank != word.liveBank else { return }
-            if let next = app.starting, next.bank == word.liveBank { makeLive(next.order) }
-        } catch {
-            // Gone: the last member of the groups has closed. Any other error means that we may not open it, and then
-            // nothing can be changed either.
-            if error == .noEntry || error.rawValue == ESTALE { app.steering = nil }
+        switch app.steering?.liveBank {
+        case .bank(let bank)?:
+            guard let live = app.live, live.bank != bank else { return }
+            if let next = app.starting, next.bank == bank { makeLive(next.order) }
+        case .lost?: app.steering = nil
+        case .unknown?, nil: break
         }
     }
 

@@ -1,14 +1,12 @@
 import CLinux
 
-/// A listener of a copy that runs, for a process that has none of its own: level 2 takes a member of the group to
-/// direct it. It is held for the moment only, for a listener that somebody else holds stays open when its process has
-/// died.
+/// A duplicate of a listener in a reuseport group, for a process that has none of its own: classic BPF takes a member
+/// of the group to direct it. It is held for the moment only, for a listener that somebody holds stays open when the
+/// process that serves it has died.
 ///
-/// ENOENT: the copy has no such listener, or nobody holds it any more. EPERM: we may not trace who does.
-func borrowListener(of copy: CopyRecord, named name: ByteString) throws(Errno) -> Descriptor {
-    guard let identity = copy.listeners.first(where: { $0.identity.name == name })?.identity,
-        let port = identity.address.port
-    else { throw .noEntry }
+/// ENOENT: there is no such listener, or nobody holds it any more. EPERM: we may not trace who does.
+func borrowListener(_ identity: ListenerIdentity) throws(Errno) -> Descriptor {
+    guard let port = identity.address.port else { throw .noEntry }
     let records = try sockets(of: identity.transport, family: identity.address.family, on: port)
     guard let record = records.first(where: { $0.cookie == identity.cookie }) else { throw .noEntry }
     // Also who is not the copy itself: a master may leave its listener to its workers.

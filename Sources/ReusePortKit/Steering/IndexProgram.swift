@@ -1,6 +1,6 @@
 import CLinux
 
-/// Level 2: a classic BPF program that directs the connections of a group to those members that are a generation's
+/// A classic BPF program that directs the connections of a group to those members that are a generation's
 /// copies. Needs no privilege.
 ///
 /// The members' order is the kernel's: they join at listen(2) (UDP: bind(2)) in that order, and when one leaves, the

@@ -1,4 +1,4 @@
-/// Level 1: the program that directs the connections of one socket to one of two generations, as the app's selector
+/// The eBPF program that directs the connections of one socket to one of two generations, as the app's selector
 /// says. Needs CAP_BPF and CAP_NET_ADMIN, and Linux 5.14.
 ///
 /// For each new connection, and each whose listener closed before it was accepted:

@@ -4,14 +4,10 @@ import Testing
 @testable import ReusePortKit
 
 @Suite struct BorrowListenerTests {
-    private func copy(_ socket: TestSocket, transport: Transport, cookie: UInt64) throws -> CopyRecord {
-        let identity = ListenerIdentity(
+    private func identity(_ socket: TestSocket, transport: Transport, cookie: UInt64) throws -> ListenerIdentity {
+        ListenerIdentity(
             name: "http", transport: transport, address: .ipv4(0x7F00_0001, port: try socket.port), isDualStack: false,
             cookie: cookie)
-        return CopyRecord(
-            generation: 1, copy: 0, process: try ProcessIdentity(of: getpid()), helper: nil, state: .live, since: 0,
-            listeners: [CopyRecord.Listener(identity: identity, publicPath: nil)], supervisor: nil, stopSignal: SIGTERM,
-            stopTimeout: .seconds(1), nice: nil)
     }
 
     @Test(arguments: [(SOCK_STREAM, Transport.tcp), (SOCK_DGRAM, .udp)])
@@ -19,8 +15,7 @@ import Testing
         // Another one at the same address is not taken for it.
         let other = try member("other", kind: kind)
         let socket = try member("http", port: try other.port, kind: kind)
-        let copy = try copy(socket, transport: transport, cookie: try socket.cookie)
-        let borrowed = try borrowListener(of: copy, named: "http")
+        let borrowed = try borrowListener(identity(socket, transport: transport, cookie: try socket.cookie))
         #expect(borrowed.number != socket.number)
         #expect(try socketCookie(of: borrowed) == socket.cookie)
         #expect(clinux_fcntl(borrowed.number, F_GETFD, 0) == Int(FD_CLOEXEC))
@@ -29,12 +24,14 @@ import Testing
     @Test func whatIsNotThereIsNotBorrowed() throws {
         let socket = try member("http")
         let cookie = try socket.cookie
-        let copy = try copy(socket, transport: .tcp, cookie: cookie)
-        #expect(throws: Errno.noEntry) { _ = try borrowListener(of: copy, named: "admin") }
-        let stranger = try self.copy(socket, transport: .tcp, cookie: cookie &+ 1_000_000)
-        #expect(throws: Errno.noEntry) { _ = try borrowListener(of: stranger, named: "http") }
+        let known = try identity(socket, transport: .tcp, cookie: cookie)
+        let other = try identity(socket, transport: .tcp, cookie: cookie &+ 1_000_000)
+        #expect(throws: Errno.noEntry) { _ = try borrowListener(other) }
+        let path = ListenerIdentity(
+            name: "http", transport: .unix, address: .unix("/nowhere"), isDualStack: false, cookie: cookie)
+        #expect(throws: Errno.noEntry) { _ = try borrowListener(path) }
         try socket.close()
-        #expect(throws: Errno.noEntry) { _ = try borrowListener(of: copy, named: "http") }
+        #expect(throws: Errno.noEntry) { _ = try borrowListener(known) }
     }
 
     /// A descriptor's number is used again.

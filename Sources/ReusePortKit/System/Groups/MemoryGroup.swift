@@ -56,13 +56,7 @@ extension CopyGroup {
 // MARK: - Names
 
 /// What the names of all our groups begin with.
-private let ownPrefix: ByteString = "reuseport-exec."
-
-/// The name of an app's group. Apps of one name in two run directories are two apps: so the folder's number is in it.
-func groupName(of registry: borrowing Registry) throws(Errno) -> ByteString {
-    let folder = try status(of: registry.folder)
-    return "\(ownPrefix)\(registry.app).\(folder.device)-\(folder.inode)"
-}
+let ownPrefix: ByteString = "reuseport-exec."
 
 /// The name of a copy's group: `green.0.4711`. No two processes that run have the same.
 func groupName(of copy: Int, generation label: ByteString, pid: Int32) -> ByteString { "\(label).\(copy).\(pid)" }

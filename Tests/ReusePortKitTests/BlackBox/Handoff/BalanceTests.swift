@@ -144,7 +144,7 @@ import Testing
             let registry = try Registry.open("web", in: directory, create: false)!
             let lock = try registry.lock(until: ReusePortKit.Deadline(after: .seconds(20)))
             var state = AppState.reconciled(registry)
-            try state.narrow(state.app.live!, to: 2)
+            try state.shrink(state.app.live!, to: 2)
             try state.store(in: registry)
             lock.release(closing: ())
         }

@@ -1,0 +1,301 @@
+import CLinux
+
+// The registry's records as steering sees them. What is changed here is written down by `store`.
+
+extension AppState {
+    /// The listeners of a generation and the copies that hold them, as they are recorded now.
+    func listeners(of generation: GenerationRecord) -> GenerationListeners {
+        GenerationListeners(
+            label: generation.label, bank: generation.bank, balance: generation.balance, copies: generation.copies,
+            members: copies(of: generation.order).map { copy in
+                GenerationListeners.Member(
+                    copy: copy.copy, isServing: copy.state == .ready || copy.state == .live, listeners: copy.listeners)
+            })
+    }
+
+    private var liveListeners: GenerationListeners? { app.live.map { listeners(of: $0) } }
+
+    /// Carries out an operation, and keeps what it found out about the groups even if it fails.
+    private mutating func withSteering<Result: ~Copyable>(
+        _ body: (inout Steering) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        var steering = app.steering ?? .off
+        defer { if app.steering != nil { app.steering = steering } }
+        return try body(&steering)
+    }
+}
+
+// MARK: - Questions
+
+extension AppState {
+    /// As `Steering` says; false for an app that is not steered.
+    var needsTurn: Bool { app.steering?.needsTurn ?? false }
+    var needsHeldListeners: Bool { app.steering?.needsHeldListeners ?? false }
+    var resetsQueued: Bool { app.steering?.resetsQueued ?? false }
+
+    /// Whether everything that waits at these copies moves to the live copies of a generation when their listeners
+    /// close.
+    func movesQueued(from copies: [CopyRecord], to generation: UInt64) -> Bool {
+        guard let steering = app.steering else { return false }
+        let others = running(generation).filter { $0.state == .live }.flatMap { $0.listeners }
+        return steering.movesQueued(from: copies.flatMap { $0.listeners }, to: others)
+    }
+
+    /// Whether one of these copies has a place in a group, that others move into when it closes its listener.
+    func havePlace(_ copies: [CopyRecord]) -> Bool { app.steering?.hasPlace(copies.flatMap { $0.listeners }) ?? false }
+
+    /// The order in which these copies of one generation may be stopped, those together that may go together.
+    func stopBatches(_ stopping: [CopyRecord]) -> [[CopyRecord]] {
+        guard let steering = app.steering, let order = stopping.first?.generation,
+            let generation = app.generation(order)
+        else { return [stopping] }
+        return steering.stopBatches(stopping.map { $0.copy }, of: listeners(of: generation)).map { batch in
+            batch.compactMap { number in stopping.first { $0.copy == number } }
+        }
+    }
+
+    /// `slot 0/2`, for people to look at; nil if a copy has none.
+    func slotDescription(of copy: CopyRecord) -> ByteString? {
+        guard let steering = app.steering, copy.state < .stopping, let generation = app.generation(copy.generation)
+        else { return nil }
+        let own = copy.listeners.first { $0.isInGroup }
+        let slot = own.flatMap { listeners(of: generation).slot(of: $0) }
+        return steering.slotDescription(slot ?? Slot(generation.bank, copy: UInt8(copy.copy)))
+    }
+}
+
+// MARK: - Joining
+
+extension AppState {
+    /// Has to be called before these listeners join their groups by listen(2).
+    mutating func prepareToListen(_ joining: [Listener]) throws(Failure) {
+        let live = liveListeners
+        if live == nil { return }
+        try withSteering { (steering: inout Steering) throws(Failure) in
+            try steering.prepareToListen(joining, live: live)
+        }
+    }
+
+    /// Makes sure that the groups of these listeners, which listen by now, are steered, for a generation that they join.
+    mutating func attach(
+        _ name: ByteString, _ choice: SteeringChoice, for order: UInt64, _ joining: [Listener],
+        held: borrowing OwnedArray<Placement>
+    ) throws(Failure) -> SteeringReport {
+        let request = SteeringRequest(
+            app: name, choice: choice,
+            balance: app.live?.balance ?? app.generation(order)?.balance ?? .random,
+            live: liveListeners, nextBank: app.starting?.bank, known: knownCookies(and: joining),
+            isInUse: app.steering != nil && copies.contains { $0.state != .ended })
+        return try Steering.attach(&app.steering, request, joining, held: held)
+    }
+
+    /// Notes that more listeners have joined groups that were steered in the same turn.
+    mutating func noteJoined(_ joined: [Listener]) throws(Failure) {
+        try withSteering { (steering: inout Steering) throws(Failure) in try steering.noteJoined(joined) }
+    }
+
+    /// The cookies of all listeners of copies that have not ended, and of these.
+    func knownCookies(and others: [Listener]) -> [UInt64] {
+        let recorded = copies.filter { $0.state != .ended }.flatMap { $0.listeners }
+        return (recorded + others).map { $0.identity.cookie }
+    }
+
+    /// Puts the listeners of a ready copy into the slots of its generation.
+    func place(
+        _ copy: CopyRecord, of generation: GenerationListeners, held: borrowing OwnedArray<Placement>
+    ) throws(Failure) {
+        guard let steering = app.steering else { return }
+        try step("place", "the listeners of pid \(copy.process.pid)") { () throws(Errno) in
+            try steering.place(copy.listeners, of: generation, held: held)
+        }
+    }
+}
+
+// MARK: - Probing
+
+extension AppState {
+    /// Loads what probing needs: with two banks that is the app's file, only places take all of the registry.
+    static func forProbes(_ registry: borrowing Registry) -> AppState {
+        let state = AppState(readingAppOf: registry)
+        return state.needsTurn ? reconciled(registry) : state
+    }
+
+    /// Connects to one listener of one copy that no client can see yet; under the app's lock.
+    mutating func probe(_ listener: Listener, held: borrowing Descriptor) throws(Failure) -> Descriptor {
+        let live = liveListeners
+        return try withSteering { (steering: inout Steering) throws(Failure) in
+            try steering.probe(listener, held: held, live: live)
+        }
+    }
+
+    /// Writes down what probing has found out of the groups.
+    func storeProbed(in registry: borrowing Registry) throws(Failure) {
+        if needsTurn { try registry.store(app) }
+    }
+}
+
+extension Registry {
+    /// Connects to one listener of one copy that no client can see yet.
+    borrowing func probe(_ listener: Listener, held: borrowing Descriptor) throws(Failure) -> Descriptor {
+        guard listener.isInGroup else { return try Rename.probe(listener.identity) }
+        let lock = try lock()
+        var state = AppState.forProbes(self)
+        let probe = try state.probe(listener, held: held)
+        try state.storeProbed(in: self)
+        lock.release(closing: ())
+        return probe
+    }
+}
+
+// MARK: - Switching
+
+extension AppState {
+    /// Whether all copies of a generation are ready and alive.
+    func isComplete(_ generation: GenerationRecord) -> Bool {
+        let ready = running(generation.order).filter { $0.state == .ready }
+        return (0..<generation.copies).allSatisfy { copy in ready.contains { $0.copy == copy } }
+    }
+
+    /// Makes sure, before anything is switched, that the paths of these copies can be published by what switches.
+    func preparePaths(of ready: [CopyRecord]) throws(Failure) {
+        try Rename.prepare(united(ready), among: united(copies))
+    }
+
+    /// Directs new connections to a generation, after which `makeLive` writes down that it is.
+    mutating func cutOver(
+        to generation: GenerationRecord, _ listeners: [Listener], held: borrowing OwnedArray<Placement>
+    ) throws(Failure) {
+        let next = self.listeners(of: generation)
+        // The first generation has brought its own.
+        let changesBalance = app.generations.count > 1 && app.live?.balance != generation.balance
+        try withSteering { (steering: inout Steering) throws(Failure) in
+            try steering.cutOver(to: next, listeners, held: held, changesBalance: changesBalance)
+        }
+    }
+
+    /// Lets a copy that joined a live generation get connections.
+    mutating func grow(
+        _ generation: GenerationRecord, by copy: CopyRecord, held: borrowing OwnedArray<Placement>
+    ) throws(Failure) {
+        guard let grown = resized(generation, to: max(generation.copies, copy.copy + 1)) else { return }
+        try withSteering { (steering: inout Steering) throws(Failure) in
+            try steering.grow(to: grown, by: copy.listeners, held: held)
+        }
+    }
+
+    /// From now on the copies of the live generation whose number is `count` or more get no new connection. Needs no
+    /// listener of one's own.
+    mutating func shrink(_ generation: GenerationRecord, to count: Int) throws(Failure) {
+        guard let rest = resized(generation, to: count) else { return }
+        try withSteering { (steering: inout Steering) throws(Failure) in try steering.shrink(to: rest) }
+    }
+
+    private mutating func resized(_ generation: GenerationRecord, to count: Int) -> GenerationListeners? {
+        app.change(generation.order) { $0.copies = count }
+        return app.generation(generation.order).map { listeners(of: $0) }
+    }
+
+    /// Directs no more connections to these copies of the live generation; the others get their share.
+    mutating func withdraw(_ leaving: [CopyRecord]) throws(Failure) {
+        for copy in leaving {
+            var copy = copy
+            copy.state = .stopping
+            replace(copy)
+        }
+        guard let order = leaving.first?.generation, let generation = app.generation(order) else { return }
+        let rest = listeners(of: generation)
+        try withSteering { (steering: inout Steering) throws(Failure) in
+            try steering.withdraw(leaving.map { $0.copy }, of: rest)
+        }
+    }
+
+    /// Directs everything to the live generation again, if there is one, after copies have come, gone or failed.
+    mutating func rollBack() throws(Failure) {
+        guard let live = liveListeners else { return }
+        try withSteering { (steering: inout Steering) throws(Failure) in try steering.rollBack(to: live) }
+    }
+
+    /// The same by listeners that are held, as long as they are open.
+    mutating func rollBack(_ listeners: [Listener], held: borrowing OwnedArray<Placement>) throws(Failure) {
+        guard let live = liveListeners else { return }
+        try withSteering { (steering: inout Steering) throws(Failure) in
+            try steering.rollBack(to: live, listeners, held: held)
+        }
+    }
+}
+
+// MARK: - Paths
+
+extension AppState {
+    /// Whether a cutover had begun to publish a generation when it was killed: its copies were ready then.
+    func isPublished(_ generation: UInt64) -> Bool { Rename.isPublished(united(running(generation))) }
+
+    /// Puts right what the file system has of the app's Unix sockets. Under the app's lock.
+    func reconcilePaths() {
+        var claims: [Rename.Claim] = []
+        for copy in copies {
+            let right = right(of: copy)
+            let isOver = copy.state == .ended || copy.state == .retired
+            for listener in copy.listeners where listener.publicPath != nil {
+                let cookie = listener.identity.cookie
+                // Copies that share a listener have the best right of them all.
+                if let index = claims.firstIndex(where: { $0.listener.identity.cookie == cookie }) {
+                    if right == .serves || claims[index].right == .none { claims[index].right = right }
+                    claims[index].isOver = claims[index].isOver && isOver
+                } else {
+                    claims.append(
+                        Rename.Claim(
+                            listener: listener, right: right, isOver: isOver,
+                            hasServed: app.generation(copy.generation)?.state != .failed))
+                }
+            }
+        }
+        if !claims.isEmpty { Rename.reconcile(claims) }
+    }
+
+    /// What a copy may do with its public paths.
+    private func right(of copy: CopyRecord) -> Rename.Claim.Right {
+        guard let generation = app.generation(copy.generation),
+            generation.state == .live || generation.state == .starting
+        else { return .none }
+        switch copy.state {
+        case .starting, .ready: return .expects
+        case .live, .ended:
+            guard generation.state == .live, copy.copy < generation.copies else { return .none }
+            return copy.state == .live ? .serves : .expects
+        case .stopping, .retired: return .none
+        }
+    }
+
+    /// The public paths that these old copies may remove at their end, and that are their successors' by now.
+    func pathsAtRisk(_ old: [CopyRecord], successors: [CopyRecord]) -> [ByteString] {
+        let listeners = old.flatMap { copy in copy.listeners.map { (listener: $0, pid: copy.process.pid) } }
+        return Rename.pathsAtRisk(
+            listeners.map { $0.listener }, successors: successors.flatMap { $0.listeners },
+            user: { try? userID(of: listeners[$0].pid) })
+    }
+
+    /// The listeners of copies, each once.
+    private func united(_ copies: [CopyRecord]) -> [Listener] {
+        var result: [Listener] = []
+        for listener in copies.flatMap({ $0.listeners }) where listener.publicPath != nil {
+            if !result.contains(where: { $0.identity.cookie == listener.identity.cookie }) { result.append(listener) }
+        }
+        return result
+    }
+}
+
+// MARK: - Room
+
+/// Makes room for waiting connections at all listeners of these copies that can be borrowed, and answers how many can
+/// wait.
+func widenBacklogs(of copies: [CopyRecord]) throws(Failure) -> Int {
+    var room = 0
+    var done: [UInt64] = []
+    for listener in copies.flatMap({ $0.listeners }) where !done.contains(listener.identity.cookie) {
+        done.append(listener.identity.cookie)
+        guard let held = try? borrowListener(listener.identity) else { continue }
+        room += try widenBacklog(held, of: listener)
+    }
+    return room
+}

@@ -1,0 +1,118 @@
+import CLinux
+
+/// The maps of an app that is steered by two banks, open.
+struct OpenMaps: ~Copyable {
+    let selector: SelectorMap
+    private var slots: OwnedArray<SlotsMap>
+    /// What to record of them.
+    private(set) var ids: TwoBanks
+
+    /// Those that are recorded. ENOENT or ESTALE: they have gone.
+    init(_ recorded: TwoBanks) throws(Errno) {
+        let selector = try SelectorMap.open(id: recorded.selector)
+        var slots = OwnedArray<SlotsMap>()
+        var ids = TwoBanks(selector: recorded.selector, slots: [])
+        for one in recorded.slots {
+            // A socket that no generation has any more takes its map with it.
+            guard let map = try SlotsMap.openIfThere(id: one.map) else { continue }
+            slots.append(map)
+            ids.slots.append(one)
+        }
+        self.selector = selector
+        self.slots = slots
+        self.ids = ids
+    }
+
+    /// New ones, with nobody in them.
+    init() throws(Errno) {
+        let selector = try SelectorMap.create()
+        ids = TwoBanks(selector: try selector.id(), slots: [])
+        self.selector = selector
+        slots = OwnedArray()
+    }
+
+    /// Makes maps for sockets that have none yet.
+    mutating func add(_ listeners: [Listener]) throws(Failure) {
+        for listener in listeners where listener.isInGroup && index(of: listener.identity.name) == nil {
+            let name = listener.identity.name
+            try step("make", "the slots of socket \(name)") { () throws(Errno) in
+                let map = try SlotsMap.create()
+                ids.slots.append(TwoBanks.SocketSlots(name: name, map: try map.id()))
+                slots.append(map)
+            }
+        }
+    }
+
+    func place(_ listener: borrowing Descriptor, of name: ByteString, in slot: Slot) throws(Errno) {
+        guard let index = index(of: name) else { throw .noEntry }
+        try slots[index].place(listener, in: slot)
+    }
+
+    func clear(_ name: ByteString, _ slot: Slot) throws(Errno) {
+        guard let index = index(of: name) else { return }
+        try slots[index].clear(slot)
+    }
+
+    /// Has the groups of these listeners steered. Which program is attached cannot be asked; attaching the same again
+    /// changes nothing.
+    func attach(
+        to listeners: [Listener], held: borrowing OwnedArray<Placement>, _ balance: Balance
+    ) throws(Failure) {
+        for (index, listener) in listeners.enumerated() where listener.isInGroup {
+            let identity = listener.identity
+            do throws(LoadFailure) {
+                try attach(to: held[index].source, of: identity.name, balance.forTransport(identity.transport))
+            } catch {
+                throw Failure(
+                    .system, "load", "the selection program of socket \(identity.name)", error.errno.description,
+                    remedy: error.log.isEmpty ? nil : "the verifier says: \(error.log)")
+            }
+        }
+    }
+
+    /// Makes servers that know nothing of apps the live ones of maps that are new, so that they alone get connections
+    /// until a generation takes over. Answers those that are.
+    func adopt(_ foreign: [ForeignListener], into bank: Bank) -> [ForeignListener] {
+        var adopted: [ForeignListener] = []
+        var count: UInt16 = 0
+        for (index, one) in foreign.enumerated() where index < Bank.copies {
+            let obstacle = reason { () throws(Errno) in
+                let listener = try borrowSocket(of: one.holder, cookie: one.record.cookie)
+                try place(listener, of: one.name, in: Slot(bank, copy: UInt8(index)))
+            }
+            guard obstacle == nil else { continue }
+            count = UInt16(index) + 1
+            adopted.append(one)
+        }
+        if count > 0 {
+            _ = reason { () throws(Errno) in try selector.store(Selector(liveBank: bank, liveCount: count)) }
+        }
+        return adopted
+    }
+
+    private func index(of name: ByteString) -> Int? { ids.slots.firstIndex { $0.name == name } }
+
+    /// Loads the program for a socket and has it steer the group of `listener`.
+    private func attach(
+        to listener: borrowing Descriptor, of name: ByteString, _ balance: Balance
+    ) throws(LoadFailure) {
+        guard let index = index(of: name) else { return }
+        let program = try TwoBankProgram(balance: balance, selector: selector, slots: slots[index])
+        do throws(Errno) {
+            try program.attach(to: listener)
+        } catch {
+            throw LoadFailure(errno: error, log: "")
+        }
+    }
+}
+
+extension SlotsMap {
+    fileprivate static func openIfThere(id: UInt32) throws(Errno) -> SlotsMap? {
+        do throws(Errno) {
+            return try open(id: id)
+        } catch {
+            if error == .noEntry || error.rawValue == ESTALE { return nil }
+            throw error
+        }
+    }
+}

@@ -1,0 +1,229 @@
+import CLinux
+
+// Unix sockets in the file system.
+//
+// A copy binds a name of its own beside the public path, `.NAME.PID`, and keeps it for as long as it lives; that is
+// what its program is told. The public path is a second link to the same socket (link(2), rename(2)). So a program that
+// removes what it was told takes nothing from its successor, and a public path that was removed can be put back.
+
+/// Hands the public paths of Unix sockets over by rename(2); an app uses it beside what steers its groups.
+enum Rename {
+    /// What a listener may do with its public path, by the state of its copies.
+    struct Claim {
+        enum Right {
+            /// It serves clients there.
+            case serves
+            /// It is about to, also while its copy is started again.
+            case expects
+            case none
+        }
+
+        var listener: Listener
+        var right: Right
+        /// Whether all its copies have ended or listen no more.
+        var isOver: Bool
+        /// Whether it can ever have been reached there: not if its generation failed.
+        var hasServed: Bool
+    }
+}
+
+extension Rename {
+    /// Makes sure, before anything is switched, that `publish` will do what it is to do. `all` are the app's listeners,
+    /// these among them: what leads to one of those may be replaced.
+    static func prepare(_ listeners: [Listener], among all: [Listener]) throws(Failure) {
+        let cookies = listeners.filter { $0.publicPath != nil }.map { $0.identity.cookie }
+        if cookies.isEmpty { return }
+        let names = socketNames(all)
+        var prepared: [UInt64] = []
+        for one in names where cookies.contains(one.cookie) {
+            _ = try one.prepare(names)
+            prepared.append(one.cookie)
+        }
+        // A directory has gone, or is out of reach.
+        if !cookies.allSatisfy({ prepared.contains($0) }) { throw Failure("publish", "unix sockets", .noEntry) }
+    }
+
+    /// Gives Unix sockets their public names.
+    static func publish(_ listeners: [Listener]) throws(Failure) {
+        for names in socketNames(listeners) { try names.publish() }
+    }
+
+    /// Whether one of them has its public name: a cutover that was killed had begun to publish its generation, and the
+    /// copies were ready then.
+    static func isPublished(_ listeners: [Listener]) -> Bool {
+        for names in socketNames(listeners) where names.leads(names.publicName) { return true }
+        return false
+    }
+
+    /// Puts right what the file system has: puts back public paths of listeners that serve, removes those that no copy
+    /// has any more, and the own names of copies that listen no more. Under the app's lock.
+    ///
+    /// The program may write the directory, perhaps: what is neither the app's own nor a socket on which nobody listens
+    /// is left alone.
+    static func reconcile(_ claims: [Claim]) {
+        let all = socketNames(claims.map { $0.listener })
+        for names in all {
+            let claim = claims[names.index]
+            switch claim.right {
+            case .serves:
+                if (try? names.prepare(all)) == true { _ = try? names.publish() }
+            case .expects: break
+            case .none:
+                let isClaimed = all.contains { claims[$0.index].right != .none && $0.hasSamePath(as: names) }
+                if !isClaimed { removePublicName(names, hasServed: claim.hasServed) }
+            }
+            guard claim.isOver, names.isUnserved(names.ownName) else { continue }
+            names.remove(names.ownName)
+            names.remove(names.temporaryName)
+        }
+    }
+
+    /// Removes the public path of a copy that nobody has in its place.
+    private static func removePublicName(_ names: SocketNames, hasServed: Bool) {
+        guard let present = names.status(of: names.publicName) else { return }
+        if !names.leads(names.publicName) {
+            guard names.isUnserved(names.publicName) else { return }
+            // One that has never served has never had it; and a link to the same socket says whose it was.
+            if let own = names.status(of: names.ownName) {
+                guard own.isSameFile(as: present) else { return }
+            } else if !hasServed {
+                return
+            }
+        }
+        names.remove(names.publicName)
+    }
+
+    /// The public paths that programs may remove at their end, knowing them from a configuration of their own, although
+    /// they are their successors' by now: those in directories that they may write. `user` tells whose the process is
+    /// that has the listener at an index.
+    static func pathsAtRisk(
+        _ old: [Listener], successors: [Listener], user: (Int) -> UInt32?
+    ) -> [ByteString] {
+        let successors = socketNames(successors)
+        var result: [ByteString] = []
+        for names in socketNames(old) where successors.contains(where: { $0.hasSamePath(as: names) }) {
+            guard let user = user(names.index), let directory = try? status(of: names.folder),
+                user == 0 || directory.owner == user || directory.mode & 0o022 != 0
+            else { continue }
+            result.append(names.path)
+        }
+        return result
+    }
+
+    /// Connects to the path to which a listener was bound: clients do not know it, and it needs no program to lead
+    /// there.
+    static func probe(_ identity: ListenerIdentity) throws(Failure) -> Descriptor {
+        let probe = try step("make", "a probe to socket \(identity.name)", remedy: descriptorRemedy) {
+            () throws(Errno) in
+            try socket(family: AF_UNIX, type: Int32(SOCK_STREAM.rawValue), flags: Int32(SOCK_NONBLOCK.rawValue))
+        }
+        _ = reason { () throws(Errno) in try connect(probe, to: identity.address) }
+        return probe
+    }
+}
+
+/// The names of one listener, and the directory that they are in.
+private final class SocketNames {
+    let folder: Descriptor
+    let directory: ByteString
+    /// Under which clients find it.
+    let publicName: ByteString
+    /// To which it was bound.
+    let ownName: ByteString
+    /// For a moment: the second link, before it is renamed.
+    let temporaryName: ByteString
+    /// Which of all listeners it is, and its file; nil: it does not listen (any more).
+    let cookie: UInt64
+    var file: UnixSocketFile?
+    /// Which of the listeners that were asked about it is.
+    let index: Int
+
+    init(
+        _ publicName: ByteString, ownName: ByteString, in directory: ByteString, cookie: UInt64, index: Int
+    ) throws(Errno) {
+        let folder = try open(directory, CLINUX_O_PATH | O_DIRECTORY)
+        self.folder = folder
+        self.directory = directory
+        self.publicName = publicName
+        self.ownName = ownName
+        temporaryName = "\(ownName).new"
+        self.cookie = cookie
+        self.index = index
+    }
+
+    /// What is there under a name; nil if it is no socket.
+    func status(of name: ByteString) -> FileStatus? {
+        guard let found = try? ReusePortKit.status(of: name, in: folder), found.isSocket else { return nil }
+        return found
+    }
+
+    /// Whether a name leads to this listener. Its file cannot become another's while it listens.
+    func leads(_ name: ByteString) -> Bool { leads(name, in: self) }
+
+    func leads(_ name: ByteString, in other: SocketNames) -> Bool {
+        guard let file, let found = other.status(of: name) else { return false }
+        return UnixSocketFile(device: found.device, inode: found.inode) == file
+    }
+
+    func hasSamePath(as other: SocketNames) -> Bool { publicName == other.publicName && directory == other.directory }
+
+    func isUnserved(_ name: ByteString) -> Bool { ReusePortKit.isUnserved(name, in: folder) }
+
+    /// A socket only: whatever else has come to one of our names is somebody else's.
+    func remove(_ name: ByteString) {
+        if status(of: name) != nil { _ = reason { () throws(Errno) in try unlink(name, in: folder) } }
+    }
+
+    var path: ByteString { resolve(publicName, against: directory) }
+
+    /// Makes the second link; false if the path leads here already, as after a crash in between.
+    func prepare(_ ours: [SocketNames]) throws(Failure) -> Bool {
+        // What a crash left there is nobody's: the lock is ours.
+        remove(temporaryName)
+        if leads(publicName) { return false }
+        guard leads(ownName) else {
+            throw Failure(.system, "publish", path, "\(ownName) beside it was removed or replaced")
+        }
+        try step("publish", path) { () throws(Errno) in
+            if let there = reason({ () throws(Errno) in _ = try ReusePortKit.status(of: publicName, in: folder) }) {
+                if there != .noEntry { throw there }
+            } else {
+                // What has come to the name since the start is not ours to replace, unless nobody is there.
+                guard status(of: publicName) != nil,
+                    isUnserved(publicName) || ours.contains(where: { $0.leads(publicName, in: self) })
+                else { throw .exists }
+            }
+            try link(ownName, to: temporaryName, in: folder)
+        }
+        return true
+    }
+
+    /// rename(2) leaves no moment without a listener.
+    func publish() throws(Failure) {
+        if leads(publicName) { return remove(temporaryName) }
+        try step("rename", "\(temporaryName) to \(path)") { () throws(Errno) in
+            guard leads(temporaryName) else { throw .noEntry }
+            try rename(temporaryName, to: publicName, in: folder)
+        }
+    }
+}
+
+/// The names of those listeners that are Unix sockets with a public path, and whose directory can be reached.
+private func socketNames(_ listeners: [Listener]) -> [SocketNames] {
+    var all: [SocketNames] = []
+    for (index, listener) in listeners.enumerated() {
+        guard let path = listener.publicPath, let own = listener.identity.address.path,
+            let names = try? SocketNames(
+                lastComponent(of: path), ownName: lastComponent(of: own), in: directory(of: path),
+                cookie: listener.identity.cookie, index: index)
+        else { continue }
+        all.append(names)
+    }
+    // Nothing is known where the kernel does not answer: then none of them is found to lead anywhere.
+    if !all.isEmpty, let listening = try? listeningUnixSockets() {
+        for record in listening {
+            for names in all where names.cookie == record.cookie { names.file = record.file }
+        }
+    }
+    return all
+}

@@ -1,0 +1,179 @@
+import CLinux
+
+/// Steering by eBPF, which needs root: an app's sockets share a selector, which tells the live one of two banks of
+/// slots, and one store to it cuts all of them over at once. What waits at a listener that closes moves to its siblings.
+///
+/// The maps live in the kernel for as long as a member of the groups does; here are their ids.
+struct TwoBanks: Sendable, Equatable {
+    struct SocketSlots: Sendable, Equatable {
+        var name: ByteString
+        var map: UInt32
+    }
+
+    var selector: UInt32
+    /// Of each socket, by its name.
+    var slots: [SocketSlots]
+
+    init(selector: UInt32, slots: [SocketSlots]) {
+        self.selector = selector
+        self.slots = slots
+    }
+}
+
+// MARK: - Attaching
+
+extension TwoBanks {
+    /// Makes new maps and attaches programs that read them. Servers that share the address although no app knows them
+    /// are the live ones until the cutover.
+    init(
+        _ request: SteeringRequest, _ listeners: [Listener], held: borrowing OwnedArray<Placement>,
+        foreign: inout [ForeignListener]
+    ) throws(Failure) {
+        var maps = try step(
+            "make", "the maps of app \(request.app)",
+            remedy: { $0 == .notPermitted ? "it takes root, or --steering cbpf" : nil }
+        ) { () throws(Errno) in try OpenMaps() }
+        try maps.add(listeners)
+        if let bank = request.nextBank, request.live == nil {
+            foreign = maps.adopt(findForeignListeners(at: listeners, except: request.known), into: bank.other)
+        }
+        try maps.attach(to: listeners, held: held, request.balance)
+        self = maps.ids
+    }
+
+    /// Attaches programs for the maps that are in use, and makes maps for sockets that are new.
+    mutating func attach(
+        _ request: SteeringRequest, _ listeners: [Listener], held: borrowing OwnedArray<Placement>
+    ) throws(Failure) {
+        var maps = try step("open", "the maps of app \(request.app)") { () throws(Errno) in try OpenMaps(self) }
+        try maps.add(listeners)
+        try maps.attach(to: listeners, held: held, request.balance)
+        self = maps.ids
+    }
+
+    /// Attaches programs that share connections as this generation asks for.
+    func attach(
+        _ generation: GenerationListeners, _ listeners: [Listener], held: borrowing OwnedArray<Placement>
+    ) throws(Failure) {
+        try open("cut over", generation).attach(to: listeners, held: held, generation.balance ?? .random)
+    }
+
+    func place(
+        _ listeners: [Listener], of generation: GenerationListeners, held: borrowing OwnedArray<Placement>
+    ) throws(Errno) {
+        let maps = try OpenMaps(self)
+        for (index, listener) in listeners.enumerated() where listener.isInGroup {
+            guard let slot = generation.slot(of: listener) else { throw .noEntry }
+            try maps.place(held[index].source, of: listener.identity.name, in: slot)
+        }
+    }
+}
+
+// MARK: - Switching
+
+extension TwoBanks {
+    /// For the moment that connect(2) takes, the listener is where connections from the probe's port go.
+    func connect(
+        _ probe: borrowing Probe, to identity: ListenerIdentity, held: borrowing Descriptor
+    ) throws(Failure) {
+        try step("connect", "a probe to socket \(identity.name)") { () throws(Errno) in
+            let maps = try OpenMaps(self)
+            try maps.place(held, of: identity.name, in: .probe)
+            var word = try maps.selector.load()
+            word.probePort = probe.port
+            try maps.selector.store(word)
+            probe.connect()
+            word.probePort = nil
+            try maps.selector.store(word)
+            try maps.clear(identity.name, .probe)
+        }
+    }
+
+    func cutOver(to generation: GenerationListeners) throws(Failure) {
+        let maps = try open("cut over", generation)
+        try step("cut over", "generation \(generation.label)") { () throws(Errno) in
+            let before = try maps.selector.load()
+            try maps.selector.store(
+                Selector(
+                    liveBank: generation.bank, liveCount: UInt16(generation.slots), nextCount: before.liveCount))
+        }
+    }
+
+    func grow(to generation: GenerationListeners) throws(Failure) {
+        let maps = try open("widen", generation)
+        try step("widen", "generation \(generation.label)") { () throws(Errno) in
+            var word = try maps.selector.load()
+            word.liveBank = generation.bank
+            word.liveCount = max(UInt16(generation.slots), word.liveCount)
+            try maps.selector.store(word)
+        }
+    }
+
+    func shrink(to generation: GenerationListeners) throws(Failure) {
+        let maps = try open("narrow", generation)
+        try step("narrow", "generation \(generation.label)") { () throws(Errno) in
+            var word = try maps.selector.load()
+            guard word.liveBank == generation.bank else { throw .invalid }
+            word.liveCount = UInt16(generation.slots)
+            try maps.selector.store(word)
+        }
+    }
+
+    /// Empties the slots of listeners that nobody serves any more, among those of these copies.
+    func withdraw(_ copies: [Int], of generation: GenerationListeners) throws(Failure) {
+        try step("withdraw", "copies of the live generation") { () throws(Errno) in
+            let maps = try OpenMaps(self)
+            for row in generation.rows where !row.isServed && row.copies.contains(where: { copies.contains($0) }) {
+                guard let slot = generation.slot(of: row.listener) else { continue }
+                try maps.clear(row.listener.identity.name, slot)
+            }
+        }
+    }
+
+    private func open(_ verb: ByteString, _ generation: GenerationListeners) throws(Failure) -> OpenMaps {
+        try step(verb, "generation \(generation.label)") { () throws(Errno) in try OpenMaps(self) }
+    }
+}
+
+// MARK: - Questions
+
+extension TwoBanks {
+    /// Without rights to open the selector nothing can be changed either.
+    var liveBank: Steering.LiveBank {
+        do throws(Errno) {
+            let word = try SelectorMap.open(id: selector).load()
+            return word.liveCount > 0 ? .bank(word.liveBank) : .unknown
+        } catch {
+            return error == .noEntry || error.rawValue == ESTALE ? .lost : .unknown
+        }
+    }
+
+    /// Datagrams do not move, nor what waits at an address that nobody else has.
+    static func movesQueued(from closing: [Listener], to others: [Listener]) -> Bool {
+        closing.allSatisfy { old in
+            old.identity.transport == .tcp
+                && others.contains { new in
+                    new.identity.transport == .tcp && new.identity.address == old.identity.address
+                }
+        }
+    }
+}
+
+// MARK: - In the app's file
+
+extension TwoBanks {
+    var lines: [Steering.Line] {
+        [("selector", [ByteString(decimal: selector)])]
+            + slots.map { ("slots", [ByteString(decimal: $0.map), $0.name]) }
+    }
+
+    /// EINVAL: a line is damaged.
+    init(lines: [Steering.Line]) throws(Errno) {
+        guard let id = lines.first(where: { $0.key == "selector" })?.fields.first?.decimal else { throw .invalid }
+        self.init(selector: UInt32(truncatingIfNeeded: id), slots: [])
+        for line in lines where line.key == "slots" {
+            guard line.fields.count == 2, let map = line.fields[0].decimal else { throw .invalid }
+            slots.append(SocketSlots(name: line.fields[1], map: UInt32(truncatingIfNeeded: map)))
+        }
+    }
+}
