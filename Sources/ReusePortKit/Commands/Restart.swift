@@ -55,8 +55,8 @@ private func restartSupervised(
         order.supervisor = nil
         return order
     }
-    for case .refused(let why) in try stop(orders, sparing: [], log: log) {
-        throw notStopped(registry.app, why)
+    for case .refused(let refusal) in try stop(orders, sparing: [], report: log.report) {
+        throw notStopped(registry.app, refusal.description)
     }
     turn.release()
     let deadline = Deadline(after: .seconds(60))

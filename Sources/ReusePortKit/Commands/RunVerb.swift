@@ -119,11 +119,11 @@ func endGenerations(_ request: VerbRequest, _ directory: ByteString) throws(Fail
             if request.onlyRetired { (order.stopSignal, order.channel) = (SIGKILL, nil) }
             return order
         }
-        let outcomes = try stop(orders, sparing: state.supervisors(sparing: copies), log: log)
+        let outcomes = try stop(orders, sparing: state.supervisors(sparing: copies), report: log.report)
         try registry.change { state in
             state.note(copies, outcomes, of: generation.order, reason: "\(request.verb.names[0]) was asked for")
         }
-        for case .refused(let why) in outcomes { refused = why }
+        for case .refused(let refusal) in outcomes { refused = refusal.description }
     }
     if let refused { throw notStopped(app, refused) }
     removeRetiredServices(of: app, in: directory)

@@ -125,12 +125,12 @@ func end(_ copies: [CopyRecord], _ registry: borrowing Registry, _ log: Log) thr
             patience = try awaitDrained(together, moves: false, reads: false, patience: patience)
         }
         let orders = together.map { stopOrder(for: $0, keepsFinishing: false, moves: moves) }
-        let outcomes = try stop(orders, sparing: sparing, log: log)
+        let outcomes = try stop(orders, sparing: sparing, report: log.report)
         let lock = try registry.lock()
         var state = AppState.mended(registry)
         for (copy, outcome) in zip(together, outcomes) {
-            if case .refused(let why) = outcome {
-                refused = why
+            if case .refused(let refusal) = outcome {
+                refused = refusal.description
             } else {
                 state.end(copy, toldToStop)
             }

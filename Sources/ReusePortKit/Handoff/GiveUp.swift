@@ -23,7 +23,7 @@ extension Handoff {
                 let turn = turnInGroups(enrolment, .seconds(10))
                 let outcomes = try stop(
                     copies.map { stopOrder(for: $0, keepsFinishing: false) },
-                    sparing: state.supervisors(sparing: copies), log: log)
+                    sparing: state.supervisors(sparing: copies), report: log.report)
                 turn.release()
                 try enrolment.registry.change { state in
                     if wasLive {

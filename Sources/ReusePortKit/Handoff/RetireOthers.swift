@@ -67,7 +67,7 @@ extension Handoff {
         let state = AppState.mended(enrolment.registry)
         let sparing = state.supervisors(sparing: copies)
         guard case .index? = state.app.steering else {
-            return (copies, try stop(copies.map(order), sparing: sparing, log: log))
+            return (copies, try stop(copies.map(order), sparing: sparing, report: log.report))
         }
         // Each hole is filled by the last member, mostly a new copy. Until the program is told, its share is dealt out
         // by the kernel's hash, also to old copies that are still there: so handshakes have the settle time again.
@@ -81,7 +81,7 @@ extension Handoff {
                 together, moves: false, settle: enrolment.request.settle, hasSettled: !mayHaveMore, reads: false,
                 patience: patience)
             stopped += together
-            outcomes += try stop(together.map(order), sparing: sparing, log: log)
+            outcomes += try stop(together.map(order), sparing: sparing, report: log.report)
             do throws(Failure) {
                 try follow(enrolment, sockets)
             } catch {
@@ -115,7 +115,7 @@ extension Handoff {
                 order.stopTimeout = min(order.stopTimeout, .seconds(2))
                 return order
             }
-            let outcomes = try stop(orders, sparing: state.supervisors(sparing: left), log: log)
+            let outcomes = try stop(orders, sparing: state.supervisors(sparing: left), report: log.report)
             turn.release()
             try finish(enrolment, generation, left, outcomes)
         }
@@ -205,9 +205,10 @@ extension AppState {
             switch outcomes[index] {
             case .alreadyGone: record.state = .ended
             case .exited: (record.state, record.reason) = (.ended, toldToStop)
-            case .killed(let why): (record.state, record.reason) = (.ended, "killed: \(why)")
+            case .killed(let why): (record.state, record.reason) = (.ended, "killed: \(why.description)")
             case .retired: (record.state, remaining) = (.retired, remaining + 1)
-            case .refused(let why): (record.state, record.reason, remaining) = (.stopping, why, remaining + 1)
+            case .refused(let refusal):
+                (record.state, record.reason, remaining) = (.stopping, refusal.description, remaining + 1)
             }
             replace(record)
         }
