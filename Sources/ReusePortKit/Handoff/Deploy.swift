@@ -115,19 +115,21 @@ struct Deploy: ~Copyable {
         }
         let listeners = members[index].enrolment.record.listeners
         let request = members[index].enrolment.request
-        do throws(Failure) {
+        let check = ReadinessCheck(
+            readiness: request.readiness, listeners: listeners.map { $0.identity }, deadline: deadline,
+            interruption: generation.state == .live ? interruptions.signalsNumber : interruptions.number,
+            offered: offer(listeners, members[index].sockets), report: log.report)
+        do throws(NotReady) {
             try awaitReadiness(
-                request.readiness, channel: members[index].enrolment.channel, of: members[index].enrolment.process,
-                listeners: listeners.map { $0.identity }, until: deadline,
-                unless: generation.state == .live ? interruptions.signalsNumber : interruptions.number,
-                offering: offer(listeners, members[index].sockets),
-                connect: { (which: Int) throws(Failure) in
-                    if let probe = probes.take(index, which) { return probe }
-                    return try connectProbe(
-                        to: listeners[which], members[index].sockets[which].source, members[index].enrolment.registry)
-                }, log: log)
+                check, of: members[index].enrolment.process, channel: members[index].enrolment.channel
+            ) { (which: Int) throws(Failure) in
+                if let probe = probes.take(index, which) { return probe }
+                return try connectProbe(
+                    to: listeners[which], members[index].sockets[which].source, members[index].enrolment.registry)
+            }
         } catch {
-            throw Failure(error.code, error.step, copyName(index), error.reason)
+            let failure = error.failure
+            throw Failure(failure.code, failure.step, copyName(index), failure.reason)
         }
         show(index, .ready)
     }

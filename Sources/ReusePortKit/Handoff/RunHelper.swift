@@ -52,12 +52,16 @@ extension Handoff {
         let entry: Entry
         do throws(Failure) {
             try awaitExec(enrolment, until: deadline)
-            try awaitReadiness(
-                request.readiness, channel: enrolment.channel, of: process, listeners: listeners.map { $0.identity },
-                until: deadline, offering: offer(listeners, sockets),
-                connect: { (index: Int) throws(Failure) in
+            let check = ReadinessCheck(
+                readiness: request.readiness, listeners: listeners.map { $0.identity }, deadline: deadline,
+                offered: offer(listeners, sockets), report: log.report)
+            do throws(NotReady) {
+                try awaitReadiness(check, of: process, channel: enrolment.channel) { (index: Int) throws(Failure) in
                     try connectProbe(to: listeners[index], sockets[index].source, enrolment.registry)
-                }, log: log)
+                }
+            } catch {
+                throw error.failure
+            }
             say("pid \(process.identity.pid) is ready")
             entry = try enter(enrolment, process, sockets)
         } catch {

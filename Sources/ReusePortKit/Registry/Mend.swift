@@ -70,7 +70,8 @@ extension AppState {
                     let wasTold =
                         copies[index].state == .retired || copies[index].state == .stopping
                         || app.generation(copies[index].generation)?.state == .retiring
-                    copies[index].reason = outOfMemory(of: copies[index])?.description ?? (wasTold ? toldToStop : "it has ended")
+                    copies[index].reason =
+                        outOfMemory(of: copies[index])?.description ?? (wasTold ? toldToStop : "it has ended")
                 }
                 copies[index].state = .ended
             }
