@@ -106,7 +106,7 @@ private func record(
 /// want of memory.
 private func isBetter(_ known: EndReason?, than ending: ProcessEnd, _ finished: Finished) -> Bool {
     guard let known else { return false }
-    if known.cause == .outOfMemory && ending == .killed(SIGKILL) { return true }
+    if known.isOutOfMemory && ending == .killed(SIGKILL) { return true }
     return finished.isOver && known.cause != .unknown
 }
 

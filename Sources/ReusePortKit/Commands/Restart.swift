@@ -50,7 +50,7 @@ private func restartSupervised(
     let ending = Ending(
         drain: .accepted(settle: nil), order: .together, turn: .seconds(60), tellsSupervisors: false)
     let outcomes = try endCopies(copies, of: live, ending, in: registry, report)
-    for case .refused(let why) in outcomes { throw notStopped(registry.app, why) }
+    for case .refused(let refusal) in outcomes { throw notStopped(registry.app, refusal) }
     let deadline = Deadline(after: .seconds(60))
     let changes = try step("watch", registry.path) { () throws(Errno) in try FileWatch(in: registry) }
     while true {

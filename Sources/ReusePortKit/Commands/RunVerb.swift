@@ -76,7 +76,9 @@ private func checkGeneration(_ request: VerbRequest, _ directory: ByteString) th
 }
 
 /// That some copy of an app runs on.
-func notStopped(_ app: ByteString, _ why: ByteString) -> Failure { Failure(.negative, "stop", "app \(app)", why) }
+func notStopped(_ app: ByteString, _ refusal: StopRefusal) -> Failure {
+    Failure(.negative, "stop", "app \(app)", refusal.description)
+}
 
 /// Ends generations that are not wanted any more, without a new one in their place.
 func endGenerations(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
@@ -110,7 +112,7 @@ func endGenerations(_ request: VerbRequest, _ directory: ByteString) throws(Fail
     }
     try state.store(in: registry)
     lock.release(closing: ())
-    var refused: ByteString?
+    var refused: StopRefusal?
     for (generation, copies) in zip(chosen, stopped) {
         var ending = Ending(drain: .none, order: .together, keepsFinishing: request.verb == .retire)
         ending.outcome = .ended(by: request.verb.names[0])
@@ -118,7 +120,7 @@ func endGenerations(_ request: VerbRequest, _ directory: ByteString) throws(Fail
         if request.verb == .terminate { ending.stopTimeoutAtMost = .seconds(5) }
         ending.killsAtOnce = request.onlyRetired
         let outcomes = try endCopies(copies, of: generation.order, ending, in: registry, report)
-        for case .refused(let why) in outcomes { refused = why }
+        for case .refused(let refusal) in outcomes { refused = refusal }
     }
     if let refused { throw notStopped(app, refused) }
     removeRetiredServices(of: app, in: directory) { report(.problem($0)) }

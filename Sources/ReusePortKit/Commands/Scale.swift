@@ -51,7 +51,7 @@ func scale(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     }
     removeRetiredServices(of: registry.app, in: directory, holdsTurn: true) { report(.problem($0)) }
     turn.release(closing: ())
-    if missing.isEmpty { report.step("has \(wanted) \(wanted == 1 ? "copy" : "copies")") }
+    if missing.isEmpty { report(.scaled(copies: wanted)) }
 }
 
 /// What is deployed next has as many.
@@ -110,7 +110,7 @@ func endWithdrawn(
 ) throws(Failure) {
     let ending = Ending(drain: .accepted(settle: nil), turn: .seconds(60))
     let outcomes = try endCopies(copies, of: generation, ending, in: registry, report)
-    var refused: ByteString?
-    for case .refused(let why) in outcomes { refused = why }
+    var refused: StopRefusal?
+    for case .refused(let refusal) in outcomes { refused = refusal }
     if let refused { throw notStopped(registry.app, refused) }
 }

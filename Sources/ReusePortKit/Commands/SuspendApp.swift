@@ -24,7 +24,7 @@ func suspendApp(_ request: VerbRequest, _ directory: ByteString) throws(Failure)
     report(.room(try widenBacklogs(of: copies)))
     try suspend(copies)
     lock.release(closing: ())
-    report.step("stands still, with the requests it is at, for deploy did not start it")
+    report(.standsStill)
 }
 
 /// `resume`: the copies go on. After a failure the app counts as suspended still, so that it may be said again.

@@ -23,20 +23,20 @@ extension Coordinator {
     borrowing func awaitReady(_ index: Int, _ probes: Probes, until deadline: Deadline) throws(MemberFailure) {
         try awaitExec(index, until: deadline)
         let listeners = members[index].record.listeners
-        do throws(Failure) {
+        let report = report
+        let check = ReadinessCheck(
+            readiness: request.readiness, listeners: listeners.map { $0.identity }, deadline: deadline,
+            interruption: disturbance, offered: offer(listeners, members[index].copy.sockets),
+            report: { report(.readiness($0)) })
+        do throws(NotReady) {
             try awaitReadiness(
-                request.readiness, channel: members[index].copy.channel, of: members[index].copy.process,
-                listeners: listeners.map { $0.identity }, until: deadline, unless: disturbance,
-                offering: offer(listeners, members[index].copy.sockets),
-                connect: { (which: Int) throws(Failure) in
-                    if let probe = probes.take(member: index, listener: which) { return probe }
-                    return try registry.probe(listeners[which], held: members[index].copy.sockets[which].source)
-                }, log: report)
-        } catch {
-            if members[index].copy.process.hasExited {
-                throw MemberFailure(index, reason(of: index))
+                check, of: members[index].copy.process, channel: members[index].copy.channel
+            ) { (which: Int) throws(Failure) in
+                if let probe = probes.take(member: index, listener: which) { return probe }
+                return try registry.probe(listeners[which], held: members[index].copy.sockets[which].source)
             }
-            throw MemberFailure(index, EndReason(.notReady, error.reason))
+        } catch {
+            throw MemberFailure(index, reason(of: index, notReady: error))
         }
         show(index, .ready)
     }
@@ -64,12 +64,19 @@ extension Coordinator {
 
     /// What makes waiting for one member pointless: a signal to the command, or the end of any of its copies. Members
     /// that join a live generation fail each for itself, so there the end of others does not matter.
-    private var disturbance: Int32 {
+    private var disturbance: Int32? {
         switch interruptions {
         case .some(let interruptions):
             generation.state == .live ? interruptions.signalsNumber : interruptions.number
-        case .none: -1
+        case .none: nil
         }
+    }
+
+    private borrowing func reason(of index: Int, notReady: NotReady) -> EndReason {
+        guard case .ended = notReady.reason else { return EndReason(.notReady, notReady.failure.reason) }
+        var reason = reason(of: index)
+        if reason == EndReason(.exited(0)) { reason.detail = "it must not put itself into the background" }
+        return reason
     }
 
     /// Why a member that has ended did so: in the launcher's own words if it had not become the target.
@@ -80,7 +87,7 @@ extension Coordinator {
         let end = end(of: members[index].copy.process)
         // The kernel's own kill is told by the control group, which another process may have read and removed by now.
         let known = AppState.reconciled(registry).copies.first { $0.process == members[index].record.process }
-        if end == nil || end == .killed(SIGKILL), let reason = known?.reason, reason.cause == .outOfMemory {
+        if end == nil || end == .killed(SIGKILL), let reason = known?.reason, reason.isOutOfMemory {
             return reason
         }
         return EndReason(end)

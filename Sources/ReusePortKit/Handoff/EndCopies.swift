@@ -73,7 +73,8 @@ func endCopies(
                 patience: patience)
         }
         let outcomes = try stop(
-            batch.map { stopOrder(for: $0, ending, moves: moves) }, sparing: sparing, log: report)
+            batch.map { stopOrder(for: $0, ending, moves: moves) }, sparing: sparing,
+            report: { report(.stop($0)) })
         all += outcomes
         let isLast = index == batches.count - 1
         try registry.change { (state: inout AppState) throws(Failure) in
@@ -163,10 +164,12 @@ extension AppState {
             switch outcome {
             case .alreadyGone: record.state = .ended
             case .exited: (record.state, record.reason) = (.ended, reason ?? .toldToStop)
-            case .killed(let why): (record.state, record.reason) = (.ended, reason ?? EndReason(.killed, why))
+            case .killed(let why): (record.state, record.reason) = (.ended, reason ?? EndReason(.killed, why.description))
             case .retired: (record.state, remaining) = (.retired, remaining + 1)
-            case .refused(let why):
-                (record.state, record.reason, remaining) = (.stopping, EndReason(.notStopped, why), remaining + 1)
+            case .refused(let refusal):
+                record.state = .stopping
+                record.reason = EndReason(.notStopped, refusal.description)
+                remaining += 1
             }
             replace(record)
         }

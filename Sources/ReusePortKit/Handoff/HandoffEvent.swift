@@ -50,8 +50,14 @@ enum HandoffEvent {
     case problem(Failure)
     /// Something failed that only a reader of `--debug` wants to know.
     case minorProblem(Failure)
-    /// A line that has no case of its own yet.
-    case line(LogLevel, ByteString)
+    /// While copies are stopped.
+    case stop(StopEvent)
+    /// While a copy is waited for.
+    case readiness(ReadinessEvent)
+    /// An app has as many copies as it was to have, without one more or less.
+    case scaled(copies: Int)
+    /// An app stands still without a new generation, because its command is not known.
+    case standsStill
 }
 
 /// How far a copy has come.
@@ -86,12 +92,4 @@ struct Reporter {
     init(_ report: @escaping (HandoffEvent) -> Void) { self.report = report }
 
     func callAsFunction(_ event: HandoffEvent) { report(event) }
-}
-
-enum LogLevel: Sendable { case step, detail, warning }
-
-extension Reporter {
-    func step(_ text: ByteString) { report(.line(.step, text)) }
-    func detail(_ text: ByteString) { report(.line(.detail, text)) }
-    func warning(_ text: ByteString) { report(.line(.warning, text)) }
 }

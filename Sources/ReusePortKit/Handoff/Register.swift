@@ -171,7 +171,7 @@ extension AppState {
     fileprivate func predecessor(_ generation: UInt64, _ number: Int) -> CopyRecord? {
         copies.first {
             $0.generation == generation && $0.copy == number && $0.state == .ended
-                && $0.reason?.cause == .outOfMemory
+                && $0.reason?.isOutOfMemory == true
         }
     }
 

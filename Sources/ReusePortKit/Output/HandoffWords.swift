@@ -53,7 +53,11 @@ struct HandoffWords {
         case .servicesWritten(let target): self.init(.step, "services are written for \(target)")
         case .problem(let failure): self.init(.warning, failure.message)
         case .minorProblem(let failure): self.init(.detail, failure.message)
-        case .line(let level, let text): self.init(level, text)
+        case .stop(let event): self.init(event.isWarning ? .warning : .detail, event.description)
+        case .readiness(let event): self.init(.detail, event.description)
+        case .scaled(let count): self.init(.step, "has \(count) \(count == 1 ? "copy" : "copies")")
+        case .standsStill:
+            self.init(.step, "stands still, with the requests it is at, for deploy did not start it")
         }
     }
 }

@@ -1,5 +1,7 @@
 import CLinux
 
+enum LogLevel: Sendable { case step, detail, warning }
+
 /// Writes lines as `reuseport-exec: info: web 7: took over`, one for each step.
 struct LogLines: Sendable {
     var descriptor: Int32

@@ -9,7 +9,7 @@ struct EndReason: Sendable, Equatable {
         /// It was told to stop and had to be killed.
         case killed
         /// The kernel killed it because memory ran out.
-        case outOfMemory
+        case outOfMemory(OutOfMemory)
         /// The launcher failed before it became the target.
         case launch
         /// It runs, but did not become ready.
@@ -33,6 +33,10 @@ struct EndReason: Sendable, Equatable {
     /// The end of a process, where it is known.
     init(_ end: ProcessEnd?) { self.init(end.map { .ended($0) } ?? .unknown) }
 
+    var isOutOfMemory: Bool {
+        if case .outOfMemory = cause { true } else { false }
+    }
+
     static let unknown = EndReason(.unknown)
     static let toldToStop = EndReason(.toldToStop)
 
@@ -40,10 +44,10 @@ struct EndReason: Sendable, Equatable {
     var description: ByteString {
         switch cause {
         case .unknown: "it has ended"
-        case .ended(let end): end.description
+        case .ended(let end): detail.isEmpty ? end.description : "\(end.description); \(detail)"
         case .toldToStop: "it was told to stop"
         case .killed: "killed: \(detail)"
-        case .outOfMemory: "killed by the kernel: \(detail)"
+        case .outOfMemory(let memory): memory.description
         case .interrupted(let signal): "it was interrupted by \(signalName(signal))"
         case .launch, .notReady, .notStopped, .handoff: detail
         }
@@ -59,7 +63,7 @@ extension EndReason {
         case .ended(.killed(let signal)): ["signalled", ByteString(decimal: signal), detail]
         case .toldToStop: ["told", "", detail]
         case .killed: ["killed", "", detail]
-        case .outOfMemory: ["memory", "", detail]
+        case .outOfMemory(let memory): ["memory"] + memory.fields
         case .launch: ["launch", "", detail]
         case .notReady: ["unready", "", detail]
         case .notStopped: ["unstopped", "", detail]
@@ -83,7 +87,10 @@ extension EndReason {
         case "signalled": cause = .ended(.killed(number))
         case "told": cause = .toldToStop
         case "killed": cause = .killed
-        case "memory": cause = .outOfMemory
+        case "memory":
+            guard let memory = OutOfMemory(fields: Array(fields[1...])) else { return nil }
+            self.init(.outOfMemory(memory))
+            return
         case "launch": cause = .launch
         case "unready": cause = .notReady
         case "unstopped": cause = .notStopped

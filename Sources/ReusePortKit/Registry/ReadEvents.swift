@@ -1,32 +1,59 @@
-/// Why a copy has ended, if the kernel ended it for want of memory; nil if it did not, or its group has gone.
+/// The kernel ended a copy for want of memory. Neither limit is set if there was simply none left.
+struct OutOfMemory: Sendable, Equatable {
+    /// `--memory-max`, if the copy went beyond it.
+    var copyLimit: UInt64?
+    /// `--app-memory-max`, if all copies together went beyond it.
+    var appLimit: UInt64?
+}
+
+extension OutOfMemory {
+    /// As the registry keeps it; `init?(fields:)` reads it.
+    var fields: [ByteString] {
+        [copyLimit.map { ByteString(decimal: $0) } ?? "", appLimit.map { ByteString(decimal: $0) } ?? ""]
+    }
+
+    init?(fields: [ByteString]) {
+        guard fields.count == 2, fields.allSatisfy({ $0.isEmpty || $0.decimal != nil }) else { return nil }
+        self.init(copyLimit: fields[0].decimal, appLimit: fields[1].decimal)
+    }
+
+    var description: ByteString {
+        var limits: [ByteString] = []
+        if let copyLimit { limits.append("it went beyond --memory-max \(memorySize(copyLimit))") }
+        if let appLimit { limits.append("all copies went beyond --app-memory-max \(memorySize(appLimit))") }
+        return "killed by the kernel: \(limits.isEmpty ? "memory ran out" : joined(limits, by: ", or "))"
+    }
+}
+
+/// Reads in a copy's control group whether the kernel ended it for want of memory. Nil if it did not, or if the group
+/// has gone.
 ///
-/// `end`: how it has ended, where that is known. In a group of several processes the kernel may have ended another one.
-func memoryReason(
-    of copy: CopyRecord, end: ProcessEnd? = nil, _ groups: ControlGroups = ControlGroups()
-) -> EndReason? {
+/// `end` is how the copy has ended, where that is known. In a group of several processes the kernel may have ended
+/// another one.
+func outOfMemory(
+    of copy: CopyRecord, end: ProcessEnd? = nil, in groups: ControlGroups = ControlGroups()
+) -> OutOfMemory? {
     guard let limits = copy.group, end == nil || end == .killed(9) else { return nil }
     do throws(Errno) {
         let own = try GroupDirectory(limits.group, in: groups)
         let app = try GroupDirectory(limits.app, in: groups)
-        // Counted where the process was, whosever limit was reached. (Version 1 since Linux 4.13.)
+        // The kernel counts where the process was, whosever limit was reached. (Version 1 since Linux 4.13.)
         let events: ByteString = limits.group.version == .first ? "memory.oom_control" : "memory.events"
         guard let kills = own.number("oom_kill", in: events), kills > 0 else { return nil }
-        var beyond: [ByteString] = []
-        if let max = limits.max, own.hasReachedItsLimit {
-            beyond.append("it went beyond --memory-max \(memorySize(max))")
-        }
+        var result = OutOfMemory()
+        if own.hasReachedItsLimit { result.copyLimit = limits.max }
         // Version 1 counts a reached limit even if some memory could be taken back: then it may have been either.
-        if beyond.isEmpty || limits.group.version == .first, let max = limits.appMax, app.hasReachedItsLimit {
-            beyond.append("all copies went beyond --app-memory-max \(memorySize(max))")
+        if result.copyLimit == nil || limits.group.version == .first, app.hasReachedItsLimit {
+            result.appLimit = limits.appMax
         }
-        return EndReason(.outOfMemory, beyond.isEmpty ? "memory ran out" : joined(beyond, by: ", or "))
+        return result
     } catch {
         return nil
     }
 }
 
 extension GroupDirectory {
-    /// Whether this group's own limit, not that of one above or below, has been in the way.
+    /// Whether this group's own limit was reached, and not only that of a group above or below.
     fileprivate var hasReachedItsLimit: Bool {
         borrowing get {
             switch version {

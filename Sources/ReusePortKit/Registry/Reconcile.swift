@@ -39,7 +39,7 @@ extension AppState {
 
     /// Why a copy that is gone has ended, as far as its record and its control group tell.
     private func likelyReason(_ copy: CopyRecord) -> EndReason {
-        if let memory = memoryReason(of: copy) { return memory }
+        if let memory = outOfMemory(of: copy) { return EndReason(.outOfMemory(memory)) }
         let wasTold =
             copy.state == .retired || copy.state == .stopping || app.generation(copy.generation)?.state == .retiring
         return wasTold ? .toldToStop : .unknown

@@ -1,27 +1,27 @@
 import CLinux
 
-/// A command on its way to the runsv or s6-supervise of a service directory.
+/// One command, written to the control pipe of a runsv, s6-supervise or s6-svscan.
 struct ControlCommand: ~Copyable {
     private let pipe: Descriptor
 
-    /// Writes it to `supervise/control`, or to the s6-svscan of a scan directory. Nil if nobody reads that (ENXIO):
-    /// then nobody starts the service again.
+    /// Writes it to `pipe` in a service directory, or in the scan directory of an s6-svscan. Nil if nobody has the
+    /// pipe open to read it (ENXIO): then nobody starts the service again.
     ///
     /// Nobody else may be able to put another file there: it must be a FIFO of root's or ours, in a directory of root's
-    /// or ours that no one else may write to. Links to it (some keep `supervise` in /run) must be root's or ours.
+    /// or ours that no one else may write to. Links on the way (some keep `supervise` in /run) must be root's or ours.
     static func send(
         _ command: UInt8, to directory: ByteString, pipe: ByteString = "supervise/control"
     ) throws(Failure) -> ControlCommand? {
         let path: ByteString = "\(directory)/\(pipe)"
         let place = try followPath(path, object: path)
-        let (directory, facts) = try step("open", path) { () throws(Errno) in
+        let (directory, file) = try step("open", path) { () throws(Errno) in
             (try status(of: place.directory), try status(of: place.name, in: place.directory))
         }
         guard isTrusted(directory), directory.mode & 0o022 == 0 else {
             throw Failure(.system, "trust", path, "others may write to its directory")
         }
-        // Nobody can change this any more.
-        guard facts.isFIFO, isTrusted(facts) else {
+        // Only root or we could replace the file from here on.
+        guard file.isFIFO, isTrusted(file) else {
             throw Failure(.system, "trust", path, "it is not a FIFO of root's or of the caller's")
         }
         do throws(Errno) {
@@ -32,11 +32,11 @@ struct ControlCommand: ~Copyable {
         }
     }
 
-    /// Whether all of it has been read. Both supervisors act on a command before they look at the next event, so that
-    /// a copy that is alive now was alive when they did. (FIONREAD counts what is in the pipe at its writing end too.)
+    /// Whether the supervisor has read it. Both kinds act on a command before they look at the next event, so a copy
+    /// that is alive now was alive when the supervisor acted. (FIONREAD works at a pipe's writing end too.)
     var isRead: Bool {
         var count: Int32 = 0
-        // It cannot fail for a pipe.
+        // This cannot fail for a pipe.
         _ = withUnsafeMutablePointer(to: &count) {
             clinux_syscall(Int(SYS_ioctl), Int(pipe.number), Int(FIONREAD), Int(bitPattern: $0), 0, 0, 0)
         }

@@ -3,7 +3,7 @@ import CLinux
 /// `systemctl stop --no-block UNIT`, the only way to have systemd not start a unit again.
 ///
 /// It is not silent: systemd sends the unit's KillSignal by itself (to all processes of the unit, unless KillMode says
-/// otherwise), and KILL after TimeoutStopSec, also to a copy that finishes requests.
+/// otherwise), and after TimeoutStopSec KILL, even to a copy that is still finishing requests.
 func stopUnit(
     _ unit: ByteString, ofUser isUser: Bool, searchPath: ByteString, timeout: Milliseconds = .seconds(10)
 ) throws(Failure) {
@@ -11,7 +11,8 @@ func stopUnit(
         "stop", unit, ["--no-block", "stop", "--", unit], ofUser: isUser, searchPath: searchPath, timeout: timeout)
 }
 
-/// Runs systemctl, of the system's manager or of the caller's own; fails if it does, or takes too long.
+/// Runs systemctl for the system's manager, or for the caller's own. Fails if it does, or if it takes too long; `verb`
+/// and `object` are for the message.
 func systemctl(
     _ verb: ByteString, _ object: ByteString, _ arguments: [ByteString], ofUser isUser: Bool,
     searchPath: ByteString = safeSearchPath, timeout: Milliseconds = .seconds(10)
@@ -26,7 +27,7 @@ func systemctl(
     }
 }
 
-/// With what systemd's programs find the manager.
+/// The variables with which systemd's programs find the manager.
 func managerEnvironment(ofUser isUser: Bool, _ searchPath: ByteString) -> [ByteString] {
     var environment: [ByteString] = ["PATH=\(searchPath)"]
     if isUser { environment.append("XDG_RUNTIME_DIR=/run/user/\(geteuid())") }

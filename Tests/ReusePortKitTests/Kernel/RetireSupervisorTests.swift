@@ -54,7 +54,7 @@ import Testing
         #expect(service.lines.count == 1 && copy.process.isAlive())
 
         let order = copy.order(keepsFinishing: false, signal: SIGUSR1, supervisor: service.name)
-        #expect(try stop([order], sparing: [], log: RetireLog(sandbox).log) == [.exited])
+        #expect(try stop([order], sparing: [], report: StopLog().report) == [.exited])
         try waitUntil("down") { try service.isDown }
         #expect(try service.status().contains("normally up"))
         #expect(service.lines.dropFirst() == ["SIGUSR1"])
@@ -75,7 +75,7 @@ import Testing
         let service = try RetireService(kind, "finish", in: sandbox)
         let copy = try service.copy()
         #expect(
-            try stop([copy.order(supervisor: service.name)], sparing: [], log: RetireLog(sandbox).log) == [.retired])
+            try stop([copy.order(supervisor: service.name)], sparing: [], report: StopLog().report) == [.retired])
         #expect(try service.status().contains("want down"))
         #expect(kill(copy.process.pid, SIGKILL) == 0)
         try waitUntil("down") { try service.isDown }
@@ -87,15 +87,15 @@ import Testing
     @Test(arguments: RetireService.Kind.allCases) func spared(kind: RetireService.Kind) throws {
         let service = try RetireService(kind, "obey", in: sandbox)
         let copy = try service.copy()
-        let log = RetireLog(sandbox).log
+        let log = StopLog()
         let order = copy.order(keepsFinishing: false, supervisor: service.name)
-        #expect(try stop([order], sparing: [service.name], log: log) == [.exited])
+        #expect(try stop([order], sparing: [service.name], report: log.report) == [.exited])
         let second = try service.copy(2)
         // Also when it has gone already: what runs in its place is left alone.
-        #expect(try stop([order], sparing: [service.name], log: log) == [.alreadyGone])
+        #expect(try stop([order], sparing: [service.name], report: log.report) == [.alreadyGone])
         #expect(try second.process.isAlive() && !service.status().contains("want down"))
         // Which it is not if nobody spares it.
-        #expect(try stop([order], sparing: [], log: log) == [.alreadyGone])
+        #expect(try stop([order], sparing: [], report: log.report) == [.alreadyGone])
         try waitUntil("down") { try service.isDown }
         #expect(service.lines.last == "SIGCONT" || service.lines.last == "SIGTERM")
         try service.end()
@@ -108,8 +108,8 @@ import Testing
         service.supervisor.signal(SIGSTOP)
         try waitUntil("its stop") { try ProcessStatus(of: service.supervisor.pid).isStopped }
         let order = copy.order(keepsFinishing: false, supervisor: service.name)
-        let log = RetireLog(sandbox)
-        let meanwhile = Meanwhile { [log = log.log] in try stop([order], sparing: [], log: log) }
+        let log = StopLog()
+        let meanwhile = Meanwhile { try stop([order], sparing: [], report: log.report) }
         try waitUntil("the command") { service.hasPendingCommand }
         #expect(copy.process.isAlive())
         service.supervisor.signal(SIGCONT)
@@ -126,7 +126,7 @@ import Testing
         service.supervisor.signal(SIGSTOP)
         try waitUntil("its stop") { try ProcessStatus(of: service.supervisor.pid).isStopped }
         let order = copy.order(keepsFinishing: false, supervisor: service.name)
-        let meanwhile = Meanwhile { [log = RetireLog(sandbox).log] in try stop([order], sparing: [], log: log) }
+        let meanwhile = Meanwhile { [log = StopLog()] in try stop([order], sparing: [], report: log.report) }
         try waitUntil("the command") { service.hasPendingCommand }
         #expect(kill(copy.process.pid, SIGKILL) == 0)
         try waitUntil("its end") { !copy.process.isAlive() }
@@ -141,16 +141,19 @@ import Testing
         let service = try RetireService(kind, "obey", in: sandbox)
         let copy = try service.copy()
         chmod("\(service.directory)/supervise", 0o777)
-        let log = RetireLog(sandbox)
+        let log = StopLog()
         let order = copy.order(keepsFinishing: false, supervisor: service.name)
-        let outcome = try stop([order], sparing: [], log: log.log)
-        guard case .refused(let why) = outcome[0] else { return #expect(Bool(false), "\(outcome)") }
-        #expect(why.text.contains("is left running") && why.text.contains("others may write to its directory"))
+        let outcome = try stop([order], sparing: [], report: log.report)
+        guard case .refused(let refusal) = outcome[0], case .supervisorNotTold(let why) = refusal.why else {
+            return #expect(Bool(false), "\(outcome)")
+        }
+        #expect(why.text.contains("others may write to its directory"))
+        #expect(refusal.description.text.contains("is left running"))
         #expect(service.lines.count == 1 && copy.process.isAlive() && log.warnings.count == 1)
 
         kill(service.supervisor.pid, SIGKILL)
         try waitUntil("another parent") { try ProcessStatus(of: copy.process.pid).parent != service.supervisor.pid }
-        #expect(try stop([order], sparing: [], log: log.log) == [.exited])
+        #expect(try stop([order], sparing: [], report: log.report) == [.exited])
     }
 
     @Test func nobodyReads() throws {
@@ -208,7 +211,7 @@ import Testing
         let path = try systemctl("kill -0 \(copy.process.pid) && echo told >> '\(sandbox.path)/calls'")
         let order = copy.order(keepsFinishing: false, supervisor: .systemd("web.service"))
         #expect(
-            try stop([order], sparing: [], log: RetireLog(sandbox).log, searchPath: path) == [.exited])
+            try stop([order], sparing: [], searchPath: path, report: StopLog().report) == [.exited])
         #expect(try String(contentsOfFile: sandbox["calls"], encoding: .utf8) == "told\n")
     }
 
@@ -216,8 +219,10 @@ import Testing
         let copy = try RetireCopy("obey", in: sandbox)
         let path = try systemctl("exit 5")
         let order = copy.order(supervisor: .systemd("web.service"))
-        let outcome = try stop([order], sparing: [], log: RetireLog(sandbox).log, searchPath: path)
-        guard case .refused(let why) = outcome[0] else { return #expect(Bool(false), "\(outcome)") }
+        let outcome = try stop([order], sparing: [], searchPath: path, report: StopLog().report)
+        guard case .refused(let refusal) = outcome[0], case .supervisorNotTold(let why) = refusal.why else {
+            return #expect(Bool(false), "\(outcome)")
+        }
         #expect(why.text.contains("unable to stop web.service"))
         #expect(copy.process.isAlive())
         // Nothing but absolute directories is searched.

@@ -29,22 +29,24 @@ import Testing
 
     @Test func exitsWhenTold() throws {
         let copy = try RetireCopy("obey", in: sandbox)
-        let log = RetireLog(sandbox)
+        let log = StopLog()
         #expect(try copy.isListening)
-        #expect(try stop([copy.order(keepsFinishing: false)], sparing: [], log: log.log) == [.exited])
+        #expect(try stop([copy.order(keepsFinishing: false)], sparing: [], report: log.report) == [.exited])
         #expect(try !copy.isListening)
         #expect(log.warnings.isEmpty)
-        #expect(log.text.contains("debug: web 7: TERM to pid \(copy.process.pid) (python3"))
+        guard case .told(let name, .signal(SIGTERM)) = log.events.last else {
+            return #expect(Bool(false), "\(log.events)")
+        }
+        #expect(name.description.text.hasPrefix("pid \(copy.process.pid) (python3"))
         #expect(try copy.running!.end().exit == 0)
     }
 
     @Test(arguments: [true, false]) func ignoresTheSignal(keepsFinishing: Bool) throws {
         let copy = try RetireCopy("ignore", in: sandbox)
-        let log = RetireLog(sandbox)
+        let log = StopLog()
         let order = copy.order(keepsFinishing: keepsFinishing, timeout: Milliseconds(100))
-        let outcome = try stop([order], sparing: [], log: log.log)
-        let address = copy.listener.address.description.text
-        #expect(outcome == [.killed("it still listened on http \(address) 100ms after TERM")])
+        let outcome = try stop([order], sparing: [], report: log.report)
+        #expect(outcome == [.killed(copy.stillListened(Milliseconds(100)))])
         #expect(log.warnings.count == 1)
         #expect(log.warnings.first?.contains("killing pid \(copy.process.pid) (python3") == true)
         #expect(try !copy.isListening && !copy.process.isAlive())
@@ -53,14 +55,15 @@ import Testing
 
     @Test func closesAndLivesOn() throws {
         let copy = try RetireCopy("finish", in: sandbox)
-        let log = RetireLog(sandbox)
-        #expect(try stop([copy.order()], sparing: [], log: log.log) == [.retired])
+        let log = StopLog()
+        #expect(try stop([copy.order()], sparing: [], report: log.report) == [.retired])
         #expect(try !copy.isListening && copy.process.isAlive())
         #expect(log.warnings.isEmpty)
 
         // And if it may not, it is killed.
         let order = copy.order(keepsFinishing: false, timeout: Milliseconds(50))
-        #expect(try stop([order], sparing: [], log: log.log) == [.killed("it still ran 50ms after TERM")])
+        let overdue = KillReason.Overdue(time: Milliseconds(50), request: .signal(SIGTERM))
+        #expect(try stop([order], sparing: [], report: log.report) == [.killed(.stillRan(overdue))])
         #expect(!copy.process.isAlive())
     }
 
@@ -70,8 +73,8 @@ import Testing
         let ignores = try RetireCopy("ignore", kind, in: sandbox)
         #expect(try obeys.isListening && finishes.isListening && ignores.isListening)
         let orders = [obeys.order(), finishes.order(), ignores.order(timeout: Milliseconds(100))]
-        let outcomes = try stop(orders, sparing: [], log: RetireLog(sandbox).log)
-        let why: ByteString = "it still listened on http \(ignores.listener.address.description) 100ms after TERM"
+        let outcomes = try stop(orders, sparing: [], report: StopLog().report)
+        let why = ignores.stillListened(Milliseconds(100))
         // One that closes by ending may be seen before it has ended.
         #expect(outcomes == [.exited, .retired, .killed(why)] || outcomes == [.retired, .retired, .killed(why)])
         #expect(try !obeys.isListening && !finishes.isListening && !ignores.isListening)
@@ -83,7 +86,7 @@ import Testing
         order.process = ProcessIdentity(pid: copy.process.pid, startTime: copy.process.startTime - 1)
         order.listeners = []
         let before = try priorities(of: copy.process)
-        #expect(try stop([order], sparing: [], log: RetireLog(sandbox).log) == [.alreadyGone])
+        #expect(try stop([order], sparing: [], report: StopLog().report) == [.alreadyGone])
         #expect(copy.process.isAlive())
         #expect(try priorities(of: copy.process) == before)
         // The only signal it gets is the one that follows.
@@ -96,37 +99,43 @@ import Testing
         copy.running!.signal(SIGKILL)
         // A zombie first, for its parent does not ask; then nothing.
         try waitUntil("its end") { !copy.process.isAlive() }
-        #expect(try stop([copy.order()], sparing: [], log: RetireLog(sandbox).log) == [.alreadyGone])
+        #expect(try stop([copy.order()], sparing: [], report: StopLog().report) == [.alreadyGone])
         _ = try copy.running!.end()
-        #expect(try stop([copy.order()], sparing: [], log: RetireLog(sandbox).log) == [.alreadyGone])
+        #expect(try stop([copy.order()], sparing: [], report: StopLog().report) == [.alreadyGone])
     }
 
     @Test func stoppedCopyIsWoken() throws {
         let copy = try RetireCopy("obey", in: sandbox)
         copy.running!.signal(SIGSTOP)
         try waitUntil("its stop") { try ProcessStatus(of: copy.process.pid).isStopped }
-        #expect(try stop([copy.order(keepsFinishing: false)], sparing: [], log: RetireLog(sandbox).log) == [.exited])
+        #expect(try stop([copy.order(keepsFinishing: false)], sparing: [], report: StopLog().report) == [.exited])
     }
 
     @Test func anyOtherSignal() throws {
         let copy = try RetireCopy("obey", in: sandbox)
         let order = copy.order(keepsFinishing: false, signal: SIGUSR1)
-        #expect(try stop([order], sparing: [], log: RetireLog(sandbox).log) == [.exited])
+        #expect(try stop([order], sparing: [], report: StopLog().report) == [.exited])
         #expect(try copy.running!.end().output.text.split(separator: "\n").dropFirst() == ["SIGUSR1"])
     }
 
     @Test func lowered() throws {
         let copy = try RetireCopy("finish", in: sandbox)
         let before = try oomScore(copy)
-        let log = RetireLog(sandbox)
-        #expect(try stop([copy.order(nice: 7)], sparing: [], log: log.log) == [.retired])
+        let log = StopLog()
+        #expect(try stop([copy.order(nice: 7)], sparing: [], report: log.report) == [.retired])
         let nice = try priorities(of: copy.process)
         #expect(!nice.isEmpty && nice.allSatisfy { $0 == 7 })
         #expect(try oomScore(copy) == min(1000, before + 500))
         // Once more, so that it comes to the limit.
-        #expect(try stop([copy.order()], sparing: [], log: log.log) == [.retired])
+        #expect(try stop([copy.order()], sparing: [], report: log.report) == [.retired])
         #expect(try oomScore(copy) == 1000)
-        #expect(!log.text.contains("keeps its"))
+        #expect(
+            log.events.allSatisfy {
+                switch $0 {
+                case .keepsNiceValue, .keepsMemoryScore: false
+                default: true
+                }
+            }, "\(log.events)")
     }
 
     private func oomScore(_ copy: RetireCopy) throws -> Int {
@@ -138,11 +147,10 @@ import Testing
     @Test(arguments: [true, false]) func childKeepsTheListener(keepsFinishing: Bool) throws {
         let copy = try RetireCopy("fork", in: sandbox)
         let child = try ProcessIdentity(of: copy.other)
-        let log = RetireLog(sandbox)
+        let log = StopLog()
         let order = copy.order(keepsFinishing: keepsFinishing, timeout: .seconds(3))
-        let address = copy.listener.address.description
-        let why: ByteString = "it had ended, but what it had started still listened on http \(address)"
-        #expect(try stop([order], sparing: [], log: log.log) == [.killed(why)])
+        let why = KillReason.descendantsListened([copy.label])
+        #expect(try stop([order], sparing: [], report: log.report) == [.killed(why)])
         #expect(try !copy.isListening && !child.isAlive())
         #expect(log.warnings.count == 1)
         #expect(log.warnings.first?.contains("killing pid \(child.pid) (python3") == true)
@@ -154,29 +162,32 @@ import Testing
         let child = try ProcessIdentity(of: copy.other)
         // Nothing that either does anything about.
         let order = copy.order(timeout: Milliseconds(100), signal: SIGCHLD)
-        let log = RetireLog(sandbox)
-        let address = copy.listener.address.description
-        let why: ByteString = "it still listened on http \(address) 100ms after CHLD"
-        #expect(try stop([order], sparing: [], log: log.log) == [.killed(why)])
+        let log = StopLog()
+        let why = copy.stillListened(Milliseconds(100), after: SIGCHLD)
+        #expect(try stop([order], sparing: [], report: log.report) == [.killed(why)])
         #expect(try !copy.isListening && !child.isAlive() && !copy.process.isAlive())
         #expect(log.warnings.count == 2)
     }
 
-    /// One that is no descendant any more is told of, and left alone.
-    @Test func strangerKeepsTheListener() throws {
+    /// A process that is no descendant any more is reported, and left alone.
+    @Test func anotherProcessKeepsTheListener() throws {
         let copy = try RetireCopy("daemon", in: sandbox)
-        let stranger = try ProcessIdentity(of: copy.other)
-        let log = RetireLog(sandbox)
-        let outcome = try stop([copy.order(timeout: .seconds(3))], sparing: [], log: log.log)
-        guard case .refused(let why) = outcome[0] else { return #expect(Bool(false), "\(outcome)") }
-        #expect(why.text.contains("but pid \(stranger.pid) (python3"))
-        #expect(why.text.hasSuffix("still listens on http \(copy.listener.address.description.text)"))
+        let other = try ProcessIdentity(of: copy.other)
+        let log = StopLog()
+        let outcome = try stop([copy.order(timeout: .seconds(3))], sparing: [], report: log.report)
+        guard case .refused(let refusal) = outcome[0],
+            case .othersListen([copy.label], let others, hasEnded: true) = refusal.why
+        else { return #expect(Bool(false), "\(outcome)") }
+        #expect(others.map { $0.pid } == [other.pid])
+        let words = refusal.description.text
+        #expect(words.contains("but pid \(other.pid) (python3"))
+        #expect(words.hasSuffix("still listens on http \(copy.listener.address.description.text)"))
         #expect(log.warnings.count == 1)
-        #expect(try copy.isListening && stranger.isAlive() && !copy.process.isAlive())
+        #expect(try copy.isListening && other.isAlive() && !copy.process.isAlive())
         // And again, now that the copy has gone: at once, whatever the timeout is.
-        let again = try stop([copy.order()], sparing: [], log: log.log)
+        let again = try stop([copy.order()], sparing: [], report: log.report)
         #expect(again == outcome)
-        #expect(stranger.isAlive())
+        #expect(other.isAlive())
     }
 
     @Test func severalAtOnce() throws {
@@ -187,8 +198,8 @@ import Testing
         orders[0].keepsFinishing = false
         orders[2].stopTimeout = Milliseconds(300)
         orders[4].keepsFinishing = false
-        let outcomes = try stop(orders, sparing: [], log: RetireLog(sandbox).log)
-        let why: ByteString = "it still listened on http \(copies[2].listener.address.description) 300ms after TERM"
+        let outcomes = try stop(orders, sparing: [], report: StopLog().report)
+        let why = copies[2].stillListened(Milliseconds(300))
         #expect(outcomes == [.exited, .retired, .killed(why), .retired, .exited])
         for copy in copies { #expect(try !copy.isListening) }
         #expect(copies.map { $0.process.isAlive() } == [false, true, false, true, false])
@@ -198,13 +209,13 @@ import Testing
         let copy = try RetireCopy("obey", in: sandbox)
         #expect(throws: Failure.self) {
             _ = try stop(
-                [copy.order()], sparing: [], log: RetireLog(sandbox).log,
-                in: ProcFileSystem(root: ByteString(sandbox.path)))
+                [copy.order()], sparing: [], in: ProcFileSystem(root: ByteString(sandbox.path)),
+                report: StopLog().report)
         }
         #expect(copy.process.isAlive())
     }
 
     @Test func nothingToStop() throws {
-        #expect(try stop([], sparing: [], log: RetireLog(sandbox).log) == [])
+        #expect(try stop([], sparing: [], report: StopLog().report) == [])
     }
 }

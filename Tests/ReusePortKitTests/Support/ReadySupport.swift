@@ -167,13 +167,13 @@ func readyProblem(
     _ readiness: Readiness, _ copy: ReadyCopy, _ channel: borrowing ReadinessChannel, _ listeners: [ListenerIdentity],
     _ time: Milliseconds, _ log: Log, connect: (Int) throws(Failure) -> Descriptor
 ) -> String? {
-    do throws(Failure) {
-        try awaitReadiness(
-            readiness, channel: channel, of: copy.handle, listeners: listeners,
-            until: ReusePortKit.Deadline(after: time), connect: connect, log: log)
+    let check = ReadinessCheck(
+        readiness: readiness, listeners: listeners, deadline: ReusePortKit.Deadline(after: time), report: log.report)
+    do throws(NotReady) {
+        try awaitReadiness(check, of: copy.handle, channel: channel, connect: connect)
         return nil
     } catch {
-        return String(decoding: error.message.bytes, as: UTF8.self)
+        return String(decoding: error.failure.message.bytes, as: UTF8.self)
     }
 }
 

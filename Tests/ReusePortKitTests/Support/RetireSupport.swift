@@ -95,30 +95,28 @@ struct RetireCopy {
     }
 
     var isListening: Bool {
-        get throws { try !listenersLeft([listener]).isEmpty }
+        get throws { try !openListeners([listener]).isEmpty }
+    }
+
+    var label: ListenerLabel { ListenerLabel(name: "http", address: listener.address.description) }
+
+    func stillListened(_ time: Milliseconds, after signal: Int32 = SIGTERM) -> KillReason {
+        .stillListened([label], KillReason.Overdue(time: time, request: .signal(signal)))
     }
 }
 
-/// What a `Log` has been told.
-final class RetireLog {
-    let path: String
-    private let file: Int32
+/// Collects what `stop` reports.
+final class StopLog: @unchecked Sendable {
+    private let lock = NSLock()
+    private var reported: [StopEvent] = []
 
-    init(_ sandbox: Sandbox) {
-        path = sandbox["log"]
-        file = CLinux.clinux_open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
-    }
+    func report(_ event: StopEvent) { lock.withLock { reported.append(event) } }
 
-    deinit { close(file) }
-
-    var log: Log { Log(descriptor: file, verbosity: .everything, subject: "web 7") }
-    var text: String { (try? String(contentsOfFile: path, encoding: .utf8)) ?? "" }
-    var warnings: [String] {
-        text.split(separator: "\n").filter { $0.contains(": warning: ") }.map { String($0) }
-    }
+    var events: [StopEvent] { lock.withLock { reported } }
+    var warnings: [String] { events.filter { $0.isWarning }.map { $0.description.text } }
 }
 
-/// What is done in another thread meanwhile.
+/// Something that another thread does meanwhile.
 final class Meanwhile<Result: Sendable>: @unchecked Sendable {
     private let done = DispatchSemaphore(value: 0)
     private var result: Swift.Result<Result, any Error>?

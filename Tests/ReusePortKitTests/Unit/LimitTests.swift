@@ -267,10 +267,10 @@ import Testing
         copy.group = CopyGroup(
             group: MemoryGroup(version: .second, path: "/cg/app/a.0.1"), max: 2 << 20, appMax: 1 << 30)
         let expected = reason.map { ByteString("killed by the kernel: \($0)") }
-        #expect(memoryReason(of: copy, host.groups) == expected)
-        #expect(memoryReason(of: copy, end: .killed(9), host.groups) == expected)
-        #expect(memoryReason(of: copy, end: .killed(11), host.groups) == nil)
-        #expect(memoryReason(of: copy, end: .exited(1), host.groups) == nil)
+        #expect(outOfMemory(of: copy, in: host.groups)?.description == expected)
+        #expect(outOfMemory(of: copy, end: .killed(9), in: host.groups)?.description == expected)
+        #expect(outOfMemory(of: copy, end: .killed(11), in: host.groups)?.description == nil)
+        #expect(outOfMemory(of: copy, end: .exited(1), in: host.groups)?.description == nil)
     }
 
     @Test(
@@ -287,9 +287,9 @@ import Testing
         var copy = LimitTests.copy
         copy.group = CopyGroup(
             group: MemoryGroup(version: .first, path: "/m/app/a.0.1"), max: 2 << 20, appMax: 1 << 30)
-        #expect(memoryReason(of: copy, host.groups) == ByteString("killed by the kernel: \(reason)"))
+        #expect(outOfMemory(of: copy, in: host.groups)?.description == ByteString("killed by the kernel: \(reason)"))
         copy.group = nil
-        #expect(memoryReason(of: copy, host.groups) == nil)
+        #expect(outOfMemory(of: copy, in: host.groups)?.description == nil)
     }
 
     // MARK: - The registry

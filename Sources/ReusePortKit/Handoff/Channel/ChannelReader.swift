@@ -1,43 +1,32 @@
 import CLinux
 
-/// The listeners that a cluster's worker may ask for.
-struct OfferedListeners {
-    /// As clients see them.
-    var identities: [ListenerIdentity] = []
-    /// Where they were bound, which is another path than clients have.
-    var names: [ByteString] = []
-    /// Ours.
-    var numbers: [Int32] = []
-    /// What the target thinks it has them at.
-    var targets: [Int32] = []
-}
-
-/// Reads what a copy says through its Node channel while it starts, and gives it the listeners that it asks for.
+/// Reads what a copy says through its Node channel while it starts, and gives a cluster's worker the listeners that it
+/// asks for.
 final class ChannelReader {
-    /// The far end, which somebody else holds.
+    /// The far end; whoever made the reader holds it open.
     let number: Int32
     private(set) var isReady = false
     /// Whether the program has closed its end.
     private(set) var isClosed = false
-    /// For the message when it does not become ready.
-    private(set) var seen: ByteString = "nothing came through its channel"
-    private let offered: OfferedListeners
+    /// Why the copy is not ready yet.
+    private(set) var seen = ReadinessEvent.silentChannel
+    private let offered: [OfferedListener]
     private var lines = MessageLines()
     private var buffer = [UInt8](repeating: 0, count: MessageLines.longest)
 
-    init(_ far: borrowing Descriptor, _ offered: OfferedListeners) {
+    init(_ far: borrowing Descriptor, offering offered: [OfferedListener]) {
         number = far.number
         self.offered = offered
     }
 
-    /// Takes what has come: not all of it, for somebody may send without end.
+    /// Takes what has come, but no more than 64 messages at once, for a program may send without end.
     func read() {
         for _ in 0..<64 {
-            // With MSG_TRUNC, the length of the message and not of what has room.
+            // With MSG_TRUNC, recv(2) answers the length of the message even if the buffer is shorter.
             let count = recv(number, &buffer, buffer.count, Int32(MSG_DONTWAIT | MSG_TRUNC))
             if count == -1 { return }
             if count == 0 {
-                // An empty message, or the end.
+                // Either an empty message or the end; only the end makes poll(2) report a hangup.
                 var entry = pollfd(fd: number, events: 0, revents: 0)
                 isClosed = poll(&entry, 1, 0) == 1
                 if isClosed { return }
@@ -55,74 +44,114 @@ final class ChannelReader {
             isReady = true
             return
         }
-        func value(_ key: ByteString) -> ByteString { member(key, ofJSON: line) }
-        if value("event") == "\"status-changed\"" && value("payload") == "3" { isReady = true }
-        if value("cmd") == "\"NODE_CLUSTER\"" && value("act") == "\"queryServer\"" { answer(value) }
-        if !value("cmd").hasPrefix("\"NODE_") { seen = "no message said so" }
+        // Drover's worker says it by a number.
+        if member("event", ofJSON: line) == "\"status-changed\"", member("payload", ofJSON: line) == "3" {
+            isReady = true
+        }
+        let command = member("cmd", ofJSON: line)
+        if command == "\"NODE_CLUSTER\"", member("act", ofJSON: line) == "\"queryServer\"" {
+            answer(ListenerQuery(message: line))
+        }
+        if !command.hasPrefix("\"NODE_") { seen = .otherMessages }
     }
 
-    /// What a cluster's primary answers to its worker that is about to listen: a listener, or why there is none.
-    private func answer(_ value: (ByteString) -> ByteString) {
-        // One that listens there already counts on; nobody would accept from a second copy of the same socket.
-        let isTaken = (value("index").decimal ?? 0) > 0
-        let index = isTaken ? nil : find(value)
-        // The worker has no listener in common with others, so any key will do. Its session keys (`data`) stay its own.
-        let number = value("seq")
+    /// Answers as a cluster's primary does when its worker is about to listen: with a listener, or with the reason why
+    /// there is none.
+    private func answer(_ query: ListenerQuery) {
+        // A worker that listens there already counts on. A second copy of the same socket would have no accepting side.
+        let index = query.isRepeated ? nil : query.find(in: offered)
+        // The worker shares its listener with no other, so any key will do. `data` holds its TLS session keys, which
+        // stay its own.
+        let number = query.number
         var reply: ByteString = "{\"cmd\":\"NODE_CLUSTER\",\"key\":\"\(number)\",\"ack\":\(number),\"data\":"
-        reply.append(value("data").isEmpty ? "null" : value("data"))
+        reply.append(query.data.isEmpty ? "null" : query.data)
         if let index {
-            let type: ByteString = offered.identities[index].transport == .udp ? "dgram" : "net"
+            let type: ByteString = offered[index].identity.transport == .udp ? "dgram" : "net"
             reply = "{\"cmd\":\"NODE_HANDLE\",\"type\":\"\(type).Native\",\"msg\":\(reply),\"errno\":0}}"
         } else {
-            reply.append(",\"errno\":-\(isTaken ? EADDRINUSE : EADDRNOTAVAIL)}")
-            seen = "it wants to listen on \(value("address")) \(value("port")), where it has no socket left"
+            reply.append(",\"errno\":-\(query.isRepeated ? EADDRINUSE : EADDRNOTAVAIL)}")
+            seen = .wantsListener(address: query.address, port: query.port)
         }
-        // What cannot be sent now is never asked for again: then it does not become ready, and that is told.
+        // The worker does not ask again. If the answer cannot be sent, it never becomes ready, and that is told.
         _ = reason { () throws(Errno) in
-            try send(reply, through: self.number, with: index.map { offered.numbers[$0] } ?? -1)
+            try send(reply, through: self.number, with: index.map { offered[$0].number })
         }
+    }
+}
+
+/// What a cluster's worker asks for; the values are JSON.
+private struct ListenerQuery {
+    let number: ByteString
+    let address: ByteString
+    let port: ByteString
+    let data: ByteString
+    private let descriptor: UInt64?
+    private let isUDP: Bool
+    /// Whether the worker has asked for the same before.
+    let isRepeated: Bool
+
+    init(message: ByteString) {
+        number = member("seq", ofJSON: message)
+        address = member("address", ofJSON: message)
+        port = member("port", ofJSON: message)
+        data = member("data", ofJSON: message)
+        descriptor = member("fd", ofJSON: message).decimal
+        isUDP = member("addressType", ofJSON: message).hasPrefix("\"udp")
+        isRepeated = (member("index", ofJSON: message).decimal ?? 0) > 0
     }
 
-    /// The one of the same port, and if there are several, of the same address.
-    private func find(_ value: (ByteString) -> ByteString) -> Int? {
-        let isUDP = value("addressType").hasPrefix("\"udp")
-        let port = value("port").decimal
-        let target = value("fd").decimal
-        var found: Int?
-        for index in offered.identities.indices {
-            let address = offered.identities[index].address
-            let isSame =
-                json(address.host) == value("address") || json(offered.names[index]) == value("address")
-            if target.map({ UInt64(offered.targets[index]) == $0 })
-                ?? (address.port.map {
-                    UInt64($0) == port && (offered.identities[index].transport == .udp) == isUDP
-                } ?? isSame), found == nil || isSame
-            {
-                found = index
-            }
-        }
-        return found
+    /// The listener that is meant; of several with the same port, the one with the same address.
+    func find(in offered: [OfferedListener]) -> Int? {
+        let candidates = offered.indices.filter { isMeant(offered[$0]) }
+        return candidates.last { isAddress(of: offered[$0]) } ?? candidates.first
     }
+
+    private func isMeant(_ listener: OfferedListener) -> Bool {
+        if let descriptor { return UInt64(listener.target) == descriptor }
+        guard let listenersPort = listener.identity.address.port else { return isAddress(of: listener) }
+        return UInt64(listenersPort) == port.decimal && (listener.identity.transport == .udp) == isUDP
+    }
+
+    private func isAddress(of listener: OfferedListener) -> Bool {
+        address == json(listener.identity.address.host) || address == json(listener.boundHost)
+    }
+}
+
+/// A listener that a cluster's worker may ask for.
+struct OfferedListener {
+    /// As clients see it.
+    let identity: ListenerIdentity
+    /// Where it is bound: a Unix socket has another path there than clients use.
+    let boundHost: ByteString
+    /// Our descriptor.
+    let number: Int32
+    /// The number at which the target thinks that it has it.
+    let target: Int32
+}
+
+/// The listeners of a copy that it may ask for.
+func offer(_ listeners: [CopyRecord.Listener], _ sockets: borrowing OwnedArray<Placement>) -> [OfferedListener] {
+    var result: [OfferedListener] = []
+    for (index, identity) in visible(listeners).enumerated() {
+        result.append(
+            OfferedListener(
+                identity: identity, boundHost: listeners[index].identity.address.host,
+                number: sockets[index].source.number, target: sockets[index].target))
+    }
+    return result
 }
 
 /// Ready when the program says so through its Node channel.
-func awaitMessage(_ reader: ChannelReader, from copy: ByteString, _ watch: inout Watch) throws(Interruption) {
+func awaitMessage(
+    _ reader: ChannelReader, from copy: NamedProcess, _ watch: inout Watch
+) throws(NotReady.Reason) {
     while !reader.isReady {
         watch.see(reader.seen)
         if reader.isClosed {
-            throw .failed(Failure(.negative, "wait for", copy, "it closed its Node channel before it was ready"))
+            throw .failed(
+                Failure(
+                    .negative, "wait for", copy.description, "it closed its Node channel before it was ready"))
         }
         _ = try watch.wait(for: POLLIN, on: reader.number)
     }
-}
-
-/// The listeners of a copy, for it to ask for.
-func offer(_ listeners: [CopyRecord.Listener], _ sockets: borrowing OwnedArray<Placement>) -> OfferedListeners {
-    var result = OfferedListeners(identities: visible(listeners))
-    for index in listeners.indices {
-        result.names.append(listeners[index].identity.address.host)
-        result.numbers.append(sockets[index].source.number)
-        result.targets.append(sockets[index].target)
-    }
-    return result
 }

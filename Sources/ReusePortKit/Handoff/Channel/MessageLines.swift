@@ -1,12 +1,13 @@
-/// Cuts what comes through a Node channel into lines, each a message. Lines may come in pieces, and several at once.
+/// Cuts what comes through a Node channel into lines, each of them a message. A read may bring a piece of a line, or
+/// several lines.
 struct MessageLines {
-    /// Nothing that tells of readiness, or asks for a listener, is as long as this.
+    /// Longer lines are dropped: no message about readiness or listeners is as long as this.
     static let longest = 1 << 16
 
     private var line = ByteString()
     private var isTooLong = false
 
-    /// The lines that are whole by now, without their ends; those that are too long are left out.
+    /// Adds bytes, and returns the lines that are complete now, without their ends.
     mutating func take(_ bytes: ArraySlice<UInt8>) -> [ByteString] {
         var result: [ByteString] = []
         for byte in bytes {
@@ -22,7 +23,7 @@ struct MessageLines {
         return result
     }
 
-    /// The rest of a message was lost.
+    /// Drops the line that has begun: the rest of it was lost.
     mutating func forget() {
         line = ByteString()
         isTooLong = false

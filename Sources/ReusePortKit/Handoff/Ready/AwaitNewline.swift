@@ -1,22 +1,24 @@
 import CLinux
 
-/// Ready when a newline comes through the pipe, as s6 has it.
+/// Ready when a newline comes through the pipe, as with s6.
 func awaitNewline(
-    on pipe: borrowing Descriptor, closedBy copy: ByteString, _ descriptor: Int32, _ watch: inout Watch
-) throws(Interruption) {
-    watch.seen = "no newline came through descriptor \(descriptor)"
+    on pipe: borrowing Descriptor, closedBy copy: NamedProcess, descriptor: Int32, _ watch: inout Watch
+) throws(NotReady.Reason) {
+    watch.expect(.noNewline(descriptor: descriptor))
     let number = pipe.number
     var buffer = [UInt8](repeating: 0, count: 512)
     while true {
         _ = try watch.wait(for: POLLIN, on: number)
-        let count = try orGiveUp("read", "pipe of descriptor \(descriptor)") { () throws(Errno) in
+        let count = try orNotReady("read", "pipe of descriptor \(descriptor)") { () throws(Errno) in
             try uninterrupted { read(number, &buffer, buffer.count) }
         }
         if buffer.prefix(count).contains(UInt8(ascii: "\n")) { return }
         if count == 0 {
-            // A process that ends closes its descriptors first, and its end is the better reason.
+            // A process that ends closes its descriptors first; that it has ended is the better reason.
             _ = try watch.wait(atMost: 200)
-            throw .failed(Failure(.negative, "wait for", copy, "closed descriptor \(descriptor) without a newline"))
+            throw .failed(
+                Failure(
+                    .negative, "wait for", copy.description, "closed descriptor \(descriptor) without a newline"))
         }
     }
 }

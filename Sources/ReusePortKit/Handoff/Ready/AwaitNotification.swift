@@ -1,50 +1,55 @@
 import CLinux
 
-/// Ready when `READY=1` comes from the copy, or from a process that it has started, as sd_notify(3) has it.
+/// Ready when `READY=1` comes from the copy, or from a process that it has started, as with sd_notify(3).
 func awaitNotification(
     from pid: Int32, on socket: borrowing Descriptor, _ watch: inout Watch
-) throws(Interruption) {
-    watch.seen = "no READY=1 came"
+) throws(NotReady.Reason) {
+    watch.expect(.noNotification)
     let number = socket.number
     while true {
         _ = try watch.wait(for: POLLIN, on: number)
-        // As much as the notification protocol allows.
+        // The notification protocol allows no longer message.
         var buffer = [UInt8](repeating: 0, count: 4096)
         var sender = clinux_ucred()
         let count = clinux_receive_credentials(number, &buffer, buffer.count, &sender)
         if count == -1 {
             switch Errno.current {
             case .again, .interrupted, Errno(rawValue: EBADMSG): continue
-            case let reason: throw .failed(Failure("receive", "notification", reason))
+            case let errno: throw .failed(Failure("receive", "notification", errno))
             }
         }
-        // The name can be seen by all, so anybody can send.
+        // The socket's name can be seen by all, so anybody can send.
         guard descends(sender.pid, from: pid) else {
-            watch.log.detail("ignored a message from pid \(sender.pid), which is not of the copy")
+            watch.mention(.ignoredMessage(from: sender.pid))
             continue
         }
-        var isReady = false
-        for line in ByteString(buffer.prefix(count)).split(on: UInt8(ascii: "\n")) {
-            if line == "READY=1" {
-                isReady = true
-            } else if line.hasPrefix("STATUS=") {
-                watch.see("its status is '\(line.dropFirst(7))'")
-            } else if line == "STOPPING=1" {
-                watch.see("it says that it is stopping")
-            } else if line.hasPrefix("ERRNO="), let code = line.dropFirst(6).decimal, code < 4096 {
-                watch.see("it says that it failed: \(Errno(rawValue: Int32(code)).description)")
-            }
-        }
-        if isReady { return }
+        if isReady(ByteString(buffer.prefix(count)), &watch) { return }
     }
 }
 
-/// Whether a process is `ancestor` or has it among its parents. One that has ended since is nobody's: that it was the
-/// copy's cannot be known any more.
+/// Reads one message, of a line for each variable.
+private func isReady(_ message: ByteString, _ watch: inout Watch) -> Bool {
+    var isReady = false
+    for line in message.split(on: UInt8(ascii: "\n")) {
+        if line == "READY=1" {
+            isReady = true
+        } else if line.hasPrefix("STATUS=") {
+            watch.see(.status(line.dropFirst(7)))
+        } else if line == "STOPPING=1" {
+            watch.see(.stopping)
+        } else if line.hasPrefix("ERRNO="), let code = line.dropFirst(6).decimal, code < 4096 {
+            watch.see(.failing(Errno(rawValue: Int32(code))))
+        }
+    }
+    return isReady
+}
+
+/// Whether a process is `ancestor` or has it among its parents. False for one that has ended since: nobody can tell any
+/// more whether it belonged to the copy.
 private func descends(_ pid: Int32, from ancestor: Int32) -> Bool {
     var next = pid
     var steps = 0
-    // 0 stands for a process outside of our pid namespace, and for the parent of the first in it.
+    // 0 is a process outside of our pid namespace, or the parent of the first process in it.
     while next > 0, steps < 100 {
         if next == ancestor { return true }
         guard let status = try? ProcessStatus(of: next) else { return false }

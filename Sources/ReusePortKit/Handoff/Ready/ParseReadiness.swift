@@ -13,7 +13,7 @@ func parseReadiness(_ text: ByteString) throws(Malformed) -> Readiness {
     if text.hasPrefix("fd:") {
         guard let number = text.dropFirst(3).decimal, number >= 3, number < 1 << 20 else {
             throw Malformed(
-                "'\(text.dropFirst(3))' is no descriptor", at: 3, remedy: "descriptors are numbers from 3 on")
+                "'\(text.dropFirst(3))' is not a descriptor", at: 3, remedy: "use a number from 3 on")
         }
         return .descriptor(Int32(number))
     }
@@ -23,7 +23,7 @@ func parseReadiness(_ text: ByteString) throws(Malformed) -> Readiness {
         return .command(command)
     }
     throw Malformed(
-        "'\(text)' is no way to be ready",
+        "unknown readiness check '\(text)'",
         remedy: "use accept, http:NAME:/path, notify, ipc, fd:N, exec:COMMAND or none")
 }
 
@@ -35,7 +35,7 @@ private func parseRequest(_ text: ByteString) throws(Malformed) -> Readiness {
     guard path.hasPrefix("/") else {
         throw Malformed("the path does not begin with a slash", at: name.count + 1, remedy: "write http:\(name):/path")
     }
-    // It becomes part of a line that ends at a blank.
+    // The path becomes part of a request line, in which a blank ends it.
     for (index, byte) in path.bytes.enumerated() where byte <= 0x20 || byte == 0x7F {
         throw Malformed("the path has a blank or a control character", at: name.count + 1 + index, remedy: "write %20")
     }

@@ -1,11 +1,10 @@
 import CLinux
 
-/// What has to exist before the copy is started, so that it can say that it is ready: a socket for `notify`, a pipe
-/// for `fd:N`, nothing for the others. All descriptors are close-on-exec.
+/// What the copy says through that it is ready, made before it starts: a socket for `notify`, a pipe for `fd:N`, nothing
+/// for the other forms. All descriptors are close-on-exec.
 ///
-/// The launcher makes it, starts the process that waits, and then becomes the copy. A write end that stays open in the
-/// process that waits hides that the copy has closed its own: both call `takeWriteEnd()`, the one that waits to close
-/// it.
+/// The launcher makes it, starts the process that waits, and then becomes the copy. Both call `takeWriteEnd()`: the
+/// process that waits closes that end, for if it kept it open it would not see the copy close its own.
 struct ReadinessChannel: ~Copyable {
     /// The reading side.
     let reader: Descriptor?
@@ -28,7 +27,7 @@ struct ReadinessChannel: ~Copyable {
         }
     }
 
-    /// The reading side's number, for who closes all others.
+    /// Adds the numbers of the reading sides, for a caller that closes all others.
     func appendReader(to numbers: inout [Int32]) {
         switch reader {
         case .some(let reader): numbers.append(reader.number)
@@ -40,7 +39,7 @@ struct ReadinessChannel: ~Copyable {
         }
     }
 
-    /// Nobody reads the Node channel any more.
+    /// Has the kernel drop what comes through the Node channel from now on, for nobody reads it any more.
     func leaveNode() throws(Errno) {
         switch node {
         case .some(let node): try swallowMessages(to: node)
@@ -48,7 +47,7 @@ struct ReadinessChannel: ~Copyable {
         }
     }
 
-    /// By what others know the Node channel.
+    /// The socket cookie of the Node channel, by which later invocations know it.
     func nodeCookie() throws(Failure) -> UInt64? {
         switch node {
         case .some(let node):
@@ -67,8 +66,8 @@ struct ReadinessChannel: ~Copyable {
         notifySocketName = nil
     }
 
-    /// A datagram socket whose name the kernel chooses (bind(2) with the family only, "autobind" in unix(7)), and which
-    /// tells who has sent a message (SO_PASSCRED).
+    /// Makes a datagram socket whose name the kernel chooses (bind(2) with the family only, "autobind" in unix(7)), and
+    /// that tells who has sent a message (SO_PASSCRED).
     private init(notify: ()) throws(Errno) {
         let own = try socket(family: AF_UNIX, type: Int32(SOCK_DGRAM.rawValue))
         var family = sa_family_t(AF_UNIX)

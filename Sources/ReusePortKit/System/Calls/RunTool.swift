@@ -1,14 +1,18 @@
 import CLinux
 
-/// How a program of the system's has ended.
+/// Where system programs are looked for, whatever the caller's PATH is.
+let safeSearchPath: ByteString = "/usr/bin:/bin"
+
+/// How a system program has ended.
 struct ToolEnd {
-    /// As wait(2) has it; 0 where nobody could be told. Nil if it took too long, and was killed.
+    /// The status of wait(2); 0 if the caller ignores SIGCHLD, so that there is none. Nil if the program took too long
+    /// and was killed.
     var status: Int32?
     /// What it wrote to standard output, if that was asked for.
     var output = ByteString()
 }
 
-/// Runs a program of the system's: it has nothing to read, and of what it writes standard output is kept if `reads`.
+/// Runs a system program. It gets no input; `reads` collects its standard output, all other output goes nowhere.
 func runTool(
     _ name: ByteString, _ arguments: [ByteString], environment: [ByteString], searchPath: ByteString,
     timeout: Milliseconds, reads: Bool = false
@@ -24,7 +28,7 @@ func runTool(
     pipe.writer.release(closing: ())
     var end = ToolEnd(status: 0)
     if reads { end.output = readUntil(deadline, pipe.reader) }
-    // ESRCH: SIGCHLD is ignored, and it has gone without leaving an exit code.
+    // Opening the handle fails with ESRCH if SIGCHLD is ignored and the program has gone already.
     if let process = try? ProcessHandle(to: pid), (try? process.waitForExit(until: deadline)) != true {
         try? process.signal(SIGKILL)
         _ = try? uninterrupted { waitpid(pid, nil, 0) }
@@ -36,7 +40,7 @@ func runTool(
     return end
 }
 
-/// What comes until the other end is closed; more than anybody wants to see is left.
+/// Reads until the other end is closed, at most 256 kB.
 private func readUntil(_ deadline: Deadline, _ reader: borrowing Descriptor) -> ByteString {
     var result = ByteString()
     var buffer = [UInt8](repeating: 0, count: 4096)
@@ -48,7 +52,7 @@ private func readUntil(_ deadline: Deadline, _ reader: borrowing Descriptor) -> 
     return result
 }
 
-/// Where an executable program of this name is.
+/// Finds an executable program in the absolute directories of a search path.
 func findProgram(_ name: ByteString, in searchPath: ByteString) -> ByteString? {
     for directory in searchPath.split(on: UInt8(ascii: ":")) where directory.hasPrefix("/") {
         let path: ByteString = "\(directory)/\(name)"
@@ -57,7 +61,7 @@ func findProgram(_ name: ByteString, in searchPath: ByteString) -> ByteString? {
     return nil
 }
 
-/// posix_spawn(3), with nothing but /dev/null open, and no signal blocked or ignored.
+/// posix_spawn(3) with nothing but /dev/null and `output` open, and no signal blocked or ignored.
 private func spawn(
     _ program: ByteString, _ arguments: [ByteString], _ environment: [ByteString], output: Int32?
 ) throws(Errno) -> Int32 {

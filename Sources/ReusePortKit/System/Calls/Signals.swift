@@ -1,6 +1,6 @@
 import CLinux
 
-/// The number of a signal: `TERM`, `SIGTERM`, `15`, `RTMIN+3`, `RTMAX-1`, in capitals or not. Nil for anything else.
+/// Reads a signal: `TERM`, `SIGTERM`, `15`, `RTMIN+3`, `RTMAX-1`, in capitals or not. Nil for anything else.
 func parseSignal(_ text: ByteString) -> Int32? {
     if let number = text.decimal { return (1...64).contains(number) ? Int32(number) : nil }
     var name = ByteString(text.bytes.map { $0 >= UInt8(ascii: "a") && $0 <= UInt8(ascii: "z") ? $0 - 32 : $0 })
@@ -8,7 +8,7 @@ func parseSignal(_ text: ByteString) -> Int32? {
     for (number, known) in signalNames.split(on: UInt8(ascii: " ")).enumerated() where known == name {
         return Int32(number) + 1
     }
-    // The first real-time signals are the C library's own: it knows where those for everybody begin.
+    // The C library keeps the first real-time signals for itself, and knows where the free ones begin.
     let first = __libc_current_sigrtmin()
     let last = __libc_current_sigrtmax()
     if name == "RTMIN" { return first }
@@ -19,7 +19,7 @@ func parseSignal(_ text: ByteString) -> Int32? {
     return nil
 }
 
-/// `TERM`, `RTMIN+3`; the number for what has no name.
+/// The name of a signal: `TERM`, `RTMIN+3`; its number if it has none.
 func signalName(_ number: Int32) -> ByteString {
     let names = signalNames.split(on: UInt8(ascii: " "))
     if number >= 1, Int(number) <= names.count { return names[Int(number) - 1] }

@@ -1,1 +1,0 @@
-typealias Log = Reporter

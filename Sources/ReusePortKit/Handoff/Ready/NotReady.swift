@@ -1,0 +1,62 @@
+/// A copy is not ready, and nobody waits for it any more.
+struct NotReady: Error {
+    let copy: NamedProcess
+    let reason: Reason
+
+    enum Reason: Error {
+        /// It has ended: how, if that can be learnt.
+        case ended(ProcessEnd?)
+        /// The deadline has passed, that long after the wait began.
+        case late(after: Milliseconds, seen: ReadinessEvent?)
+        /// Something more urgent has happened: `ReadinessCheck.interruption`.
+        case interrupted(seen: ReadinessEvent?)
+        /// A step of the wait has failed.
+        case failed(Failure)
+    }
+}
+
+extension NotReady {
+    /// The same in words.
+    var failure: Failure {
+        switch reason {
+        case .failed(let failure): failure
+        case .ended(let end):
+            failure(
+                end?.description ?? "it has ended",
+                remedy: end == .exited(0) ? "it must not put itself into the background" : nil)
+        case .late(let time, let seen): failure("not ready after \(rounded(time)): \(seen?.description ?? "")")
+        case .interrupted(let seen): failure("not ready yet: \(seen?.description ?? "")")
+        }
+    }
+
+    private func failure(_ reason: ByteString, remedy: ByteString? = nil) -> Failure {
+        Failure(.negative, "wait for", copy.description, reason, remedy: remedy)
+    }
+}
+
+/// `60 s`: rounded, for a moment has passed since the deadline was set.
+private func rounded(_ length: Milliseconds) -> ByteString {
+    length.count < 1900 ? "\(length.count) ms" : "\((length.count + 500) / 1000) s"
+}
+
+/// A step of the wait; if its system call fails, the copy is not ready.
+@inline(__always)
+func orNotReady<Result: ~Copyable>(
+    _ verb: ByteString, _ object: ByteString, _ body: () throws(Errno) -> Result
+) throws(NotReady.Reason) -> Result {
+    do throws(Errno) {
+        return try body()
+    } catch {
+        throw .failed(Failure(verb, object, error))
+    }
+}
+
+/// The caller's connection; if it fails, the copy is not ready.
+@inline(__always)
+func orNotReady(_ connect: () throws(Failure) -> Descriptor) throws(NotReady.Reason) -> Descriptor {
+    do throws(Failure) {
+        return try connect()
+    } catch {
+        throw .failed(error)
+    }
+}

@@ -1,0 +1,69 @@
+import CLinux
+
+/// What every form of readiness looks out for besides its own event: the copy's end, the deadline, an interruption.
+struct Watch {
+    /// What was seen last, for the message when the deadline passes.
+    private(set) var seen: ReadinessEvent?
+    private let report: (ReadinessEvent) -> Void
+    private let pidfd: Int32
+    private let interruption: Int32?
+    /// Reads what comes through the copy's Node channel meanwhile.
+    private let reader: ChannelReader?
+    private let deadline: Deadline
+    private let allowed: Milliseconds
+
+    init(_ check: ReadinessCheck, of copy: borrowing ProcessHandle, reader: ChannelReader?) {
+        report = check.report
+        pidfd = copy.descriptor.number
+        interruption = check.interruption
+        self.reader = reader
+        deadline = check.deadline
+        allowed = deadline.remaining
+    }
+
+    /// Reports what is seen, unless it is the same as before.
+    mutating func see(_ event: ReadinessEvent) {
+        if event != seen { report(event) }
+        seen = event
+    }
+
+    /// Sets what is told if nothing else is seen.
+    mutating func expect(_ event: ReadinessEvent) { seen = event }
+
+    /// Reports what is no reason for the copy not to be ready.
+    func mention(_ event: ReadinessEvent) { report(event) }
+
+    /// poll(2): true once one of `events` has come on the descriptor (or it is in error or hung up), false after
+    /// `pause`, in milliseconds.
+    func wait(
+        for events: Int32 = 0, on descriptor: Int32? = nil, atMost pause: UInt64? = nil
+    ) throws(NotReady.Reason) -> Bool {
+        // poll(2) passes over negative descriptors.
+        let end = pause.map { Deadline(after: Milliseconds($0)) }
+        var entries = (
+            pollfd(fd: pidfd, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: descriptor ?? -1, events: Int16(events), revents: 0),
+            pollfd(fd: interruption ?? -1, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: -1, events: Int16(POLLIN), revents: 0)
+        )
+        while true {
+            entries.3.fd = reader.map { $0.isClosed ? -1 : $0.number } ?? -1
+            let timeout = end.map { min($0, deadline) } ?? deadline
+            let count = withUnsafeMutableBytes(of: &entries) { raw in
+                CLinux.poll(raw.baseAddress!.assumingMemoryBound(to: pollfd.self), 4, timeout.pollTimeout)
+            }
+            if count == -1 {
+                let errno = Errno.current
+                if errno != .interrupted { throw .failed(Failure("wait for", "events", errno)) }
+                continue
+            }
+            if entries.0.revents != 0 { throw .ended(nil) }
+            if entries.2.revents != 0 { throw .interrupted(seen: seen) }
+            if entries.3.revents != 0 { reader?.read() }
+            // The deadline goes before events: a program that sends without end must not stop the clock.
+            if deadline.hasPassed { throw .late(after: allowed, seen: seen) }
+            if entries.1.revents != 0 { return true }
+            if let end, end.hasPassed { return false }
+        }
+    }
+}

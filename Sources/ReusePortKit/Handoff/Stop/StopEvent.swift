@@ -1,0 +1,42 @@
+/// What happens while copies are stopped, for whoever watches or logs it.
+enum StopEvent: Sendable, Equatable {
+    case told(NamedProcess, StopRequest)
+    /// It gets its stop signal instead.
+    case channelFailed(NamedProcess, Errno)
+    case keepsNiceValue(NamedProcess, Errno)
+    case keepsMemoryScore(NamedProcess, Errno)
+    /// Its supervisor could not be told: the message of the `Failure`. That does no harm if another process is its
+    /// parent by now.
+    case supervisorNotTold(ByteString, isHarmless: Bool)
+    case killing(NamedProcess, KillReason)
+    case killingDescendant(NamedProcess, of: NamedProcess, [ListenerLabel])
+    /// Processes that it had started held these listeners without knowing it; they were shut.
+    case shutForgotten(NamedProcess, [ListenerLabel])
+    case refused(StopRefusal)
+
+    /// Whether the user must know. The rest is for somebody who looks for a fault.
+    var isWarning: Bool {
+        switch self {
+        case .told, .keepsNiceValue, .keepsMemoryScore, .shutForgotten, .supervisorNotTold(_, isHarmless: true): false
+        case .channelFailed, .killing, .killingDescendant, .refused, .supervisorNotTold(_, isHarmless: false): true
+        }
+    }
+
+    var description: ByteString {
+        switch self {
+        case .told(let copy, let request): "\(request.description) to \(copy.description)"
+        case .channelFailed(let copy, let errno):
+            "\(copy.description) gets its stop signal, for its Node channel cannot be used: \(errno.description)"
+        case .keepsNiceValue(let copy, let errno): "\(copy.description) keeps its nice value: \(errno.description)"
+        case .keepsMemoryScore(let copy, let errno):
+            "\(copy.description) keeps its oom_score_adj: \(errno.description)"
+        case .supervisorNotTold(let message, _): message
+        case .killing(let copy, let reason): "killing \(copy.description): \(reason.description)"
+        case .killingDescendant(let process, let copy, let listeners):
+            "killing \(process.description), started by \(copy.description): it still listened on \(described(listeners))"
+        case .shutForgotten(let copy, let listeners):
+            "\(copy.description) has closed \(described(listeners)); what it has started, and that never used it, had it still"
+        case .refused(let refusal): refusal.description
+        }
+    }
+}

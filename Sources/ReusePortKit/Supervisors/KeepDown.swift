@@ -1,0 +1,60 @@
+/// What runsv and s6-supervise are told.
+enum ControlWord: Sendable {
+    /// The copy that runs is the last one. Only for a copy that runs: if none does, runsv starts one.
+    case once
+    /// Nothing is to run. A process that runs is sent TERM (by s6 its down-signal) and then CONT.
+    case down
+}
+
+extension Supervisor {
+    /// Tells it not to start the running copy again when it ends, and returns once it knows. A copy that is told to
+    /// stop before that may end first, and be started again.
+    func keepDown(_ word: ControlWord = .once, searchPath: ByteString = safeSearchPath) throws(Failure) {
+        guard let command = try tell(word, searchPath: searchPath) else { return }
+        let deadline = Deadline(after: controlPatience)
+        var pause = Pause()
+        while !command.isRead {
+            if deadline.hasPassed { throw doesNotRead }
+            pause.wait(until: deadline)
+        }
+    }
+
+    /// Begins to tell it. Nil if it knows already, or if nobody is there who would start the copy again.
+    func tell(_ word: ControlWord, searchPath: ByteString) throws(Failure) -> ControlCommand? {
+        switch self {
+        case .runit(let directory):
+            // `o` wants the service down and sends no signal; `sv status` says "run: …, want down". The service stays
+            // up as long as the copy runs. `sv start` (`u`) undoes it at any time. (runit 2.1.2)
+            return try ControlCommand.send(word == .once ? UInt8(ascii: "o") : UInt8(ascii: "d"), to: directory)
+        case .s6(let directory):
+            // `O` does the same; `s6-svstat` says "up …, want down". `s6-svc -u` undoes it. (s6 2.11)
+            return try ControlCommand.send(word == .once ? UInt8(ascii: "O") : UInt8(ascii: "d"), to: directory)
+        case .systemd(let unit):
+            try stopUnit(unit, ofUser: false, searchPath: searchPath)
+            return nil
+        case .userSystemd(let unit):
+            try stopUnit(unit, ofUser: true, searchPath: searchPath)
+            return nil
+        }
+    }
+
+    /// The command name of the parent that a copy has while this supervisor would start it again; nil for systemd,
+    /// which is also the parent of what it does not start again.
+    var processName: ByteString? {
+        switch self {
+        case .runit: "runsv"
+        case .s6: "s6-supervise"
+        case .systemd, .userSystemd: nil
+        }
+    }
+
+    /// It has not read a command within `controlPatience`.
+    var doesNotRead: Failure {
+        Failure(
+            .system, "tell", description, "it does not read its commands",
+            remedy: "see whether \(processName ?? "it") is stopped")
+    }
+}
+
+/// How long runsv and s6-supervise may take to read a command. Both sleep for a second after a short-lived service.
+let controlPatience = Milliseconds.seconds(5)
