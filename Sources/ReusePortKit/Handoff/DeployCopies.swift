@@ -2,9 +2,9 @@ import CLinux
 
 /// Starts copies of one generation, hands over to them, and returns when they serve and the old generation is retired.
 ///
-/// Copies join the live generation if `request.generation` is its label. The command can be killed at any moment: before
-/// the barrier opens, the copies end with it; then the registry names them, and the next invocation ends them; from the
-/// cutover on they serve.
+/// Copies join the live generation if `request.generation` is its label. The command can be killed at any moment. Before
+/// the barrier opens, the copies end with it; afterwards the registry names them, and the next invocation ends them;
+/// from the cutover on they serve.
 func deployCopies(
     _ plan: Plan, _ request: AppRequest, _ numbers: [Int], log destination: LogDestination?,
     _ deployment: Deployment, _ report: Reporter

@@ -164,7 +164,8 @@ extension AppState {
             switch outcome {
             case .alreadyGone: record.state = .ended
             case .exited: (record.state, record.reason) = (.ended, reason ?? .toldToStop)
-            case .killed(let why): (record.state, record.reason) = (.ended, reason ?? EndReason(.killed, why.description))
+            case .killed(let why):
+                (record.state, record.reason) = (.ended, reason ?? EndReason(.killed, why.description))
             case .retired: (record.state, remaining) = (.retired, remaining + 1)
             case .refused(let refusal):
                 record.state = .stopping

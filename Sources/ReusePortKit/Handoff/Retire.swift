@@ -31,9 +31,10 @@ extension Coordinator {
                 }
                 keepPaths(from: copies, state)
                 return copies
-            }, follow: { (state: inout AppState) throws(Failure) in 
-                    try state.rollBack(members[0].record.listeners, held: members[0].copy.sockets)
-                })
+            },
+            follow: { (state: inout AppState) throws(Failure) in
+                try state.rollBack(members[0].record.listeners, held: members[0].copy.sockets)
+            })
         var outcome = RetireOutcome.gone
         for one in outcomes {
             if one == .retired, outcome == .gone { outcome = .finishing }
@@ -86,7 +87,7 @@ extension Coordinator {
                 moves: state.movesQueued(from: running, to: generation.order), outcome: .replaced(by: generation.label))
             try endCopies(
                 running, of: other.order, ending, in: registry, report,
-                follow: { (state: inout AppState) throws(Failure) in 
+                follow: { (state: inout AppState) throws(Failure) in
                     try state.rollBack(members[0].record.listeners, held: members[0].copy.sockets)
                 })
         }

@@ -168,7 +168,7 @@ extension SupervisedDeployTests {
         try stage.deploy("1", options(services) + ["--env", "SAMPLE_IGNORE_TERM=1"])
         let old = try stage.pid()
         let deploy = try stage.startDeploy("2", options(services))
-        try deploy.waitFor("has taken over")
+        try deploy.waitFor("took over")
         for signal in [SIGTERM, SIGINT, SIGHUP] { deploy.signal(signal) }
         try waitUntil("nothing is pending") {
             let status = try String(contentsOfFile: "/proc/\(deploy.pid)/status", encoding: .utf8)
