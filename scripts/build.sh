@@ -28,9 +28,5 @@ if [ "$product" = reuseport-exec ]; then
         echo "const char reuseport_exec_commit[] = \"$commit\";" | "$compiler" -x c -c -o "$stamp" - || stamp=
     fi
     [ ! -e "$stamp" ] || set -- "$@" -Xlinker "$stamp"
-    # Addresses that are relocated take 10 kB in a list, and next to nothing as DT_RELR, of glibc 2.36. Where that is
-    # older there is the list; a binary that was built here then says at its start that the C library is too old for it.
-    libc=$(getconf GNU_LIBC_VERSION 2>/dev/null | sed -n 's/^glibc 2\.\([0-9]*\).*/\1/p')
-    [ "${libc:-0}" -lt 36 ] || set -- "$@" -Xlinker -z -Xlinker pack-relative-relocs
 fi
 exec "$swift" build --scratch-path "$folder" --product "$product" "$@"
