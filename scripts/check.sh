@@ -73,6 +73,7 @@ run 'swift format' "$swift" format lint --strict --recursive Package.swift Sourc
 with shellcheck 'shellcheck' shellcheck "${shell_files[@]}"
 run 'line lengths' long_lines
 run 'zero bytes in literals' zero_bytes
+run 'layers' scripts/layers.sh
 if [ -e man/reuseport-exec.1 ]; then
     with mandoc 'manual page' mandoc -Tlint -W warning man/reuseport-exec.1
 fi
