@@ -1,8 +1,8 @@
 # make            the release binary: .build/embedded/release/reuseport-exec
 # make demo       see it work
-# make test       everything that can be tested here; ARGS='--filter Name' goes to swift test
-# make check      formatting, shell, manual page, both builds without warnings
-# make format     puts the sources into the form that check wants
+# make test       all tests that can run here; ARGS='--filter Name' goes to swift test
+# make check      formatting, layers, shell, manual page, both builds without warnings, reproducible packages
+# make format     formats the sources as check expects them
 # make bench-exec what the launcher costs, beside others (as root)
 # make bench-handoff  what a handoff costs the clients, beside others (as root); HANDOFFS=10 for a quick look
 # make pictures   docs/*.svg: what is seen in a terminal, with tmux
@@ -27,14 +27,14 @@ ARGS ?=
 # More flags for the release build.
 FLAGS ?=
 
-# The version stands here alone; what else names it is tested.
+# Version.swift is the only place that sets the version.
 VERSION := $(shell sed -n 's/^public var version: .* "\(.*\)" }$$/\1/p' Sources/ReusePortKit/System/Bytes/Version.swift)
 PACKAGES := .build/packages
 EMBEDDED := .build/embedded
 BINARY := $(EMBEDDED)/release/reuseport-exec
 SAMPLE_SERVER := $(EMBEDDED)/release/sample-server
 LOAD_GENERATOR := $(EMBEDDED)/release/load-generator
-# What --pass adopt loads into the target; the launcher finds it beside itself, or in ../lib/reuseport-exec.
+# The library that --pass adopt loads; the launcher looks for it beside itself and in ../lib/reuseport-exec.
 ADOPT := $(EMBEDDED)/release/reuseport-adopt.so
 
 # The release build: the same sources as the ordinary build as Embedded Swift, in need of libc only, with flags that
@@ -101,7 +101,7 @@ bench-deploy: setup all fixtures
 bench-adopt: setup all fixtures
 	@bench/bench-adopt.py $(BINARY) $(LOAD_GENERATOR)
 
-# What is built already is not built again: root may have no Swift in its PATH.
+# Does not build again what is there: root may have no Swift in its PATH.
 install:
 	@test -x $(BINARY) -a -e $(ADOPT) || $(MAKE) all
 	$(INSTALL) -D -m 755 $(BINARY) '$(DESTDIR)$(BINDIR)/reuseport-exec'

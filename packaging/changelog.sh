@@ -1,12 +1,12 @@
 #!/bin/bash
-# changelog.sh: CHANGELOG.md in Debian's form. What is not released yet has the time of the last commit.
+# changelog.sh: writes CHANGELOG.md in Debian's form. An unreleased version gets the time of the last commit.
 set -euo pipefail
 maintainer=$(sed -n 's/^Maintainer: //p' packaging/control)
 version='' when=''
 
 end_of_version() { [ -z "$version" ] || printf '\n -- %s  %s\n\n' "$maintainer" "$(date --rfc-email -d "$when")"; }
 
-# Each point as one line, where it goes on in more.
+# Joins the lines of each point into one.
 points() {
     awk '/^(- |#|$)/ { printf "\n%s", $0; next }
          { sub(/^ +/, ""); printf " %s", $0 }

@@ -1,5 +1,5 @@
 #!/bin/bash
-# dist.sh VERSION FOLDER: a tarball to be unpacked into any prefix, and beside it its SHA-256. Writes their names.
+# dist.sh VERSION FOLDER: makes a tarball to unpack into any prefix and its SHA-256, and prints their names.
 set -euo pipefail
 version=$1 folder=$2
 . packaging/common.sh

@@ -1,9 +1,9 @@
 #!/bin/sh
 # build.sh FOLDER PRODUCT FLAG...: builds one product with these flags, and stamps it with the commit.
 #
-# The stamp is a tiny object that is linked in, for the compiler has no other way to be told a string without
-# rewriting a source file. Its name holds the commit, so that a new one is linked anew. Without git or a C compiler
-# there is no stamp, and --version shows the version alone.
+# The stamp is a tiny object file that is linked in: Swift has no flag that defines a string. Its name contains the
+# commit, so that a new commit links again. Without git or a C compiler there is no stamp, and --version shows the
+# version alone.
 set -eu
 folder=$1 product=$2
 shift 2
