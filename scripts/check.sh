@@ -52,10 +52,6 @@ long_lines() {
     ! grep -nE '^.{121,}$' Makefile "${shell_files[@]}" "${files[@]}"
 }
 
-# Finds zero bytes in literals, which would end them in Embedded Swift (see ByteStringLiterals.swift).
-# shellcheck disable=SC2317 # It is called by its name.
-zero_bytes() { ! grep -rnE '"[^"]*\\(0|u\{0+\})' Sources; }
-
 # elsewhere TARGET...: makes the targets from a copy of the sources in another folder, with another umask, language and
 # time zone, so that the results can be compared. Files are hard links, so that their times stay and nothing is compiled
 # twice. Warnings are errors.
@@ -72,7 +68,6 @@ mapfile -t shell_files < <(shell_files)
 run 'swift format' "$swift" format lint --strict --recursive Package.swift Sources Tests
 with shellcheck 'shellcheck' shellcheck "${shell_files[@]}"
 run 'line lengths' long_lines
-run 'zero bytes in literals' zero_bytes
 run 'layers' scripts/layers.sh
 if [ -e man/reuseport-exec.1 ]; then
     with mandoc 'manual page' mandoc -Tlint -W warning man/reuseport-exec.1
