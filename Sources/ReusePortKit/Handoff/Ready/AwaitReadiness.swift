@@ -106,14 +106,12 @@ struct Watch {
     }
 
     /// Notes what was seen.
-    @inline(never)
     mutating func see(_ what: ByteString) {
         if what != seen { log.detail(what) }
         seen = what
     }
 
     /// poll(2): true once one of `events` has come (or it is in error or hung up), false after `pause`.
-    @inline(never)
     func wait(for events: Int32 = 0, on descriptor: Int32 = -1, atMost pause: UInt64? = nil) throws(Interruption)
         -> Bool
     {
@@ -148,7 +146,6 @@ struct Watch {
 }
 
 /// `pid 4711 (nginx)`; as it was when nothing can be learnt any more.
-@inline(never)
 private func copyName(_ copy: borrowing ProcessHandle, _ former: ByteString?) -> ByteString {
     let pid = copy.identity.pid
     if let status = try? ProcessStatus(of: pid), status.identity == copy.identity {
@@ -163,7 +160,6 @@ private func rounded(_ length: Milliseconds) -> ByteString {
 }
 
 /// A step in which a failing call is final.
-@inline(__always)
 func orGiveUp<Result: ~Copyable>(
     _ verb: ByteString, _ object: ByteString, _ body: () throws(Errno) -> Result
 ) throws(Interruption) -> Result {
@@ -175,7 +171,6 @@ func orGiveUp<Result: ~Copyable>(
 }
 
 /// The caller's connection; its failure is final.
-@inline(__always)
 func attempt(_ connect: () throws(Failure) -> Descriptor) throws(Interruption) -> Descriptor {
     do throws(Failure) {
         return try connect()
