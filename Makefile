@@ -1,8 +1,8 @@
 # make            the release binary: .build/embedded/release/reuseport-exec
 # make demo       see it work
-# make test       everything that can be tested here; ARGS='--filter Name' goes to swift test
-# make check      formatting, shell, manual page, both builds without warnings
-# make format     puts the sources into the form that check wants
+# make test       all tests that can run here; ARGS='--filter Name' goes to swift test
+# make check      formatting, layers, shell, manual page, both builds without warnings, reproducible packages
+# make format     formats the sources as check expects them
 # make bench-exec what the launcher costs, beside others (as root)
 # make bench-handoff  what a handoff costs the clients, beside others (as root); HANDOFFS=10 for a quick look
 # make pictures   docs/*.svg: what is seen in a terminal, with tmux
@@ -27,42 +27,40 @@ ARGS ?=
 # More flags for the release build.
 FLAGS ?=
 
-# The version stands here alone; what else names it is tested.
+# Version.swift is the only place that sets the version.
 VERSION := $(shell sed -n 's/^public var version: .* "\(.*\)" }$$/\1/p' Sources/ReusePortKit/System/Bytes/Version.swift)
 PACKAGES := .build/packages
 EMBEDDED := .build/embedded
 BINARY := $(EMBEDDED)/release/reuseport-exec
 SAMPLE_SERVER := $(EMBEDDED)/release/sample-server
 LOAD_GENERATOR := $(EMBEDDED)/release/load-generator
-# What --pass adopt loads into the target; the launcher finds it beside itself, or in ../lib/reuseport-exec.
+# The library that --pass adopt loads; the launcher looks for it beside itself and in ../lib/reuseport-exec.
 ADOPT := $(EMBEDDED)/release/reuseport-adopt.so
 
-# The same sources as the ordinary build, as Embedded Swift: small, and in need of libc only. Nothing unwinds or is
-# debugged in it: no frame pointers, no tables for that. Neither functions nor loops are copied to have one that is
-# special. Code is generated when all is linked, so that equal functions, and pieces of them, are there once and not
-# once for each file; lld comes with every Swift. Only then are functions inlined, where that saves code: Swift would
-# inline what is small in its own form, and so make large frames, in which every access takes three bytes more. For the
-# same reason nothing is moved out of loops, and no block gets another before it for what is copied on the way to it;
-# blocks stay in the order they come in, and their equal ends are one. The pass that takes away checks of bounds
-# (bcopts) takes away one more in some builds than in others, by where things are in the compiler's memory: without it
-# the same sources become the same bytes.
-EMBEDDED_FLAGS := -c release --experimental-lto-mode full --disable-local-rpath \
-	--omit-frame-pointers -debug-info-format none \
-	-Xswiftc -enable-experimental-feature -Xswiftc Embedded -Xswiftc -wmo -Xswiftc -Osize \
-	-Xswiftc -Xfrontend -Xswiftc -function-sections -Xswiftc -Xfrontend -Xswiftc -mergeable-traps \
-	-Xswiftc -Xllvm -Xswiftc -inline-threshold=0 -Xswiftc -Xllvm -Xswiftc -enable-machine-outliner=always \
-	-Xswiftc -Xllvm -Xswiftc -sil-disable-pass=inline \
-	-Xswiftc -Xllvm -Xswiftc -sil-disable-pass=closure-specialize \
-	-Xswiftc -Xllvm -Xswiftc -sil-disable-pass=array-property-opt \
-	-Xswiftc -Xllvm -Xswiftc -sil-disable-pass=loop-rotate \
-	-Xswiftc -Xllvm -Xswiftc -sil-disable-pass=bcopts \
-	-Xswiftc -use-ld=lld -Xlinker --icf=all \
-	-Xlinker -mllvm -Xlinker -inline-threshold=0 -Xlinker -mllvm -Xlinker -enable-machine-outliner=always \
-	-Xlinker -O2 -Xlinker -mllvm -Xlinker -tail-merge-size=2 \
-	-Xlinker -mllvm -Xlinker -disable-block-placement -Xlinker -mllvm -Xlinker -disable-phi-elim-edge-splitting \
-	-Xlinker -mllvm -Xlinker -disable-machine-licm -Xlinker -mllvm -Xlinker -split-spill-mode=size \
-	-Xswiftc -Xclang-linker -Xswiftc -Xclang -Xswiftc -Xclang-linker -Xswiftc -disable-llvm-passes \
-	-Xlinker -s -Xlinker --gc-sections -Xlinker --as-needed -Xlinker -z -Xlinker relro -Xlinker -z -Xlinker now
+# The release build: the same sources as the ordinary build as Embedded Swift, in need of libc only, with flags that
+# compilers and linkers are tested with. None switches a single pass of the compiler off or tunes it.
+EMBEDDED_FLAGS := -c release
+# No runtime library, no reflection, no metadata.
+EMBEDDED_FLAGS += -Xswiftc -enable-experimental-feature -Xswiftc Embedded
+# Optimize each module as a whole, for size.
+EMBEDDED_FLAGS += -Xswiftc -wmo -Xswiftc -Osize
+# Generate code when everything is linked, so that unused and equal functions are dropped across modules.
+EMBEDDED_FLAGS += --experimental-lto-mode full
+# Link with lld, which comes with Swift and can do that.
+EMBEDDED_FLAGS += -Xswiftc -use-ld=lld
+# Put each function into a section of its own, drop the sections that nothing uses, and merge equal ones.
+EMBEDDED_FLAGS += -Xswiftc -Xfrontend -Xswiftc -function-sections
+EMBEDDED_FLAGS += -Xlinker --gc-sections
+EMBEDDED_FLAGS += -Xlinker --icf=all
+# Leave out what only debuggers and profilers read: debug information, symbols, frame pointers.
+EMBEDDED_FLAGS += -debug-info-format none
+EMBEDDED_FLAGS += -Xlinker -s
+EMBEDDED_FLAGS += --omit-frame-pointers
+# Resolve all symbols at the start and make the tables read-only then.
+EMBEDDED_FLAGS += -Xlinker -z -Xlinker relro -Xlinker -z -Xlinker now
+# Name only libraries that are used, and no folder to look for them.
+EMBEDDED_FLAGS += -Xlinker --as-needed
+EMBEDDED_FLAGS += --disable-local-rpath
 
 .PHONY: all fixtures demo pictures test check format bench-exec bench-handoff bench-deploy bench-adopt install \
 	install-docs uninstall dist deb setup clean
@@ -103,7 +101,7 @@ bench-deploy: setup all fixtures
 bench-adopt: setup all fixtures
 	@bench/bench-adopt.py $(BINARY) $(LOAD_GENERATOR)
 
-# What is built already is not built again: root may have no Swift in its PATH.
+# Does not build again what is there: root may have no Swift in its PATH.
 install:
 	@test -x $(BINARY) -a -e $(ADOPT) || $(MAKE) all
 	$(INSTALL) -D -m 755 $(BINARY) '$(DESTDIR)$(BINDIR)/reuseport-exec'

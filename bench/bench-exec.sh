@@ -5,7 +5,7 @@
 set -euo pipefail
 binary=$1
 rounds=${ROUNDS:-300}
-largest=${LARGEST_SIZE:-600000}
+largest=${LARGEST_SIZE:-800000}
 user=${BENCH_USER:-nobody}
 folder=$(dirname "$0")
 PATH=$PATH:/usr/sbin:/sbin

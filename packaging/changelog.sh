@@ -1,5 +1,5 @@
 #!/bin/bash
-# changelog.sh: prints CHANGELOG.md in Debian's form. A version that is not released yet has the last commit's time.
+# changelog.sh: writes CHANGELOG.md in Debian's form. An unreleased version gets the time of the last commit.
 set -euo pipefail
 maintainer=$(sed -n 's/^Maintainer: //p' packaging/control)
 version='' when=''

@@ -1,7 +1,7 @@
 #!/bin/bash
-# deb.sh VERSION FOLDER: makes a Debian package of the built files, and prints its name.
+# deb.sh VERSION FOLDER: makes a Debian package of what is built and prints its name.
 #
-# dpkg-deb alone makes it. Installing it configures, starts and asks nothing, so it has no scripts.
+# Uses dpkg-deb alone: installing it configures, starts and asks nothing, so the package has no scripts.
 set -euo pipefail
 version=$1 folder=$2
 for tool in dpkg-deb dpkg-shlibdeps; do
@@ -14,21 +14,21 @@ done
 architecture=$(dpkg --print-architecture)
 documents=$stage/usr/share/doc/reuseport-exec
 
-# Debian has its own place for zsh's completions, and its own form of licences and changes.
+# Debian has its own places for zsh completions, licence and changelog.
 install_all /usr ZSHCOMPDIR=/usr/share/zsh/vendor-completions install install-docs
 rm "$documents/LICENSE" "$documents/CHANGELOG.md"
 cp packaging/copyright "$documents/copyright"
 packaging/changelog.sh | gzip -9 --no-name >"$documents/changelog.gz"
 gzip -9 --no-name "$stage"/usr/share/man/man?/*
 
-# Depend on the oldest library versions that have all used symbols. dpkg-shlibdeps expects a source package.
+# Depends on the oldest libc6 that has all symbols used. dpkg-shlibdeps needs a source package to look at.
 mkdir "$stage/DEBIAN" "$place/debian"
 printf 'Source: reuseport-exec\n\nPackage: reuseport-exec\nArchitecture: any\n' >"$place/debian/control"
 mapfile -t programs < <(find "$stage" -type f -exec grep -l -a $'^\x7fELF' {} + | sort)
 depends=$(cd "$place" && dpkg-shlibdeps -O "${programs[@]}" | sed -n 's/^shlibs:Depends=//p')
 [ -n "$depends" ]
 
-# The size in KiB, as Debian counts: each file rounded up, and 1 for everything else.
+# Adds up the size in KiB as Debian does: each file rounded up, 1 for anything else.
 size=$(find "$stage/usr" -printf '%y %s\n' |
     awk '{ total += $1 == "f" ? int(($2 + 1023) / 1024) : 1 } END { print total }')
 sed -e "s/@VERSION@/$version/" -e "s/@ARCHITECTURE@/$architecture/" -e "s/@SIZE@/$size/" -e "s/@DEPENDS@/$depends/" \
@@ -37,6 +37,6 @@ sed -e "s/@VERSION@/$version/" -e "s/@ARCHITECTURE@/$architecture/" -e "s/@SIZE@
 settle
 mkdir -p "$folder"
 package=$folder/reuseport-exec_${version}_$architecture.deb
-# Use one thread, because the number of threads changes the bytes.
+# Uses one thread, because their number changes the bytes.
 DPKG_DEB_THREADS_MAX=1 dpkg-deb --root-owner-group -Zxz --build "$stage" "$package" >/dev/null
 echo "$package"

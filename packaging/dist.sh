@@ -1,5 +1,5 @@
 #!/bin/bash
-# dist.sh VERSION FOLDER: makes a tarball to unpack into any prefix, and its SHA-256 beside it. Prints their names.
+# dist.sh VERSION FOLDER: makes a tarball to unpack into any prefix and its SHA-256, and prints their names.
 set -euo pipefail
 version=$1 folder=$2
 . packaging/common.sh

@@ -1,5 +1,5 @@
 #!/bin/sh
-# build-adopt.sh OUTPUT: the preload library of dialect adopt, from C, by any compiler there is; Swift brings one along.
+# build-adopt.sh OUTPUT: builds the preload library of dialect adopt from C, with any compiler; Swift includes one.
 set -eu
 output=$1
 for compiler in "${CC:-}" cc gcc clang "$(dirname "$(command -v "${SWIFT:-swift}" || echo .)")/clang" ''; do
@@ -10,8 +10,8 @@ done
     exit 1
 }
 [ -z "$(find Sources/adopt scripts/build-adopt.sh -newer "$output" 2>&1)" ] || {
-    # Moved into its place when it is whole: programs may be running with the one that is there. Before glibc 2.34,
-    # dlsym(3) is in a library of its own.
+    # Replaces the old library by rename, because running programs may have it mapped. Links libdl and libpthread for
+    # glibc before 2.34, where they are separate libraries.
     "$compiler" -std=gnu11 -Os -fPIC -shared -fvisibility=hidden -ffunction-sections -Wall -Wextra -Werror \
         -s -Wl,-z,relro,-z,now,--hash-style=gnu,--gc-sections -o "$output.$$" Sources/adopt/*.c \
         -Wl,--as-needed -lpthread -ldl

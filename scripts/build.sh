@@ -1,9 +1,9 @@
 #!/bin/sh
 # build.sh FOLDER PRODUCT FLAG...: builds one product with these flags, and stamps it with the commit.
 #
-# The stamp is a tiny object that is linked in, for the compiler has no other way to be told a string without
-# rewriting a source file. Its name holds the commit, so that a new one is linked anew. Without git or a C compiler
-# there is no stamp, and --version shows the version alone.
+# The stamp is a tiny object file that is linked in: Swift has no flag that defines a string. Its name contains the
+# commit, so that a new commit links again. Without git or a C compiler there is no stamp, and --version shows the
+# version alone.
 set -eu
 folder=$1 product=$2
 shift 2
@@ -28,9 +28,5 @@ if [ "$product" = reuseport-exec ]; then
         echo "const char reuseport_exec_commit[] = \"$commit\";" | "$compiler" -x c -c -o "$stamp" - || stamp=
     fi
     [ ! -e "$stamp" ] || set -- "$@" -Xlinker "$stamp"
-    # Addresses that are relocated take 10 kB in a list, and next to nothing as DT_RELR, of glibc 2.36. Where that is
-    # older there is the list; a binary that was built here then says at its start that the C library is too old for it.
-    libc=$(getconf GNU_LIBC_VERSION 2>/dev/null | sed -n 's/^glibc 2\.\([0-9]*\).*/\1/p')
-    [ "${libc:-0}" -lt 36 ] || set -- "$@" -Xlinker -z -Xlinker pack-relative-relocs
 fi
 exec "$swift" build --scratch-path "$folder" --product "$product" "$@"

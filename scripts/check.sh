@@ -1,11 +1,11 @@
 #!/bin/bash
-# check.sh: formatting, shell files, manual page, completions, both builds with warnings as errors, and the packages.
-# Everything is looked at, whatever fails first; exit code 1 if anything did.
+# check.sh: checks formatting, layers, shell files, manual page, completions, both builds with warnings as errors, and
+# the packages. Runs every check even after one has failed; exits with 1 if any did.
 set -uo pipefail
 swift=${SWIFT:-swift} make=${MAKE:-make}
 failed=0
 
-# run NAME COMMAND...: shows its output only if it fails, or if it says anything of a warning.
+# run NAME COMMAND...: shows the command's output only if it fails or prints a warning.
 run() {
     local name=$1 output
     shift
@@ -19,7 +19,7 @@ run() {
     fi
 }
 
-# with TOOL NAME COMMAND...: skipped where the tool is missing, which is a failure in CI.
+# with TOOL NAME COMMAND...: the same, skipped if the tool is missing; in CI that is a failure.
 with() {
     local tool=$1
     shift
@@ -33,7 +33,7 @@ with() {
     fi
 }
 
-# Files that a shell runs, by suffix or by their first line.
+# Lists files that a shell runs, found by suffix or first line.
 shell_files() {
     find . \( -name .build -o -name .git \) -prune -o -type f -print | while IFS= read -r file; do
         case $file in
@@ -44,7 +44,7 @@ shell_files() {
     done
 }
 
-# Lines beyond 120 columns, where no formatter looks.
+# Finds lines longer than 120 columns in files that have no formatter.
 # shellcheck disable=SC2317 # It is called by its name.
 long_lines() {
     local files
@@ -52,13 +52,9 @@ long_lines() {
     ! grep -nE '^.{121,}$' Makefile "${shell_files[@]}" "${files[@]}"
 }
 
-# Zero bytes in literals, which end them in Embedded Swift (see ByteString).
-# shellcheck disable=SC2317 # It is called by its name.
-zero_bytes() { ! grep -rnE '"[^"]*\\(0|u\{0+\})' Sources; }
-
-# elsewhere TARGET...: makes them of a copy of the sources, in another folder and with another umask and language, so
-# that what is made of it can be compared. Files are linked and not copied, for to the build they are the same files
-# then, and are not compiled again. Warnings are errors there.
+# elsewhere TARGET...: makes the targets from a copy of the sources in another folder, with another umask, language and
+# time zone, so that the results can be compared. Files are hard links, so that their times stay and nothing is compiled
+# twice. Warnings are errors.
 copy=.build/elsewhere/a-copy-of-the-sources
 # shellcheck disable=SC2317 # It is called by its name.
 elsewhere() {
@@ -72,14 +68,14 @@ mapfile -t shell_files < <(shell_files)
 run 'swift format' "$swift" format lint --strict --recursive Package.swift Sources Tests
 with shellcheck 'shellcheck' shellcheck "${shell_files[@]}"
 run 'line lengths' long_lines
-run 'zero bytes in literals' zero_bytes
+run 'layers' scripts/layers.sh
 if [ -e man/reuseport-exec.1 ]; then
     with mandoc 'manual page' mandoc -Tlint -W warning man/reuseport-exec.1
 fi
 [ ! -e completions/reuseport-exec.bash ] || run 'bash completion' bash -n completions/reuseport-exec.bash
 [ ! -e completions/_reuseport-exec ] || with zsh 'zsh completion' zsh -n completions/_reuseport-exec
 [ ! -e completions/reuseport-exec.fish ] || with fish 'fish completion' fish -n completions/reuseport-exec.fish
-# In a folder of its own: what was built without this flag before would not be compiled, and not warn, again.
+# Uses a folder of its own: files that were built without this flag would not be compiled again and so not warn.
 run 'ordinary build, with tests' "$swift" build --build-tests --scratch-path .build/check -Xswiftc -warnings-as-errors
 run 'release build (Embedded Swift)' elsewhere all
 rm -rf .build/packages "$copy/.build/packages"

@@ -1,9 +1,9 @@
 #!/bin/bash
-# packages.sh FOLDER: the tarball and the Debian package of this folder, each put into an empty place, run there, and
-# taken away again. Says nothing if all is well.
+# packages.sh FOLDER: installs the tarball and the Debian package of this folder into empty places, runs the program
+# there and removes it again. Says nothing if all is well.
 set -euo pipefail
 shopt -s nullglob
-# What --pass adopt loads into the target, below the prefix.
+# The library that --pass adopt loads into the target, below the prefix.
 library=lib/reuseport-exec/reuseport-adopt.so
 folder=$(realpath "$1")
 place=$(mktemp -d)
@@ -14,33 +14,33 @@ fail() {
     exit 1
 }
 
-# expect_program PATH: it has the version of the packages, finds what it needs, and does its work.
+# expect_program PATH: checks that it has the version of the packages, finds its library, and opens a socket.
 expect_program() {
     local said
     said=$("$1" --version)
     [[ $said == "reuseport-exec $version "* ]] || fail "$1 --version says: $said"
     said=$("$1" --socket http:127.0.0.1:0 --clear-env -- /usr/bin/env | grep ^LISTEN_FDNAMES=)
     [ "$said" = LISTEN_FDNAMES=http ] || fail "$1 passed on: $said"
-    # The library is that beside it, and can be loaded: otherwise ld.so says so.
+    # It must find the library installed with it. ld.so would complain about one that it cannot load.
     said=$("$1" --socket http:127.0.0.1:0 --clear-env --pass adopt -- /usr/bin/printenv LD_PRELOAD 2>&1) || true
     [ "$said" = "$(realpath "${1%/bin/*}/$library")" ] || fail "$1 --pass adopt: $said"
 }
 
-# expect_files PREFIX FILE...: they are there and not empty.
+# expect_files PREFIX FILE...: checks that the files exist and are not empty.
 expect_files() {
     local prefix=$1 file
     shift
     for file in "$@"; do [ -s "$prefix/$file" ] || fail "$prefix/$file is missing"; done
 }
 
-# nothing_of FOLDER: there is no file of ours.
+# nothing_of FOLDER: checks that none of our files is left.
 nothing_of() {
     local left
     left=$(find "$1" -iname '*reuseport*')
     [ -z "$left" ] || fail "left behind: $left"
 }
 
-# The tarball: unpacked into a prefix it is an installation, which `make uninstall` removes.
+# Unpacks the tarball into a prefix, which makes it an installation that `make uninstall` removes.
 tarballs=("$folder"/*.tar.gz) packages=("$folder"/*.deb)
 [ "${#tarballs[@]} ${#packages[@]}" = '1 1' ] || fail "not one tarball and one package: $(ls "$folder")"
 version=$(basename "${tarballs[0]}")
@@ -58,7 +58,7 @@ expect_files "$place/prefix/share" man/man1/reuseport-exec.1 bash-completion/com
 "${MAKE:-make}" --silent PREFIX="$place/prefix" uninstall
 nothing_of "$place/prefix"
 
-# What is in the Debian package: dpkg itself may be told to leave out documents, as it is in containers.
+# Looks into the Debian package itself: dpkg may be configured to skip documents, as in containers.
 dpkg-deb --extract "${packages[0]}" "$place/extracted"
 expect_files "$place/extracted/usr" "$library"
 expect_files "$place/extracted/usr/share" man/man1/reuseport-exec.1.gz bash-completion/completions/reuseport-exec \
@@ -66,9 +66,9 @@ expect_files "$place/extracted/usr/share" man/man1/reuseport-exec.1.gz bash-comp
     doc/reuseport-exec/{README.md,copyright,changelog.gz,examples/systemd/web@.service}
 [ "$(dpkg-deb --field "${packages[0]}" Version)" = "$version" ] || fail 'tarball and package differ in their version'
 depends=$(dpkg-deb --field "${packages[0]}" Depends)
-[[ $depends =~ ^'libc6 (>= '[0-9.]+')'$ ]] || fail "it depends not on libc6 alone but on $depends"
+[[ $depends =~ ^'libc6 (>= '[0-9.]+')'$ ]] || fail "it depends on more than libc6: $depends"
 
-# Installed and purged, in a root of its own, whose list of packages is empty: libc6 is not in it.
+# Installs and purges it in a root folder of its own. No other package is listed there, so dependencies are ignored.
 mkdir -p "$place"/root/var/lib/dpkg/{info,updates}
 touch "$place/root/var/lib/dpkg/status"
 scratch_dpkg() {

@@ -1,8 +1,8 @@
 #!/bin/bash
-# Installs what tests, checks and benchmarks need from Debian's packages, if it is missing. As root, or with sudo
-# where that asks nothing; otherwise one line says what is missing, and the tests that need it are skipped.
+# Installs the Debian packages that tests, checks and benchmarks need, as root or with a sudo that asks for no password.
+# Otherwise says in one line what is missing; tests that need it are skipped.
 #
-# No service is started, and none will be at the next boot: the programs are wanted, not their daemons.
+# Starts no service, now or at the next boot: only the programs are needed.
 set -euo pipefail
 
 # command:package, or pattern of files:package
@@ -18,7 +18,7 @@ needs=(
 )
 oldest_node=18
 
-# Where the tests look: not in one user's own folders, for targets run as another.
+# Searches where the tests do. Targets run as other users, who cannot enter one user's own folders.
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 missing() {
@@ -38,7 +38,7 @@ missing() {
 
 install_packages() {
     local policy=/usr/sbin/policy-rc.d has_policy=no
-    # Two at once would take each other's policy away.
+    # Two runs at once would remove each other's policy.
     exec 9>/run/reuseport-exec-setup.lock
     flock 9
     mapfile -t packages < <(missing)
@@ -51,13 +51,13 @@ install_packages() {
         printf '#!/bin/sh\nexit 101\n' >$policy
         chmod 755 $policy
     fi
-    # invoke-rc.d looks at RUNLEVEL where a policy of somebody else lets everything pass.
+    # RUNLEVEL=1 keeps invoke-rc.d from starting services where another policy allows it.
     export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
     local apt=(apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=600)
     compgen -G '/var/lib/apt/lists/*_Packages*' >/dev/null || "${apt[@]}" update >&2 || true
     if ! "${apt[@]}" install -y --no-install-recommends "${packages[@]}" >&2; then
         "${apt[@]}" update >&2 || true
-        # One by one, so that one that this release does not have keeps none of the others away.
+        # Installs one by one, so that a package missing from this release does not prevent the others.
         local package
         for package in "${packages[@]}"; do
             "${apt[@]}" install -y --no-install-recommends "$package" >&2 || true
@@ -70,7 +70,7 @@ install_packages() {
                 *" $service "* | *" $service-light "*) systemctl disable --quiet --now "$service" || true ;;
             esac
         done
-        # Its service has the version in its name.
+        # The service of PHP-FPM has the version in its name.
         case " ${packages[*]} " in
             *' php-fpm '*)
                 for service in /lib/systemd/system/php*-fpm.service; do
@@ -95,4 +95,4 @@ if command -v apt-get >/dev/null; then
     fi
 fi
 mapfile -t packages < <(missing)
-[ ${#packages[@]} -eq 0 ] || echo "setup: missing, what needs them is skipped: ${packages[*]}" >&2
+[ ${#packages[@]} -eq 0 ] || echo "setup: missing packages, tests that need them are skipped: ${packages[*]}" >&2

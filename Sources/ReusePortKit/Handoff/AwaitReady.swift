@@ -49,17 +49,12 @@ extension Coordinator {
                 try members[index].copy.exec.outcome(until: deadline)
             }
         }
-        switch outcome {
-        case .executed: return
-        case .failed(let words): throw MemberFailure(index, EndReason(.launch, words))
-        case .unknown:
-            // The pipe closes a moment before the process has ended.
-            _ = try? members[index].copy.process.waitForExit(until: Deadline(after: .seconds(1)))
-            throw MemberFailure(
-                index,
-                members[index].copy.process.hasExited
-                    ? reason(of: index) : EndReason(.launch, "the target was not started"))
-        }
+        if outcome == .executed { return }
+        // The pipe closes a moment before the process has ended.
+        _ = try? members[index].copy.process.waitForExit(until: Deadline(after: .seconds(1)))
+        if case .failed(let words) = outcome { throw MemberFailure(index, EndReason(.launch, words)) }
+        let hasExited = members[index].copy.process.hasExited
+        throw MemberFailure(index, hasExited ? reason(of: index) : EndReason(.launch, "the target was not started"))
     }
 
     /// What makes waiting for one member pointless: a signal to the command, or the end of any of its copies. Members

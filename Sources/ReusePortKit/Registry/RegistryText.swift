@@ -30,35 +30,26 @@ struct RegistryText {
         return result
     }
 
-    @inline(__always)
     mutating func add(_ key: StaticString, _ field: ByteString) { unsafe add(literal: key.start, field) }
 
-    @inline(never)
     private mutating func add(literal key: Literal, _ field: ByteString) { unsafe add(literal: key, [field]) }
 
-    @inline(__always)
     mutating func add(_ key: StaticString, _ fields: ByteString...) { add(key, list: fields) }
 
-    @inline(__always)
     mutating func add(_ key: StaticString, list fields: [ByteString]) { unsafe add(literal: key.start, fields) }
 
-    @inline(never)
     private mutating func add(literal key: Literal, _ fields: [ByteString]) {
         lines.append(Line(key: unsafe ByteString(literal: key), fields: fields))
     }
 
-    @inline(__always)
     func fields(_ key: StaticString) -> [ByteString]? { unsafe fields(literal: key.start) }
 
-    @inline(never)
     private func fields(literal key: Literal) -> [ByteString]? {
         lines.first { unsafe $0.key.equals(key) }?.fields
     }
 
-    @inline(__always)
     func number(_ key: StaticString) -> UInt64? { unsafe number(literal: key.start) }
 
-    @inline(never)
     private func number(literal key: Literal) -> UInt64? { unsafe fields(literal: key)?.first?.decimal }
 }
 

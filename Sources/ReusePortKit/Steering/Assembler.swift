@@ -163,7 +163,6 @@ struct Assembler {
         return result
     }
 
-    @inline(never)
     private mutating func emit(
         _ opcode: UInt8, _ destination: Register, _ source: Register = .r0, _ offset: Int16 = 0
     ) {
@@ -171,7 +170,6 @@ struct Assembler {
             Instruction(opcode: opcode, destination: destination.rawValue, source: source.rawValue, offset: offset))
     }
 
-    @inline(never)
     private mutating func emit(
         _ opcode: UInt8, _ destination: Register, offset: Int16 = 0, immediate: Int32
     ) {
@@ -180,7 +178,6 @@ struct Assembler {
     }
 
     /// `kind` is what the lower half means: 0 a number, 1 a map, 2 the address of a map's value.
-    @inline(never)
     private mutating func emitWide(_ destination: Register, kind: UInt8, _ lower: Int32, _ upper: Int32) {
         instructions.append(
             Instruction(opcode: 0x18, destination: destination.rawValue, source: kind, immediate: lower))

@@ -27,7 +27,6 @@ struct Setting: Sendable {
 }
 
 /// Parses a part of a value, whose errors then point into the whole.
-@inline(__always)
 func part<Result>(
     at distance: Int, _ parse: () throws(Malformed) -> Result
 ) throws(Malformed) -> Result {

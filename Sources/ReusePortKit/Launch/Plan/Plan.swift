@@ -119,11 +119,9 @@ struct Plan: Sendable {
 }
 
 extension SocketPlan {
-    @inline(never)
     mutating func fill(copy: Int) { address = address(of: copy) }
 
     /// Where this copy's is.
-    @inline(never)
     func address(of copy: Int) -> SocketAddress {
         guard let pattern, let path = try? ReusePortKit.fill(pattern, copy: copy) else { return address }
         return .unix(path)

@@ -2,23 +2,22 @@ import CLinux
 
 /// A run of bytes that is usually, but not always, text: an argument, a path, a name, a message.
 ///
-/// Arguments and environments are bytes to the kernel, and pass through us whatever their encoding; `String` would
-/// mend what is not UTF-8. Literals and interpolations read like those of `String`.
+/// Arguments and environments are bytes to the kernel and pass through unchanged whatever their encoding; `String` would
+/// repair what is not UTF-8. Literals and interpolations read like those of `String`.
 public struct ByteString: Hashable, Sendable {
     /// The bytes, in order.
     public var bytes: [UInt8]
 
-    /// None.
+    /// Makes an empty byte string.
     public init() { bytes = [] }
-    /// These bytes.
+    /// Wraps bytes.
     public init(_ bytes: [UInt8]) { self.bytes = bytes }
-    /// These bytes.
+    /// Copies bytes.
     public init(_ bytes: ArraySlice<UInt8>) { self.bytes = Array(bytes) }
-    /// The UTF-8 of a string.
+    /// Copies the UTF-8 of a string.
     public init(_ string: String) { bytes = Array(string.utf8) }
 
     /// Copies a C string, without its final zero byte.
-    @inline(never)
     public init(cString: UnsafePointer<CChar>) {
         let count = strlen(cString)
         bytes = unsafe cString.withMemoryRebound(to: UInt8.self, capacity: count) { start in
@@ -26,28 +25,13 @@ public struct ByteString: Hashable, Sendable {
         }
     }
 
-    /// A number in decimal.
-    @inline(__always)
+    /// Spells a number in decimal.
     public init<Number: FixedWidthInteger>(decimal number: Number) {
-        self =
-            Number.isSigned ? .signed(Int64(truncatingIfNeeded: number)) : .unsigned(UInt64(truncatingIfNeeded: number))
+        bytes = []
+        append(decimal: number)
     }
 
-    @inline(never)
-    private static func signed(_ number: Int64) -> ByteString {
-        var result = ByteString()
-        result.appendSigned(number)
-        return result
-    }
-
-    @inline(never)
-    private static func unsigned(_ number: UInt64) -> ByteString {
-        var result = ByteString()
-        result.appendUnsigned(number)
-        return result
-    }
-
-    /// A number in octal, as file modes are written.
+    /// Spells a number in octal, as file modes are written.
     public init(octal number: UInt32) {
         var digits: [UInt8] = []
         var rest = number
@@ -58,22 +42,22 @@ public struct ByteString: Hashable, Sendable {
         bytes = digits.reversed()
     }
 
-    /// How many bytes there are.
+    /// The number of bytes.
     public var count: Int { bytes.count }
     /// Whether there are none.
     public var isEmpty: Bool { bytes.isEmpty }
 
-    /// Adds other bytes behind these.
+    /// Adds other bytes at the end.
     @inline(never) @_disfavoredOverload
     public mutating func append(_ other: ByteString) { addAll(other.bytes, to: &bytes) }
-    /// Adds one byte.
+    /// Adds a byte at the end.
     @inline(never)
     public mutating func append(_ byte: UInt8) { bytes.append(byte) }
 
-    /// Adds a number in decimal.
+    /// Adds a number in decimal at the end.
     @inline(__always)
     public mutating func append<Number: FixedWidthInteger>(decimal number: Number) {
-        // One function for all widths: it is not multiplied by their number.
+        // Uses one function for all widths of integers, so that it is compiled once.
         if Number.isSigned {
             appendSigned(Int64(truncatingIfNeeded: number))
         } else {
@@ -81,13 +65,11 @@ public struct ByteString: Hashable, Sendable {
         }
     }
 
-    @inline(never)
     private mutating func appendSigned(_ number: Int64) {
         if number < 0 { bytes.append(UInt8(ascii: "-")) }
         appendUnsigned(number.magnitude)
     }
 
-    @inline(never)
     private mutating func appendUnsigned(_ number: UInt64) {
         var digits: [UInt8] = []
         var rest = number
@@ -98,7 +80,7 @@ public struct ByteString: Hashable, Sendable {
         for digit in digits.reversed() { bytes.append(digit) }
     }
 
-    /// Calls `body` with the bytes and a zero byte behind them.
+    /// Calls `body` with a C string of the bytes.
     @inline(__always) @discardableResult
     public func withCString<Result, Problem: Error>(
         _ body: (UnsafePointer<CChar>) throws(Problem) -> Result
@@ -109,7 +91,6 @@ public struct ByteString: Hashable, Sendable {
         }
     }
 
-    @inline(never)
     private var terminated: [UInt8] {
         var terminated = bytes
         terminated.append(0)
@@ -120,8 +101,7 @@ public struct ByteString: Hashable, Sendable {
 // MARK: - Taking apart
 
 extension ByteString {
-    /// The place of the first `byte` from `start` on.
-    @inline(never)
+    /// Returns the index of the first `byte` from `start` on.
     public func firstIndex(of byte: UInt8, from start: Int = 0) -> Int? {
         var index = start
         while index < bytes.count {
@@ -131,23 +111,23 @@ extension ByteString {
         return nil
     }
 
-    /// The place of the last `byte`.
+    /// Returns the index of the last `byte`.
     public func lastIndex(of byte: UInt8) -> Int? { bytes.lastIndex(of: byte) }
 
-    /// Whether `byte` is among them.
+    /// Returns whether `byte` occurs.
     public func contains(_ byte: UInt8) -> Bool { firstIndex(of: byte) != nil }
 
-    /// Whether they begin with `prefix`.
+    /// Returns whether the bytes begin with `prefix`.
     @_disfavoredOverload
     public func hasPrefix(_ prefix: ByteString) -> Bool { hasBytes(prefix, at: 0) }
 
-    /// Whether they end with `suffix`.
-    @inline(never) @_disfavoredOverload
+    /// Returns whether the bytes end with `suffix`.
+    @_disfavoredOverload
     public func hasSuffix(_ suffix: ByteString) -> Bool {
         suffix.count <= count && hasBytes(suffix, at: count - suffix.count)
     }
 
-    /// Whether `part` stands at `offset`.
+    /// Returns whether `part` stands at `offset`.
     @inline(never)
     public func hasBytes(_ part: ByteString, at offset: Int) -> Bool {
         guard offset >= 0, offset + part.count <= count else { return false }
@@ -159,22 +139,20 @@ extension ByteString {
         return true
     }
 
-    /// Whether these come before `other`, byte by byte.
-    @inline(never)
+    /// Returns whether these bytes sort before `other`.
     func precedes(_ other: ByteString) -> Bool { bytes.lexicographicallyPrecedes(other.bytes) }
 
-    /// The first bytes, at most `length`.
+    /// Returns the first bytes, at most `length`.
     @inline(never)
     public func prefix(_ length: Int) -> ByteString { ByteString(bytes.prefix(length)) }
-    /// All but the first `length` bytes.
+    /// Returns all but the first `length` bytes.
     @inline(never)
     public func dropFirst(_ length: Int) -> ByteString { ByteString(bytes.dropFirst(length)) }
-    /// The bytes in a range, which must be within these.
+    /// Returns the bytes in a range, which must be within bounds.
     @inline(never)
     public subscript(range: Range<Int>) -> ByteString { ByteString(bytes[range]) }
 
-    /// The parts between `separator`s, empty ones included: one more than there are separators.
-    @inline(never)
+    /// Returns the parts between separators, including empty ones: one more than there are separators.
     public func split(on separator: UInt8) -> [ByteString] {
         var parts: [ByteString] = []
         var start = 0
@@ -190,13 +168,13 @@ extension ByteString {
         return parts
     }
 
-    /// What stands before and behind the first `separator`.
+    /// Returns what stands before and after the first `separator`; nil if there is none.
     public func cut(at separator: UInt8) -> (head: ByteString, tail: ByteString)? {
         guard let index = firstIndex(of: separator) else { return nil }
         return (prefix(index), dropFirst(index + 1))
     }
 
-    /// With `other` in the place of each `part`.
+    /// Replaces each `part` with `other`.
     func replacing(_ part: ByteString, with other: ByteString) -> ByteString {
         var result = ByteString()
         var index = 0
@@ -212,7 +190,7 @@ extension ByteString {
         return result
     }
 
-    /// Without blanks and tabs at both ends.
+    /// The bytes without blanks and tabs at both ends.
     public var trimmed: ByteString {
         var start = 0
         var end = bytes.count
@@ -221,10 +199,10 @@ extension ByteString {
         return self[start..<end]
     }
 
-    /// The number these bytes spell in decimal digits, nothing else; nil when they do not, or it does not fit.
+    /// The number spelled in decimal digits; nil if there is anything else or it does not fit.
     public var decimal: UInt64? { number(radix: 10) }
 
-    /// The number these bytes spell in octal digits.
+    /// The number spelled in octal digits; nil if there is anything else or it does not fit.
     public var octal: UInt64? { number(radix: 8) }
 
     private func number(radix: UInt64) -> UInt64? {
@@ -241,10 +219,9 @@ extension ByteString {
     }
 }
 
-@inline(__always)
 func isBlank(_ byte: UInt8) -> Bool { byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") }
 
-/// `parts` with `separator` between them.
+/// Joins `parts` with `separator` between them.
 func joined(_ parts: [ByteString], by separator: ByteString) -> ByteString {
     var result = ByteString()
     var first = true

@@ -1,5 +1,5 @@
-// Asking whether there is a value looks at that alone. The standard library has these for all types as well, but for
-// equatable ones its comparison of two optionals is chosen, which compares, and so is compiled, to the last member.
+// Comparing with nil looks only at whether there is a value. For equatable types the compiler would choose the comparison
+// of two optionals and generate code that compares every member.
 extension Optional where Wrapped: Equatable {
     @inline(__always)
     static func == (value: Wrapped?, none: _OptionalNilComparisonType) -> Bool {

@@ -1,11 +1,12 @@
 extension Array {
-    /// Sorted: by places and not by values, so that the sorting itself is in the program once and not for each type.
+    /// Sorts stably. Sorts indices and not elements, so that the program contains the algorithm once and not for each
+    /// type of element.
     func ordered(by precedes: (Element, Element) -> Bool) -> [Element] {
         places(count) { precedes(self[$0], self[$1]) }.map { self[$0] }
     }
 }
 
-/// The places of `count` values in their order; where two are equal, the first stays the first. A merge sort.
+/// Sorts the indices of `count` elements by merging; equal elements keep their order.
 @inline(never)
 private func places(_ count: Int, _ precedes: (Int, Int) -> Bool) -> [Int] {
     var places = Array(0..<count)

@@ -1,10 +1,10 @@
-/// A growing array of values that have one owner each; `Array` holds copyable ones only.
+/// A growing array of noncopyable values, such as descriptors; `Array` holds copyable ones only.
 public struct OwnedArray<Element: ~Copyable>: ~Copyable {
     private var storage: UnsafeMutableBufferPointer<Element>
-    /// How many there are.
+    /// The number of elements.
     public private(set) var count = 0
 
-    /// An empty one.
+    /// Makes an empty array.
     public init() { storage = .allocate(capacity: 0) }
 
     deinit {
@@ -12,7 +12,7 @@ public struct OwnedArray<Element: ~Copyable>: ~Copyable {
         storage.deallocate()
     }
 
-    /// Adds one behind the others.
+    /// Adds an element at the end.
     public mutating func append(_ element: consuming Element) {
         if count == storage.count {
             let grown = UnsafeMutableBufferPointer<Element>.allocate(capacity: max(4, count * 2))
@@ -24,7 +24,7 @@ public struct OwnedArray<Element: ~Copyable>: ~Copyable {
         count += 1
     }
 
-    /// Takes one out; those behind it move up.
+    /// Removes an element and moves those after it up.
     public mutating func remove(at index: Int) -> Element {
         precondition(index >= 0 && index < count)
         let element = storage.moveElement(from: index)
@@ -34,14 +34,14 @@ public struct OwnedArray<Element: ~Copyable>: ~Copyable {
         return element
     }
 
-    /// Takes the last one out.
+    /// Removes the last element.
     public mutating func popLast() -> Element? {
         guard count > 0 else { return nil }
         count -= 1
         return storage.moveElement(from: count)
     }
 
-    /// Looks at one, or changes it, where it is.
+    /// Reads or changes an element in place.
     public subscript(index: Int) -> Element {
         _read {
             precondition(index >= 0 && index < count)

@@ -1,14 +1,14 @@
 import CLinux
 
-/// The reason a system call gave for failing: the lower of the two error layers.
+/// Why a system call failed: the lower of the two error layers.
 public struct Errno: Error, Equatable, Sendable {
-    /// The number, as errno(3) has it.
+    /// The number, see errno(3).
     public let rawValue: Int32
 
-    /// The reason with this number.
+    /// Wraps a number from errno(3).
     public init(rawValue: Int32) { self.rawValue = rawValue }
 
-    /// What the call that has just failed left behind.
+    /// The reason why the last call failed.
     static var current: Errno { Errno(rawValue: clinux_errno()) }
 
     static let accessDenied = Errno(rawValue: EACCES)
@@ -33,7 +33,7 @@ public struct Errno: Error, Equatable, Sendable {
     static let badDescriptor = Errno(rawValue: EBADF)
     static let busy = Errno(rawValue: EBUSY)
 
-    /// The C library's words for it, in lower case, as strerror(3) has them.
+    /// The text of strerror(3), beginning in lower case.
     public var description: ByteString {
         guard let text = strerror(rawValue) else { return "error \(rawValue)" }
         var words = ByteString(cString: text)
@@ -46,15 +46,15 @@ public struct Errno: Error, Equatable, Sendable {
     }
 }
 
-/// The result of a call that answers -1 when it fails.
-@inline(__always) @discardableResult
+/// Throws the reason if a call returned -1; otherwise returns its result.
+@discardableResult
 func checked<Number: SignedInteger>(_ result: Number) throws(Errno) -> Number {
     if result == -1 { throw .current }
     return result
 }
 
-/// The same for calls that a signal may interrupt: they are made again.
-@inline(__always) @discardableResult
+/// Makes a call again while signals interrupt it, and throws the reason if it fails otherwise.
+@discardableResult
 func uninterrupted<Number: SignedInteger>(_ call: () -> Number) throws(Errno) -> Number {
     while true {
         let result = call()
@@ -64,8 +64,7 @@ func uninterrupted<Number: SignedInteger>(_ call: () -> Number) throws(Errno) ->
     }
 }
 
-/// Why a call failed, where failing is an answer; nil if it did not.
-@inline(__always)
+/// Returns why a call failed, for callers to whom failing is an answer; nil if it succeeded.
 func reason(_ call: () throws(Errno) -> Void) -> Errno? {
     do throws(Errno) {
         try call()
