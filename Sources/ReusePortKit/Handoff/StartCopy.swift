@@ -81,7 +81,7 @@ struct Nursery: ~Copyable {
         }
         guard gate.pass() else { _exit(1) }
         // What was made for it is removed by deploy, which learns of the failure.
-        let failure = finish(plan, opened, Leftovers(), readiness)
+        let failure = becomeTarget(plan, opened, Leftovers(), readiness: readiness)
         _exit(failure.code.rawValue)
     }
 }

@@ -29,14 +29,7 @@ func parseDialects(_ value: ByteString) throws(Malformed) -> [Dialect] {
     var offset = 0
     for word in value.split(on: UInt8(ascii: ",")) {
         guard let dialect = Dialect.allCases.first(where: { $0.name == word }) else {
-            let names = Dialect.allCases.map { $0.name }
-            let remedy: ByteString =
-                if let nearest = nearest(to: word, among: names) {
-                    "did you mean \(nearest)?"
-                } else {
-                    "the dialects are \(joined(names, by: ", "))"
-                }
-            throw Malformed("there is no dialect '\(word)'", at: offset, remedy: remedy)
+            throw .unknown("dialect", word, known: Dialect.allCases.map { $0.name }, at: offset)
         }
         if dialects.contains(dialect) { throw Malformed("dialect '\(word)' is named twice", at: offset) }
         dialects.append(dialect)

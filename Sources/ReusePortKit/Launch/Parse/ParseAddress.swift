@@ -1,18 +1,5 @@
 import CLinux
 
-/// The transport that a socket is for.
-enum Transport: UInt8, Sendable {
-    case tcp, udp, unix
-
-    var name: ByteString {
-        switch self {
-        case .tcp: "tcp"
-        case .udp: "udp"
-        case .unix: "unix"
-        }
-    }
-}
-
 /// An address as it was asked for, before any name in it is looked up.
 struct RequestedAddress: Sendable, Equatable {
     var transport: Transport

@@ -1,11 +1,5 @@
 import CLinux
 
-/// An open descriptor, and the number at which the target expects it.
-struct Placement: ~Copyable {
-    var source: Descriptor
-    var target: Int32
-}
-
 /// Refuses to keep what the caller has not opened. Asked before we open anything ourselves: a descriptor of ours might
 /// get the number, and reach the target in its place.
 func checkKept(_ kept: [Int32]) throws(Failure) {

@@ -4,18 +4,6 @@ import CLinux
 struct Changes: ~Copyable {
     private let descriptor: Descriptor
 
-    init(in registry: borrowing Registry) throws(Errno) { try self.init(in: registry.path) }
-
-    /// Once, when the app's own file has been replaced: those of its copies, of which there may be many, wake nobody.
-    init(ofApp registry: borrowing Registry) throws(Errno) {
-        do throws(Errno) {
-            try self.init(in: ["\(registry.path)/app"], IN_ATTRIB | IN_DELETE_SELF)
-        } catch {
-            // It is lost: whoever comes next writes it.
-            try self.init(in: registry)
-        }
-    }
-
     init(in path: ByteString) throws(Errno) { try self.init(in: [path], IN_MOVED_TO | IN_DELETE_SELF) }
 
     init(in paths: [ByteString], _ events: Int32) throws(Errno) {

@@ -59,9 +59,9 @@ extension CopyGroup {
 private let ownPrefix: ByteString = "reuseport-exec."
 
 /// The name of an app's group. Apps of one name in two run directories are two apps: so the folder's number is in it.
-func groupName(of registry: borrowing Registry) throws(Errno) -> ByteString {
-    let folder = try status(of: registry.folder)
-    return "\(ownPrefix)\(registry.app).\(folder.device)-\(folder.inode)"
+func groupName(ofApp app: ByteString, registeredIn folder: borrowing Descriptor) throws(Errno) -> ByteString {
+    let facts = try status(of: folder)
+    return "\(ownPrefix)\(app).\(facts.device)-\(facts.inode)"
 }
 
 /// The name of a copy's group: `green.0.4711`. No two processes that run have the same.

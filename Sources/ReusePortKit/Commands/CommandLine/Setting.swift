@@ -1,0 +1,32 @@
+/// One option as it was given: on the command line or in a configuration file.
+struct Setting: Sendable {
+    var option: Option
+    var value: ByteString
+    var origin: Origin
+
+    /// Where a setting stands.
+    enum Origin: Sendable {
+        case commandLine
+        /// Line and column count from 1; the column is that of the value's first byte.
+        case file(path: ByteString, line: Int, column: Int)
+    }
+
+    /// The error for a value that cannot be understood.
+    func failure(_ malformed: Malformed) -> Failure {
+        switch origin {
+        case .commandLine:
+            let object: ByteString = option.value == nil ? option.text : "\(option.text) \(value)"
+            return .usage("parse", object, malformed.reason, remedy: malformed.remedy)
+        case .file(let path, let line, let column):
+            return .usage(
+                "parse", "\(path):\(line):\(column + malformed.offset)", malformed.reason, remedy: malformed.remedy)
+        }
+    }
+
+    /// Whether the command line says something else instead.
+    func isOverridden(by line: [Setting]) -> Bool {
+        line.contains { other in
+            other.option.key == option.key && !option.isRepeatable || other.option.key == option.rival
+        }
+    }
+}

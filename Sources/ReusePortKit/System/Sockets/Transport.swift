@@ -1,0 +1,12 @@
+/// The transport that a socket is for.
+enum Transport: UInt8, Sendable {
+    case tcp, udp, unix
+
+    var name: ByteString {
+        switch self {
+        case .tcp: "tcp"
+        case .udp: "udp"
+        case .unix: "unix"
+        }
+    }
+}
