@@ -2,6 +2,7 @@
 # make demo       see it work
 # make test       everything that can be tested here; ARGS='--filter Name' goes to swift test
 # make check      formatting, shell, manual page, both builds without warnings
+# make completions  writes what follows from the tables of options and verbs into completions/*
 # make format     puts the sources into the form that check wants
 # make bench-exec what the launcher costs, beside others (as root)
 # make bench-handoff  what a handoff costs the clients, beside others (as root); HANDOFFS=10 for a quick look
@@ -64,7 +65,7 @@ EMBEDDED_FLAGS := -c release --experimental-lto-mode full --disable-local-rpath 
 	-Xswiftc -Xclang-linker -Xswiftc -Xclang -Xswiftc -Xclang-linker -Xswiftc -disable-llvm-passes \
 	-Xlinker -s -Xlinker --gc-sections -Xlinker --as-needed -Xlinker -z -Xlinker relro -Xlinker -z -Xlinker now
 
-.PHONY: all fixtures demo pictures test check format bench-exec bench-handoff bench-deploy bench-adopt install \
+.PHONY: all fixtures demo pictures test check completions format bench-exec bench-handoff bench-deploy bench-adopt install \
 	install-docs uninstall dist deb setup clean
 
 all:
@@ -87,6 +88,9 @@ test: setup all fixtures
 
 check: setup
 	@SWIFT='$(SWIFT)' MAKE='$(MAKE)' scripts/check.sh
+
+completions:
+	WRITE_COMPLETIONS=1 $(SWIFT) test --filter CompletionTests
 
 format:
 	$(SWIFT) format --in-place --recursive Package.swift Sources Tests

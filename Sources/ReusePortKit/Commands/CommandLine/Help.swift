@@ -4,7 +4,7 @@ func help(_ topic: Option.Topic?) -> ByteString {
     if topic == .verbs { return verbs() }
     var page = ByteString()
     for option in Option.all where option.topic == topic {
-        page.appendEntry(withValue(option), ByteString(stringLiteral: option.summary))
+        page.appendEntry("  \(withValue(option))", ByteString(stringLiteral: option.summary))
     }
     page.append(text(topic))
     return page
@@ -17,7 +17,7 @@ private func text(_ topic: Option.Topic) -> ByteString {
     case .files: fileHelp
     case .privileges: privilegeHelp
     case .environment: environmentHelp
-    case .dialects: dialectHelp
+    case .dialects: dialects()
     case .apps: appHelp
     case .retire: retireHelp
     case .memory: memoryHelp
@@ -31,7 +31,7 @@ private func text(_ topic: Option.Topic) -> ByteString {
 private func overview() -> ByteString {
     var page = usage
     let options = Option.all.filter { !$0.places.isEmpty }.map(withValue)
-    page.appendLines(options, indent: "  ", between: "  ")
+    page.appendLines(options, indent: "  ", between: "   ")
     page.append(examples)
     let topics = joined(Option.Topic.allCases.map { $0.name }, by: " ")
     let last: ByteString = "Topics: \(topics). The manual: man reuseport-exec."
@@ -44,11 +44,21 @@ private func withValue(_ option: Option) -> ByteString {
     option.value.map { "\(option.text) \(ByteString(stringLiteral: $0))" } ?? option.text
 }
 
+private func dialects() -> ByteString {
+    var text: ByteString = "\n"
+    for dialect in Dialect.allCases {
+        let isDefault = dialect == .systemd
+        text.appendEntry(isDefault ? "\(dialect.name) (default)" : dialect.name, dialect.summary, column: 19)
+    }
+    text.appendEntry("Others", "{fd:NAME} in the command: --fd {fd:http}", column: 19)
+    return text
+}
+
 /// The page of the verbs: what each takes, but for what many take.
 private func verbs() -> ByteString {
     var page = ByteString()
     for row in VerbRow.all {
-        page.appendEntry(synopsis(row), ByteString(stringLiteral: row.summary))
+        page.appendEntry("  \(synopsis(row))", ByteString(stringLiteral: row.summary))
     }
     let all = joined(VerbRow.common.map { withValue(Option.of($0)) }, by: " and ")
     var words: ByteString = "All take \(all), whose app it is;"
@@ -92,13 +102,13 @@ private func synopsis(_ row: VerbRow) -> ByteString {
 
 extension ByteString {
     /// Adds a line with a summary in one column, or on the next line if the entry is too long for that.
-    fileprivate mutating func appendEntry(_ entry: ByteString, _ summary: ByteString) {
-        var line: ByteString = "  \(entry)"
-        if line.count > 32 {
+    fileprivate mutating func appendEntry(_ entry: ByteString, _ summary: ByteString, column: Int = 33) {
+        var line = entry
+        if line.count >= column {
             append("\(line)\n")
             line = ""
         }
-        while line.count < 33 { line.append(UInt8(ascii: " ")) }
+        while line.count < column { line.append(UInt8(ascii: " ")) }
         append("\(line)\(summary)\n")
     }
 
@@ -195,26 +205,6 @@ private let environmentHelp: ByteString = """
     LISTEN_ON NGINX EINHORN_* SERVER_STARTER_PORT SERVER_STARTER_GENERATION
     UNICORN_FD FPM_SOCKETS LACTOSERV_FDS NODESOCKD_* NODE_CHANNEL_FD
     NODE_CHANNEL_SERIALIZATION_MODE NODE_UNIQUE_ID REUSEPORT_EXEC_ADOPT
-
-    """
-
-private let dialectHelp: ByteString = """
-
-    systemd (default)  LISTEN_FDS LISTEN_PID LISTEN_FDNAMES, from 3 on
-    nginx              NGINX=3;4;
-    server-starter     SERVER_STARTER_PORT=0.0.0.0:80=3;/run/x.sock=4
-    einhorn            EINHORN_FD_COUNT EINHORN_FD_0 ...
-    unicorn            UNICORN_FD=3,4
-    php-fpm            FPM_SOCKETS=127.0.0.1:9000=3,...
-    inetd              the one socket at descriptor 0
-    adopt              a library hands it over when the program binds by itself
-    niagra             arguments --fd NAME,FD and --file NAME,FD
-    niagra2            arguments --fd NAME,insecure,FD and --file NAME,FD
-    lactoserv          LACTOSERV_FDS={"http":"/dev/fd/3",...}
-    nodesockd          LISTEN_ON=/run/x.sock NODESOCKD_WORKER_ID
-                       NODESOCKD_SUSPENDED and a Node channel
-    cluster            a Node channel, through which a worker gets its listeners
-    Others             {fd:NAME} in the command: --fd {fd:http}
 
     """
 

@@ -16,6 +16,8 @@ struct Option: Sendable {
     let topic: Topic
     /// Half a line for help texts.
     let summary: StaticString
+    /// The same where it stands behind a verb, if that has to be said in another way.
+    let verbSummary: StaticString?
     let completion: Completion
     /// Understands a value and stores it.
     let parse: @Sendable (Options, ByteString) throws(Malformed) -> Void
@@ -23,7 +25,7 @@ struct Option: Sendable {
     init(
         _ key: Key, _ name: StaticString, takes value: StaticString? = nil, alias: StaticString? = nil,
         repeatable: Bool = false, rival: Key? = nil, _ places: Places, _ topic: Topic, _ summary: StaticString,
-        completes completion: Completion = .nothing,
+        ofVerb verbSummary: StaticString? = nil, completes completion: Completion = .nothing,
         parse: @escaping @Sendable (Options, ByteString) throws(Malformed) -> Void
     ) {
         self.key = key
@@ -35,6 +37,7 @@ struct Option: Sendable {
         self.places = places
         self.topic = topic
         self.summary = summary
+        self.verbSummary = verbSummary
         self.completion = completion
         self.parse = parse
     }
@@ -209,6 +212,7 @@ extension Option {
         ) { options, value throws(Malformed) in options.request.name = try parseLabel(value, "an app's name") },
         Option(
             .generation, "--generation", takes: "LABEL", .once, .apps, "this generation's label (default: a number)",
+            ofVerb: "the generation of this label",
             completes: .labels
         ) { options, value throws(Malformed) in
             options.request.generation = try parseLabel(value, "a generation's label")
@@ -218,12 +222,13 @@ extension Option {
             completes: .copies
         ) { options, value throws(Malformed) in try options.setCopies(value) },
         Option(
-            .copy, "--copy", takes: "I", [.alone, .app, .file], .apps, "which of them this is, from 0"
+            .copy, "--copy", takes: "I", [.alone, .app, .file], .apps, "which of them this is, from 0",
+            ofVerb: "the copy of this number"
         ) { options, value throws(Malformed) in
             options.request.copy = try parseNumber(value, 0...(Bank.copies - 1))
         },
         Option(
-            .steering, "--steering", takes: "HOW", .handover, .apps, "auto, ebpf, cbpf or off: how clients reach it",
+            .steering, "--steering", takes: "auto|ebpf|cbpf|off", .handover, .apps, "how connections are directed",
             completes: .words("auto ebpf cbpf off")
         ) { options, value throws(Malformed) in
             options.request.steering = try parseChoice(
@@ -321,13 +326,15 @@ extension Option {
             .suspended, "--suspended", [.deploy, .file], .deploy, "take over with copies that stand still"
         ) { options, _ throws(Malformed) in options.deploy.isSuspended = true },
         Option(
-            .permanent, "--permanent", takes: "CODES", .deployOnly, .deploy, "with --on: final exit codes: 0,100-110"
+            .permanent, "--permanent", takes: "CODES", .deployOnly, .deploy, "with --on: final exit codes: 0,100-110",
+            ofVerb: "exit codes after which it stays down"
         ) { options, value throws(Malformed) in
             _ = try parseExitCodes(value)
             options.deploy.permanent = value
         },
         Option(
-            .onExit, "--on-exit", takes: "CMD", .deployOnly, .deploy, "with --on: told of every end of a copy"
+            .onExit, "--on-exit", takes: "CMD", .deployOnly, .deploy, "with --on: told of every end of a copy",
+            ofVerb: "command that is told of the end"
         ) { options, value throws(Malformed) in
             if value.trimmed.isEmpty { throw Malformed("the command is missing") }
             options.deploy.onExit = value
@@ -350,13 +357,14 @@ extension Option {
     private static let others: [Option] = [
         Option(
             .config, "--config", takes: "FILE", [.alone, .app, .deploy, .record], .config, "read options from FILE",
+            ofVerb: "the file that describes the app",
             completes: .files
         ) { options, value throws(Malformed) in options.config = try parseText(value, "file's name") },
         Option(
             .dryRun, "--dry-run", .lines, .config, "print the plan, touch nothing"
         ) { options, _ throws(Malformed) in options.isDryRun = true },
         Option(
-            .json, "--json", .lines, .config, "with --dry-run: print it as JSON"
+            .json, "--json", .lines, .config, "with --dry-run: print it as JSON", ofVerb: "print JSON"
         ) { options, _ throws(Malformed) in options.isJSON = true },
         Option(
             .help, "--help", takes: "[TOPIC]", alias: "-h", .lines, .config, "show help", completes: .topics

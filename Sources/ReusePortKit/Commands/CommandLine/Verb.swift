@@ -66,9 +66,9 @@ struct VerbRow: Sendable {
         VerbRow(.state, "state st", app: .optional, options: [.json], "everything that is known"),
         VerbRow(
             .wait, "wait", app: .always, options: [.pid, .generation, .timeout],
-            "0 when it has taken over, 1 if it has failed"),
+            "until it has taken over (0) or has failed (1)"),
         VerbRow(.check, "check", app: .always, options: [.generation], "0 if it is live, 1 if not"),
-        VerbRow(.deploy, "deploy start migrate", app: .optional, "see --help deploy"),
+        VerbRow(.deploy, "deploy start migrate", app: .optional, "hand over to new copies; see --help deploy"),
         VerbRow(.scale, "scale", app: .always, operand: .copies, options: [.quiet, .debug], "have N copies"),
         VerbRow(.restart, "restart", app: .always, options: [.copy, .quiet, .debug], "stop, then start again"),
         VerbRow(.suspend, "suspend", app: .always, options: [.quiet, .debug], "have the copies stand still"),
