@@ -2,6 +2,7 @@
 # make demo       see it work
 # make test       all tests that can run here; ARGS='--filter Name' goes to swift test
 # make check      formatting, layers, shell, manual page, both builds without warnings, reproducible packages
+# make completions  writes what follows from the tables of options and verbs into completions/*
 # make format     formats the sources as check expects them
 # make bench-exec what the launcher costs, beside others (as root)
 # make bench-handoff  what a handoff costs the clients, beside others (as root); HANDOFFS=10 for a quick look
@@ -62,7 +63,7 @@ EMBEDDED_FLAGS += -Xlinker -z -Xlinker relro -Xlinker -z -Xlinker now
 EMBEDDED_FLAGS += -Xlinker --as-needed
 EMBEDDED_FLAGS += --disable-local-rpath
 
-.PHONY: all fixtures demo pictures test check format bench-exec bench-handoff bench-deploy bench-adopt install \
+.PHONY: all fixtures demo pictures test check completions format bench-exec bench-handoff bench-deploy bench-adopt install \
 	install-docs uninstall dist deb setup clean
 
 all:
@@ -85,6 +86,9 @@ test: setup all fixtures
 
 check: setup
 	@SWIFT='$(SWIFT)' MAKE='$(MAKE)' scripts/check.sh
+
+completions:
+	WRITE_COMPLETIONS=1 $(SWIFT) test --filter CompletionTests
 
 format:
 	$(SWIFT) format --in-place --recursive Package.swift Sources Tests

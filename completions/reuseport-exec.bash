@@ -1,6 +1,84 @@
 # bash completion for reuseport-exec                                  -*- shell-script -*-
 # Works with and without the package bash-completion.
 
+# >>> from the tables of options and verbs: `make completions` writes this part
+# Sets `verbs`, `options`, `not_for_deploy`, `repeatable`, `valued`, `dialects` and `topics` of the caller.
+# shellcheck disable=SC2034
+_reuseport_exec_tables() {
+    verbs='list ls count state st wait check deploy start migrate scale restart suspend resume retire terminate'
+    verbs+=' finish'
+    options='--socket --file --keep-fd --user --groups --no-groups --no-new-privs --chroot --chdir --umask'
+    options+=' --clear-env --keep-env --env --pass --app --generation --copies --copy --steering --balance --ready'
+    options+=' --ready-timeout --settle --lock-timeout --run-dir --notify-fd --log-fd --quiet --debug --stop-signal'
+    options+=' --stop-message --stop-timeout --keep-retired --retired-nice --memory-high --memory-max'
+    options+=' --app-memory-max --log --on --suspended --permanent --on-exit --config --dry-run --json --help'
+    options+=' --version'
+    not_for_deploy='--copy --notify-fd --log-fd'
+    repeatable='--socket --file --keep-fd --keep-env --keep --env'
+    valued='--socket --file --keep-fd --user --groups --chroot --chdir --umask --keep-env --keep --env --pass'
+    valued+=' --app --generation --copies --copy --steering --balance --ready --ready-timeout --settle'
+    valued+=' --lock-timeout --run-dir --notify-fd --log-fd --stop-signal --stop-message --stop-timeout'
+    valued+=' --keep-retired --retired-nice --memory-high --memory-max --app-memory-max --log --on --permanent'
+    valued+=' --on-exit --pid --timeout --config'
+    dialects='systemd niagra niagra2 lactoserv nodesockd cluster nginx server-starter einhorn unicorn php-fpm'
+    dialects+=' inetd adopt'
+    topics='sockets files privileges environment dialects apps retire memory deploy config verbs codes'
+}
+
+# _reuseport_exec_kind OPTION: sets `kind` of the caller to what its value is.
+_reuseport_exec_kind() {
+    case $1 in
+        --socket) kind='sockets' ;;
+        --file) kind='files_to_open' ;;
+        --user) kind='users' ;;
+        --groups) kind='groups' ;;
+        --chroot) kind='directories' ;;
+        --chdir) kind='directories' ;;
+        --umask) kind='words 022 027 077' ;;
+        --keep-env | --keep) kind='variables' ;;
+        --env) kind='assignments' ;;
+        --pass) kind='dialects' ;;
+        --app) kind='apps' ;;
+        --generation) kind='labels' ;;
+        --copies) kind='copies' ;;
+        --steering) kind='words auto ebpf cbpf off' ;;
+        --balance) kind='words random client-ip cpu hash' ;;
+        --ready) kind='readiness' ;;
+        --ready-timeout) kind='times' ;;
+        --settle) kind='times' ;;
+        --lock-timeout) kind='times' ;;
+        --run-dir) kind='directories' ;;
+        --stop-signal) kind='words TERM INT QUIT HUP USR1 USR2 WINCH' ;;
+        --stop-message) kind='words shutdown stop quit' ;;
+        --stop-timeout) kind='times' ;;
+        --log) kind='logs' ;;
+        --on) kind='supervisors' ;;
+        --pid) kind='processes' ;;
+        --timeout) kind='times' ;;
+        --config) kind='files' ;;
+        --help | -h) kind='topics' ;;
+    esac
+}
+
+# _reuseport_exec_verb_options VERB: sets `options` of the caller.
+_reuseport_exec_verb_options() {
+    case $1 in
+        list | ls) options='--run-dir --config --json' ;;
+        count) options='--run-dir --config --json' ;;
+        state | st) options='--run-dir --config --json' ;;
+        wait) options='--generation --run-dir --pid --timeout --config' ;;
+        check) options='--generation --run-dir --config' ;;
+        scale) options='--run-dir --quiet --debug --config' ;;
+        restart) options='--copy --run-dir --quiet --debug --config' ;;
+        suspend) options='--run-dir --quiet --debug --config' ;;
+        resume) options='--run-dir --config' ;;
+        retire) options='--run-dir --config' ;;
+        terminate) options='--run-dir --retired --config' ;;
+        finish) options='--generation --copy --run-dir --permanent --on-exit --config' ;;
+    esac
+}
+# <<<
+
 # _reuseport_exec_list CANDIDATES LIST: completes the last entry of a list with commas between; what it has is not
 # offered again.
 _reuseport_exec_list() {
@@ -111,49 +189,46 @@ _reuseport_exec_targets() {
     esac
 }
 
+# _reuseport_exec_words LIST: one a line.
+_reuseport_exec_words() {
+    local word
+    for word in $1; do printf '%s\n' "$word"; done
+}
+
 # _reuseport_exec_value OPTION VALUE: candidates for an option's value; `words` is the line.
 _reuseport_exec_value() {
-    local value=$2
-    case $1 in
-        --socket) _reuseport_exec_socket "$value" ;;
-        --file) _reuseport_exec_file "$value" ;;
-        --user)
+    local value=$2 kind=''
+    local verbs options not_for_deploy repeatable valued dialects topics
+    _reuseport_exec_tables
+    _reuseport_exec_kind "$1"
+    case $kind in
+        words\ *) _reuseport_exec_words "${kind#words }" ;;
+        files) compgen -f -- "$value" ;;
+        directories) compgen -d -- "$value" ;;
+        users)
             if [[ $value == *:* ]]; then
                 compgen -P "${value%%:*}:" -g -- "${value#*:}"
             else
                 compgen -u -- "$value"
             fi
             ;;
-        --groups) _reuseport_exec_list "$(compgen -g)" "$value" ;;
-        --chroot | --chdir) compgen -d -- "$value" ;;
-        --config) compgen -f -- "$value" ;;
-        --log) printf '%s\n' syslog - && compgen -f -- "$value" ;;
-        --on) _reuseport_exec_targets "$value" ;;
-        --copies) [[ -z $isdeploy ]] || printf '%s\n' auto ;;
-        --umask) printf '%s\n' 022 027 077 ;;
-        --keep) compgen -e -- "$value" ;;
-        --env) [[ $value == *=* ]] || compgen -S = -e -- "$value" ;;
-        --pass)
-            _reuseport_exec_list 'systemd nginx server-starter einhorn unicorn php-fpm inetd adopt niagra niagra2
-                lactoserv nodesockd cluster' "$value"
-            ;;
-        --app) _reuseport_exec_apps "$(_reuseport_exec_run_directory "${words[@]}")" ;;
-        --generation)
+        groups) _reuseport_exec_list "$(compgen -g)" "$value" ;;
+        variables) compgen -e -- "$value" ;;
+        assignments) [[ $value == *=* ]] || compgen -S = -e -- "$value" ;;
+        sockets) _reuseport_exec_socket "$value" ;;
+        files_to_open) _reuseport_exec_file "$value" ;;
+        dialects) _reuseport_exec_list "$dialects" "$value" ;;
+        apps) _reuseport_exec_apps "$(_reuseport_exec_run_directory "${words[@]}")" ;;
+        labels)
             _reuseport_exec_labels "$(_reuseport_exec_run_directory "${words[@]}")" \
                 "${app:-$(_reuseport_exec_app_of "${words[@]}")}"
             ;;
-        --ready) printf '%s\n' accept http: notify ipc fd: exec: none ;;
-        --steering) printf '%s\n' auto ebpf cbpf off ;;
-        --balance) printf '%s\n' random client-ip cpu hash ;;
-        --run-dir) compgen -d -- "$value" ;;
-        --stop-message) printf '%s\n' shutdown stop quit ;;
-        --stop-signal) printf '%s\n' TERM INT QUIT HUP USR1 USR2 WINCH ;;
-        --ready-timeout | --settle | --lock-timeout | --stop-timeout | --timeout)
-            [[ ! $value =~ ^[0-9]+$ ]] || printf '%s\n' "$value"{ms,s,m,h}
-            ;;
-        --help | -h)
-            printf '%s\n' sockets files privileges environment dialects apps retire memory deploy config verbs codes
-            ;;
+        times) [[ ! $value =~ ^[0-9]+$ ]] || printf '%s\n' "$value"{ms,s,m,h} ;;
+        readiness) printf '%s\n' accept http: notify ipc fd: exec: none ;;
+        supervisors) _reuseport_exec_targets "$value" ;;
+        logs) printf '%s\n' syslog - && compgen -f -- "$value" ;;
+        copies) [[ -z $isdeploy ]] || printf '%s\n' auto ;;
+        topics) _reuseport_exec_words "$topics" ;;
     esac
 }
 
@@ -178,10 +253,10 @@ _reuseport_exec() {
     local last=$((${#words[@]} - 1))
     local current=${words[last]} raw=${COMP_WORDS[COMP_CWORD]}
 
-    local verbs=' list ls count state st wait check deploy start migrate scale restart suspend resume retire'
-    verbs+=' terminate finish '
+    local verbs options not_for_deploy repeatable valued dialects topics
+    _reuseport_exec_tables
     local isdeploy='' first=1
-    if [[ $last -gt 1 && $verbs == *" ${words[1]} "* ]]; then
+    if [[ $last -gt 1 && " $verbs " == *" ${words[1]} "* ]]; then
         case ${words[1]} in
             deploy | start | migrate) isdeploy=yes first=2 ;;
             *)
@@ -192,11 +267,6 @@ _reuseport_exec() {
     fi
 
     # Where the command begins, if it does before the word that is being completed.
-    local repeatable=' --socket --file --keep-fd --keep --env '
-    local valued="$repeatable --user --groups --chroot --chdir --umask --pass --config"
-    valued+=' --app --generation --copies --copy --ready --ready-timeout --steering --balance --settle --lock-timeout'
-    valued+=' --run-dir --notify-fd --log-fd --stop-signal --stop-message --stop-timeout --keep-retired --retired-nice'
-    valued+=' --memory-high --memory-max --app-memory-max --log --on --permanent --on-exit '
     local given=' ' option='' command=0 app=''
     for ((index = first; index < last; index++)); do
         word=${words[index]}
@@ -220,7 +290,7 @@ _reuseport_exec() {
                 ;;
             *=*) ;;
             *)
-                if [[ $valued == *" $word "* ]]; then
+                if [[ " $valued " == *" $word "* ]]; then
                     index=$((index + 1))
                     [[ $index -ne $last ]] || option=$word
                 fi
@@ -256,14 +326,9 @@ _reuseport_exec() {
         )
     else
         candidates=$(
-            for word in --socket --file --keep-fd --user --groups --no-groups --no-new-privs --chroot --chdir --umask \
-                --clear-env --keep --env --pass --app --generation --copies --copy --ready --ready-timeout --steering \
-                --balance --settle --lock-timeout --run-dir --notify-fd --log-fd --quiet --debug --stop-signal \
-                --stop-message --stop-timeout --keep-retired --retired-nice --memory-high --memory-max \
-                --app-memory-max --log --on --suspended --permanent --on-exit --config --dry-run --json \
-                --help --version; do
-                [[ -z $isdeploy || ' --copy --notify-fd --log-fd ' != *" $word "* ]] || continue
-                [[ $given == *" $word "* && $repeatable != *" $word "* ]] || printf '%s\n' "$word"
+            for word in $options; do
+                [[ -z $isdeploy || " $not_for_deploy " != *" $word "* ]] || continue
+                [[ $given == *" $word "* && " $repeatable " != *" $word "* ]] || printf '%s\n' "$word"
             done
         )
     fi
@@ -288,28 +353,18 @@ _reuseport_exec_offer() {
     fi
 }
 
-# Completes what stands behind a verb: an app, and options.
+# Completes what stands behind a verb: an app, and options. The tables are the caller's.
 _reuseport_exec_verb() {
-    local app='' options='--run-dir --config' candidates='' option='' verb=${words[1]} index
-    case $verb in
-        list | ls | count | state | st) options+=' --json' ;;
-        wait) options+=' --pid --generation --timeout' ;;
-        check) options+=' --generation' ;;
-        terminate) options+=' --retired' ;;
-        scale | suspend) options+=' --quiet --debug' ;;
-        restart) options+=' --copy --quiet --debug' ;;
-        finish) options+=' --generation --copy --permanent --on-exit' ;;
-    esac
+    local app='' candidates='' option='' verb=${words[1]} index
+    _reuseport_exec_verb_options "$verb"
     for ((index = 2; index < last; index++)); do
-        case ${words[index]} in
-            --run-dir | --config | --pid | --generation | --timeout | --copy | --permanent | --on-exit)
-                option=${words[index]}
-                index=$((index + 1))
-                [[ $index -ge $last ]] || option=''
-                ;;
-            -*) ;;
-            *) app=${words[index]} ;;
-        esac
+        if [[ " $valued " == *" ${words[index]} "* ]]; then
+            option=${words[index]}
+            index=$((index + 1))
+            [[ $index -ge $last ]] || option=''
+        elif [[ ${words[index]} != -* ]]; then
+            app=${words[index]}
+        fi
     done
     # The value of --generation is a label of the app that stands as a word of its own here.
     local directory

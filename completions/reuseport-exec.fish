@@ -1,14 +1,5 @@
 # fish completion for reuseport-exec
 
-# The options that take a value.
-set -g __reuseport_exec_valued --socket --file --keep-fd --user --groups --chroot --chdir --umask --keep --env --pass \
-    --config --app --generation --copies --copy --ready --ready-timeout --steering --balance --settle --lock-timeout \
-    --run-dir --notify-fd --log-fd --stop-signal --stop-message --stop-timeout --keep-retired --retired-nice \
-    --memory-high --memory-max --app-memory-max --log --on --permanent --on-exit
-set -g __reuseport_exec_verbs list ls count state st wait check scale restart suspend resume retire terminate finish
-# The verb that has the options of a command line without one.
-set -g __reuseport_exec_deploy deploy start migrate
-
 # The words of the command that is to be run, without the one that is being completed; fails if it has not begun.
 function __reuseport_exec_command
     set -l words (commandline -opc)
@@ -104,7 +95,7 @@ function __reuseport_exec_app
         set -e words[1]
         while set -q words[1]
             switch $words[1]
-                case --run-dir --config --pid --generation --timeout --copy --permanent --on-exit
+                case $__reuseport_exec_valued
                     set -e words[1]
                     set -q words[1]; and set -e words[1]
                 case '-*'
@@ -156,7 +147,7 @@ function __reuseport_exec_times
 end
 
 # runit:DIR, s6:DIR or systemd
-function __reuseport_exec_targets
+function __reuseport_exec_supervisors
     set -l value (commandline -ct | string replace -r '^--on=' '')
     set -l kind (string match -r '^(?:runit|s6):' -- $value)
     if set -q kind[1]
@@ -198,11 +189,15 @@ function __reuseport_exec_users
 end
 
 function __reuseport_exec_dialects
-    __reuseport_exec_list systemd\t'LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES' nginx\tNGINX \
-        server-starter\tSERVER_STARTER_PORT einhorn\t'EINHORN_FD_COUNT, EINHORN_FD_0' unicorn\tUNICORN_FD \
-        php-fpm\tFPM_SOCKETS inetd\t'the one socket at descriptor 0' adopt\t'by a library, when it binds' \
-        niagra\t'arguments --fd NAME,FD' niagra2\t'arguments --fd NAME,insecure,FD' lactoserv\tLACTOSERV_FDS \
-        nodesockd\t'LISTEN_ON and a Node channel' cluster\t'for workers of Node cluster'
+    __reuseport_exec_list $__reuseport_exec_dialects
+end
+
+function __reuseport_exec_readiness
+    printf '%s\n' accept http: notify ipc fd: exec: none
+end
+
+function __reuseport_exec_copies
+    __reuseport_exec_deploys; and echo auto
 end
 
 # NAME:ADDRESS[,OPTION...]
@@ -241,7 +236,7 @@ function __reuseport_exec_sockets
 end
 
 # NAME:PATH[:FLAGS]
-function __reuseport_exec_files
+function __reuseport_exec_files_to_open
     set -l value (commandline -ct | string replace -r '^--file=' '')
     set -l name (string match -r '^[^:]*:' -- $value); or return
     set -l rest (string replace -r '^[^:]*:' '' -- $value)
@@ -259,46 +254,77 @@ complete -c reuseport-exec -n '__reuseport_exec_expects_word; and not __reusepor
     -a '(__fish_complete_command)'
 complete -c reuseport-exec -n '__reuseport_exec_command; and not __reuseport_exec_verb' -x \
     -a '(__reuseport_exec_complete_command)'
+complete -c reuseport-exec -x -a '(__reuseport_exec_apps)' \
+    -n '__reuseport_exec_verb; and not __reuseport_exec_verb $__reuseport_exec_without_app; and not __reuseport_exec_app >/dev/null'
+complete -c reuseport-exec -n __reuseport_exec_expects_app -x -a '(__reuseport_exec_apps)'
+complete -c reuseport-exec -n 'contains -- (commandline -opc)[-1] --help -h; and __reuseport_exec_options' -x \
+    -a '$__reuseport_exec_topics'
+
+# >>> from the tables of options and verbs: `make completions` writes this part
+# The options that take a value.
+set -g __reuseport_exec_valued --socket --file --keep-fd --user --groups --chroot --chdir --umask --keep-env --keep \
+    --env --pass --app --generation --copies --copy --steering --balance --ready --ready-timeout --settle \
+    --lock-timeout --run-dir --notify-fd --log-fd --stop-signal --stop-message --stop-timeout --keep-retired \
+    --retired-nice --memory-high --memory-max --app-memory-max --log --on --permanent --on-exit --pid --timeout \
+    --config
+# Verbs, but for those that take the options of a command line.
+set -g __reuseport_exec_verbs list ls count state st wait check scale restart suspend resume retire terminate finish
+set -g __reuseport_exec_deploy deploy start migrate
+set -g __reuseport_exec_without_app list ls
+set -g __reuseport_exec_dialects \
+    systemd\t'LISTEN_FDS LISTEN_PID LISTEN_FDNAMES, from 3 on' \
+    niagra\t'arguments --fd NAME,FD and --file NAME,FD' \
+    niagra2\t'arguments --fd NAME,insecure,FD and --file NAME,FD' \
+    lactoserv\t'LACTOSERV_FDS={"http":"/dev/fd/3",...}' \
+    nodesockd\t'LISTEN_ON NODESOCKD_WORKER_ID NODESOCKD_SUSPENDED, a channel' \
+    cluster\t'a Node channel, through which a worker gets its listeners' \
+    nginx\t'NGINX=3;4;' \
+    server-starter\t'SERVER_STARTER_PORT=0.0.0.0:80=3;/run/x.sock=4' \
+    einhorn\t'EINHORN_FD_COUNT EINHORN_FD_0 ...' \
+    unicorn\t'UNICORN_FD=3,4' \
+    php-fpm\t'FPM_SOCKETS=127.0.0.1:9000=3,...' \
+    inetd\t'the one socket at descriptor 0' \
+    adopt\t'a library hands it over when the program binds by itself'
+set -g __reuseport_exec_topics sockets files privileges environment dialects apps retire memory deploy config verbs \
+    codes
 
 complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'list ls' -d 'Apps with their generations'
-complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a count -d 'How many copies serve'
+complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'count' -d 'How many copies serve'
 complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'state st' -d 'Everything that is known'
-complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a wait -d 'Until a generation has taken over'
-complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a check -d 'Whether a generation is live'
-complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'deploy start' -d 'Start a generation and hand over'
-complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a migrate -d 'Deploy again'
-complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a scale -d 'More or fewer copies'
-complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a restart -d 'Stop, then start again'
-complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a suspend -d 'Have copies stand still'
-complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a resume -d 'Have them go on'
-complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a retire -d 'Tell the live generation to stop'
-complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a terminate -d 'End generations now'
-complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a finish -d "A supervisor's finish script"
-complete -c reuseport-exec -x -a '(__reuseport_exec_apps)' \
-    -n '__reuseport_exec_verb; and not __reuseport_exec_verb list ls; and not __reuseport_exec_app >/dev/null'
-complete -c reuseport-exec -n __reuseport_exec_expects_app -x -a '(__reuseport_exec_apps)'
-complete -c reuseport-exec -n __reuseport_exec_verb -l run-dir -x -a '(__fish_complete_directories)' \
-    -d 'Where apps are registered'
-complete -c reuseport-exec -n __reuseport_exec_verb -l config -r -F -d 'The file that describes the app'
-complete -c reuseport-exec -n '__reuseport_exec_verb scale restart suspend' -l quiet -d 'Warnings only'
-complete -c reuseport-exec -n '__reuseport_exec_verb scale restart suspend' -l debug -d 'Every change of state'
-complete -c reuseport-exec -n '__reuseport_exec_verb restart' -l copy -x -d 'This copy only'
-complete -c reuseport-exec -n '__reuseport_exec_verb list ls count state st' -l json -d 'Print JSON'
-complete -c reuseport-exec -n '__reuseport_exec_verb wait' -l pid -x -a '(__fish_complete_pids)' \
-    -d 'The generation of this process'
+complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'wait' \
+    -d 'Until it has taken over (0) or has failed (1)'
+complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'check' -d '0 if it is live, 1 if not'
+complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'deploy start migrate' \
+    -d 'Hand over to new copies; see --help deploy'
+complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'scale' -d 'Have N copies'
+complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'restart' -d 'Stop, then start again'
+complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'suspend' -d 'Have the copies stand still'
+complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'resume' -d 'Have them go on'
+complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'retire' -d 'Tell the live generation to stop'
+complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'terminate' \
+    -d 'End all generations, or the retired ones'
+complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'finish' \
+    -d "A finish script's: records, waits, stays down"
 complete -c reuseport-exec -n '__reuseport_exec_verb wait check finish' -l generation -x -a '(__reuseport_exec_labels)' \
     -d 'The generation of this label'
+complete -c reuseport-exec -n '__reuseport_exec_verb restart finish' -l copy -x -d 'The copy of this number'
+complete -c reuseport-exec -n __reuseport_exec_verb -l run-dir -x -a '(__fish_complete_directories)' \
+    -d 'Where apps are registered'
+complete -c reuseport-exec -n '__reuseport_exec_verb scale restart suspend' -l quiet -d 'Warnings only'
+complete -c reuseport-exec -n '__reuseport_exec_verb scale restart suspend' -l debug -d 'Every change of state'
+complete -c reuseport-exec -n '__reuseport_exec_verb finish' -l permanent -x -d 'Exit codes after which it stays down'
+complete -c reuseport-exec -n '__reuseport_exec_verb finish' -l on-exit -x -d 'Command that is told of the end'
+complete -c reuseport-exec -n '__reuseport_exec_verb wait' -l pid -x -a '(__fish_complete_pids)' \
+    -d 'The generation of this process'
 complete -c reuseport-exec -n '__reuseport_exec_verb wait' -l timeout -x -a '(__reuseport_exec_times)' \
     -d 'Wait no longer'
 complete -c reuseport-exec -n '__reuseport_exec_verb terminate' -l retired -d 'Only those that are retired'
-complete -c reuseport-exec -n '__reuseport_exec_verb finish' -l copy -x -d 'Which copy has ended'
-complete -c reuseport-exec -n '__reuseport_exec_verb finish' -l permanent -x -d 'Exit codes after which it stays down'
-complete -c reuseport-exec -n '__reuseport_exec_verb finish' -l on-exit -x -d 'Command that is told of the end'
-
+complete -c reuseport-exec -n __reuseport_exec_verb -l config -r -F -d 'The file that describes the app'
+complete -c reuseport-exec -n '__reuseport_exec_verb list ls count state st' -l json -d 'Print JSON'
 complete -c reuseport-exec -n __reuseport_exec_options -l socket -x -a '(__reuseport_exec_sockets)' -d 'Bind a socket'
-complete -c reuseport-exec -n __reuseport_exec_options -l file -x -a '(__reuseport_exec_files)' \
+complete -c reuseport-exec -n __reuseport_exec_options -l file -x -a '(__reuseport_exec_files_to_open)' \
     -d 'Open a file before the drop'
-complete -c reuseport-exec -n __reuseport_exec_options -l keep-fd -x -d "Let the caller's descriptor through"
+complete -c reuseport-exec -n __reuseport_exec_options -l keep-fd -x -d "Let the caller's descriptor N through"
 complete -c reuseport-exec -n __reuseport_exec_options -l user -x -a '(__reuseport_exec_users)' \
     -d 'Become USER, by name or id'
 complete -c reuseport-exec -n __reuseport_exec_options -l groups -x -a '(__reuseport_exec_groups)' \
@@ -312,56 +338,57 @@ complete -c reuseport-exec -n __reuseport_exec_options -l chdir -x -a '(__fish_c
 complete -c reuseport-exec -n __reuseport_exec_options -l umask -x -a '022 027 077' \
     -d 'File mode creation mask, in octal'
 complete -c reuseport-exec -n __reuseport_exec_options -l clear-env -d 'Start with an empty environment'
-complete -c reuseport-exec -n __reuseport_exec_options -l keep -x -a '(set -nx)' -d 'With --clear-env: keep a variable'
+complete -c reuseport-exec -n __reuseport_exec_options -l keep-env -x -a '(set -nx)' -d 'With --clear-env: keep NAME'
 complete -c reuseport-exec -n __reuseport_exec_options -l env -x -a '(set -nx)=' -d 'Set a variable'
 complete -c reuseport-exec -n __reuseport_exec_options -l pass -x -a '(__reuseport_exec_dialects)' \
     -d 'How descriptors are announced'
 complete -c reuseport-exec -n __reuseport_exec_options -l app -x -a '(__reuseport_exec_apps)' \
-    -d 'Take over from the running generation of an app'
+    -d 'Take over from the running generation of NAME'
 complete -c reuseport-exec -n __reuseport_exec_options -l generation -x -a '(__reuseport_exec_labels)' \
-    -d 'This generation\'s label'
-complete -c reuseport-exec -n __reuseport_exec_options -l copies -x -a auto -d 'How many copies make it complete'
+    -d "This generation's label (default: a number)"
+complete -c reuseport-exec -n __reuseport_exec_options -l copies -x -a '(__reuseport_exec_copies)' \
+    -d 'How many copies make it complete (1)'
 complete -c reuseport-exec -n __reuseport_exec_options -l copy -x -d 'Which of them this is, from 0'
-complete -c reuseport-exec -n __reuseport_exec_options -l ready -x -a 'accept http: notify ipc fd: exec: none' \
-    -d 'How readiness is known'
-complete -c reuseport-exec -n __reuseport_exec_options -l ready-timeout -x -a '(__reuseport_exec_times)' \
-    -d 'Until it counts as failed'
 complete -c reuseport-exec -n __reuseport_exec_options -l steering -x -a 'auto ebpf cbpf off' \
     -d 'How connections are directed'
 complete -c reuseport-exec -n __reuseport_exec_options -l balance -x -a 'random client-ip cpu hash' \
-    -d 'How copies share connections'
+    -d 'Random, client-ip, cpu or hash'
+complete -c reuseport-exec -n __reuseport_exec_options -l ready -x -a '(__reuseport_exec_readiness)' \
+    -d 'How readiness is known (accept)'
+complete -c reuseport-exec -n __reuseport_exec_options -l ready-timeout -x -a '(__reuseport_exec_times)' \
+    -d 'Until it counts as failed (60s)'
 complete -c reuseport-exec -n __reuseport_exec_options -l settle -x -a '(__reuseport_exec_times)' \
-    -d 'Wait before retiring the old copies'
+    -d 'Wait before retiring (cbpf: 200ms)'
 complete -c reuseport-exec -n __reuseport_exec_options -l lock-timeout -x -a '(__reuseport_exec_times)' \
-    -d 'Wait for another handoff'
+    -d 'Wait for another handoff (60s)'
 complete -c reuseport-exec -n __reuseport_exec_options -l run-dir -x -a '(__fish_complete_directories)' \
     -d 'Where apps are registered'
 complete -c reuseport-exec -n __reuseport_exec_options -l notify-fd -x -d 'A newline here when it has taken over'
-complete -c reuseport-exec -n __reuseport_exec_options -l log-fd -x -d 'The helper\'s lines go here'
+complete -c reuseport-exec -n __reuseport_exec_options -l log-fd -x -d "The helper's lines go here (2)"
 complete -c reuseport-exec -n __reuseport_exec_options -l quiet -d 'Warnings only'
 complete -c reuseport-exec -n __reuseport_exec_options -l debug -d 'Every change of state'
 complete -c reuseport-exec -n __reuseport_exec_options -l stop-signal -x -a 'TERM INT QUIT HUP USR1 USR2 WINCH' \
-    -d 'What tells a copy to stop'
+    -d 'What tells a copy to stop (TERM)'
 complete -c reuseport-exec -n __reuseport_exec_options -l stop-message -x -a 'shutdown stop quit' \
     -d 'The same through a Node channel'
 complete -c reuseport-exec -n __reuseport_exec_options -l stop-timeout -x -a '(__reuseport_exec_times)' \
-    -d 'Until KILL'
-complete -c reuseport-exec -n __reuseport_exec_options -l keep-retired -x -d 'Generations that may finish'
+    -d 'Until KILL (30s)'
+complete -c reuseport-exec -n __reuseport_exec_options -l keep-retired -x -d 'Generations that may finish (3)'
 complete -c reuseport-exec -n __reuseport_exec_options -l retired-nice -x -d 'Nice value of retired copies'
 complete -c reuseport-exec -n __reuseport_exec_options -l memory-high -x -d 'From here on a copy is slowed down'
 complete -c reuseport-exec -n __reuseport_exec_options -l memory-max -x -d 'Beyond this the kernel ends a copy'
-complete -c reuseport-exec -n __reuseport_exec_options -l app-memory-max -x \
-    -d 'The same for all copies together'
-complete -c reuseport-exec -n __reuseport_exec_options -l log -r -F -a 'syslog -' -d 'deploy: where the output goes'
-complete -c reuseport-exec -n __reuseport_exec_options -l on -x -a '(__reuseport_exec_targets)' \
-    -d 'deploy: who starts the copies again'
+complete -c reuseport-exec -n __reuseport_exec_options -l app-memory-max -x -d 'The same for all copies together'
+complete -c reuseport-exec -n __reuseport_exec_options -l log -r -F -a 'syslog -' \
+    -d "deploy: where the copies' output goes"
+complete -c reuseport-exec -n __reuseport_exec_options -l on -x -a '(__reuseport_exec_supervisors)' \
+    -d 'deploy: who starts the copies, and starts them again'
 complete -c reuseport-exec -n __reuseport_exec_options -l suspended -d 'deploy: take over with copies that stand still'
-complete -c reuseport-exec -n __reuseport_exec_options -l permanent -x -d 'deploy --on: final exit codes'
-complete -c reuseport-exec -n __reuseport_exec_options -l on-exit -x -d 'deploy --on: told of every end of a copy'
-complete -c reuseport-exec -n __reuseport_exec_options -l config -r -F -d 'Read options from a file'
+complete -c reuseport-exec -n __reuseport_exec_options -l permanent -x \
+    -d 'deploy: with --on: final exit codes: 0,100-110'
+complete -c reuseport-exec -n __reuseport_exec_options -l on-exit -x -d 'deploy: with --on: told of every end of a copy'
+complete -c reuseport-exec -n __reuseport_exec_options -l config -r -F -d 'Read options from FILE'
 complete -c reuseport-exec -n __reuseport_exec_options -l dry-run -d 'Print the plan, touch nothing'
 complete -c reuseport-exec -n __reuseport_exec_options -l json -d 'With --dry-run: print it as JSON'
 complete -c reuseport-exec -n __reuseport_exec_options -s h -l help -d 'Show help'
-complete -c reuseport-exec -n 'contains -- (commandline -opc)[-1] --help -h; and __reuseport_exec_options' -x \
-    -a 'sockets files privileges environment dialects apps retire memory deploy config verbs codes'
 complete -c reuseport-exec -n __reuseport_exec_options -s V -l version -d 'Show version and build'
+# <<<

@@ -13,9 +13,7 @@ public func run(_ arguments: [ByteString]) throws(Failure) {
     case .deploy(let request):
         try runDeploy(request)
     case .exec(let options):
-        let plan = try Plan(options)
-        if options.isDryRun { return try write(options.isJSON ? showAsJSON(plan) : show(plan)) }
-        throw carryOut(plan)
+        try launch(options)
     }
 }
 

@@ -38,11 +38,12 @@ func prepare(_ request: DeployRequest) throws(Failure) -> PreparedDeploy {
 func run(_ deploy: PreparedDeploy) throws(Failure) {
     let (app, options, plan, deployment) = (deploy.app, deploy.options, deploy.plan, deploy.deployment)
     if options.isDryRun {
-        return try write(options.isJSON ? showAsJSON(plan, copies: app.copies) : show(plan, copies: app.copies))
+        let copies = app.copies
+        return try write(options.isJSON ? showAsJSON(plan, app, copies: copies) : show(plan, app, copies: copies))
     }
     let report = deploy.view.reporter
     if let target = options.deploy.supervision {
-        try deployServices(app, Array(0..<app.copies), options, on: target, deployment, report)
+        try deployServices(app, Array(0..<app.copies), options.deploy, on: target, deployment, report)
     } else {
         try deployCopies(plan, app, Array(0..<app.copies), log: options.deploy.log, deployment, report)
     }
@@ -59,7 +60,7 @@ func addCopies(
     let copies = try prepareCopies(numbers, to: live, deployment, verbosity, runDirectory: runDirectory)
     let report = copies.view.reporter
     if let target = copies.options.deploy.supervision {
-        try deployServices(copies.app, numbers, copies.options, on: target, deployment, holdsTurn: holdsTurn, report)
+        try deployServices(copies.app, numbers, copies.options.deploy, on: target, deployment, holdsTurn: holdsTurn, report)
     } else {
         try deployCopies(copies.plan, copies.app, numbers, log: copies.options.deploy.log, deployment, report)
     }

@@ -47,7 +47,8 @@ func scale(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
             missing, to: live, deployment, request.verbosity, runDirectory: directory, holdsTurn: true)
     }
     if let deployment = try remember(wanted, registry, live) {
-        try updateServices(deployment, live.label, copies: wanted, registry)
+        let options = try deployment.options()
+        try updateServices(options.request, options.deploy, deployment, live.label, copies: wanted, registry)
     }
     removeRetiredServices(of: registry.app, in: directory, holdsTurn: true) { report(.problem($0)) }
     turn.release(closing: ())

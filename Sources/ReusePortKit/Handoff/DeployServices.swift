@@ -7,8 +7,8 @@ import CLinux
 ///
 /// `holdsTurn`: whether the caller has `deploy.lock`.
 func deployServices(
-    _ request: AppRequest, _ numbers: [Int], _ options: Options, on target: SupervisionTarget, _ deployment: Deployment,
-    holdsTurn: Bool = false, _ report: Reporter
+    _ request: AppRequest, _ numbers: [Int], _ options: DeployOptions, on target: SupervisionTarget,
+    _ deployment: Deployment, holdsTurn: Bool = false, _ report: Reporter
 ) throws(Failure) {
     let registry = try openRegistry(of: request)
     // One at a time: until its copies come, nothing in the registry speaks of a generation that is about to be.
@@ -111,7 +111,7 @@ private func prepare(
 
 /// What a service directory needs to know of a copy.
 private func describeService(
-    _ request: AppRequest, _ label: ByteString, _ number: Int, _ options: Options, on target: SupervisionTarget,
+    _ request: AppRequest, _ label: ByteString, _ number: Int, _ options: DeployOptions, on target: SupervisionTarget,
     _ deployment: Deployment, _ registry: borrowing Registry
 ) throws(Failure) -> Service {
     let launcher = try step("find", "this program") { () throws(Errno) in
@@ -120,11 +120,11 @@ private func describeService(
     var service = Service(
         app: request.name, label: label, copy: number, command: [], workingDirectory: deployment.directory)
     service.runDirectory = request.runDirectory
-    if case .file(let path)? = options.deploy.log {
+    if case .file(let path)? = options.log {
         service.logDirectory = resolve(path, against: deployment.directory)
     }
-    service.permanent = options.deploy.permanent
-    service.onExit = options.deploy.onExit
+    service.permanent = options.permanent
+    service.onExit = options.onExit
     (service.stopSignal, service.stopTimeout) = (request.stopSignal, request.stopTimeout)
     service.readyTimeout = request.readyTimeout
 
@@ -139,11 +139,10 @@ private func describeService(
     var words: [ByteString] = [launcher, "--app", request.name, "--generation", label]
     words += ["--copies", ByteString(decimal: request.copies), "--copy", ByteString(decimal: number)]
     for pair in deployment.settings {
-        guard let option = Option.named(pair.name) else { continue }
-        switch option.key {
-        case .app, .copies, .log, .supervision, .permanent, .onExit: continue
-        case .memoryHigh where target == .systemd, .memoryMax where target == .systemd: continue
-        case .config:
+        switch pair.name {
+        case "--app", "--copies", "--log", "--on", "--permanent", "--on-exit": continue
+        case "--memory-high" where target == .systemd, "--memory-max" where target == .systemd: continue
+        case "--config":
             service.configuration = deployment.configuration
             let path: ByteString
             if let folder = target.directory {
@@ -158,7 +157,7 @@ private func describeService(
             words += ["--config", path]
         default:
             words.append(pair.name)
-            if option.value != nil { words.append(pair.value) }
+            if !pair.value.isEmpty { words.append(pair.value) }
         }
     }
     service.command = words + (deployment.command.isEmpty ? [] : ["--"] + deployment.command)
@@ -167,10 +166,11 @@ private func describeService(
 
 /// Services that are started again, all of them after a reboot, are to know of how many copies they are.
 func updateServices(
-    _ deployment: Deployment, _ label: ByteString, copies: Int, _ registry: borrowing Registry
+    _ request: AppRequest, _ options: DeployOptions, _ deployment: Deployment, _ label: ByteString, copies: Int,
+    _ registry: borrowing Registry
 ) throws(Failure) {
-    let options = try deployment.options()
-    guard let target = options.deploy.supervision, var request = options.app, !target.hasGone else { return }
+    guard let target = options.supervision, !target.hasGone else { return }
+    var request = request
     request.copies = copies
     for number in 0..<copies {
         try updateService(

@@ -67,7 +67,7 @@ struct CopyStarter: ~Copyable {
         }
         guard barrier.pass() else { _exit(1) }
         // The command removes what was made for it, since it learns of the failure.
-        let failure = finish(plan, opened, Leftovers(), readiness)
+        let failure = becomeTarget(plan, opened, Leftovers(), readiness: readiness)
         _exit(failure.code.rawValue)
     }
 }

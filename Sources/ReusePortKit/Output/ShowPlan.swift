@@ -1,5 +1,6 @@
-/// The text of `--dry-run`: what would be done, step by step; of so many copies, if it is deploy that starts them.
-func show(_ plan: Plan, copies: Int = 1) -> ByteString {
+/// The text of `--dry-run`: what would be done, step by step. `app`: what goes with `--app` or `deploy`, which starts
+/// so many `copies`.
+func show(_ plan: Plan, _ app: AppRequest?, copies: Int = 1) -> ByteString {
     var text = ByteString()
     func line(_ verb: ByteString, _ what: ByteString) {
         var head = verb
@@ -16,7 +17,7 @@ func show(_ plan: Plan, copies: Int = 1) -> ByteString {
         line("open", "\(file.name) at \(file.path) (\(file.request.flags)), as descriptor \(file.descriptor)")
     }
     if let channel = plan.channel { line("open", "a Node channel, as descriptors \(channel.near) and \(channel.far)") }
-    if let app = plan.app { for (verb, what) in steps(app) { line(verb, what) } }
+    if let app { for (verb, what) in steps(app) { line(verb, what) } }
     if let path = plan.chroot { line("chroot", path) }
     if let groups = plan.identity.groups {
         line("groups", groups.isEmpty ? "none" : joined(groups.map { ByteString(decimal: $0) }, by: ","))
@@ -156,7 +157,7 @@ private func addresses(_ socket: SocketPlan, _ copies: Int) -> [ByteString] {
 }
 
 /// The text of `--dry-run --json`: one object, with null for what is left as the caller has it.
-func showAsJSON(_ plan: Plan, copies: Int = 1) -> ByteString {
+func showAsJSON(_ plan: Plan, _ app: AppRequest?, copies: Int = 1) -> ByteString {
     func number<Number: FixedWidthInteger>(_ value: Number?) -> ByteString {
         value.map { ByteString(decimal: $0) } ?? "null"
     }
@@ -184,7 +185,7 @@ func showAsJSON(_ plan: Plan, copies: Int = 1) -> ByteString {
             ("descriptor", number(file.descriptor)),
         ])
     }
-    let app = plan.app.map { app in
+    let app = app.map { app in
         object([
             ("name", json(app.name)), ("generation", text(app.generation)), ("copies", number(app.copies)),
             ("copy", number(app.copy)), ("steering", json(app.steering.name)),

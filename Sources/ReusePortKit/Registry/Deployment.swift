@@ -6,7 +6,7 @@ struct Deployment: Sendable, Equatable {
     var label = ByteString()
     /// Where relative paths in it are meant.
     var directory: ByteString
-    /// The options, by name and value, without label.
+    /// The options by name and value, without those of one time only. A value is empty if the option takes none.
     var settings: [Pair]
     var command: [ByteString]
     /// What the configuration file said: copies that are added, or started again, are to be the same.
@@ -19,25 +19,6 @@ struct Deployment: Sendable, Equatable {
 }
 
 extension Deployment {
-    init(
-        generation: UInt64, directory: ByteString, _ settings: [Setting], command: [ByteString],
-        configuration: ByteString?
-    ) {
-        self.configuration = configuration
-        self.generation = generation
-        self.directory = directory
-        self.command = command
-        self.settings = []
-        for setting in settings {
-            switch setting.option.key {
-            // Of one time only.
-            case .generation, .suspended, .quiet, .debug: continue
-            default:
-                self.settings.append(Pair(name: ByteString(stringLiteral: setting.option.name), value: setting.value))
-            }
-        }
-    }
-
     /// The file's contents.
     var text: ByteString {
         var file = RegistryText()
@@ -70,28 +51,4 @@ extension Deployment {
             }
         }
     }
-
-    /// What it means for copies that are added.
-    func options() throws(Failure) -> Options {
-        try Options(settings(with: []), command: command, isDeploy: true, configuration: configuration)
-    }
-
-    /// These settings, and those that are new: what takes one value, or bears the same name, is replaced.
-    func settings(with new: [Setting]) -> [Setting] {
-        var result: [Setting] = []
-        for one in settings {
-            guard let option = Option.named(one.name) else { continue }
-            let isReplaced = new.contains { other in
-                other.option.key == option.key && (!option.isRepeatable || subject(other.value) == subject(one.value))
-            }
-            if !isReplaced { result.append(Setting(option: option, value: one.value, origin: .commandLine)) }
-        }
-        return result + new
-    }
-}
-
-/// The name in `NAME:ADDRESS`, `NAME:PATH` and `NAME=VALUE`; all of what has none.
-private func subject(_ value: ByteString) -> ByteString {
-    let end = value.bytes.firstIndex { $0 == UInt8(ascii: ":") || $0 == UInt8(ascii: "=") }
-    return end.map { value.prefix($0) } ?? value
 }

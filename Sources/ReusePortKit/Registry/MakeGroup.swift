@@ -136,9 +136,3 @@ extension AppState {
 
 private let wayOut: ByteString =
     "run it as root, have a group with the memory controller delegated, or leave --memory-max out"
-
-/// The name of an app's group. Apps of one name in two run directories are two apps: so the folder's number is in it.
-func groupName(of registry: borrowing Registry) throws(Errno) -> ByteString {
-    let folder = try status(of: registry.folder)
-    return "\(ownPrefix)\(registry.app).\(folder.device)-\(folder.inode)"
-}

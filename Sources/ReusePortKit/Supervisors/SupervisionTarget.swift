@@ -28,16 +28,14 @@ enum SupervisionTarget: Sendable, Equatable {
 /// Reads `runit:/etc/service`, `s6:/run/service` or `systemd`.
 func parseSupervisionTarget(_ text: ByteString) throws(Malformed) -> SupervisionTarget {
     if text == "systemd" { return .systemd }
-    let kinds: ByteString = "write runit:DIR, s6:SCANDIR or systemd"
-    guard let (kind, path) = text.cut(at: UInt8(ascii: ":")) else {
-        throw Malformed("'\(text)' is no supervisor", remedy: kinds)
-    }
+    let unknown = Malformed("unknown supervisor '\(text)'", remedy: "use runit:DIR, s6:SCANDIR or systemd")
+    guard let (kind, path) = text.cut(at: UInt8(ascii: ":")) else { throw unknown }
     guard path.hasPrefix("/"), !path.contains(0) else {
         throw Malformed("'\(path)' does not start at the root", at: kind.count + 1)
     }
     switch kind {
     case "runit": return .runit(path)
     case "s6": return .s6(path)
-    default: throw Malformed("'\(kind)' is no supervisor", remedy: kinds)
+    default: throw unknown
     }
 }

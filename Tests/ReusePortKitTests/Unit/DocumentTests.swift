@@ -1,4 +1,5 @@
 import CLinux
+import Foundation
 import Testing
 
 @testable import ReusePortKit
@@ -19,18 +20,55 @@ import Testing
         return String(decoding: bytes, as: UTF8.self)
     }
 
-    /// The same as words, so that `--keep` is not found in `--keep-fd`.
+    /// The same as words, so that `--copy` is not found in `--copy-all`.
     private func words(of text: String) -> Set<String> {
         Set(text.split { !$0.isLetter && !$0.isNumber && $0 != "-" }.map(String.init))
     }
 
     private func string(_ text: ByteString) -> String { String(decoding: text.bytes, as: UTF8.self) }
 
+    /// The lines of a section of the manual.
+    private func section(_ title: String) throws -> [Substring] {
+        let lines = try document("man/reuseport-exec.1").split(separator: "\n")
+        let start = try #require(lines.firstIndex(of: ".Sh \(title)"), "the manual has no section \(title)")
+        return Array(lines[(start + 1)...].prefix { !$0.hasPrefix(".Sh ") })
+    }
+
+    /// Every row of the table is an item of the manual, with a value if it takes one, and every item is a row.
     @Test func optionsInManual() throws {
-        let items = try document("man/reuseport-exec.1").split(separator: "\n").filter { $0.hasPrefix(".It Fl -") }
-        for option in Option.all {
-            let item = ".It Fl -\(string(option.bareName))"
-            #expect(items.contains { $0 == item || $0.hasPrefix(item + " ") }, "\(option.name)")
+        let items = try section("OPTIONS").filter { $0.hasPrefix(".It Fl -") }.map { $0.dropFirst(8) }
+        for option in Option.all where !option.places.isEmpty {
+            let name = string(option.text.dropFirst(2))
+            let item = items.first { $0 == name || $0.hasPrefix("\(name) ") }
+            let takesValue = item.map { $0.contains(" Ar ") || $0.contains(" Cm ") }
+            #expect(item != nil, "\(option.name)")
+            #expect(takesValue == (option.value != nil), "\(option.name)")
+        }
+        for item in items {
+            let name = ByteString("--\(item.prefix { $0 != " " })")
+            #expect(Option.named(name).map { $0.text == name && !$0.places.isEmpty } == true, "\(item)")
+        }
+    }
+
+    /// Every option of a verb stands in its item of the manual, or is said to go with all, and every option that stands
+    /// there is one of its row.
+    @Test func optionsOfVerbsInManual() throws {
+        var items: [(names: [String], options: Set<String>)] = []
+        for line in try section("VERBS") where line.hasPrefix(".It Ic ") || line.hasPrefix(".Op Fl -") {
+            if line.hasPrefix(".It Ic ") {
+                let words = line.split(separator: "Ic ").dropFirst().map { String($0.prefix { $0 != " " }) }
+                items.append((words, []))
+            }
+            for part in line.components(separatedBy: "Fl -").dropFirst() {
+                items[items.count - 1].options.insert("--\(part.prefix { $0 != " " })")
+            }
+        }
+        for row in VerbRow.all where row.verb != .deploy {
+            let item = try #require(items.first { $0.names.contains(string(row.verb.name)) }, "\(row.verb)")
+            // These stand above the items, with the verbs that take them.
+            let above: [Option.Key] = VerbRow.common + [.quiet, .debug]
+            let taken = Option.all.filter { row.takes($0) && !above.contains($0.key) }.map { string($0.text) }
+            #expect(item.options == Set(taken), "\(row.verb)")
         }
     }
 
@@ -41,7 +79,7 @@ import Testing
             // fish writes them as `-l socket`.
             let isThere =
                 path.hasSuffix(".fish")
-                ? text.contains(" -l \(string(option.bareName)) ") : words.contains("\(option.name)")
+                ? text.contains("-l \(string(option.text.dropFirst(2))) ") : words.contains("\(option.name)")
             #expect(isThere, "\(option.name) in \(path)")
         }
     }
@@ -50,7 +88,7 @@ import Testing
         let overview = words(of: string(help(nil)))
         let pages = Option.Topic.allCases.map { words(of: string(help($0))) }
         for option in Option.all {
-            #expect(overview.contains("\(option.name)"), "\(option.name)")
+            #expect(overview.contains("\(option.name)") || option.places.isEmpty, "\(option.name)")
             #expect(pages.contains { $0.contains("\(option.name)") }, "\(option.name)")
         }
     }
@@ -77,21 +115,13 @@ import Testing
         let items = try document("man/reuseport-exec.1").split(separator: "\n").filter { $0.hasPrefix(".It Ic ") }
         let inManual = Set(items.flatMap { $0.split(separator: "Ic ").dropFirst().map { $0.prefix { $0 != " " } } })
         let page = words(of: string(help(.verbs)))
-        for name in Verb.allCases.flatMap({ $0.names }).map(string) {
+        for name in VerbRow.all.flatMap({ $0.names }).map(string) {
             #expect(inManual.contains(Substring(name)), "\(name)")
             #expect(page.contains(name), "\(name)")
             for path in Self.completions { #expect(words(of: try document(path)).contains(name), "\(name) in \(path)") }
         }
-        // What they take, too; whether each option goes with each verb, the parser knows alone.
-        for option in [
-            "pid", "generation", "timeout", "run-dir", "json", "retired", "copy", "permanent", "on-exit", "config",
-        ] {
-            #expect(page.contains("--\(option)"), "\(option)")
-            #expect(items.joined().contains("-\(option)") || ["run-dir", "config"].contains(option), "\(option)")
-            for path in Self.completions {
-                let text = try document(path)
-                #expect(text.contains("--\(option)") || text.contains(" -l \(option) "), "\(option) in \(path)")
-            }
+        for option in VerbRow.all.flatMap({ $0.options + VerbRow.common }).map(Option.of) {
+            #expect(page.contains(string(option.text)), "\(option.name)")
         }
     }
 
@@ -133,8 +163,8 @@ import Testing
         // Several may share an item: `.It Cm owner Ns = Ns Ar USER , Cm group Ns = Ns Ar GROUP`.
         let names = Set(items.flatMap { $0.split(separator: "Cm ").dropFirst().map { $0.prefix { $0 != " " } } })
         for option in socketOptions { #expect(names.contains(Substring(string(option))), "\(option)") }
-        for flag in ["r", "w", "rw", "a", "create", "excl", "trunc"] as [Substring] {
-            #expect(names.contains(flag), "\(flag)")
+        for flag in fileFlags {
+            #expect(names.contains(Substring(string(flag))), "\(flag)")
         }
         let bash = words(of: try document("completions/reuseport-exec.bash"))
         for option in socketOptions { #expect(bash.contains(string(option)), "\(option)") }

@@ -22,9 +22,9 @@ func parseReadiness(_ text: ByteString) throws(Malformed) -> Readiness {
         if command.trimmed.isEmpty { throw Malformed("the command is missing", at: 5, remedy: "write exec:COMMAND") }
         return .command(command)
     }
-    throw Malformed(
-        "unknown readiness check '\(text)'",
-        remedy: "use accept, http:NAME:/path, notify, ipc, fd:N, exec:COMMAND or none")
+    throw .unknown(
+        "readiness check", text,
+        known: ["accept", "http:NAME:/path", "notify", "ipc", "fd:N", "exec:COMMAND", "none"])
 }
 
 /// Reads `NAME:/path`.

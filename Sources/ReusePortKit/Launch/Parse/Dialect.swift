@@ -23,20 +23,34 @@ enum Dialect: UInt8, CaseIterable, Sendable {
     }
 }
 
+extension Dialect {
+    /// What the server sees, for help texts.
+    var summary: ByteString {
+        switch self {
+        case .systemd: "LISTEN_FDS LISTEN_PID LISTEN_FDNAMES, from 3 on"
+        case .niagra: "arguments --fd NAME,FD and --file NAME,FD"
+        case .niagra2: "arguments --fd NAME,insecure,FD and --file NAME,FD"
+        case .lactoserv: "LACTOSERV_FDS={\"http\":\"/dev/fd/3\",...}"
+        case .nodesockd: "LISTEN_ON NODESOCKD_WORKER_ID NODESOCKD_SUSPENDED, a channel"
+        case .cluster: "a Node channel, through which a worker gets its listeners"
+        case .nginx: "NGINX=3;4;"
+        case .serverStarter: "SERVER_STARTER_PORT=0.0.0.0:80=3;/run/x.sock=4"
+        case .einhorn: "EINHORN_FD_COUNT EINHORN_FD_0 ..."
+        case .unicorn: "UNICORN_FD=3,4"
+        case .phpFPM: "FPM_SOCKETS=127.0.0.1:9000=3,..."
+        case .inetd: "the one socket at descriptor 0"
+        case .adopt: "a library hands it over when the program binds by itself"
+        }
+    }
+}
+
 /// Reads the value of `--pass`.
 func parseDialects(_ value: ByteString) throws(Malformed) -> [Dialect] {
     var dialects: [Dialect] = []
     var offset = 0
     for word in value.split(on: UInt8(ascii: ",")) {
         guard let dialect = Dialect.allCases.first(where: { $0.name == word }) else {
-            let names = Dialect.allCases.map { $0.name }
-            let remedy: ByteString =
-                if let nearest = nearest(to: word, among: names) {
-                    "did you mean \(nearest)?"
-                } else {
-                    "the dialects are \(joined(names, by: ", "))"
-                }
-            throw Malformed("there is no dialect '\(word)'", at: offset, remedy: remedy)
+            throw .unknown("dialect", word, known: Dialect.allCases.map { $0.name }, at: offset)
         }
         if dialects.contains(dialect) { throw Malformed("dialect '\(word)' is named twice", at: offset) }
         dialects.append(dialect)

@@ -52,6 +52,8 @@ func parseFile(_ text: ByteString) throws(Malformed) -> FileRequest {
     return file
 }
 
+let fileFlags: [ByteString] = ["r", "w", "rw", "a", "create", "excl", "trunc"]
+
 extension FileRequest {
     /// Takes comma-separated flags.
     mutating func apply(flags: ByteString, remedy: ByteString? = nil) throws(Malformed) {
@@ -67,8 +69,7 @@ extension FileRequest {
             case "excl": (isExclusive, access) = (true, nil)
             case "trunc": (truncates, access) = (true, nil)
             default:
-                throw Malformed(
-                    "'\(flag)' is no flag; the flags are r, w, rw, a, create, excl, trunc", remedy: remedy)
+                throw Malformed("unknown flag '\(flag)'; use \(alternatives(fileFlags))", remedy: remedy)
             }
             if let access {
                 if accessGiven { throw Malformed("more than one of r, w, rw, a in '\(flags)'") }

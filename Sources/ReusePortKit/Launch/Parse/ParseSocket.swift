@@ -95,18 +95,14 @@ extension SocketRequest {
             isNodelay = true
         case "listen":
             try only(address.transport != .udp, "tcp and unix")
-            guard try value() == "no" else { throw Malformed("'\(word)' is not understood", remedy: "write listen=no") }
+            guard try value() == "no" else {
+                throw Malformed("unknown socket option '\(word)'", remedy: "use listen=no")
+            }
             isListening = false
         case "freebind", "nodelay":
             throw Malformed("'\(key)' takes no value")
         default:
-            let remedy: ByteString =
-                if let nearest = nearest(to: key, among: socketOptions) {
-                    "did you mean \(nearest)?"
-                } else {
-                    "the options are \(joined(socketOptions, by: ", "))"
-                }
-            throw Malformed("there is no socket option '\(key)'", remedy: remedy)
+            throw .unknown("socket option", key, known: socketOptions)
         }
     }
 }
@@ -116,20 +112,5 @@ func parseBacklog(_ text: ByteString) throws(Malformed) -> Int32 {
     guard let number = text.decimal, number >= 1, number <= UInt64(Int32.max) else {
         throw Malformed("'\(text)' is no backlog", remedy: "write a number from 1 to 2147483647")
     }
-    return Int32(number)
-}
-
-/// Permission bits in octal.
-func parseMode(_ text: ByteString) throws(Malformed) -> UInt32 {
-    guard let mode = text.octal, mode <= 0o777 else {
-        throw Malformed("'\(text)' is no mode", remedy: "write it in octal, 0 to 777")
-    }
-    return UInt32(mode)
-}
-
-/// A descriptor's number.
-func parseDescriptor(_ text: ByteString) throws(Malformed) -> Int32 {
-    // The kernel's own bound on fs.nr_open, and so on any descriptor, is a little below 2^30.
-    guard let number = text.decimal, number < 1 << 30 else { throw Malformed("'\(text)' is no descriptor number") }
     return Int32(number)
 }

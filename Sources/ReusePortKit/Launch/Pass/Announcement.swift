@@ -7,7 +7,8 @@ struct Announcement {
     /// Variables of the caller's that are not for the target.
     var removed: [ByteString] = []
 
-    /// Whom the target tells that it is ready: our helper, or nobody; never the supervisor, which the helper tells.
+    /// Sets where the target says that it is ready: at this socket, or nowhere. It never tells the supervisor, which
+    /// learns it from whoever waits for the target.
     mutating func setReadiness(_ socket: ByteString?) {
         if let socket { set("NOTIFY_SOCKET", socket) } else { removed.append("NOTIFY_SOCKET") }
     }
@@ -18,7 +19,7 @@ struct Announcement {
 /// `waits`: the target is not to begin before it is told to.
 func announce(_ plan: Plan, _ addresses: [SocketAddress], waits: Bool = false) -> Announcement {
     var announcement = Announcement()
-    for dialect in plan.dialects { announcement.add(dialect, plan, addresses, waits || plan.app?.isSuspended == true) }
+    for dialect in plan.dialects { announcement.add(dialect, plan, addresses, waits || plan.startsSuspended) }
     if let channel = plan.channel {
         announcement.set("NODE_CHANNEL_FD", ByteString(decimal: channel.near))
         announcement.set("NODE_CHANNEL_SERIALIZATION_MODE", "json")
@@ -82,12 +83,12 @@ extension Announcement {
     }
 
     /// Tells the preload library what it may take for the program's own: descriptor, cookie, backlog, and the path,
-    /// which with `--app` the kernel does not know yet.
-    mutating func addAdoptable(_ plan: Plan, _ listeners: [CopyRecord.Listener]) {
+    /// which the kernel does not know yet if the plan is gated.
+    mutating func addAdoptable(_ plan: Plan, cookies: [UInt64]) {
         var list = ByteString()
         for (index, socket) in plan.sockets.enumerated() {
             let path = socket.address.path ?? ""
-            list.append("\(socket.descriptor):\(listeners[index].identity.cookie):\(socket.backlog ?? Int32.max):")
+            list.append("\(socket.descriptor):\(cookies[index]):\(socket.backlog ?? Int32.max):")
             list.append("\(path.count):\(path);")
         }
         set("REUSEPORT_EXEC_ADOPT", list)

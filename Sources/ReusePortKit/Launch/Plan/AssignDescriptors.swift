@@ -6,7 +6,7 @@ struct DescriptorNumbers {
 }
 
 /// Gives out the numbers: those asked for with `fd=`, and the lowest free ones from 3 for all others, sockets first.
-func assignDescriptors(_ options: Options) throws(Failure) -> DescriptorNumbers {
+func assignDescriptors(_ options: LaunchOptions) throws(Failure) -> DescriptorNumbers {
     // An array, for it is nearly always empty, and a set would need libm.
     var taken = options.keptDescriptors
     for socket in options.sockets {
@@ -37,9 +37,7 @@ func assignDescriptors(_ options: Options) throws(Failure) -> DescriptorNumbers 
         numbers.sockets.append(socket.descriptor ?? (isOnlyInetd ? 0 : lowestFree()))
     }
     for _ in options.files { numbers.files.append(lowestFree()) }
-    if options.app?.readiness == .message || options.app?.stopMessages.isEmpty == false
-        || dialects.contains(.nodesockd) || dialects.contains(.cluster)
-    {
+    if options.needsChannel || dialects.contains(.nodesockd) || dialects.contains(.cluster) {
         numbers.channel = (lowestFree(), lowestFree())
     }
     return numbers

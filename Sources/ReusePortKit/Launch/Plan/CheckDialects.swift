@@ -12,7 +12,7 @@ func checkDialects(_ plan: Plan) throws(Failure) {
                 remedy: "leave it out, or use --ready ipc instead of cluster")
         }
     }
-    if plan.dialects.contains(.cluster), plan.app == nil {
+    if plan.dialects.contains(.cluster), !plan.isGated {
         throw .usage("pass", "sockets in dialect cluster", "it goes with --app, whose helper answers the program")
     }
     for variable in plan.variables where plan.channel != nil && variable.name.hasPrefix("NODE_CHANNEL_") {

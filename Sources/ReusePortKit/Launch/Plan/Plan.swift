@@ -64,15 +64,20 @@ struct Plan: Sendable {
     var sendsSockets: Bool { dialects.contains(.cluster) }
     /// The preload library of dialect `adopt`, and of `nodesockd`; nil without them.
     var library: ByteString?
-    /// What goes with `--app`; nil without it.
-    private(set) var app: AppRequest?
     /// Which copy this is, counted from 0.
     private(set) var copy: Int
+    /// Whether the sockets are only bound, under names that clients do not know, and somebody else decides when they
+    /// listen.
+    let isGated: Bool
+    /// Whether the target is told to wait before it begins to work.
+    private(set) var startsSuspended: Bool
 
     /// Looks up every name in the options and decides every number. Nothing is opened, bound or changed.
-    init(_ options: Options) throws(Failure) {
+    init(_ options: LaunchOptions) throws(Failure) {
         let numbers = try assignDescriptors(options)
-        copy = options.app?.copy ?? options.copy
+        copy = options.copy
+        isGated = options.isGated
+        startsSuspended = options.startsSuspended
         sockets = try resolveSockets(options.sockets, numbers: numbers, copy: copy)
         files = try resolveFiles(options.files, numbers: numbers)
         keptDescriptors = options.keptDescriptors
@@ -85,22 +90,20 @@ struct Plan: Sendable {
         keptVariables = options.keptVariables
         dialects = options.dialects ?? (options.sockets.isEmpty && options.files.isEmpty ? [] : [.systemd])
         channel = numbers.channel
-        app = options.app
         variables = []
         command = []
         for variable in options.variables {
             let value = try parseTemplate(
-                variable.value, in: "--env \(variable.name)", sockets: sockets, files: files, isApp: app != nil)
+                variable.value, in: "--env \(variable.name)", sockets: sockets, files: files, pathsAreKnown: !isGated)
             variables.append((variable.name, value))
         }
         for (index, argument) in options.command.enumerated() {
             command.append(
                 try parseTemplate(
                     argument, in: "argument \(index) of the command", sockets: sockets, files: files,
-                    isApp: app != nil))
+                    pathsAreKnown: !isGated))
         }
         try checkDialects(self)
-        if let app { try check(app, self) }
         if dialects.contains(.adopt) {
             library = try findPreloadLibrary(self)
             try checkAdoption(self)
@@ -110,10 +113,9 @@ struct Plan: Sendable {
         }
     }
 
-    /// The same for one of the copies that deploy starts.
-    mutating func choose(_ request: AppRequest) {
-        app = request
-        copy = request.copy
+    /// Makes this the plan of one of several copies.
+    mutating func choose(copy number: Int, startsSuspended suspended: Bool) {
+        (copy, startsSuspended) = (number, suspended)
         for index in sockets.indices { sockets[index].fill(copy: copy) }
     }
 }

@@ -11,7 +11,7 @@ struct Identity: Sendable, Equatable {
 }
 
 /// Looks up `--user` and `--groups` through the system's name service.
-func resolveIdentity(_ options: Options) throws(Failure) -> Identity {
+func resolveIdentity(_ options: LaunchOptions) throws(Failure) -> Identity {
     var identity = Identity()
     if let text = options.user { try identity.take(user: text) }
     if let names = options.groups {

@@ -5,7 +5,7 @@ struct Template: Sendable, Equatable {
         case text(ByteString)
         /// The port of the socket with this index, which the kernel chooses when it is bound.
         case port(Int)
-        /// The path of the socket with this index, of which an app's generations have one each.
+        /// The path of the socket with this index, if it is bound under another name than the one that was given.
         case path(Int)
     }
 
@@ -55,8 +55,10 @@ private enum Reference: CaseIterable {
 }
 
 /// Finds the templates in `text`: `{{` is a brace, `{fd:NAME}` and its kin are references, other braces are themselves.
+///
+/// `pathsAreKnown`: whether sockets are bound at the paths that were given.
 func parseTemplate(
-    _ text: ByteString, in place: ByteString, sockets: [SocketPlan], files: [FilePlan], isApp: Bool = false
+    _ text: ByteString, in place: ByteString, sockets: [SocketPlan], files: [FilePlan], pathsAreKnown: Bool = true
 ) throws(Failure) -> Template {
     guard text.contains(UInt8(ascii: "{")) else { return Template(text) }
     var pieces: [Template.Piece] = []
@@ -79,12 +81,12 @@ func parseTemplate(
                 case .fd: literal.append(decimal: socket.descriptor)
                 case .path:
                     guard let path = socket.address.path else { throw failure("this socket has no path") }
-                    if isApp {
+                    if pathsAreKnown {
+                        literal.append(path)
+                    } else {
                         pieces.append(.text(literal))
                         pieces.append(.path(which))
                         literal = ""
-                    } else {
-                        literal.append(path)
                     }
                 case .addr:
                     if socket.transport == .unix {

@@ -41,3 +41,11 @@ struct Milliseconds: Comparable, Hashable, Sendable {
         }
     }
 }
+
+/// Reads a length of time.
+func parseTime(_ text: ByteString) throws(Malformed) -> Milliseconds {
+    guard let time = Milliseconds(parsing: text) else {
+        throw Malformed("'\(text)' is no time", remedy: "write 500ms, 30s, 5m or 1h")
+    }
+    return time
+}

@@ -1,4 +1,4 @@
-/// What is wrong with a value, and where in it.
+/// What is wrong with a value, where in it, and what to write instead.
 struct Malformed: Error {
     var reason: ByteString
     /// Bytes from the value's start to the part that is wrong.
@@ -12,6 +12,38 @@ struct Malformed: Error {
         self.remedy = remedy
     }
 
-    /// The same, seen from a value that has this one `distance` bytes behind its start.
+    /// A word that is none of those that may stand there: `unknown dialect 'x'; use systemd, nginx or adopt`, or
+    /// `did you mean systemd?` if it is close to one of them.
+    @inline(never)
+    static func unknown(
+        _ what: ByteString, _ word: ByteString, known: [ByteString], at offset: Int = 0
+    ) -> Malformed {
+        Malformed("unknown \(what) '\(word)'", at: offset, remedy: suggestion(for: word, among: known))
+    }
+
+    /// The same error in a value that contains this one `distance` bytes from its start.
     func moved(by distance: Int) -> Malformed { Malformed(reason, at: offset + distance, remedy: remedy) }
+}
+
+/// `did you mean nginx?` if one of the words is close to what was written, otherwise `use nginx, systemd or adopt`.
+func suggestion(for word: ByteString, among known: [ByteString]) -> ByteString {
+    nearest(to: word, among: known).map { "did you mean \($0)?" } ?? "use \(alternatives(known))"
+}
+
+/// `a, b or c`.
+func alternatives(_ words: [ByteString]) -> ByteString {
+    guard words.count > 1 else { return words.first ?? "" }
+    return "\(joined(Array(words.dropLast()), by: ", ")) or \(words[words.count - 1])"
+}
+
+/// Parses a part of a value; its errors then point into the whole value.
+@inline(__always)
+func part<Result>(
+    at distance: Int, _ parse: () throws(Malformed) -> Result
+) throws(Malformed) -> Result {
+    do throws(Malformed) {
+        return try parse()
+    } catch {
+        throw error.moved(by: distance)
+    }
 }

@@ -56,7 +56,13 @@ extension CopyGroup {
 // MARK: - Names
 
 /// What the names of all our groups begin with.
-let ownPrefix: ByteString = "reuseport-exec."
+private let ownPrefix: ByteString = "reuseport-exec."
+
+/// The name of an app's group. Apps of one name in two run directories are two apps: so the folder's number is in it.
+func groupName(ofApp app: ByteString, registeredIn folder: borrowing Descriptor) throws(Errno) -> ByteString {
+    let facts = try status(of: folder)
+    return "\(ownPrefix)\(app).\(facts.device)-\(facts.inode)"
+}
 
 /// The name of a copy's group: `green.0.4711`. No two processes that run have the same.
 func groupName(of copy: Int, generation label: ByteString, pid: Int32) -> ByteString { "\(label).\(copy).\(pid)" }

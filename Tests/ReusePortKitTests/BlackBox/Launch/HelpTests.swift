@@ -7,7 +7,8 @@ import Testing
 @Suite struct HelpTests {
     static let topics = Option.Topic.allCases.map(\.name)
     static let dialects = Dialect.allCases.map { $0.name.text }
-    static let names = Option.all.map { String(decoding: ByteString(stringLiteral: $0.name).bytes, as: UTF8.self) }
+    /// Options of a command line that runs a command.
+    static let names = Option.all.filter { !$0.places.isEmpty }.map { $0.text.text }
     let box = Sandbox()
 
     private func help(_ words: [ByteString]) throws -> String {
@@ -44,7 +45,7 @@ import Testing
         #expect(missing(Self.names + Self.topics.map(\.text), in: text) == [])
     }
 
-    /// The words that a text lacks; `--keep` is not found in `--keep-fd`.
+    /// The words that a text lacks; `--copy` is not found in `--copy-all`.
     private func missing(_ words: [String], in text: String) -> [String] {
         words.filter { word in
             let end = word.last?.isLetter == true ? "(?![A-Za-z0-9-])" : ""
@@ -56,7 +57,7 @@ import Testing
     @Test func topicsNameTheirOptions() throws {
         for option in Option.all {
             let text = try help(["--help", option.topic.name])
-            #expect(text.contains("\(ByteString(stringLiteral: option.name).text)"))
+            #expect(text.contains(option.text.text))
         }
         let dialects = try help(["--help", "dialects"])
         #expect(missing(Self.dialects, in: dialects) == [])

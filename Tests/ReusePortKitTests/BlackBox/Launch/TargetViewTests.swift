@@ -235,10 +235,11 @@ import Testing
 
     // MARK: Environment
 
+    /// `--keep` is the former name of `--keep-env`.
     @Test func clearedEnvironment() throws {
         let environment: [ByteString] = ["A=1", "B=2", "PATH=/bin", "C=3"]
         let view = try box.view(
-            socket + ["--clear-env", "--keep", "B", "--keep", "ABSENT", "--env", "D=4", "--env", "E="],
+            socket + ["--clear-env", "--keep-env", "B", "--keep", "ABSENT", "--env", "D=4", "--env", "E="],
             environment: environment)
         #expect(Set(own(view)) == ["B=2", "D=4", "E="])
     }

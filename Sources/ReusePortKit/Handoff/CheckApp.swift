@@ -1,10 +1,17 @@
+extension Plan {
+    /// Makes this the plan of the copy that is asked for.
+    mutating func choose(_ request: AppRequest) {
+        choose(copy: request.copy, startsSuspended: request.isSuspended)
+    }
+}
+
 /// Refuses what cannot be handed over, before anything is bound.
 func check(_ app: AppRequest, _ plan: Plan) throws(Failure) {
     if plan.sockets.isEmpty {
         throw .usage("hand over", "app \(app.name)", "it has no socket", remedy: "add --socket, or leave --app out")
     }
     for (index, socket) in plan.sockets.enumerated() {
-        // Each would take connections of the other, and stand in a slot of one of two maps that one program knows.
+        // Two sockets with one address would take each other's connections, and only one of them would be steered.
         for other in plan.sockets[..<index]
         where other.transport == socket.transport && other.address == socket.address {
             throw .usage("hand over", "socket \(socket.name)", "socket \(other.name) has the same address")

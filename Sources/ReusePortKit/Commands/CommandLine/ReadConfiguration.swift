@@ -4,7 +4,7 @@ import CLinux
 struct Configuration {
     var settings: [Setting] = []
     var command: [ByteString] = []
-    /// More words for it, behind its own: of niagra's `environment:` and `app-NAME:`.
+    /// More words of the command, behind its own: those of niagra's `environment:` and `app-NAME:`.
     fileprivate var arguments: [ByteString] = []
     /// Where relative paths in it begin, if not in the file's own directory.
     var base: ByteString?
@@ -61,14 +61,13 @@ extension Configuration {
         }
         // niagra's files say so; with it, one process is one copy in any case.
         if key == "copies" && value == "1" { return }
-        guard let option = Option.all.first(where: { $0.bareName == key && $0.isForFiles }) else {
-            let nearest = ReusePortKit.nearest(to: key, among: keys)
-            if key == "environment" || key.hasPrefix("app-") && nearest?.hasPrefix("app-") != true {
+        guard let option = Option.named("--\(key)"), option.places.contains(.file) else {
+            if key == "environment" || key.hasPrefix("app-") && nearest(to: key, among: keys)?.hasPrefix("app-") != true
+            {
                 arguments += [key == "environment" ? "--env" : "--\(key)", value]
                 return
             }
-            let remedy: ByteString = nearest.map { "did you mean \($0)?" } ?? "the keys are \(joined(keys, by: ", "))"
-            throw failure(Malformed("there is no key '\(key)'", at: indent, remedy: remedy))
+            throw failure(.unknown("key", key, known: keys, at: indent))
         }
         let setting = Setting(
             option: option, value: value, origin: .file(path: path, line: number, column: start + 1))
@@ -79,7 +78,9 @@ extension Configuration {
         settings.append(setting)
     }
 
-    private var keys: [ByteString] { Option.all.filter { $0.isForFiles }.map { $0.bareName } + ["command"] }
+    private var keys: [ByteString] {
+        Option.all.filter { $0.places.contains(.file) }.map { $0.text.dropFirst(2) } + ["command"]
+    }
 }
 
 /// Reads a file that decides what a privileged process does: only its owner may be able to write it.

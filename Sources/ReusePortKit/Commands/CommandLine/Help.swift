@@ -1,65 +1,151 @@
 /// The text of `--help`, or of one of its topics: each fits a screen of 24 lines and 80 columns.
 func help(_ topic: Option.Topic?) -> ByteString {
+    guard let topic else { return overview() }
+    if topic == .verbs { return verbs() }
+    var page = ByteString()
+    for option in Option.all where option.topic == topic {
+        page.appendEntry("  \(withValue(option))", ByteString(stringLiteral: option.summary))
+    }
+    page.append(text(topic))
+    return page
+}
+
+/// What stands below the options.
+private func text(_ topic: Option.Topic) -> ByteString {
     switch topic {
-    case nil: overview
-    case .sockets: options(of: .sockets) + socketHelp
-    case .files: options(of: .files) + fileHelp
-    case .privileges: options(of: .privileges) + privilegeHelp
-    case .environment: options(of: .environment) + environmentHelp
-    case .dialects: options(of: .dialects) + dialectHelp
-    case .apps: options(of: .apps) + appHelp
-    case .retire: options(of: .retire) + retireHelp
-    case .memory: options(of: .memory) + memoryHelp
-    case .deploy: options(of: .deploy) + deployHelp
+    case .sockets: socketHelp
+    case .files: fileHelp
+    case .privileges: privilegeHelp
+    case .environment: environmentHelp
+    case .dialects: dialects()
+    case .apps: appHelp
+    case .retire: retireHelp
+    case .memory: memoryHelp
+    case .deploy: deployHelp
+    case .config: configHelp
     case .verbs: verbHelp
-    case .config: options(of: .config) + configHelp
     case .codes: codeHelp
     }
 }
 
-private func + (one: ByteString, other: ByteString) -> ByteString { "\(one)\(other)" }
+private func overview() -> ByteString {
+    var page = usage
+    let options = Option.all.filter { !$0.places.isEmpty }.map(withValue)
+    page.appendLines(options, indent: "  ", between: "   ")
+    page.append(examples)
+    let topics = joined(Option.Topic.allCases.map { $0.name }, by: " ")
+    let last: ByteString = "Topics: \(topics). The manual: man reuseport-exec."
+    page.appendLines(last.split(on: UInt8(ascii: " ")))
+    return page
+}
 
-/// The options of a topic from the table, one line each.
-private func options(of topic: Option.Topic) -> ByteString {
-    var text = ByteString()
-    for option in Option.all where option.topic == topic {
-        var line: ByteString = "  \(ByteString(stringLiteral: option.name))"
-        if let value = option.value { line.append(" \(ByteString(stringLiteral: value))") }
-        // The summary starts in one column, or on the next line if the option is too long for that.
-        if line.count > 31 {
-            text.append("\(line)\n")
-            line = ""
+/// `--socket NAME:ADDRESS[,OPTION...]`
+private func withValue(_ option: Option) -> ByteString {
+    option.value.map { "\(option.text) \(ByteString(stringLiteral: $0))" } ?? option.text
+}
+
+private func dialects() -> ByteString {
+    var text: ByteString = "\n"
+    for dialect in Dialect.allCases {
+        let isDefault = dialect == .systemd
+        text.appendEntry(isDefault ? "\(dialect.name) (default)" : dialect.name, dialect.summary, column: 19)
+    }
+    text.appendEntry("Others", "{fd:NAME} in the command: --fd {fd:http}", column: 19)
+    return text
+}
+
+/// The page of the verbs: what each takes, but for what many take.
+private func verbs() -> ByteString {
+    var page = ByteString()
+    for row in VerbRow.all {
+        page.appendEntry("  \(synopsis(row))", ByteString(stringLiteral: row.summary))
+    }
+    let all = joined(VerbRow.common.map { withValue(Option.of($0)) }, by: " and ")
+    var words: ByteString = "All take \(all), whose app it is;"
+    for (index, keys) in widelyTaken.enumerated() {
+        let takers = VerbRow.all.filter { $0.options.contains(keys[0]) }.map { $0.verb.name }
+        let options = joined(keys.map { Option.of($0).text }, by: " and ")
+        let list = joined(Array(takers.dropLast()), by: ", ")
+        words.append(" \(list) and \(takers[takers.count - 1]) \(options)")
+        words.append(index == widelyTaken.count - 1 ? "." : ";")
+    }
+    page.appendLines(words.split(on: UInt8(ascii: " ")))
+    page.append(verbHelp)
+    return page
+}
+
+/// Options that several verbs take, and that would make their lines long.
+private let widelyTaken: [[Option.Key]] = [[.json], [.quiet, .debug]]
+
+/// `wait APP [--pid PID | --generation LABEL] [--timeout TIME]`
+private func synopsis(_ row: VerbRow) -> ByteString {
+    var text = joined(row.names, by: ", ")
+    switch row.app {
+    case .never: break
+    case .optional: text.append(" [APP]")
+    case .always: text.append(" APP")
+    }
+    if row.operand == .copies { text.append(" N") }
+    if let key = row.required { text.append(" \(withValue(Option.of(key)))") }
+    var rest = row.options.filter { key in !widelyTaken.contains { $0.contains(key) } }
+    while !rest.isEmpty {
+        let option = Option.of(rest.removeFirst())
+        text.append(" [\(withValue(option))")
+        if let rival = option.rival, let index = rest.firstIndex(of: rival) {
+            rest.remove(at: index)
+            text.append(" | \(withValue(Option.of(rival)))")
         }
-        while line.count < 33 { line.append(UInt8(ascii: " ")) }
-        text.append("\(line)\(ByteString(stringLiteral: option.summary))\n")
+        text.append("]")
     }
     return text
 }
 
-private let overview: ByteString = """
+extension ByteString {
+    /// Adds a line with a summary in one column, or on the next line if the entry is too long for that.
+    fileprivate mutating func appendEntry(_ entry: ByteString, _ summary: ByteString, column: Int = 33) {
+        var line = entry
+        if line.count >= column {
+            append("\(line)\n")
+            line = ""
+        }
+        while line.count < column { line.append(UInt8(ascii: " ")) }
+        append("\(line)\(summary)\n")
+    }
+
+    /// Adds words in lines of at most 80 columns.
+    fileprivate mutating func appendLines(
+        _ words: [ByteString], indent: ByteString = "", between separator: ByteString = " "
+    ) {
+        var line = ByteString()
+        for word in words {
+            if line.isEmpty {
+                line = "\(indent)\(word)"
+            } else if line.count + separator.count + word.count <= 80 {
+                line.append("\(separator)\(word)")
+            } else {
+                append("\(line)\n")
+                line = "\(indent)\(word)"
+            }
+        }
+        append("\(line)\n")
+    }
+}
+
+private let usage: ByteString = """
     Usage: reuseport-exec [options] [--] command [arg...]
            reuseport-exec deploy [APP] [options] [--] command [arg...]
            reuseport-exec VERB [APP] [options]
     Bind sockets with SO_REUSEPORT, open files, drop privileges, run command. With
     deploy or --app, take over from what runs without losing a connection.
 
-      --socket NAME:ADDRESS[,OPT...]   --file NAME:PATH[:FLAGS]   --keep-fd N
-      --user USER[:GROUP]   --groups GROUP,...   --no-groups   --no-new-privs
-      --chroot DIR   --chdir DIR   --umask MODE   --clear-env   --keep NAME
-      --env NAME=VALUE   --pass DIALECT,...   --config FILE   --dry-run [--json]
-      --help [TOPIC]   --version   --app NAME   --generation LABEL   --copies N
-      --copy I   --ready SPEC   --ready-timeout TIME   --steering HOW
-      --balance KIND   --settle TIME   --lock-timeout TIME   --run-dir DIR   --quiet
-      --notify-fd N   --log-fd N   --debug   --stop-signal SIG   --stop-message TEXT
-      --stop-timeout TIME   --keep-retired N   --retired-nice N   --memory-high SIZE
-      --memory-max SIZE   --app-memory-max SIZE   --log FILE   --on WHO
-      --suspended   --permanent CODES   --on-exit CMD
+
+    """
+
+private let examples: ByteString = """
 
       reuseport-exec --socket 'http:*:80' -- uvicorn app:app --fd {fd:http}
       reuseport-exec deploy web --socket http:0.0.0.0:80 --copies 4 -- node app.js
 
-    Topics: sockets files privileges environment dialects apps retire memory deploy
-    config verbs codes. The manual: man reuseport-exec.
 
     """
 
@@ -122,26 +208,6 @@ private let environmentHelp: ByteString = """
 
     """
 
-private let dialectHelp: ByteString = """
-
-    systemd (default)  LISTEN_FDS LISTEN_PID LISTEN_FDNAMES, from 3 on
-    nginx              NGINX=3;4;
-    server-starter     SERVER_STARTER_PORT=0.0.0.0:80=3;/run/x.sock=4
-    einhorn            EINHORN_FD_COUNT EINHORN_FD_0 ...
-    unicorn            UNICORN_FD=3,4
-    php-fpm            FPM_SOCKETS=127.0.0.1:9000=3,...
-    inetd              the one socket at descriptor 0
-    adopt              a library hands it over when the program binds by itself
-    niagra             arguments --fd NAME,FD and --file NAME,FD
-    niagra2            arguments --fd NAME,insecure,FD and --file NAME,FD
-    lactoserv          LACTOSERV_FDS={"http":"/dev/fd/3",...}
-    nodesockd          LISTEN_ON=/run/x.sock NODESOCKD_WORKER_ID
-                       NODESOCKD_SUSPENDED and a Node channel
-    cluster            a Node channel, through which a worker gets its listeners
-    Others             {fd:NAME} in the command: --fd {fd:http}
-
-    """
-
 private let appHelp: ByteString = """
 
     SPEC  accept             a connection is taken from each accept queue
@@ -194,22 +260,6 @@ private let deployHelp: ByteString = """
     """
 
 private let verbHelp: ByteString = """
-      list, ls                       apps with their generations
-      count [APP]                    how many copies serve
-      state, st [APP]                everything that is known
-      wait APP [--pid PID | --generation LABEL] [--timeout TIME]
-                                     0 when it has taken over, 1 if it has failed
-      check APP [--generation LABEL] 0 if it is live, 1 if not
-      deploy, start, migrate [APP]   see --help deploy
-      scale APP N                    have N copies
-      restart APP [--copy I]         stop, then start again
-      suspend APP, resume APP        the copies stand still; they go on
-      retire APP                     tell the live generation to stop
-      terminate APP [--retired]      end all generations, or the retired ones
-      finish APP --generation LABEL [--copy I] [--permanent CODES] [--on-exit CMD]
-                                     a finish script's: records, waits, stays down
-    All take --run-dir DIR and --config FILE, whose app it is; list, count and
-    state --json; scale, restart and suspend --quiet and --debug.
     Behind -- a word is never a verb.
 
     runit, as ./check and ./finish of the service web-green:

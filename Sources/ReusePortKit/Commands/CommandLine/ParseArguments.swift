@@ -7,6 +7,12 @@ indirect enum Invocation {
     case deploy(DeployRequest)
 }
 
+/// `deploy`, `start` or `migrate`, as it was written; what was left out may be known from the last time.
+struct DeployRequest: Sendable {
+    var settings: [Setting]
+    var command: [ByteString]
+}
+
 /// Reads the command line, without the program's own name, and the configuration file that it names.
 ///
 /// Parsing stops at the first word that is not an option; what follows is the target's and is not looked at.
@@ -33,48 +39,39 @@ private struct CommandLine {
 /// `isDeploy`: the first word that is not an option is the app's name, unless that is known already.
 private func readCommandLine(_ arguments: [ByteString], isDeploy: Bool) throws(Failure) -> CommandLine {
     var line = CommandLine()
-    var index = 0
-    while index < arguments.count {
-        let word = arguments[index]
+    var words = Words(arguments)
+    while let word = words.next {
         if word == "--" {
-            index += 1
+            words.index += 1
             break
         }
         guard word.count > 1, word.bytes[0] == UInt8(ascii: "-") else {
             let isNamed = line.settings.contains { $0.option.key == .app || $0.option.key == .config }
             guard isDeploy, !isNamed else { break }
             try line.add(Setting(option: .of(.app), value: word, origin: .commandLine))
-            index += 1
+            words.index += 1
             continue
         }
-        index += 1
-        let (option, attached) = try recognise(word)
+        words.index += 1
+        let written = split(word)
+        guard let option = Option.named(written.name), !option.places.isEmpty else {
+            let known = Option.all.filter { !$0.places.isEmpty }.map { $0.text }
+            throw .usage(
+                "parse", written.name, "unknown option",
+                remedy: nearest(to: written.name, among: known).map { "did you mean \($0)?" }
+                    ?? "see reuseport-exec --help")
+        }
         if option.key == .help {
-            line.early = .help(try topic(attached ?? (index < arguments.count ? arguments[index] : nil)))
+            line.early = .help(try topic(written.value ?? words.next))
             return line
         }
         if option.key == .version {
             line.early = .version
             return line
         }
-        let value: ByteString
-        if option.value == nil {
-            if attached != nil { throw .usage("parse", word, "this option takes no value") }
-            value = ""
-        } else if let attached {
-            value = attached
-        } else {
-            guard index < arguments.count else {
-                throw .usage(
-                    "parse", word, "the value is missing",
-                    remedy: "write \(word) \(ByteString(stringLiteral: option.value!))")
-            }
-            value = arguments[index]
-            index += 1
-        }
-        try line.add(Setting(option: option, value: value, origin: .commandLine))
+        try line.add(try words.setting(option, written))
     }
-    line.command = Array(arguments[index...])
+    line.command = words.rest
     return line
 }
 
@@ -87,31 +84,50 @@ extension CommandLine {
     }
 }
 
-/// Splits `--option=value` and finds the option.
-private func recognise(_ word: ByteString) throws(Failure) -> (Option, ByteString?) {
-    if word == "-h" { return (.of(.help), nil) }
-    if word == "-V" { return (.of(.version), nil) }
-    if let option = Option.named(word) { return (option, nil) }
-    if let (name, value) = word.cut(at: UInt8(ascii: "=")), let option = Option.named(name) { return (option, value) }
-    let name = word.cut(at: UInt8(ascii: "="))?.head ?? word
-    throw .usage(
-        "parse", "option \(name)", "there is no such option",
-        remedy: suggestion(for: name) ?? "see reuseport-exec --help")
-}
-
 /// The help page that is asked for; a word that names none is left to be whatever it is.
 private func topic(_ word: ByteString?) throws(Failure) -> Option.Topic? {
     guard let word, word.bytes.first != UInt8(ascii: "-") else { return nil }
     if let topic = Option.Topic.allCases.first(where: { $0.name == word }) { return topic }
     throw .usage(
-        "show", "help on \(word)", "there is no such topic",
-        remedy: "the topics are \(joined(Option.Topic.allCases.map { $0.name }, by: ", "))")
+        "show", "help on \(word)", "unknown topic",
+        remedy: suggestion(for: word, among: Option.Topic.allCases.map { $0.name }))
 }
 
-/// `did you mean --socket?`, if an option is near enough to what was written.
-private func suggestion(for word: ByteString) -> ByteString? {
-    guard let nearest = nearest(to: word, among: Option.all.map { ByteString(stringLiteral: $0.name) }) else {
-        return nil
+// MARK: - Words
+
+/// An option as it is written: `--option` or `--option=value`.
+typealias WrittenOption = (word: ByteString, name: ByteString, value: ByteString?)
+
+func split(_ word: ByteString) -> WrittenOption {
+    guard let (name, value) = word.cut(at: UInt8(ascii: "=")) else { return (word, word, nil) }
+    return (word, name, value)
+}
+
+/// The words of a command line, read one after the other.
+struct Words {
+    private let words: [ByteString]
+    var index = 0
+
+    init(_ words: [ByteString]) { self.words = words }
+
+    /// The word that comes next.
+    var next: ByteString? { index < words.count ? words[index] : nil }
+    var rest: [ByteString] { Array(words[index...]) }
+
+    /// An option that stands before `index`, with its value, which may be the next word.
+    mutating func setting(_ option: Option, _ written: WrittenOption) throws(Failure) -> Setting {
+        var value: ByteString = ""
+        if let placeholder = option.value {
+            guard let found = written.value ?? next else {
+                throw .usage(
+                    "parse", written.word, "the value is missing",
+                    remedy: "write \(written.word) \(ByteString(stringLiteral: placeholder))")
+            }
+            value = found
+            if written.value == nil { index += 1 }
+        } else if written.value != nil {
+            throw .usage("parse", written.word, "this option takes no value")
+        }
+        return Setting(option: option, value: value, origin: .commandLine)
     }
-    return "did you mean \(nearest)?"
 }

@@ -15,24 +15,18 @@ struct Setting: Sendable {
     func failure(_ malformed: Malformed) -> Failure {
         switch origin {
         case .commandLine:
-            let object: ByteString =
-                option.value == nil
-                ? ByteString(stringLiteral: option.name) : "\(ByteString(stringLiteral: option.name)) \(value)"
+            let object: ByteString = option.value == nil ? option.text : "\(option.text) \(value)"
             return .usage("parse", object, malformed.reason, remedy: malformed.remedy)
         case .file(let path, let line, let column):
             return .usage(
                 "parse", "\(path):\(line):\(column + malformed.offset)", malformed.reason, remedy: malformed.remedy)
         }
     }
-}
 
-/// Parses a part of a value, whose errors then point into the whole.
-func part<Result>(
-    at distance: Int, _ parse: () throws(Malformed) -> Result
-) throws(Malformed) -> Result {
-    do throws(Malformed) {
-        return try parse()
-    } catch {
-        throw error.moved(by: distance)
+    /// Whether the command line says something else instead.
+    func isOverridden(by line: [Setting]) -> Bool {
+        line.contains { other in
+            other.option.key == option.key && !option.isRepeatable || other.option.key == option.rival
+        }
     }
 }

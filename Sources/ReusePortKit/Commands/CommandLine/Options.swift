@@ -1,0 +1,231 @@
+/// Everything that a command line and its configuration file ask for, understood but not looked up: what the rows of
+/// the table of options write into. A class, for these are a hundred words, which nobody is to copy.
+final class Options {
+    /// What the launcher does.
+    var launch = LaunchOptions()
+    /// What goes with `--app` and `deploy`. Its name is empty without them.
+    var request = AppRequest(name: "")
+    /// What goes with `deploy` alone.
+    var deploy = DeployOptions()
+    var isDryRun = false
+    var isJSON = false
+    var config: ByteString?
+    /// For the verbs `wait` and `terminate`.
+    var pid: Int32?
+    var timeout: Milliseconds?
+    var onlyRetired = false
+    /// The rows whose options were given, in a file first.
+    private var given: [Option] = []
+    /// Whether a configuration file is being read, which may have niagra's form.
+    private var isFile = false
+    /// Set if the file was written for niagra, and so the program is to be told of its descriptors in niagra's way.
+    private var niagras: Dialect?
+
+    /// What goes with `--app`; nil without it.
+    var app: AppRequest? {
+        get { request.name.isEmpty ? nil : request }
+        set { request = newValue ?? AppRequest(name: "") }
+    }
+
+    init() {}
+
+    func isGiven(_ key: Option.Key) -> Bool { given.contains { $0.key == key } }
+
+    /// Understands one option.
+    func take(_ setting: Setting) throws(Failure) {
+        do throws(Malformed) {
+            // Bytes of value zero cannot come from argv, but they can from a file, and end every C string.
+            if let zero = setting.value.firstIndex(of: 0) { throw Malformed("there is a zero byte", at: zero) }
+            try setting.option.parse(self, setting.value)
+        } catch {
+            throw setting.failure(error)
+        }
+        given.append(setting.option)
+    }
+}
+
+// MARK: - Options of more than one form
+
+extension Options {
+    func addSocket(_ value: ByteString) throws(Malformed) {
+        if isFile, let socket = try parseNiagraSocket(value) {
+            launch.sockets.append(socket)
+            niagras = socket.niagraType == nil ? niagras ?? .niagra : .niagra2
+        } else {
+            launch.sockets.append(try parseSocket(value))
+        }
+    }
+
+    func addFile(_ value: ByteString) throws(Malformed) {
+        if isFile, let file = try parseNiagraFile(value) {
+            launch.files.append(file)
+            niagras = niagras ?? .niagra
+        } else {
+            launch.files.append(try parseFile(value))
+        }
+    }
+
+    func setCopies(_ value: ByteString) throws(Malformed) {
+        deploy.countsProcessors = value == "auto"
+        if !deploy.countsProcessors { request.copies = try parseNumber(value, 1...Bank.copies) }
+    }
+}
+
+// MARK: - A command line with its file
+
+extension Options {
+    /// Understands a command line that runs a command. What it says wins over the file that it names. `isDeploy`: for
+    /// the verb. `configuration`: what the file said once, if that counts and not what it says now.
+    convenience init(
+        _ line: [Setting], command: [ByteString], isDeploy: Bool = false, configuration: ByteString? = nil
+    ) throws(Failure) {
+        self.init()
+        let file = Options()
+        if let config = line.first(where: { $0.option.key == .config }) {
+            try file.read(config.value, text: configuration, overriddenBy: line)
+            // Without a name in it, the app is called like the file: niagra's files have none.
+            if isDeploy, file.request.name.isEmpty { file.request.name = appName(fromFile: config.value) ?? "" }
+        }
+        (request, deploy, given) = (file.request, file.deploy, file.given)
+        launch.command = command
+        for setting in line { try take(setting) }
+        launch.add(file.launch)
+        try checkPlaces(line, isDeploy: isDeploy)
+        if launch.dialects?.contains(.nodesockd) == true { followNodesockd() }
+        if isDeploy { try checkDeploy() } else if app != nil { try checkApp() }
+        if isJSON && !isDryRun { throw .usage("parse", "--json", "it goes with --dry-run") }
+        try launch.check()
+        launch.copy = request.copy
+    }
+
+    /// Reads a configuration file, without what is said in another way by `line`.
+    private func read(
+        _ path: ByteString, text: ByteString?, overriddenBy line: [Setting]
+    ) throws(Failure) {
+        let file = if let text { try parseConfiguration(text, path) } else { try readConfiguration(path) }
+        isFile = true
+        for setting in file.settings where !setting.isOverridden(by: line) { try take(setting) }
+        launch.command = file.command
+        if launch.dialects == nil { launch.dialects = niagras.map { [$0] } }
+        let base = file.base ?? directory(of: path)
+        launch.anchor(at: base)
+        if case .file(let path)? = deploy.log { deploy.log = .file(resolve(path, against: base)) }
+    }
+
+    /// `web` for `/etc/web.conf`; nil if that cannot be an app's name.
+    private func appName(fromFile path: ByteString) -> ByteString? {
+        let file = lastComponent(of: path)
+        let name = file.lastIndex(of: UInt8(ascii: ".")).map { file.prefix($0) } ?? file
+        return try? parseLabel(name, "")
+    }
+
+    /// nodesockd's programs say that they are ready, and are told to stop, through their channel.
+    private func followNodesockd() {
+        if !isGiven(.ready) { request.readiness = .message }
+        if !isGiven(.stopSignal) && !isGiven(.stopMessage) { request.stopMessages = "\"shutdown\"" }
+    }
+}
+
+// MARK: - Checks
+
+extension Options {
+    /// Refuses options where they mean nothing.
+    private func checkPlaces(_ line: [Setting], isDeploy: Bool) throws(Failure) {
+        if isDeploy {
+            guard app != nil else {
+                throw .usage(
+                    "parse", "deploy", "the app's name is missing",
+                    remedy: "write reuseport-exec deploy APP [options] -- command")
+            }
+            for option in given where !option.places.contains(.deploy) {
+                throw .usage("parse", option.text, "deploy does this itself for each copy")
+            }
+            return
+        }
+        for setting in line {
+            // A configuration file may be for deploy as well, so there these options do no harm.
+            let isForDeploy = setting.option.places.isDisjoint(with: [.alone, .app])
+            if isForDeploy || setting.option.key == .copies && deploy.countsProcessors {
+                throw .usage("parse", setting.option.text, "it goes with deploy")
+            }
+        }
+        if app != nil { return }
+        for option in given where option.places.contains(.app) && !option.places.contains(.alone) {
+            throw .usage("parse", option.text, "it goes with --app")
+        }
+        let isNumbered = launch.sockets.contains { $0.address.address.path?.contains(UInt8(ascii: "{")) == true }
+        if isGiven(.copy) && !isNumbered {
+            throw .usage("parse", "--copy", "it goes with --app, or with {copy} in the path of a unix socket")
+        }
+    }
+
+    private func checkApp() throws(Failure) {
+        guard request.copy < request.copies else {
+            throw .usage(
+                "parse", "--copy \(request.copy)",
+                "copies are counted from 0, so the last of \(request.copies) is \(request.copies - 1)")
+        }
+        if request.copies > 1 && request.generation == nil {
+            throw .usage(
+                "parse", "--copies \(request.copies)", "copies find each other by their generation's label",
+                remedy: "add --generation LABEL")
+        }
+        try checkMemory()
+    }
+
+    private func checkDeploy() throws(Failure) {
+        try checkMemory()
+        guard let supervisor = deploy.supervision else {
+            for (key, value) in [(Option.Key.permanent, deploy.permanent), (.onExit, deploy.onExit)] where value != nil
+            {
+                throw .usage("parse", Option.of(key).text, "it goes with --on")
+            }
+            return
+        }
+        switch deploy.log {
+        case nil: break
+        case _ where supervisor == .systemd:
+            throw .usage("parse", "--log", "with --on systemd the journal has the output")
+        case .file?: break
+        case .syslog?, .inherited?:
+            throw .usage("parse", "--log", "with --on it names a directory, in which each copy gets its own")
+        }
+    }
+
+    private func checkMemory() throws(Failure) {
+        try checkOrder("--memory-high", request.memoryHigh, "--memory-max", request.memoryMax)
+        try checkOrder("--memory-high", request.memoryHigh, "--app-memory-max", request.appMemoryMax)
+        try checkOrder("--memory-max", request.memoryMax, "--app-memory-max", request.appMemoryMax)
+    }
+
+    /// Refuses a limit that another one never lets be reached.
+    private func checkOrder(
+        _ name: ByteString, _ size: UInt64?, _ other: ByteString, _ limit: UInt64?
+    ) throws(Failure) {
+        guard let size, let limit, size > limit else { return }
+        throw .usage("parse", "\(name) \(memorySize(size))", "it is more than \(other) \(memorySize(limit))")
+    }
+}
+
+/// Reads what a configuration file says to verbs: which app it describes, and where that is registered.
+func describedApp(_ path: ByteString) throws(Failure) -> AppRequest {
+    let config = Setting(option: .of(.config), value: path, origin: .commandLine)
+    let options = try Options([config], command: ["-"], isDeploy: true)
+    guard let app = options.app else { throw .usage("find", "the app in \(path)", "it names none") }
+    return app
+}
+
+extension Plan {
+    /// Looks up what a command line asks for, and refuses what could not be handed over.
+    init(_ options: Options) throws(Failure) {
+        var launch = options.launch
+        if let app = options.app {
+            launch.copy = app.copy
+            launch.isGated = true
+            launch.needsChannel = app.readiness == .message || !app.stopMessages.isEmpty
+            launch.startsSuspended = app.isSuspended
+        }
+        try self.init(launch)
+        if let app = options.app { try check(app, self) }
+    }
+}

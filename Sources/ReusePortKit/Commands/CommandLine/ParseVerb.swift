@@ -1,0 +1,133 @@
+/// A verb with what stands behind it.
+struct VerbRequest: Sendable {
+    var verb: Verb
+    var app: ByteString?
+    var isJSON = false
+    var runDirectory: ByteString?
+    var generation: ByteString?
+    var pid: Int32?
+    var timeout: Milliseconds?
+    var onlyRetired = false
+    /// For scale.
+    var copies: Int?
+    /// For restart: this copy only; for finish: which one has ended (0).
+    var copy: Int?
+    var verbosity = Verbosity.steps
+    /// For finish: exit codes after which it is not to be started again.
+    var permanent: [ClosedRange<Int>] = []
+    /// For finish: what the shell is to run.
+    var onExit: ByteString?
+    /// For finish: how the copy has ended; nil if systemd says it.
+    var ending: ProcessEnd?
+
+    fileprivate init(_ verb: Verb, _ options: Options) {
+        self.verb = verb
+        isJSON = options.isJSON
+        runDirectory = options.request.runDirectory
+        generation = options.request.generation
+        pid = options.pid
+        timeout = options.timeout
+        onlyRetired = options.onlyRetired
+        copy = options.isGiven(.copy) ? options.request.copy : nil
+        verbosity = options.request.verbosity
+        permanent = options.deploy.permanent.flatMap { try? parseExitCodes($0) } ?? []
+        onExit = options.deploy.onExit
+    }
+}
+
+/// Reads what stands behind a verb. Options and operands may come in any order; behind `--` there are no more options.
+func parseVerb(_ verb: Verb, _ arguments: [ByteString]) throws(Failure) -> VerbRequest {
+    let row = verb.row
+    let options = Options()
+    var operands: [ByteString] = []
+    /// How many of them stand before `--`.
+    var front: Int?
+    var words = Words(arguments)
+    while let word = words.next {
+        words.index += 1
+        if front == nil && word == "--" {
+            front = operands.count
+        } else if front == nil && word.hasPrefix("--") {
+            try options.take(try words.setting(try option(split(word).name, of: row), split(word)))
+        } else {
+            operands.append(word)
+        }
+    }
+    try check(options, row)
+    var request = VerbRequest(verb, options)
+    // The configuration file names the app.
+    let isDescribed = options.config != nil
+    let described = try options.config.map { path throws(Failure) in try describedApp(path) }
+    let hasApp =
+        switch row.operand {
+        case .none: !operands.isEmpty
+        // `scale --config FILE 3`
+        case .copies: !operands.isEmpty && !(isDescribed && operands.count == 1 && isCount(operands[0]))
+        // `finish --config FILE -- "$@"`
+        case .ending: !operands.isEmpty && !(isDescribed && front == 0)
+        }
+    if hasApp {
+        if row.app == .never { throw tooMuch(operands[0], row) }
+        request.app = try operand(operands.removeFirst()) { word throws(Malformed) in
+            try parseLabel(word, "an app's name")
+        }
+    }
+    if row.operand == .copies, !operands.isEmpty {
+        request.copies = try operand(operands.removeFirst()) { word throws(Malformed) in
+            try parseNumber(word, 1...Bank.copies)
+        }
+    }
+    if row.operand == .ending, !operands.isEmpty {
+        request.ending = try operand(operands[0]) { _ throws(Malformed) in try ProcessEnd(words: operands) }
+        operands = []
+    }
+    if let extra = operands.first { throw tooMuch(extra, row) }
+    if row.app != .never { request.app = request.app ?? described?.name }
+    request.runDirectory = request.runDirectory ?? described?.runDirectory
+    if row.app == .always && request.app == nil {
+        throw .usage("parse", verb.name, "the app is missing", remedy: "write reuseport-exec \(verb.name) APP")
+    }
+    if row.operand == .copies && request.copies == nil {
+        throw .usage(
+            "parse", verb.name, "the number of copies is missing",
+            remedy: "write reuseport-exec \(verb.name) APP N")
+    }
+    return request
+}
+
+private func option(_ name: ByteString, of row: VerbRow) throws(Failure) -> Option {
+    if let option = Option.named(name), row.takes(option) { return option }
+    let known = Option.all.filter(row.takes).map { $0.text }
+    throw .usage(
+        "parse", name, "unknown option of \(row.verb.name)",
+        remedy: nearest(to: name, among: known).map { "did you mean \($0)?" } ?? "see reuseport-exec --help verbs")
+}
+
+private func check(_ options: Options, _ row: VerbRow) throws(Failure) {
+    if let key = row.required, !options.isGiven(key) {
+        let option = Option.of(key)
+        throw .usage(
+            "parse", row.verb.name, "\(option.text) is missing",
+            remedy: "add \(option.text) \(ByteString(stringLiteral: option.value ?? ""))")
+    }
+    if options.isGiven(.pid) && options.isGiven(.generation) {
+        throw .usage("parse", "--pid", "--pid and --generation exclude each other")
+    }
+}
+
+private func isCount(_ word: ByteString) -> Bool { (try? parseNumber(word, 1...Bank.copies)) != nil }
+
+private func tooMuch(_ word: ByteString, _ row: VerbRow) -> Failure {
+    .usage("parse", word, "\(row.verb.name) takes \(row.app == .never ? "no app" : "one app")")
+}
+
+/// Reads a word that is no option.
+private func operand<Value>(
+    _ word: ByteString, _ parse: (ByteString) throws(Malformed) -> Value
+) throws(Failure) -> Value {
+    do throws(Malformed) {
+        return try parse(word)
+    } catch {
+        throw .usage("parse", word, error.reason, remedy: error.remedy)
+    }
+}

@@ -1,0 +1,12 @@
+/// Reads `shutdown`, `stop,quit`, or a message that is written as JSON. Answers JSON, a line for each message.
+func parseStopMessages(_ text: ByteString) throws(Malformed) -> ByteString {
+    if let first = text.bytes.first, ByteString("{[\"").contains(first) {
+        guard isJSON(text), !text.contains(UInt8(ascii: "\n")) else {
+            throw Malformed("this is not JSON in one line", remedy: "write a word, or JSON like {\"event\":\"stop\"}")
+        }
+        return text
+    }
+    let words = text.split(on: UInt8(ascii: ","))
+    if words.contains(where: { $0.isEmpty }) { throw Malformed("a message is empty") }
+    return joined(words.map { json($0) }, by: "\n")
+}

@@ -1,0 +1,22 @@
+/// Where the output of copies goes that no supervisor reads.
+enum LogDestination: Sendable, Equatable {
+    /// Appended to a file. `{copy}` in its path is the copy's number.
+    case file(ByteString)
+    case syslog
+    /// Where deploy's own output goes.
+    case inherited
+
+    init(parsing text: ByteString) throws(Malformed) {
+        switch text {
+        case "syslog": self = .syslog
+        case "-": self = .inherited
+        default:
+            if text.isEmpty || text.hasSuffix("/") { throw Malformed("this is no file's name") }
+            // A brace is meant as a template, here as elsewhere.
+            if text.replacing("{copy}", with: "").contains(UInt8(ascii: "{")) {
+                throw Malformed("unknown template in '\(text)'", remedy: "use {copy}")
+            }
+            self = .file(text)
+        }
+    }
+}

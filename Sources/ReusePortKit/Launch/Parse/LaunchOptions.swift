@@ -1,0 +1,126 @@
+/// What the launcher is asked to do, understood but not looked up.
+struct LaunchOptions: Sendable {
+    var sockets: [SocketRequest] = []
+    var files: [FileRequest] = []
+    var keptDescriptors: [Int32] = []
+    var user: ByteString?
+    /// Nil: the user's own. Empty: none.
+    var groups: [ByteString]?
+    var noNewPrivileges = false
+    var chroot: ByteString?
+    var chdir: ByteString?
+    var umask: UInt32?
+    var clearsEnvironment = false
+    var keptVariables: [ByteString] = []
+    var variables: [Variable] = []
+    /// Nil: the default.
+    var dialects: [Dialect]?
+    var command: [ByteString] = []
+
+    /// Which of several copies this is, counted from 0.
+    var copy = 0
+    /// Whether the sockets are only bound, under names that clients do not know, and somebody else decides when they
+    /// listen.
+    var isGated = false
+    /// Whether the target gets a Node channel, even if no dialect needs one.
+    var needsChannel = false
+    /// Whether the target is told to wait before it begins to work.
+    var startsSuspended = false
+
+    /// `--env NAME=VALUE`, VALUE with its templates.
+    struct Variable: Sendable, Equatable {
+        var name: ByteString
+        var value: ByteString
+    }
+}
+
+// MARK: - One option each
+
+extension LaunchOptions {
+    mutating func addKeptDescriptor(_ text: ByteString) throws(Malformed) {
+        let number = try parseDescriptor(text)
+        if number < 3 { throw Malformed("0, 1 and 2 are always kept") }
+        if keptDescriptors.contains(number) { throw Malformed("descriptor \(number) is named twice") }
+        keptDescriptors.append(number)
+    }
+
+    /// Nil: no supplementary groups at all.
+    mutating func setGroups(_ text: ByteString?) throws(Malformed) {
+        if groups != nil { throw Malformed("--groups and --no-groups exclude each other") }
+        let names = text?.split(on: UInt8(ascii: ",")) ?? []
+        if names.contains(where: { $0.isEmpty }) {
+            throw Malformed("a group's name is empty", remedy: "for none at all use --no-groups")
+        }
+        groups = names
+    }
+
+    mutating func addKeptVariable(_ name: ByteString) throws(Malformed) {
+        let name = try parseText(name, "variable's name")
+        if let sign = name.firstIndex(of: UInt8(ascii: "=")) { throw Malformed("a name has no =", at: sign) }
+        keptVariables.append(name)
+    }
+
+    mutating func addVariable(_ text: ByteString) throws(Malformed) {
+        guard let (name, value) = text.cut(at: UInt8(ascii: "=")), !name.isEmpty else {
+            throw Malformed("this is not NAME=VALUE")
+        }
+        if variables.contains(where: { $0.name == name }) { throw Malformed("variable \(name) is set twice") }
+        variables.append(Variable(name: name, value: value))
+    }
+}
+
+// MARK: - All together
+
+extension LaunchOptions {
+    /// Adds what a configuration file says. Of two things with one name, what is here already stays.
+    mutating func add(_ file: LaunchOptions) {
+        sockets = file.sockets.filter { socket in !sockets.contains { $0.name == socket.name } } + sockets
+        files = file.files.filter { one in !files.contains { $0.name == one.name } } + files
+        keptDescriptors = file.keptDescriptors.filter { !keptDescriptors.contains($0) } + keptDescriptors
+        keptVariables = file.keptVariables.filter { !keptVariables.contains($0) } + keptVariables
+        variables = file.variables.filter { one in !variables.contains { $0.name == one.name } } + variables
+        user = user ?? file.user
+        groups = groups ?? file.groups
+        noNewPrivileges = noNewPrivileges || file.noNewPrivileges
+        chroot = chroot ?? file.chroot
+        chdir = chdir ?? file.chdir
+        umask = umask ?? file.umask
+        clearsEnvironment = clearsEnvironment || file.clearsEnvironment
+        dialects = dialects ?? file.dialects
+        if command.isEmpty { command = file.command }
+    }
+
+    /// Makes relative paths relative to the directory of the configuration file in which they stand.
+    mutating func anchor(at directory: ByteString) {
+        for index in sockets.indices {
+            if let path = sockets[index].address.address.path {
+                sockets[index].address.address = .unix(resolve(path, against: directory))
+            }
+        }
+        for index in files.indices { files[index].path = resolve(files[index].path, against: directory) }
+        chroot = chroot.map { resolve($0, against: directory) }
+        // Inside a new root, the directory is the root's.
+        if chroot == nil { chdir = chdir.map { resolve($0, against: directory) } }
+        // A bare name is looked up in PATH.
+        if let program = command.first, program.contains(UInt8(ascii: "/")), chroot == nil {
+            command[0] = resolve(program, against: directory)
+        }
+    }
+
+    /// Refuses what is wrong only in combination.
+    func check() throws(Failure) {
+        let names = (sockets.map { $0.name } + files.map { $0.name }).ordered { $0.precedes($1) }
+        for (one, next) in zip(names, names.dropFirst()) where one == next {
+            throw .usage(
+                "parse", "name \(one)", "it is given twice", remedy: "every socket and file needs its own name")
+        }
+        if !keptVariables.isEmpty && !clearsEnvironment {
+            throw .usage("parse", "--keep-env \(keptVariables[0])", "it goes with --clear-env")
+        }
+        if command.isEmpty || command[0].isEmpty {
+            throw .usage(
+                "run", "", command.isEmpty ? "no command was given" : "the command's name is empty",
+                remedy: "usage: reuseport-exec [options] [--] command [arg...]")
+        }
+    }
+}
