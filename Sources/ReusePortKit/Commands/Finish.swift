@@ -1,7 +1,7 @@
 import CLinux
 
 /// `finish`: records how a copy has ended, and returns when its supervisor may start it again; or has it stay down.
-func finishCopy(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
+func finish(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     let app = request.app ?? ""
     let label = request.generation ?? ""
     // A unit's ExecStopPost= is run after a start that has failed as well.

@@ -3,7 +3,7 @@ import CLinux
 /// `restart`: stop, then start; of all copies of the live generation, or of one.
 func restart(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     let registry = try openApp(request, directory)
-    try awaitStarting(registry, until: Deadline(after: .seconds(60)))
+    try awaitStarting(registry, until: .command)
     let (live, state) = try openLiveApp(request, directory)
     let copies = state.running(live.order).filter { request.copy == nil || $0.copy == request.copy }
     guard let first = copies.first else {

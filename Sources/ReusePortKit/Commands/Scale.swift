@@ -4,8 +4,8 @@ import CLinux
 func scale(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     let registry = try openApp(request, directory)
     // One at a time: a service for a generation that has been replaced meanwhile would bring that back.
-    let turn = try registry.lock(deployLock, until: Deadline(after: .seconds(60)))
-    try awaitStarting(registry, until: Deadline(after: .seconds(60)))
+    let turn = try registry.lock(.deploy, until: .command)
+    try awaitStarting(registry, until: .command)
     var (live, state) = try openLiveApp(request, directory)
     let wanted = request.copies ?? live.copies
     let report = HandoffView(request, live, registry).reporter

@@ -46,7 +46,9 @@ struct AppRequest: Sendable, Equatable {
 
     init(name: ByteString) { self.name = name }
 
-    /// What the helper needs of what the caller has opened.
+    var memoryLimits: MemoryLimits { MemoryLimits(high: memoryHigh, max: memoryMax, appMax: appMemoryMax) }
+
+    /// The caller's descriptors that the helper needs.
     var callersDescriptors: [Int32] { [logDescriptor] + (notifyDescriptor.map { [$0] } ?? []) }
 }
 

@@ -49,7 +49,7 @@ func awaitTurn(
         // registry has lost.
         let addresses: Descriptor?
         do throws(Failure) {
-            addresses = try lockAddresses(request)
+            addresses = try lockAddresses(of: request.name, in: try runDirectory(of: request))
         } catch {
             if error.code != .negative || patienceWithOthers.hasPassed { throw error }
             // While another app has that lock, our own helpers are to get the app's; nor is it their fault when time

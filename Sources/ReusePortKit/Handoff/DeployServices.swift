@@ -12,7 +12,7 @@ func deployServices(
 ) throws(Failure) {
     let registry = try openRegistry(of: request)
     // One at a time: until its copies come, nothing in the registry speaks of a generation that is about to be.
-    let turn = holdsTurn ? nil : try registry.lock(deployLock, until: Deadline(after: request.lockTimeout))
+    let turn = holdsTurn ? nil : try registry.lock(.deploy, until: Deadline(after: request.lockTimeout))
     try removeAbandonedServices(of: request.name, on: target, registry)
     if request.joins == nil { try awaitStarting(registry, until: Deadline(after: request.lockTimeout)) }
     let interruptions = try step("wait for", "signals", remedy: descriptorRemedy) { () throws(Errno) in

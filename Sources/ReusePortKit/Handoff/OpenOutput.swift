@@ -19,7 +19,7 @@ struct Output: ~Copyable {
     }
 
     private static func openFile(_ written: ByteString) throws(Failure) -> Output {
-        let path = resolve(written, against: try here())
+        let path = resolve(written, against: try currentDirectory())
         let object: ByteString = "log \(path)"
         let place = try followPath(path, object: object)
         let file = try step("open", object) { () throws(Errno) in

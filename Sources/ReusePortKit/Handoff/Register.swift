@@ -36,9 +36,9 @@ func register(
             if let old = state.predecessor(generation.order, copy.number) {
                 report(.predecessor(copy: copy.number, pid: old.process.pid, old.reason ?? .unknown))
             }
-            var request = request
-            request.copy = copy.number
-            let group = try state.makeGroup(request, generation.order, copy.process.identity, in: registry)
+            let group = try state.makeGroup(
+                request.memoryLimits, copy: copy.number, of: generation.order, copy.process.identity,
+                under: Supervisor.current(), in: registry)
             if let group { groups.append(group) }
             if members.count == 0 { try state.prepareToListen(copy.listeners) }
             try state.checkAddresses(copy.listeners, plan)
@@ -218,6 +218,21 @@ extension AppState {
                     remedy: "keep the name, or stop the running generation first")
             }
         }
+    }
+}
+
+extension AppState {
+    /// What concerns the copy's Node channel; nil if it has none.
+    fileprivate func channel(
+        _ channel: borrowing ReadinessChannel, of copy: CopyRecord, _ request: AppRequest, _ plan: Plan
+    ) throws(Failure) -> ChannelRecord? {
+        guard let number = plan.channel?.far, let cookie = try channel.nodeCookie() else { return nil }
+        let isSuspended =
+            request.isSuspended || app.suspended == copy.generation
+            || app.suspending != nil && app.suspending == request.generation
+        return ChannelRecord(
+            number: number, cookie: cookie, stopMessages: request.stopMessages,
+            waits: isSuspended && plan.dialects.contains(.nodesockd))
     }
 }
 

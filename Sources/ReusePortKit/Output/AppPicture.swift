@@ -146,10 +146,6 @@ extension AppPicture {
     }
 }
 
-extension CopyRecord.State: Comparable {
-    static func < (one: CopyRecord.State, other: CopyRecord.State) -> Bool { one.rawValue < other.rawValue }
-}
-
 extension CopyRecord {
     fileprivate func ink(in generation: GenerationRecord) -> Ink {
         switch state {

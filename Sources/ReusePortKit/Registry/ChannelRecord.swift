@@ -22,20 +22,5 @@ final class ChannelRecord: Sendable, Equatable {
     }
 }
 
-extension AppState {
-    /// What concerns the copy's Node channel; nil if it has none.
-    func channel(
-        _ channel: borrowing ReadinessChannel, of copy: CopyRecord, _ request: AppRequest, _ plan: Plan
-    ) throws(Failure) -> ChannelRecord? {
-        guard let number = plan.channel?.far, let cookie = try channel.nodeCookie() else { return nil }
-        let isSuspended =
-            request.isSuspended || app.suspended == copy.generation
-            || app.suspending != nil && app.suspending == request.generation
-        return ChannelRecord(
-            number: number, cookie: cookie, stopMessages: request.stopMessages,
-            waits: isSuspended && plan.dialects.contains(.nodesockd))
-    }
-}
-
 /// One by one.
 func messages(_ lines: ByteString) -> [ByteString] { lines.isEmpty ? [] : lines.split(on: UInt8(ascii: "\n")) }

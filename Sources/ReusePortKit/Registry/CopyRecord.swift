@@ -45,6 +45,10 @@ struct CopyRecord: Sendable, Equatable {
     var fileName: ByteString { "\(generation)-\(copy)" }
 }
 
+extension CopyRecord.State: Comparable {
+    static func < (one: CopyRecord.State, other: CopyRecord.State) -> Bool { one.rawValue < other.rawValue }
+}
+
 extension CopyRecord {
     var text: ByteString {
         var file = RegistryText()

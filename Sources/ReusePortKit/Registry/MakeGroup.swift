@@ -1,9 +1,5 @@
 import CLinux
 
-extension AppRequest {
-    var limitsMemory: Bool { memoryHigh != nil || memoryMax != nil || appMemoryMax != nil }
-}
-
 extension AppState {
     /// Makes the group for a copy, in the app's, with the limits that were asked for; nil if none were.
     ///
@@ -11,12 +7,12 @@ extension AppState {
     /// behind; where the app's group is stands in the registry before it is made, so that a kill leaves nothing either
     /// that the next invocation does not remove.
     mutating func makeGroup(
-        _ request: AppRequest, _ order: UInt64, _ process: ProcessIdentity, in registry: borrowing Registry,
-        _ groups: ControlGroups = ControlGroups()
+        _ limits: MemoryLimits, copy: Int, of order: UInt64, _ process: ProcessIdentity, under supervisor: Supervisor?,
+        in registry: borrowing Registry, _ groups: ControlGroups = ControlGroups()
     ) throws(Failure) -> CopyGroup? {
-        guard request.limitsMemory, let label = app.generation(order)?.label else { return nil }
-        let object: ByteString = "the memory of app \(request.name)"
-        switch Supervisor.current() {
+        guard !limits.isEmpty, let label = app.generation(order)?.label else { return nil }
+        let object: ByteString = "the memory of app \(registry.app)"
+        switch supervisor {
         case .systemd(let unit)?, .userSystemd(let unit)?:
             throw .usage(
                 "limit", object, "systemd keeps the groups of \(unit)",
@@ -31,14 +27,14 @@ extension AppState {
             try registry.store(known)
         }
         app.group = place
-        let name = groupName(of: request.copy, generation: label, pid: process.pid)
+        let name = groupName(of: copy, generation: label, pid: process.pid)
         let result = CopyGroup(
-            group: MemoryGroup(version: place.version, path: "\(place.path)/\(name)"), max: request.memoryMax,
-            appMax: request.appMemoryMax)
+            group: MemoryGroup(version: place.version, path: "\(place.path)/\(name)"), max: limits.max,
+            appMax: limits.appMax)
         do throws(Failure) {
             let isFirst = copies.allSatisfy { $0.group == nil || $0.state == .ended }
-            try makeAppGroup(place, request.appMemoryMax, isFirst: isFirst, groups)
-            try makeCopyGroup(result, request, groups)
+            try makeAppGroup(place, limits.appMax, isFirst: isFirst, groups)
+            try makeCopyGroup(result, limits, groups)
         } catch {
             takeBack(result, in: registry, groups)
             throw error
@@ -102,7 +98,7 @@ extension AppState {
     }
 
     private func makeCopyGroup(
-        _ copy: CopyGroup, _ request: AppRequest, _ groups: ControlGroups
+        _ copy: CopyGroup, _ limits: MemoryLimits, _ groups: ControlGroups
     ) throws(Failure) {
         let name = lastComponent(of: copy.group.path)
         try step("make", "group \(copy.group.path)") { () throws(Errno) in
@@ -112,12 +108,12 @@ extension AppState {
             _ = reason { () throws(Errno) in try removeDirectory(name, in: parent.directory) }
             _ = try makeDirectory(name, in: parent.directory)
         }
-        if let high = request.memoryHigh {
+        if let high = limits.high {
             try step("set", "--memory-high \(memorySize(high))") { () throws(Errno) in
                 try GroupDirectory(copy.group, in: groups).setHigh(high)
             }
         }
-        if let max = request.memoryMax {
+        if let max = limits.max {
             try step("set", "--memory-max \(memorySize(max))") { () throws(Errno) in
                 try GroupDirectory(copy.group, in: groups).setMax(max)
             }

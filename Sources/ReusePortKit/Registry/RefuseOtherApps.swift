@@ -3,12 +3,11 @@ import CLinux
 /// Keeps other apps from taking an address, from the look at who has it until ours is written down. Does not wait.
 ///
 /// Nil where the run directory is not ours to write: its owner has made our folder in it.
-func lockAddresses(_ request: AppRequest) throws(Failure) -> Descriptor? {
-    let path = try runDirectory(of: request)
-    guard let folder = try openRunDirectory(path, create: false), path.withCString({ access($0, W_OK) }) == 0 else {
-        return nil
-    }
-    return try Registry(app: request.name, path: path, folder: folder).lock(".lock", until: Deadline(moment: 0))
+func lockAddresses(of app: ByteString, in runDirectory: ByteString) throws(Failure) -> Descriptor? {
+    guard let folder = try openRunDirectory(runDirectory, create: false),
+        runDirectory.withCString({ access($0, W_OK) }) == 0
+    else { return nil }
+    return try Registry(app: app, path: runDirectory, folder: folder).lock(.addresses, until: .noWait)
 }
 
 /// Refuses an address on which another app's copies listen: its connections would be directed by both, and its copies

@@ -2,7 +2,7 @@ import CLinux
 
 /// The folder of an app, in which its generations find each other.
 ///
-/// Everything in it can be stale or lost at any moment: it is read together with what the kernel says (`mended`), and
+/// Everything in it can be stale or lost at any moment: it is read together with what the kernel says (`reconciled`), and
 /// written file by file, each replaced whole by rename(2), under one lock.
 struct Registry: ~Copyable {
     let app: ByteString
@@ -21,31 +21,6 @@ struct Registry: ~Copyable {
     borrowing func duplicate() throws(Failure) -> Registry {
         let copy = try step("copy", "descriptor of \(path)") { () throws(Errno) in try folder.duplicate() }
         return Registry(app: app, path: path, folder: copy)
-    }
-
-    /// Takes the app's lock; it ends with the descriptor.
-    borrowing func lock(
-        _ name: ByteString = "lock", until deadline: Deadline = Deadline(after: .seconds(10))
-    ) throws(Failure) -> Descriptor {
-        let file = try step("open", "\(path)/\(name)") { () throws(Errno) in
-            try ReusePortKit.open(name, in: folder, O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600)
-        }
-        let number = file.number
-        var pause: Int32 = 1
-        while flock(number, LOCK_EX | LOCK_NB) != 0 {
-            let reason = Errno.current
-            guard reason.rawValue == EWOULDBLOCK || reason == .interrupted else {
-                throw Failure("lock", "\(path)/\(name)", reason)
-            }
-            if deadline.hasPassed {
-                throw Failure(
-                    .negative, "lock", "app \(app)", "another invocation holds \(path)/\(name)",
-                    remedy: "see fuser \(path)/\(name), or wait longer with --lock-timeout")
-            }
-            _ = poll(nil, 0, pause)
-            pause = min(pause * 2, 16)
-        }
-        return file
     }
 
     /// What the app's file says; nil if it is missing or not whole.
@@ -129,7 +104,7 @@ struct Registry: ~Copyable {
 
     /// Removes what somebody who was killed in the middle of writing of a copy has left. Whoever writes has the lock.
     borrowing func removeHalfWritten() {
-        guard let lock = try? lock(until: Deadline(moment: 0)) else { return }
+        guard let lock = try? lock(until: .noWait) else { return }
         for name in entryNames(of: folder) where name.hasPrefix(".") && name.hasSuffix(".new") {
             guard name.dropFirst(1).cut(at: UInt8(ascii: "-"))?.head.decimal != nil else { continue }
             _ = reason { () throws(Errno) in try unlink(name, in: folder) }

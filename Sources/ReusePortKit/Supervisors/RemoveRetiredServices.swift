@@ -1,8 +1,5 @@
 import CLinux
 
-/// The file whose holder writes services of which the registry does not know yet.
-let deployLock: ByteString = "deploy.lock"
-
 /// Removes the services of generations that are over, wherever deploy has written some, and then what was known of
 /// them.
 ///
@@ -14,7 +11,7 @@ func removeRetiredServices(
 ) {
     do throws(Failure) {
         guard let registry = try Registry.open(app, in: runDirectory, create: false) else { return }
-        let turn = holdsTurn ? nil : try registry.lock(deployLock, until: Deadline(moment: 0))
+        let turn = holdsTurn ? nil : try registry.lock(.deploy, until: .noWait)
         // Also of generations that are not remembered any more: one that fails again and again makes others forgotten.
         let deployments = registry.loadDeployments()
         let state = AppState.reconciled(registry)

@@ -18,3 +18,8 @@ func json(_ text: ByteString) -> ByteString {
     result.append("\"")
     return result
 }
+
+/// Members of a JSON object, whose values are JSON already.
+func object(_ members: [(ByteString, ByteString)]) -> ByteString {
+    "{\(joined(members.map { "\(json($0.0)):\($0.1)" }, by: ","))}"
+}

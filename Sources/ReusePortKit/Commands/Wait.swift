@@ -1,7 +1,7 @@
 import CLinux
 
-/// Waits until a generation has taken over (returns), or has failed (throws, with its reason).
-func awaitGeneration(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
+/// `wait`: returns when a generation has taken over, and fails with its reason if it has failed.
+func wait(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     let app = request.app ?? ""
     let deadline = request.timeout.map { Deadline(after: $0) }
     var seen: ByteString = "it is not registered"

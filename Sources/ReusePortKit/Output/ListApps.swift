@@ -1,30 +1,3 @@
-import CLinux
-
-/// `list`, `count` and `state`: for people, or as JSON.
-func report(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
-    let apps = try knownApps(request, directory)
-    switch request.verb {
-    case .count:
-        let count = apps.reduce(0) { $0 + serving($1.state) }
-        try write(request.isJSON ? "{\"count\":\(count)}\n" : "\(count)\n")
-    case .list:
-        try write(request.isJSON ? listAsJSON(apps) : list(apps, on: Screen(of: 1)))
-    default:
-        let pictures = apps.map { AppPicture($0.name, $0.state) }
-        let screen = Screen(of: 1)
-        try write(
-            request.isJSON
-                ? "[\(joined(pictures.map { $0.json }, by: ","))]\n"
-                : joined(pictures.map { $0.text(on: screen) }, by: "\n"))
-    }
-}
-
-/// How many copies get connections.
-private func serving(_ state: AppState) -> Int {
-    guard let live = state.app.live else { return 0 }
-    return state.running(live.order).count { $0.state == .live }
-}
-
 /// A line for each generation.
 func list(_ apps: [(name: ByteString, state: AppState)], on screen: Screen) -> ByteString {
     var sheet = Sheet()
@@ -66,7 +39,7 @@ extension GenerationRecord {
     func ink(ofRunning count: Int) -> Ink { state == .live && count < copies ? .bad : .plain }
 }
 
-private func listAsJSON(_ apps: [(name: ByteString, state: AppState)]) -> ByteString {
+func listAsJSON(_ apps: [(name: ByteString, state: AppState)]) -> ByteString {
     let items = apps.map { (name, state) -> ByteString in
         let generations = state.app.generations.map { generation in
             object([
@@ -80,11 +53,6 @@ private func listAsJSON(_ apps: [(name: ByteString, state: AppState)]) -> ByteSt
         return object([("app", json(name)), ("generations", "[\(joined(generations, by: ","))]")])
     }
     return "[\(joined(items, by: ","))]\n"
-}
-
-/// Members of a JSON object, whose values are JSON already.
-func object(_ members: [(ByteString, ByteString)]) -> ByteString {
-    "{\(joined(members.map { "\(json($0.0)):\($0.1)" }, by: ","))}"
 }
 
 /// How long ago a moment was: `5s`, `3m`, `2h`, `4d`.

@@ -30,7 +30,7 @@ func prepare(_ request: DeployRequest) throws(Failure) -> PreparedDeploy {
     options.app = app
     let plan = try Plan(options)
     let deployment = Deployment(
-        generation: 0, directory: try here(), try settings.map(anchored), command: command,
+        generation: 0, directory: try currentDirectory(), try settings.map(anchored), command: command,
         configuration: try snapshot(settings))
     return PreparedDeploy(app: app, options: options, plan: plan, deployment: deployment)
 }
@@ -60,7 +60,8 @@ func addCopies(
     let copies = try prepareCopies(numbers, to: live, deployment, verbosity, runDirectory: runDirectory)
     let report = copies.view.reporter
     if let target = copies.options.deploy.supervision {
-        try deployServices(copies.app, numbers, copies.options.deploy, on: target, deployment, holdsTurn: holdsTurn, report)
+        try deployServices(
+            copies.app, numbers, copies.options.deploy, on: target, deployment, holdsTurn: holdsTurn, report)
     } else {
         try deployCopies(copies.plan, copies.app, numbers, log: copies.options.deploy.log, deployment, report)
     }
@@ -132,14 +133,10 @@ func liveDeployment(_ registry: borrowing Registry) throws(Failure) -> Deploymen
         remedy: "write reuseport-exec deploy \(registry.app) [options] -- command")
 }
 
-func here() throws(Failure) -> ByteString {
-    try step("find", "the working directory") { () throws(Errno) in try workingDirectory() }
-}
-
 /// What the configuration file says, by itself.
 private func snapshot(_ settings: [Setting]) throws(Failure) -> ByteString? {
     guard let config = settings.first(where: { $0.option.key == .config }) else { return nil }
-    let path = resolve(config.value, against: try here())
+    let path = resolve(config.value, against: try currentDirectory())
     let text = try readTrusted(path)
     return try parseConfiguration(text, path).base == nil ? "relative-to: \(directory(of: path))\n\(text)" : text
 }
@@ -147,6 +144,19 @@ private func snapshot(_ settings: [Setting]) throws(Failure) -> ByteString? {
 /// A configuration file is found again from anywhere.
 private func anchored(_ setting: Setting) throws(Failure) -> Setting {
     var setting = setting
-    if setting.option.key == .config { setting.value = resolve(setting.value, against: try here()) }
+    if setting.option.key == .config { setting.value = resolve(setting.value, against: try currentDirectory()) }
     return setting
+}
+
+extension VerbRequest {
+    /// What the live generation was deployed with, deployed again.
+    func again(with settings: [Setting], _ directory: ByteString) -> DeployRequest {
+        func setting(_ key: Option.Key, _ value: ByteString) -> Setting {
+            Setting(option: .of(key), value: value, origin: .commandLine)
+        }
+        var all = settings + [setting(.app, app ?? ""), setting(.runDirectory, directory)]
+        if verbosity == .quiet { all.append(setting(.quiet, "")) }
+        if verbosity == .everything { all.append(setting(.debug, "")) }
+        return DeployRequest(settings: all, command: [])
+    }
 }

@@ -1,6 +1,3 @@
-/// The file whose holder joins the app's reuseport groups, or lets members of them go.
-private let groupLock: ByteString = "group.lock"
-
 extension AppState {
     /// One at a time changes who is in the groups, where places matter. They are known only if it is known what came
     /// first: a member that leaves while another comes is followed by that one or by the last before it. And a
@@ -11,7 +8,7 @@ extension AppState {
     func lockGroups(in registry: borrowing Registry, within patience: Milliseconds) throws(Failure) -> Descriptor? {
         guard needsTurn else { return nil }
         do throws(Failure) {
-            return try registry.lock(groupLock, until: Deadline(after: patience))
+            return try registry.lock(.groups, until: Deadline(after: patience))
         } catch {
             if error.code == .negative { return nil }
             throw error

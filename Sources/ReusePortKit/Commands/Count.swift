@@ -1,0 +1,10 @@
+/// `count`: how many copies get connections, a number alone on its line, or JSON.
+func count(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
+    let count = try knownApps(request, directory).reduce(0) { $0 + serving($1.state) }
+    try write(request.isJSON ? "{\"count\":\(count)}\n" : "\(count)\n")
+}
+
+private func serving(_ state: AppState) -> Int {
+    guard let live = state.app.live else { return 0 }
+    return state.running(live.order).count { $0.state == .live }
+}

@@ -1,0 +1,50 @@
+import CLinux
+
+/// The apps with what is known of them; one app that is asked for must be there.
+func knownApps(_ request: VerbRequest, _ directory: ByteString) throws(Failure) -> [(name: ByteString, state: AppState)]
+{
+    var names: [ByteString] = []
+    if let app = request.app {
+        names = [app]
+    } else if let folder = try? open(directory, O_RDONLY | O_DIRECTORY) {
+        names = entryNames(of: folder).filter { (try? parseLabel($0, "")) != nil }
+            .ordered { $0.precedes($1) }
+    }
+    var apps: [(name: ByteString, state: AppState)] = []
+    for name in names {
+        guard let registry = try Registry.open(name, in: directory, create: false) else { continue }
+        apps.append((name, AppState.reconciled(registry)))
+    }
+    if let app = request.app, apps.isEmpty { throw unknown(app, directory) }
+    return apps
+}
+
+func unknown(_ app: ByteString, _ directory: ByteString) -> Failure {
+    Failure(.negative, "find", "app \(app)", "nothing is registered in \(directory)")
+}
+
+/// The app that a verb is about, with its live generation.
+func openLiveApp(_ request: VerbRequest, _ directory: ByteString) throws(Failure) -> (GenerationRecord, AppState) {
+    let registry = try openApp(request, directory)
+    let state = AppState.reconciled(registry)
+    guard let live = state.app.live else {
+        throw Failure(
+            .negative, request.verb.names[0], "app \(registry.app)", "no generation of it is live",
+            remedy: "start it, with reuseport-exec migrate \(registry.app) if deploy knows it")
+    }
+    return (live, state)
+}
+
+func openApp(_ request: VerbRequest, _ directory: ByteString) throws(Failure) -> Registry {
+    guard let app = request.app, let registry = try Registry.open(app, in: directory, create: false) else {
+        throw unknown(request.app ?? "", directory)
+    }
+    return registry
+}
+
+extension HandoffView {
+    /// For a command on the live generation of an app.
+    convenience init(_ request: VerbRequest, _ live: GenerationRecord, _ registry: borrowing Registry) {
+        self.init(app: registry.app, verbosity: request.verbosity, subject: "\(registry.app) \(live.label)")
+    }
+}

@@ -1,0 +1,33 @@
+import CLinux
+
+/// `resume`: the copies go on. After a failure the app counts as suspended still, so that it may be said again.
+func resume(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
+    let registry = try openApp(request, directory)
+    let lock = try registry.lock()
+    var state = AppState.reconciled(registry)
+    let copies = state.app.live.map { state.running($0.order) } ?? []
+    let isSuspended =
+        state.app.suspended != nil
+        || copies.contains { copy in
+            copy.channel?.waits == true || (try? ProcessStatus(of: copy.process.pid))?.isStopped == true
+        }
+    // Where all have ended, nothing stands still any more: then it is only forgotten.
+    guard isSuspended else {
+        throw Failure(.negative, "resume", "app \(registry.app)", "it is not suspended")
+    }
+    var refused: Failure?
+    for copy in copies {
+        do throws(Errno) {
+            try resume(copy.process)
+        } catch {
+            // What has just ended needs nothing.
+            if error != .noProcess { refused = Failure("resume", "pid \(copy.process.pid)", error) }
+        }
+    }
+    if let live = state.app.live, let failure = state.wake(live.order) { refused = failure }
+    if refused == nil { state.app.suspended = nil }
+    // Those that were told are not to be told again.
+    try state.store(in: registry)
+    if let refused { throw refused }
+    lock.release(closing: ())
+}

@@ -1,0 +1,28 @@
+import CLinux
+
+/// `suspend`: the same program again in a generation that stands still, so that the one that served is drained and
+/// ends, and what comes meanwhile waits.
+///
+/// Where deploy does not know how it was started, the copies stand still as they are, with the requests they are at.
+func suspend(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
+    let registry = try openApp(request, directory)
+    let (live, _) = try openLiveApp(request, directory)
+    if registry.loadDeployment(of: live) != nil {
+        return try runDeploy(
+            request.again(with: [Setting(option: .of(.suspended), value: "", origin: .commandLine)], directory))
+    }
+    let report = HandoffView(request, live, registry).reporter
+    let lock = try registry.lock()
+    var state = AppState.reconciled(registry)
+    guard state.app.live?.order == live.order else {
+        throw Failure(.negative, "suspend", "app \(registry.app)", "another generation has taken over meanwhile")
+    }
+    // First: what is started again meanwhile is to stand still as well.
+    state.app.suspended = live.order
+    try state.store(in: registry)
+    let copies = state.running(live.order).filter { $0.state == .live }
+    report(.room(try widenBacklogs(of: copies)))
+    try suspend(copies)
+    lock.release(closing: ())
+    report(.standsStill)
+}

@@ -1,0 +1,62 @@
+import CLinux
+
+/// The locks around an app. A process that needs several takes them in this order; one that already holds a later lock
+/// takes an earlier one only without waiting for it.
+enum RegistryLock {
+    /// Held while services are written of which the registry does not know yet.
+    case deploy
+    /// Held while copies join or leave reuseport groups in which places matter.
+    case groups
+    /// Held while the registry's files are read and changed.
+    case records
+    /// In the run directory, for all its apps: held from the look at who listens on an address until ours is recorded.
+    case addresses
+
+    fileprivate var fileName: ByteString {
+        switch self {
+        case .deploy: "deploy.lock"
+        case .groups: "group.lock"
+        case .records: "lock"
+        case .addresses: ".lock"
+        }
+    }
+}
+
+/// How long a lock is waited for, by whose patience it is.
+extension Deadline {
+    /// Nobody's: another holder has precedence.
+    static var noWait: Deadline { Deadline(moment: 0) }
+    /// The holder's: records are locked for moments, so 10 seconds mean that something is wrong.
+    static var records: Deadline { Deadline(after: .seconds(10)) }
+    /// The caller's, of commands that have no --lock-timeout: as long as its default.
+    static var command: Deadline { Deadline(after: .seconds(60)) }
+}
+
+extension Registry {
+    /// flock(2) of one of the app's locks, which ends with the descriptor.
+    borrowing func lock(
+        _ lock: RegistryLock = .records, until deadline: Deadline = .records
+    ) throws(Failure) -> Descriptor {
+        let name = lock.fileName
+        let file = try step("open", "\(path)/\(name)") { () throws(Errno) in
+            try ReusePortKit.open(name, in: folder, O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600)
+        }
+        let number = file.number
+        var pause: Int32 = 1
+        while flock(number, LOCK_EX | LOCK_NB) != 0 {
+            let reason = Errno.current
+            guard reason.rawValue == EWOULDBLOCK || reason == .interrupted else {
+                throw Failure("lock", "\(path)/\(name)", reason)
+            }
+            if deadline.hasPassed {
+                throw Failure(
+                    .negative, "lock", "app \(app)", "another invocation holds \(path)/\(name)",
+                    remedy: "see fuser \(path)/\(name), or wait longer with --lock-timeout")
+            }
+            // flock(2) has no timeout, and nothing tells when the lock is free.
+            _ = poll(nil, 0, pause)
+            pause = min(pause * 2, 16)
+        }
+        return file
+    }
+}

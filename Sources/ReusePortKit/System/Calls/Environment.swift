@@ -1,0 +1,17 @@
+import CLinux
+
+/// getenv(3).
+func environmentVariable(_ name: ByteString) -> ByteString? {
+    name.withCString { getenv($0) }.map { ByteString(cString: $0) }
+}
+
+/// The caller's environment.
+func callersEnvironment() -> [ByteString] {
+    var entries: [ByteString] = []
+    guard var next = clinux_environ() else { return [] }
+    while let entry = next.pointee {
+        entries.append(ByteString(cString: entry))
+        next += 1
+    }
+    return entries
+}
