@@ -28,6 +28,7 @@ extension Handoff {
     }
 
     /// What these copies may remove, and is another's by now.
+    @inline(never)
     private func pathsAtRisk(_ old: [CopyRecord], heirs: [CopyRecord]) -> [ByteString] {
         let heirs = allNames(heirs)
         var result: [ByteString] = []

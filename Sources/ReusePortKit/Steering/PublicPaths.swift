@@ -97,6 +97,7 @@ func publishPaths(of copies: [CopyRecord]) throws(Failure) {
 }
 
 /// Those of all Unix sockets of these copies.
+@inline(never)
 func allNames(_ copies: [CopyRecord]) -> [Names] {
     var all: [Names] = []
     for index in copies.indices {
@@ -137,6 +138,7 @@ extension AppState {
     }
 
     /// Whether a cutover had begun to publish a generation when it was killed: its copies were ready then.
+    @inline(never)
     func isPublished(_ generation: UInt64) -> Bool {
         for names in allNames(running(generation)) where names.leads(names.shown) { return true }
         return false
@@ -147,6 +149,7 @@ extension AppState {
     ///
     /// The program may write the directory, perhaps: what is neither the app's own nor a socket on which nobody listens
     /// is left alone.
+    @inline(never)
     func mendPaths() {
         let all = allNames(copies)
         for names in all {

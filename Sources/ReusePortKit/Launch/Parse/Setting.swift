@@ -33,7 +33,6 @@ struct Malformed: Error {
     var offset = 0
     var remedy: ByteString?
 
-    @inline(never)
     init(_ reason: ByteString, at offset: Int = 0, remedy: ByteString? = nil) {
         self.reason = reason
         self.offset = offset
