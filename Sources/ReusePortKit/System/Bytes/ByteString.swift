@@ -2,8 +2,8 @@ import CLinux
 
 /// A run of bytes that is usually, but not always, text: an argument, a path, a name, a message.
 ///
-/// Arguments and environments are bytes to the kernel and pass through unchanged whatever their encoding; `String` would
-/// repair what is not UTF-8. Literals and interpolations read like those of `String`.
+/// Arguments and environments are bytes to the kernel and pass through unchanged whatever their encoding; `String`
+/// would repair what is not UTF-8. Literals and interpolations read like those of `String`.
 public struct ByteString: Hashable, Sendable {
     /// The bytes, in order.
     public var bytes: [UInt8]
@@ -18,6 +18,7 @@ public struct ByteString: Hashable, Sendable {
     public init(_ string: String) { bytes = Array(string.utf8) }
 
     /// Copies a C string, without its final zero byte.
+    @inline(never)
     public init(cString: UnsafePointer<CChar>) {
         let count = strlen(cString)
         bytes = unsafe cString.withMemoryRebound(to: UInt8.self, capacity: count) { start in
@@ -91,6 +92,7 @@ public struct ByteString: Hashable, Sendable {
         }
     }
 
+    @inline(never)
     private var terminated: [UInt8] {
         var terminated = bytes
         terminated.append(0)
@@ -102,6 +104,7 @@ public struct ByteString: Hashable, Sendable {
 
 extension ByteString {
     /// Returns the index of the first `byte` from `start` on.
+    @inline(never)
     public func firstIndex(of byte: UInt8, from start: Int = 0) -> Int? {
         var index = start
         while index < bytes.count {

@@ -20,9 +20,6 @@ enum ProcessEnd: Equatable {
     }
 }
 
-/// How a process has ended, in words: `exited with 3`, `killed by signal 9 (KILL)`; `it has ended` if nobody can tell.
-func endReason(of copy: borrowing ProcessHandle) -> ByteString { end(of: copy)?.description ?? "it has ended" }
-
 /// How a process that need not be our child has ended. Nil if that cannot be learnt.
 ///
 /// Until the parent has asked for the status it is in /proc, for callers who may trace the process. After that it is in
