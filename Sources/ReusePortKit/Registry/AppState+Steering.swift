@@ -71,9 +71,7 @@ extension AppState {
     mutating func prepareToListen(_ joining: [Listener]) throws(Failure) {
         let live = liveListeners
         if live == nil { return }
-        try withSteering { (steering: inout Steering) throws(Failure) in
-            try steering.prepareToListen(joining, live: live)
-        }
+        try withSteering { (steering) throws(Failure) in try steering.prepareToListen(joining, live: live) }
     }
 
     /// Makes sure that the groups of these listeners, which listen by now, are steered, for a generation that they join.
@@ -91,7 +89,7 @@ extension AppState {
 
     /// Notes that more listeners have joined groups that were steered in the same turn.
     mutating func noteJoined(_ joined: [Listener]) throws(Failure) {
-        try withSteering { (steering: inout Steering) throws(Failure) in try steering.noteJoined(joined) }
+        try withSteering { (steering) throws(Failure) in try steering.noteJoined(joined) }
     }
 
     /// The cookies of all listeners of copies that have not ended, and of these.
@@ -123,9 +121,7 @@ extension AppState {
     /// Connects to one listener of one copy that no client can see yet; under the app's lock.
     mutating func probe(_ listener: Listener, held: borrowing Descriptor) throws(Failure) -> Descriptor {
         let live = liveListeners
-        return try withSteering { (steering: inout Steering) throws(Failure) in
-            try steering.probe(listener, held: held, live: live)
-        }
+        return try withSteering { (steering) throws(Failure) in try steering.probe(listener, held: held, live: live) }
     }
 
     /// Writes down what probing has found out of the groups.
@@ -168,7 +164,7 @@ extension AppState {
         let next = self.listeners(of: generation)
         // The first generation has brought its own.
         let changesBalance = app.generations.count > 1 && app.live?.balance != generation.balance
-        try withSteering { (steering: inout Steering) throws(Failure) in
+        try withSteering { (steering) throws(Failure) in
             try steering.cutOver(to: next, listeners, held: held, changesBalance: changesBalance)
         }
     }
@@ -178,16 +174,14 @@ extension AppState {
         _ generation: GenerationRecord, by copy: CopyRecord, held: borrowing OwnedArray<Placement>
     ) throws(Failure) {
         guard let grown = resized(generation, to: max(generation.copies, copy.copy + 1)) else { return }
-        try withSteering { (steering: inout Steering) throws(Failure) in
-            try steering.grow(to: grown, by: copy.listeners, held: held)
-        }
+        try withSteering { (steering) throws(Failure) in try steering.grow(to: grown, by: copy.listeners, held: held) }
     }
 
     /// From now on the copies of the live generation whose number is `count` or more get no new connection. Needs no
     /// listener of one's own.
     mutating func shrink(_ generation: GenerationRecord, to count: Int) throws(Failure) {
         guard let rest = resized(generation, to: count) else { return }
-        try withSteering { (steering: inout Steering) throws(Failure) in try steering.shrink(to: rest) }
+        try withSteering { (steering) throws(Failure) in try steering.shrink(to: rest) }
     }
 
     private mutating func resized(_ generation: GenerationRecord, to count: Int) -> GenerationListeners? {
@@ -204,23 +198,19 @@ extension AppState {
         }
         guard let order = leaving.first?.generation, let generation = app.generation(order) else { return }
         let rest = listeners(of: generation)
-        try withSteering { (steering: inout Steering) throws(Failure) in
-            try steering.withdraw(leaving.map { $0.copy }, of: rest)
-        }
+        try withSteering { (steering) throws(Failure) in try steering.withdraw(leaving.map { $0.copy }, of: rest) }
     }
 
     /// Directs everything to the live generation again, if there is one, after copies have come, gone or failed.
     mutating func rollBack() throws(Failure) {
         guard let live = liveListeners else { return }
-        try withSteering { (steering: inout Steering) throws(Failure) in try steering.rollBack(to: live) }
+        try withSteering { (steering) throws(Failure) in try steering.rollBack(to: live) }
     }
 
     /// The same by listeners that are held, as long as they are open.
     mutating func rollBack(_ listeners: [Listener], held: borrowing OwnedArray<Placement>) throws(Failure) {
         guard let live = liveListeners else { return }
-        try withSteering { (steering: inout Steering) throws(Failure) in
-            try steering.rollBack(to: live, listeners, held: held)
-        }
+        try withSteering { (steering) throws(Failure) in try steering.rollBack(to: live, listeners, held: held) }
     }
 }
 

@@ -32,45 +32,26 @@ extension Steering {
     }
 
     var liveBank: LiveBank {
-        switch self {
-        case .twoBanks(let banks): banks.liveBank
-        case .byIndex, .off: .unknown
-        }
+        guard case .twoBanks(let banks) = self else { return .unknown }
+        return banks.liveBank
     }
 
     /// Whether members have to join and leave the groups one at a time, under the group lock: places shift when one
     /// leaves, and it has to be known who was there first.
-    var needsTurn: Bool {
-        switch self {
-        case .byIndex: true
-        case .twoBanks, .off: false
-        }
-    }
+    var needsTurn: Bool { groups != nil }
 
     /// Whether the coordinator has to keep listeners open until the old copies have gone, to direct the groups by them.
-    var needsHeldListeners: Bool {
-        switch self {
-        case .byIndex: true
-        case .twoBanks, .off: false
-        }
-    }
+    var needsHeldListeners: Bool { groups != nil }
 
     /// Whether connections that were directed to a listener are reset when it closes, so that it has to be drained
     /// before its copy is stopped or withdrawn.
-    var resetsQueued: Bool {
-        switch self {
-        case .byIndex: true
-        case .twoBanks, .off: false
-        }
-    }
+    var resetsQueued: Bool { groups != nil }
 
     /// Whether everything that waits at closing listeners moves to these others: by the selection program, and only to
     /// listeners of the same address.
     func movesQueued(from closing: [Listener], to others: [Listener]) -> Bool {
-        switch self {
-        case .twoBanks: TwoBanks.movesQueued(from: closing, to: others)
-        case .byIndex, .off: false
-        }
+        guard case .twoBanks = self else { return false }
+        return TwoBanks.movesQueued(from: closing, to: others)
     }
 
     /// How long handshakes under way are waited for after the cutover, unless `--settle` says otherwise.
@@ -78,46 +59,46 @@ extension Steering {
 
     /// `slot 0/2`: where a listener stands, for `state`; nil if that is told by the kernel only.
     func slotDescription(_ slot: Slot) -> ByteString? {
-        switch self {
-        case .twoBanks: "slot \(slot.bank.rawValue)/\(slot.copy)"
-        case .byIndex, .off: nil
-        }
+        guard case .twoBanks = self else { return nil }
+        return "slot \(slot.bank.rawValue)/\(slot.copy)"
     }
 
     /// Whether one of these listeners has a place that others move into when it closes.
     func hasPlace(_ listeners: [Listener]) -> Bool {
-        switch self {
-        case .byIndex(let groups): groups.lastPlace(of: listeners) != nil
-        case .twoBanks, .off: false
-        }
+        groups?.lastPlace(of: listeners) != nil
     }
 
     /// The order in which copies of a generation may be stopped: their numbers, those that may be stopped together in
     /// one batch.
     func stopBatches(_ copies: [Int], of generation: GenerationListeners) -> [[Int]] {
-        switch self {
-        case .byIndex(let groups): groups.stopBatches(copies, of: generation)
-        case .twoBanks, .off: [copies]
-        }
+        groups?.stopBatches(copies, of: generation) ?? [copies]
     }
 }
 
 // MARK: - Operations
 
 extension Steering {
+    private var groups: ByIndex? {
+        guard case .byIndex(let groups) = self else { return nil }
+        return groups
+    }
+
+    /// Carries out a part of an operation that concerns places. What it finds out is kept even if it fails.
+    private mutating func withGroups(_ body: (inout ByIndex) throws(Failure) -> Void) throws(Failure) {
+        guard case .byIndex(var groups) = self else { return }
+        defer { self = .byIndex(groups) }
+        try body(&groups)
+    }
+
     /// Brings the programs up to date before these listeners join their groups. If a copy has left since a program was
     /// made, a new member can come to stand at a place that gets connections.
     mutating func prepareToListen(_ listeners: [Listener], live: GenerationListeners?) throws(Failure) {
-        guard case .byIndex(var groups) = self else { return }
-        defer { self = .byIndex(groups) }
-        try groups.prepareToListen(listeners, live: live)
+        try withGroups { (groups) throws(Failure) in try groups.prepareToListen(listeners, live: live) }
     }
 
     /// Notes who is in the groups after more listeners have joined, whose groups are steered already.
     mutating func noteJoined(_ listeners: [Listener]) throws(Failure) {
-        guard case .byIndex(var groups) = self else { return }
-        defer { self = .byIndex(groups) }
-        try groups.follow(listeners)
+        try withGroups { (groups) throws(Failure) in try groups.follow(listeners) }
     }
 
     /// Puts listeners of a generation into their slots, where they get connections as soon as it is live.
@@ -137,9 +118,10 @@ extension Steering {
         switch self {
         case .twoBanks(let banks):
             try banks.connect(probe, to: listener.identity, held: held)
-        case .byIndex(var groups):
-            defer { self = .byIndex(groups) }
-            try groups.connect(probe, to: listener, held: held, live: live)
+        case .byIndex:
+            try withGroups { (groups) throws(Failure) in
+                try groups.connect(probe, to: listener, held: held, live: live)
+            }
         case .off:
             probe.connect()
         }
@@ -160,9 +142,8 @@ extension Steering {
             // The copies that are about to go were kept as they were until now.
             if changesBalance { try banks.attach(generation, listeners, held: held) }
             try banks.cutOver(to: generation)
-        case .byIndex(var groups):
-            defer { self = .byIndex(groups) }
-            try groups.direct(to: generation, listeners, held: held)
+        case .byIndex:
+            try withGroups { (groups) throws(Failure) in try groups.direct(to: generation, listeners, held: held) }
         case .off: break
         }
         try Rename.publish(generation.rows.filter { $0.isServed }.map { $0.listener })
@@ -174,9 +155,8 @@ extension Steering {
     ) throws(Failure) {
         switch self {
         case .twoBanks(let banks): try banks.grow(to: generation)
-        case .byIndex(var groups):
-            defer { self = .byIndex(groups) }
-            try groups.direct(to: generation, listeners, held: held)
+        case .byIndex:
+            try withGroups { (groups) throws(Failure) in try groups.direct(to: generation, listeners, held: held) }
         case .off: break
         }
         try Rename.publish(listeners)
@@ -187,9 +167,8 @@ extension Steering {
     mutating func shrink(to generation: GenerationListeners) throws(Failure) {
         switch self {
         case .twoBanks(let banks): try banks.shrink(to: generation)
-        case .byIndex(var groups):
-            defer { self = .byIndex(groups) }
-            try groups.direct(to: generation)
+        case .byIndex:
+            try withGroups { (groups) throws(Failure) in try groups.direct(to: generation) }
         case .off: break
         }
     }
@@ -199,9 +178,8 @@ extension Steering {
     mutating func withdraw(_ copies: [Int], of generation: GenerationListeners) throws(Failure) {
         switch self {
         case .twoBanks(let banks): try banks.withdraw(copies, of: generation)
-        case .byIndex(var groups):
-            defer { self = .byIndex(groups) }
-            try groups.direct(to: generation)
+        case .byIndex:
+            try withGroups { (groups) throws(Failure) in try groups.direct(to: generation) }
         case .off: break
         }
     }
@@ -209,21 +187,19 @@ extension Steering {
     /// Directs everything to the live generation again, after copies have come, gone or failed. A process that has no
     /// listeners borrows one of each socket from a copy that runs.
     mutating func rollBack(to live: GenerationListeners) throws(Failure) {
-        guard case .byIndex(var groups) = self else { return }
-        defer { self = .byIndex(groups) }
-        try groups.direct(to: live)
+        try withGroups { (groups) throws(Failure) in try groups.direct(to: live) }
     }
 
     /// The same with listeners that are held. They are closed when their copy has ended; then others are borrowed.
     mutating func rollBack(
         to live: GenerationListeners, _ listeners: [Listener], held: borrowing OwnedArray<Placement>
     ) throws(Failure) {
-        guard case .byIndex(var groups) = self else { return }
-        defer { self = .byIndex(groups) }
-        do throws(Failure) {
-            try groups.direct(to: live, listeners, held: held)
-        } catch {
-            try groups.direct(to: live)
+        try withGroups { (groups) throws(Failure) in
+            do throws(Failure) {
+                try groups.direct(to: live, listeners, held: held)
+            } catch {
+                try groups.direct(to: live)
+            }
         }
     }
 }
