@@ -12,7 +12,7 @@ import Testing
 
     /// A file of this package.
     func document(_ path: String) throws -> String {
-        let root = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
+        let root = #filePath.split(separator: "/").dropLast(4).joined(separator: "/")
         let file = try #require(fopen("/\(root)/\(path)", "r"), "\(path) is missing")
         defer { fclose(file) }
         var bytes: [UInt8] = []
@@ -45,7 +45,7 @@ import Testing
             #expect(takesValue == (option.value != nil), "\(option.name)")
         }
         for item in items {
-            let name = ByteString("--\(item.prefix { $0 != " " })")
+            let name = ByteString("--" + String(item.prefix { $0 != " " }))
             #expect(Option.named(name).map { $0.text == name && !$0.places.isEmpty } == true, "\(item)")
         }
     }
