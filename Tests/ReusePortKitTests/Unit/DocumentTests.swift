@@ -45,7 +45,7 @@ import Testing
             #expect(takesValue == (option.value != nil), "\(option.name)")
         }
         for item in items {
-            let name = ByteString("--\(item.prefix { $0 != " " })")
+            let name = ByteString("--" + String(item.prefix { $0 != " " }))
             #expect(Option.named(name).map { $0.text == name && !$0.places.isEmpty } == true, "\(item)")
         }
     }

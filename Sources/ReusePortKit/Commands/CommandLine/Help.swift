@@ -31,7 +31,7 @@ private func text(_ topic: Option.Topic) -> ByteString {
 private func overview() -> ByteString {
     var page = usage
     let options = Option.all.filter { !$0.places.isEmpty }.map(withValue)
-    page.appendLines(options, indent: "  ", between: "   ")
+    page.appendLines(options, indent: "  ", between: "  ")
     page.append(examples)
     let topics = joined(Option.Topic.allCases.map { $0.name }, by: " ")
     let last: ByteString = "Topics: \(topics). The manual: man reuseport-exec."
