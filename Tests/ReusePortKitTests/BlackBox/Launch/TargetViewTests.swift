@@ -183,6 +183,15 @@ import Testing
         expectNoPrivilege(view)
     }
 
+    /// What the kernel says of the ids counts, not that the call to change them has succeeded.
+    @Test(arguments: ["setresuid", "setresgid"] as [ByteString])
+    func changeThatDidNotHappen(call: ByteString) throws {
+        try Tool.requireRoot()
+        let outcome = try box.run(socket + ["--user", "nobody", "--", "/bin/echo", "started"], [.pretend(call)])
+        #expect(outcome.exit == 111 && outcome.output == "", "\(outcome.output.text)")
+        #expect(outcome.errors.contains("the kernel reports another one"), "\(outcome.errors)")
+    }
+
     @Test func noNewPrivileges() throws {
         let view = try box.view(socket + ["--no-new-privs"])
         #expect(view.status("NoNewPrivs") == "1")
@@ -435,6 +444,18 @@ import Testing
         #expect(box.status("old")?.st_size == 10)
         #expect(view.variable("LISTEN_FDNAMES") == "r:w:rw:a:t:colon")
         #expect(view.variable("LISTEN_FDS") == "6")
+    }
+
+    /// In a directory that everybody may write, anybody could put something else in the socket's place.
+    @Test func directoryOfEverybody() throws {
+        let folder = box.makeDirectory("everybodys", mode: 0o777)
+        let options: [ByteString] = ["--socket", "s:unix:\(folder)/s.sock"]
+        let outcome = try box.run(options + ["--", "/bin/echo", "started"])
+        #expect(outcome.exit == 111 && outcome.output == "" && !box.exists("everybodys/s.sock"))
+        #expect(outcome.errors.contains("everybody may replace files in \(folder)"), "\(outcome.errors)")
+        // Where the others may not remove it, as in /tmp, it is taken.
+        chmod(folder, 0o1777)
+        #expect(try box.view(options).socket(3, "listening") == 1)
     }
 
     /// Opened as root, read by somebody who may not open it.
