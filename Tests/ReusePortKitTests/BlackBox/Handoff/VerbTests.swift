@@ -214,6 +214,17 @@ import Testing
         try waitUntil("the helper has gone") { try stage.helper(of: copy[0].pid) == nil }
     }
 
+    /// The supervisor is told by the helper, when the copy has taken over, and never by the program.
+    @Test(arguments: Level.allCases)
+    func targetDoesNotKnowTheSupervisor(level: Level) throws {
+        let stage = try Stage(level)
+        let script: ByteString = "echo \"socket: ${NOTIFY_SOCKET-none}\"; exec \"$@\""
+        let copy = try stage.start(
+            "1", variables: ["NOTIFY_SOCKET=\(stage.home)/notify"],
+            command: ["/bin/sh", "-c", script, "sh"] + stage.sampleServer("1"))
+        try copy.waitFor("socket: none\n")
+    }
+
     // MARK: - A copy that comes back
 
     @Test(arguments: Level.allCases)

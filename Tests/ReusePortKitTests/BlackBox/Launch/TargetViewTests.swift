@@ -410,6 +410,16 @@ import Testing
         #expect(view.device(3) == "")
     }
 
+    /// `[::]` is for IPv6 alone and `*` for both families, whatever the host makes of those that do not say.
+    @Test(arguments: ["0", "1"]) func familiesAreSaid(byDefault: String) throws {
+        try Tool.requireRoot()
+        let view = try box.view(
+            ["--socket", "six:[::]:0", "--socket", "dual:*:0"],
+            [.networkNamespace, .sysctl("net/ipv6/bindv6only=\(byDefault)")])
+        #expect(view.socket(3, "v6only") == 1)
+        #expect(view.socket(4, "v6only") == 0)
+    }
+
     @Test func backlogs() throws {
         let limit = try String(contentsOfFile: "/proc/sys/net/core/somaxconn", encoding: .utf8)
             .trimmingCharacters(in: .whitespacesAndNewlines)
@@ -456,6 +466,15 @@ import Testing
         // Where the others may not remove it, as in /tmp, it is taken.
         chmod(folder, 0o1777)
         #expect(try box.view(options).socket(3, "listening") == 1)
+    }
+
+    /// Who made the pipe could have us wait for ever.
+    @Test func pipeOfAnotherUser() throws {
+        try Tool.requireRoot()
+        let pipe = box["pipe"]
+        #expect(mkfifo(pipe, 0o666) == 0 && chown(pipe, 65534, 65534) == 0)
+        let outcome = try box.run(["--file", "p:\(pipe)", "--", "/bin/echo", "started"])
+        #expect(outcome.exit == 111 && outcome.errors.contains("pipe of uid 65534"), "\(outcome.errors)")
     }
 
     /// Opened as root, read by somebody who may not open it.
