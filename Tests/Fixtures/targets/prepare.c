@@ -15,6 +15,7 @@
 //   namespace mount       own mount namespace, nothing propagates out of it
 //   no-arguments -        executes with an empty argument list
 //   nofile N, stack N     soft and hard limit
+//   pretend CALL          setresuid or setresgid does nothing from now on, and says that it has done it
 //   open N PATH           opens PATH for reading and writing at N
 //   sysctl NAME=VALUE     inside the own network namespace only
 //   umask MODE            in octal
@@ -24,10 +25,13 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <linux/securebits.h>
 #include <net/if.h>
 #include <sched.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,6 +98,18 @@ static void keep_capabilities(void) {
     if (prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP)) fail("securebits");
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
         if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, kept[i], 0, 0)) fail("ambient");
+}
+
+static void pretend(const char *call) {
+    unsigned number = !strcmp(call, "setresuid") ? SYS_setresuid : SYS_setresgid;
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {4, code};
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)) fail("seccomp");
 }
 
 static void fill(size_t size) {
@@ -166,6 +182,7 @@ int main(int argc, char **argv) {
             if (umount2(value, MNT_DETACH)) fail(value);
             while (!umount2(value, MNT_DETACH)) {}
         } else if (!strcmp(step, "no-arguments")) no_arguments = 1;
+        else if (!strcmp(step, "pretend")) pretend(value);
         else if (!strcmp(step, "nofile")) limit(RLIMIT_NOFILE, value);
         else if (!strcmp(step, "stack")) limit(RLIMIT_STACK, value);
         else if (!strcmp(step, "open")) {

@@ -42,33 +42,3 @@ import Testing
         #expect(throws: Errno.noEntry) { _ = try borrowSocket(of: holder, cookie: try socket.cookie &+ 1) }
     }
 }
-
-@Suite struct BalanceRecordTests {
-    @Test func theBalanceIsRemembered() throws {
-        var app = AppRecord()
-        for (index, balance) in (Balance.allCases + [nil]).enumerated() {
-            app.sequence = UInt64(index)
-            app.generations.append(
-                GenerationRecord(
-                    order: UInt64(index), label: "g", copies: 4, bank: .first, balance: balance, state: .ended, since: 1
-                ))
-        }
-        #expect(AppRecord(text: app.text) == app)
-    }
-
-    @Test func filesWithoutItAreRead() throws {
-        let text: ByteString = """
-            format=1
-            sequence=3
-            steering=cbpf
-            order=http 5 6
-            generation=3 blue 2 0 live 17 -
-            balance=4 cpu
-            balance=3 unheard-of
-            end=
-
-            """
-        let app = try #require(AppRecord(text: text))
-        #expect(app.live?.label == "blue" && app.live?.balance == nil)
-    }
-}

@@ -18,8 +18,8 @@ import Testing
     @Test func heldBySeveralProcesses() throws {
         let socket = try InspectedSocket(backlog: 1)
         let (address, port) = (socket.address, socket.port)
-        let first = try Child(socket: socket.number)
-        let second = try Child(socket: socket.number)
+        let first = try Running.cat(socket: socket.number)
+        let second = try Running.cat(socket: socket.number)
         _ = consume socket
         // Both may have been started in the same tick of the clock.
         let possible = [first, second].map {
@@ -53,9 +53,9 @@ import Testing
             remedy: Self.stop)
     }
 
-    @Test(
-        .enabled(if: isRoot, "only root can make sockets of another user"), arguments: [InternetProtocol.tcp, .udp])
+    @Test(arguments: [InternetProtocol.tcp, .udp])
     func sharedByAnotherUser(kind: InternetProtocol) throws {
+        try Tool.requireRoot()
         let (holder, taken) = try holder(kind, ipv4Loopback, shares: true, owner: nobody)
         let owner = userDescription(nobody).text
         #expect(owner.hasPrefix("uid 65534"))
@@ -66,8 +66,8 @@ import Testing
             remedy: "stop it, or start this as \(owner) instead of uid 0")
     }
 
-    @Test(.enabled(if: isRoot, "only root can make sockets of another user"))
-    func notSharedByAnotherUser() throws {
+    @Test func notSharedByAnotherUser() throws {
+        try Tool.requireRoot()
         let (holder, taken) = try holder(.tcp, ipv4Loopback, owner: nobody)
         try expect(
             .tcp, taken, "port \(taken.port!) is held by pid \(holder.pid) (cat), which does not share it",
@@ -86,8 +86,8 @@ import Testing
         _ = innocent.number
     }
 
-    @Test(.enabled(if: isRoot, "only root can become another user"))
-    func heldByAProcessThatMayNotBeSeen() throws {
+    @Test func heldByAProcessThatMayNotBeSeen() throws {
+        try Tool.requireRoot()
         let (holder, taken) = try holder(.tcp, ipv4Loopback, shares: true)
         let port = taken.port!
         let inode = try #require(try internetSockets(.tcp, states: .listening, localPort: port).first).inode
@@ -121,7 +121,7 @@ import Testing
     @Test func heldByAConnection() throws {
         let listener = try InspectedSocket(backlog: 1)
         let client = try InspectedSocket(connectedTo: listener.address)
-        let (holder, taken, remote) = (try Child(socket: client.number), client.address, listener.address)
+        let (holder, taken, remote) = (try Running.cat(socket: client.number), client.address, listener.address)
         _ = consume client
         try expect(
             .tcp, taken,
@@ -174,7 +174,7 @@ import Testing
     private func holder(
         _ kind: InternetProtocol, _ address: SocketAddress, shares: Bool = false, backlog: Int32? = 1,
         owner: UInt32? = nil
-    ) throws -> (Child, SocketAddress) {
+    ) throws -> (Running, SocketAddress) {
         let socket: InspectedSocket
         if let owner {
             // The owner of a socket is that of its inode.
@@ -185,7 +185,7 @@ import Testing
         } else {
             socket = try InspectedSocket(kind, address, shares: shares, backlog: kind == .tcp ? backlog : nil)
         }
-        return (try Child(socket: socket.number), socket.address)
+        return (try Running.cat(socket: socket.number), socket.address)
     }
 
     private func expect(

@@ -105,7 +105,7 @@ import Testing
         let connections = try establishedConnections(toLocalPort: port)
         #expect(connections.map { $0.inode } == [accepted.inode])
         #expect(try count(connections, heldBy: ours) == 1)
-        let stranger = try Child()
+        let stranger = try Running.cat()
         #expect(try count(connections, heldBy: try ProcessIdentity(of: stranger.pid)) == 0)
     }
 

@@ -22,12 +22,12 @@ import Testing
 
     /// The kernel names a process after the file it executes.
     @Test func oddNameInTheKernelsWords() throws {
-        let directory = try TemporaryDirectory()
+        let directory = Sandbox()
         let link = "\(directory.path)/x) R 1 (y"
         let places: [String] = ["/bin/cat", "/usr/bin/cat"]
         let cat = try #require(places.first { access($0, X_OK) == 0 })
         #expect(symlink(cat, link) == 0)
-        let child = try Child(["first", "-", ""], path: link)
+        let child = try Running.cat(["first", "-", ""], path: link)
         let status = try ProcessStatus(of: child.pid)
         #expect(status.name.text == "x) R 1 (y")
         #expect(status.parent == getpid())
@@ -38,7 +38,7 @@ import Testing
     }
 
     @Test func lifeAndDeath() throws {
-        let child = try Child()
+        let child = try Running.cat()
         let identity = try ProcessIdentity(of: child.pid)
         #expect(identity.pid == child.pid && identity.isAlive())
         let handle = try ProcessHandle(to: identity)
@@ -46,7 +46,7 @@ import Testing
         #expect(try ProcessHandle(to: child.pid).identity == identity)
         var hasExited = handle.hasExited
         #expect(!hasExited)
-        #expect(try !handle.waitForExit(until: ReusePortKit.Deadline(after: Milliseconds(1))))
+        #expect(try !handle.waitForExit(until: Deadline(after: Milliseconds(1))))
         try handle.signal(0)
 
         child.endInput()
@@ -57,7 +57,7 @@ import Testing
         #expect(!identity.isAlive())
         #expect(try ProcessStatus(of: child.pid).hasEnded)
         #expect(try commandLine(of: child.pid).isEmpty)
-        #expect(child.wait() == 0)
+        #expect(try child.end().status == 0)
         #expect(throws: Errno.noProcess) { try handle.signal(SIGTERM) }
         #expect(throws: Errno.noProcess) { _ = try ProcessHandle(to: identity).identity }
         #expect(throws: Errno.self) { _ = try ProcessIdentity(of: child.pid) }
@@ -65,7 +65,7 @@ import Testing
 
     /// Another process under the same number.
     @Test func numberOfAnother() throws {
-        let child = try Child()
+        let child = try Running.cat()
         let now = try ProcessIdentity(of: child.pid)
         let before = ProcessIdentity(pid: child.pid, startTime: now.startTime - 1)
         #expect(!before.isAlive())
@@ -77,21 +77,21 @@ import Testing
     }
 
     @Test func signalsArrive() throws {
-        let child = try Child()
+        let child = try Running.cat()
         let handle = try ProcessHandle(to: child.pid)
         try handle.signal(SIGSTOP)
-        #expect(child.wait(options: WUNTRACED) & 0xFF == 0x7F)
+        #expect(child.waitForStop())
         #expect(try ProcessStatus(of: child.pid).isStopped)
         try handle.signal(SIGCONT)
         try handle.signal(SIGTERM)
-        let hasEnded = try handle.waitForExit(until: ReusePortKit.Deadline(after: .seconds(60)))
+        let hasEnded = try handle.waitForExit(until: Deadline(after: .seconds(60)))
         try #require(hasEnded)
-        #expect(child.wait() & 0x7F == SIGTERM)
+        #expect(try child.end().status & 0x7F == SIGTERM)
     }
 
-    @Test(.enabled(if: isRoot, "only root can become another user"))
-    func strangersMayNot() throws {
-        let child = try Child()
+    @Test func strangersMayNot() throws {
+        try Tool.requireRoot()
+        let child = try Running.cat()
         let (pid, number) = (child.pid, child.pid)
         let identity = try ProcessIdentity(of: pid)
         try asNobody {
@@ -108,7 +108,7 @@ import Testing
 
     @Test func borrowedDescriptor() throws {
         let socket = try InspectedSocket(backlog: 1)
-        let child = try Child(socket: socket.number)
+        let child = try Running.cat(socket: socket.number)
         let handle = try ProcessHandle(to: child.pid)
         let borrowed = try handle.borrowDescriptor(3)
         #expect(try socketCookie(of: borrowed) == socket.cookie)
@@ -120,7 +120,7 @@ import Testing
         let socket = try InspectedSocket(backlog: 1)
         let other = try InspectedSocket(backlog: 1)
         let inode = socket.inode
-        let child = try Child(socket: socket.number)
+        let child = try Running.cat(socket: socket.number)
         let otherInode = other.inode
         let expected = [
             SocketHolder(
@@ -143,23 +143,22 @@ import Testing
             _ = try holders(ofSocketInode: 1, in: ProcFileSystem(root: "/nonexistent"))
         }
         #expect(throws: Errno.noEntry, "an empty directory in the place of /proc") {
-            _ = try holders(ofSocketInode: 1, in: ProcFileSystem(root: ByteString(try TemporaryDirectory().path)))
+            _ = try holders(ofSocketInode: 1, in: ProcFileSystem(root: ByteString(Sandbox().path)))
         }
     }
 
-    @Test(.enabled(if: isRoot, "only root can become another user"))
-    func hiddenProcessesAreCounted() throws {
+    @Test func hiddenProcessesAreCounted() throws {
+        try Tool.requireRoot()
         let socket = try InspectedSocket(backlog: 1)
         let inode = socket.inode
-        let child = try Child(socket: socket.number)
+        let child = try Running.cat(socket: socket.number)
         _ = consume socket
         let seen = try asNobody { try holders(ofSocketInode: inode) }
         #expect(!seen.found.contains { $0.process.pid == child.pid } && seen.hidden > 0)
         #expect(try settled([child.pid]) { try pids(inode) } == [child.pid])
     }
 
-    @Test(.enabled(if: hasPython, "python3 is not installed"))
-    func priorityOfAllThreads() throws {
+    @Test func priorityOfAllThreads() throws {
         let script = """
             import sys, threading
             end = threading.Event()
@@ -168,8 +167,10 @@ import Testing
             sys.stdin.read()
             end.set()
             """
-        let child = try Child(["python3", "-c", script], echoes: false)
-        #expect(child.readLine() == "ready")
+        let child = try Running(
+            file: try Tool.require("python3"), words: ["python3", "-c", ByteString(script)],
+            environment: Sandbox.environment, hasInput: true)
+        #expect(try child.line() == "ready")
         let identity = try ProcessIdentity(of: child.pid)
         #expect(try priorities(of: identity).count == 5)
         try setPriority(of: identity, nice: 19)
@@ -177,7 +178,7 @@ import Testing
     }
 
     @Test func outOfMemoryScore() throws {
-        let child = try Child()
+        let child = try Running.cat()
         let identity = try ProcessIdentity(of: child.pid)
         try setOutOfMemoryScore(of: identity, adjustment: 777)
         #expect(try ProcFileSystem().read("\(child.pid)/oom_score_adj").text == "777\n")
@@ -224,13 +225,13 @@ import Testing
 
     @Test func deadlines() {
         let now = MonotonicClock.milliseconds
-        let past = ReusePortKit.Deadline(moment: now)
+        let past = Deadline(moment: now)
         #expect(past.hasPassed && past.remaining == Milliseconds(0) && past.pollTimeout == 0)
-        let future = ReusePortKit.Deadline(after: .seconds(3600))
+        let future = Deadline(after: .seconds(3600))
         #expect(!future.hasPassed && future > past)
         #expect(future.moment >= now + 3_600_000)
         #expect(future.remaining <= .seconds(3600))
-        let never = ReusePortKit.Deadline(after: Milliseconds(UInt64.max))
+        let never = Deadline(after: Milliseconds(UInt64.max))
         #expect(never.moment == UInt64.max && never.pollTimeout == Int32.max)
         #expect(MonotonicClock.microseconds / 1000 >= now)
     }

@@ -3,9 +3,6 @@ import Foundation
 
 @testable import ReusePortKit
 
-/// pidfd_open(2)
-func clinuxPidfdOpen(_ pid: pid_t) -> Int { clinux_syscall(Int(CLINUX_SYS_pidfd_open), Int(pid), 0, 0, 0, 0, 0) }
-
 let streamSocket = Int32(SOCK_STREAM.rawValue)
 let datagramSocket = Int32(SOCK_DGRAM.rawValue)
 let closeOnExec = Int32(SOCK_CLOEXEC.rawValue)
@@ -68,7 +65,7 @@ final class Endpoint {
     init(_ family: Int32, _ type: Int32) throws {
         fd = socket(family, type | closeOnExec, 0)
         guard fd >= 0 else { throw SocketProblem("socket") }
-        var limit = timeval(tv_sec: Int(patience.components.seconds), tv_usec: 0)
+        var limit = timeval(tv_sec: Int(patience.count / 1000), tv_usec: 0)
         setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
     }
 

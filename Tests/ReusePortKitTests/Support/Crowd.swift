@@ -30,6 +30,11 @@ struct Meetings: Sendable, Equatable {
         return result.count == copies.count ? result : nil
     }
 
+    /// What it would be if those of one copy met another instead.
+    func moved(from old: String, to new: String) -> Meetings {
+        Meetings(copies: copies.map { $0 == [old] ? [new] : $0 })
+    }
+
     /// How far the numbers of clients are from even ones; by chance alone, it is above 16.27 once in a thousand times
     /// with four copies. If each visit counts, for `visits` times as many of them.
     func chiSquare(_ names: [String]) -> Double {

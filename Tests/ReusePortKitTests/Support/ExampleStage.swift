@@ -67,10 +67,7 @@ final class ExampleStage {
     func ask(_ path: ByteString = "/") throws -> String {
         var answer = ""
         try waitUntil("an answer of \(example.path)") {
-            answer = try box.start(
-                program: try stage.program("load-generator").text,
-                ["--get", "--timeout", "40s", "--path", path, stage.addresses[0]], stage.inNetwork
-            ).end().output.text
+            answer = try stage.ask(path)
             return answer.contains("pid: ")
         }
         return answer

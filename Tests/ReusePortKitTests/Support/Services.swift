@@ -46,7 +46,7 @@ final class Services {
         if let owner = stage.deployer { chownTree(folder, owner) }
         supervisor = try stage.box.start(
             program: program, [ByteString(folder)],
-            environment: environment + [mark(of: stage)], stage.asDeployer)
+            environment: environment + [stage.mark], stage.asDeployer)
         try awaitScanner()
     }
 
@@ -63,7 +63,12 @@ final class Services {
     /// The supervisors put their services into sessions of their own; they are known by what they inherited.
     deinit {
         supervisor.kill()
-        endMarked(stage)
+        stage.endDeployed()
+    }
+
+    /// What has deploy write services here. The environment of deploy says nothing to them: the supervisor's is another.
+    var deployOptions: [ByteString] {
+        ["--on", ByteString("\(kind.testDescription):\(folder)"), "--log", ByteString("\(stage.home)/logs")]
     }
 
     func file(_ service: String, _ name: String) -> String { "\(folder)/\(service)/\(name)" }
@@ -110,25 +115,10 @@ final class Services {
     }
 }
 
-/// What all have inherited that a stage's supervisors have started.
-private func mark(of stage: Stage) -> ByteString { "TEST_STAGE=\(stage.box.path)" }
-
-/// Kills what supervisors of this stage have left.
-func endMarked(_ stage: Stage) {
-    let mark = Data(mark(of: stage).bytes)
-    // What is started while the others are looked at is found the next time.
-    for _ in 0..<200 {
-        var isAny = false
-        for name in (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? [] {
-            guard let pid = pid_t(name), let environment = FileManager.default.contents(atPath: "/proc/\(pid)/environ"),
-                environment.split(separator: 0).contains(mark), state(of: pid) != "Z"
-            else { continue }
-            kill(pid, SIGKILL)
-            isAny = true
-        }
-        if !isAny { return }
-        usleep(5000)
-    }
+/// What `systemd-analyze verify` says of one unit: it reads all that it finds, and has its say about those of the
+/// machine's packages too.
+func complaints(about unit: String, _ said: String) -> [Substring] {
+    said.split(separator: "\n").filter { $0.contains(unit) }
 }
 
 private func chownTree(_ path: String, _ owner: uid_t) {

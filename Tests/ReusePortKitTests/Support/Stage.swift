@@ -165,6 +165,30 @@ final class Stage {
         [ByteString(try Tool.require("python3")), "-S", "-E", ByteString(try box.target(script))] + arguments
     }
 
+    // MARK: - Asking
+
+    /// A request that is under way, or waits to be taken.
+    func request(_ path: ByteString = "/", at address: ByteString? = nil, timeout: ByteString = "40s") throws -> Running
+    {
+        try box.start(
+            program: try program("load-generator").text,
+            ["--get", "--path", path, "--timeout", timeout, address ?? addresses[0]], inNetwork)
+    }
+
+    /// What one request is answered.
+    func ask(_ path: ByteString = "/", at address: ByteString? = nil) throws -> String {
+        try request(path, at: address).end().output.text
+    }
+
+    /// A request that takes so long, and that a copy has taken. Not for a stage with a network of its own.
+    func slowRequest(milliseconds: Int) throws -> Running {
+        func taken() throws -> Int { try establishedConnections(toLocalPort: port).count { $0.inode != 0 } }
+        let before = try taken()
+        let client = try request("/slow?ms=\(milliseconds)", timeout: "900s")
+        try waitUntil("the request is under way") { try taken() > before }
+        return client
+    }
+
     // MARK: - Deploying
 
     /// What is the same for every generation.

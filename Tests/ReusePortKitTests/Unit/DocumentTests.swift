@@ -10,16 +10,6 @@ import Testing
         "completions/reuseport-exec.bash", "completions/_reuseport-exec", "completions/reuseport-exec.fish",
     ]
 
-    /// A file of this package.
-    func document(_ path: String) throws -> String {
-        let root = #filePath.split(separator: "/").dropLast(4).joined(separator: "/")
-        let file = try #require(fopen("/\(root)/\(path)", "r"), "\(path) is missing")
-        defer { fclose(file) }
-        var bytes: [UInt8] = []
-        while case let byte = getc(file), byte >= 0 { bytes.append(UInt8(byte)) }
-        return String(decoding: bytes, as: UTF8.self)
-    }
-
     /// The same as words, so that `--copy` is not found in `--copy-all`.
     private func words(of text: String) -> Set<String> {
         Set(text.split { !$0.isLetter && !$0.isNumber && $0 != "-" }.map(String.init))

@@ -169,42 +169,36 @@ import Testing
         #expect(none == nil)
     }
 
-    /// Without a group in its place that could be written: nothing stays.
-    @Test func failureLeavesNothing() throws {
-        let host = try Host.versionTwo(own: "/web")
-        host.write("/cg/cgroup.subtree_control", "memory\n")
+    /// Why no group is made for a copy, and what the registry knows of one afterwards.
+    private func refusal(_ host: Host) throws -> (Failure?, AppRecord?) {
         let registry = try host.registry("shop")
         var state = LimitTests.state
         var request = AppRequest(name: "shop")
         request.memoryMax = 1 << 20
-        // Directories that are no groups have no cgroup.subtree_control.
-        var failure: Failure?
         do throws(Failure) {
             _ = try state.makeGroup(request, 1, ProcessIdentity(pid: 4711, startTime: 1), in: registry, host.groups)
         } catch {
-            failure = error
+            return (error, registry.loadApp())
         }
+        return (nil, registry.loadApp())
+    }
+
+    /// Without a group in its place that could be written: nothing stays.
+    @Test func failureLeavesNothing() throws {
+        let host = try Host.versionTwo(own: "/web")
+        host.write("/cg/cgroup.subtree_control", "memory\n")
+        // Directories that are no groups have no cgroup.subtree_control.
+        let (failure, known) = try refusal(host)
         #expect(failure?.message.text.contains("unable to make group /cg/reuseport-exec.shop.") == true)
         #expect(host.names("/cg").sorted() == ["cgroup.controllers", "cgroup.subtree_control"])
-        let known = registry.loadApp()
         #expect(known == nil)
     }
 
     @Test func nothingHandsDown() throws {
         let host = try Host.versionTwo(own: "")
-        let registry = try host.registry("shop")
-        var state = LimitTests.state
-        var request = AppRequest(name: "shop")
-        request.memoryMax = 1 << 20
-        var failure: Failure?
-        do throws(Failure) {
-            _ = try state.makeGroup(request, 1, ProcessIdentity(pid: 4711, startTime: 1), in: registry, host.groups)
-        } catch {
-            failure = error
-        }
+        let (failure, known) = try refusal(host)
         #expect(failure?.code == .system)
         #expect(failure?.message.text.contains("hands the memory controller down; run it as root") == true)
-        let known = registry.loadApp()
         #expect(known == nil)
     }
 

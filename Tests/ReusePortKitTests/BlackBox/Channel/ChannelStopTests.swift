@@ -21,6 +21,7 @@ import Testing
         return (report, said)
     }
 
+    /// Only the message can end these programs: after a mere signal they would be killed.
     @Test(arguments: Level.allCases)
     func nothingIsLost(level: Level) throws {
         let stage = try Stage(level)
@@ -33,13 +34,13 @@ import Testing
         try waitUntil("the end of the others") { stage.marked().count == 1 }
     }
 
-    /// A control: the same program has no handler for signals.
+    /// A control: the same program, ended by the signal as one that has no handler for it.
     @Test func withoutMessageSomeIsLost() throws {
         // What is short may be over before anybody is told to stop.
         let stage = try Stage(.privileged)
         var report = Report()
         for _ in 0..<5 {
-            report = try handOvers(stage, ["--ready", "ipc"]) { try stage.pm2($0, after: 1000) }.report
+            report = try handOvers(stage, ["--ready", "ipc"]) { try stage.pm2($0, after: 1000, isMortal: true) }.report
             if report.lost > 0 { return }
             try stage.change(["terminate", "web"])
         }
@@ -83,7 +84,7 @@ import Testing
         let outcome = try stage.change([verb, "web"])
         #expect(!outcome.errors.contains("warning"), "\(outcome.errors)")
         try waitUntil("its end") {
-            old.allSatisfy { startTime(of: $0) == nil || ReusePortKitTests.state(of: $0) == "Z" }
+            old.allSatisfy { hasEnded($0) }
         }
     }
 

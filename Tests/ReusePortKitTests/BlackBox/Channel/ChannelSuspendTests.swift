@@ -74,7 +74,7 @@ import Testing
         try deploy(stage, "1", ["--suspended"])
         let first = try stage.pid()
         kill(first, SIGKILL)
-        try waitUntil("its end") { startTime(of: first) == nil || ReusePortKitTests.state(of: first) == "Z" }
+        try waitUntil("its end") { hasEnded(first) }
         let again = try stage.start(
             "1", ChannelSuspendTests.options, command: try stage.script("nodesockd_plain.js", ["1"]))
         #expect(try stage.wait(["--pid", ByteString(decimal: again.pid)]).exit == 0)
@@ -88,8 +88,7 @@ import Testing
     func startedAgainBySupervisor(kind: SupervisorKind) throws {
         let stage = try Stage(.privileged, .unix)
         let services = try Services(stage, kind)
-        let target: ByteString = "\(kind == .runit ? "runit" : "s6"):\(services.folder)"
-        try deploy(stage, "1", ["--on", target, "--log", ByteString("\(stage.home)/logs"), "--suspended"])
+        try deploy(stage, "1", services.deployOptions + ["--suspended"])
         let first = try stage.pid()
         kill(first, SIGKILL)
         try waitUntil("its successor") { try stage.live().contains { $0.pid != first && $0.state == "live" } }
@@ -145,7 +144,7 @@ import Testing
         #expect(isStopped(pid))
         let outcome = try stage.change([verb, "web"])
         #expect(!outcome.errors.contains("killing"), "\(outcome.errors)")
-        try waitUntil("its end") { startTime(of: pid) == nil || ReusePortKitTests.state(of: pid) == "Z" }
+        try waitUntil("its end") { hasEnded(pid) }
     }
 
     /// In words for those who look: the state tells of the channel.

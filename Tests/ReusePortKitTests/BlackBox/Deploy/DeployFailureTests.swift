@@ -127,6 +127,16 @@ struct Accident: CustomTestStringConvertible, Sendable {
         try stage.expectOnly(old)
     }
 
+    /// Who may write the directory could have given any file the log's name.
+    @Test func logThatHasAnotherName() throws {
+        let stage = try Stage(.ordinary)
+        stage.box.write("\(stage.home)/precious", Array("content".utf8), mode: 0o666)
+        #expect(link("\(stage.home)/precious", stage.logPath) == 0)
+        let outcome = try stage.deploy("1", expect: 111)
+        #expect(outcome.errors.contains("has other names"), "\(outcome.errors)")
+        #expect(stage.log == "content")
+    }
+
     /// That nothing can be written there is the program's affair.
     @Test func fullLog() throws {
         let stage = try Stage(.ordinary)

@@ -19,7 +19,7 @@ import Testing
             let deploy = try app.stage.startDeploy(
                 "\(number)", copies: 3, app.options, command: try app.program("\(number)"))
             var wrong: [String] = []
-            let deadline = Deadline()
+            let deadline = Deadline(after: patience)
             while state(of: deploy.pid) != "Z" && !deadline.hasPassed {
                 for name in app.names {
                     guard let facts = app.stage.box.status("\(app.folder)/\(name)") else { continue }
@@ -99,10 +99,7 @@ import Testing
     func supervised(kind: SupervisorKind) throws {
         let app = try UnixCopies()
         let services = try Services(app.stage, kind)
-        let on: [ByteString] = [
-            "--on", ByteString("\(kind.testDescription):\(services.folder)"), "--log",
-            ByteString("\(app.stage.home)/logs"),
-        ]
+        let on = services.deployOptions
         try app.deploy("1", on)
         try app.startProxy((0..<3).map(app.path), "proxy_next_upstream off;")
         let load = try Load(app.stage)
@@ -288,9 +285,7 @@ import Testing
         #expect(stage.box.exists(own) == isReplaced)
         withExtendedLifetime(stranger) {}
         #expect(try stage.ask().contains("label: 1"))
-        let unix = try stage.box.start(
-            program: try stage.program("load-generator").text, ["--get", "unix:\(ByteString(path))"]
-        ).end().output.text
+        let unix = try stage.ask(at: "unix:\(ByteString(path))")
         #expect(unix.contains("label: 1"), "\(unix)")
         let report = try load.stop()
         #expect(report.lost == 0 && report.labels == ["1"], "\(report.summary)")

@@ -8,15 +8,10 @@ import Testing
     @Test func twoPortsThreeCopies() throws {
         let stage = try Stage(.privileged, settings: [])
         let second: [ByteString] = ["--socket", "https:127.0.0.1:8443"]
-        func ask(_ port: Int) throws -> String {
-            try stage.box.start(
-                program: try stage.program("load-generator").text, ["--get", "127.0.0.1:\(port)"], stage.inNetwork
-            ).end().output.text
-        }
         for label in ["1", "2"] {
             try stage.deploy(label, copies: 3, second, command: try stage.sampleServer(label))
             #expect(try stage.pids().count == 3)
-            for port in [8080, 8443] { #expect(try ask(port).contains("label: \(label)\n")) }
+            for port in [8080, 8443] { #expect(try stage.ask(at: "127.0.0.1:\(port)").contains("label: \(label)\n")) }
         }
     }
 
@@ -27,12 +22,7 @@ import Testing
         let stage = try Stage(.privileged)
         try stage.deploy("1", ["--retired-nice", "7"])
         let old = try stage.pid()
-        let client = try stage.box.start(
-            program: try stage.program("load-generator").text,
-            ["--get", "--path", "/slow?ms=60000", "--timeout", "100s", stage.addresses[0]])
-        try waitUntil("the request is under way") {
-            try establishedConnections(toLocalPort: stage.port).contains { $0.inode != 0 }
-        }
+        let client = try stage.slowRequest(milliseconds: 60_000)
         try stage.change(["migrate", "web", "--generation", "2"])
         #expect(nice(of: old) == 7)
         #expect(nice(of: try stage.pid()) == nice(of: 0))

@@ -10,7 +10,7 @@ import Testing
 
     @Test func copyBeyondItsLimit() throws {
         let stage = try Stage(.privileged)
-        let groups = try Groups(stage)
+        let groups = try MemoryGroups(stage)
         let copies = try stage.handOver("1", copies: 2, MemoryTests.limit)
         #expect(groups.copies == copies.map { "1.\($0 === copies[0] ? 0 : 1).\($0.pid)" })
         for copy in copies { #expect(groups.copies.filter { groups.processes($0) == [copy.pid] }.count == 1) }
@@ -41,7 +41,7 @@ import Testing
     /// What is within its limit is left alone: the same load, memory and machine.
     @Test func copyWithinItsLimit() throws {
         let stage = try Stage(.privileged)
-        let groups = try Groups(stage)
+        let groups = try MemoryGroups(stage)
         let copies = try stage.handOver("1", ["--memory-max", "512M", "--memory-high", "256M"])
         let load = try Load(stage)
         #expect(try stage.grow(64) == copies[0].pid)
@@ -57,7 +57,7 @@ import Testing
 
     @Test func newOneBeyondItsLimit() throws {
         let stage = try Stage(.privileged)
-        let groups = try Groups(stage)
+        let groups = try MemoryGroups(stage)
         let old = try stage.handOver("1", MemoryTests.limit)
         let python = ByteString(try Tool.require("python3"))
         let new = try stage.start("2", MemoryTests.limit, command: [python, "-S", "-E", "-c", "bytearray(64 << 20)"])
@@ -75,16 +75,11 @@ import Testing
     /// The retired copy has a tenth of what the live one has, and goes first all the same.
     @Test func retiredOneGoesFirst() throws {
         let stage = try Stage(.privileged)
-        let groups = try Groups(stage)
+        let groups = try MemoryGroups(stage)
         let limit: [ByteString] = ["--app-memory-max", "96M"]
         let old = try stage.handOver("1", limit)
         #expect(try stage.grow(8) == old[0].pid)
-        let client = try stage.box.start(
-            program: try stage.program("load-generator").text,
-            ["--get", "--path", "/slow?ms=600000", "--timeout", "900s", stage.addresses[0]])
-        try waitUntil("the request is under way") {
-            try establishedConnections(toLocalPort: stage.port).contains { $0.inode != 0 }
-        }
+        let client = try stage.slowRequest(milliseconds: 600_000)
         let new = try stage.handOver("2", limit)
         try waitUntil("the helper has gone") { try stage.helper(of: new[0].pid) == nil }
         #expect(groups.copies == ["1.0.\(old[0].pid)", "2.0.\(new[0].pid)"])
@@ -114,16 +109,9 @@ import Testing
     @Test(arguments: SupervisorKind.allCases)
     func respawnedBySupervisor(kind: SupervisorKind) throws {
         let stage = try Stage(.privileged)
-        let groups = try Groups(stage)
+        let groups = try MemoryGroups(stage)
         let services = try Services(stage, kind)
-        let outcome = try stage.box.run(
-            ["deploy", "--app", "web", "--run-dir", stage.runDirectory, "--generation", "blue"]
-                + [
-                    "--on", ByteString("\(kind.testDescription):\(services.folder)"), "--log",
-                    ByteString(stage.box["log"]),
-                ]
-                + stage.common + MemoryTests.limit + ["--"] + (try stage.sampleServer("blue")))
-        #expect(outcome.exit == 0, "\(outcome.errors)")
+        try stage.deploy("blue", services.deployOptions + MemoryTests.limit)
         let first = try #require(try services.state("web-blue-0")?.pid)
         #expect(groups.copies == ["blue.0.\(first)"])
         #expect(try stage.grow(64) == first)
@@ -137,8 +125,8 @@ import Testing
         let pid = try #require(second)
         #expect(try stage.verb("wait", ["web", "--pid", ByteString(decimal: pid), "--timeout", "35s"]).exit == 0)
         #expect(groups.copies == ["blue.0.\(pid)"])
-        #expect(try stage.get("/brief").contains("pid: \(pid)\n"))
-        let log = try String(contentsOfFile: stage.box["log/blue-0/current"], encoding: .utf8)
+        #expect(try stage.ask("/brief").contains("pid: \(pid)\n"))
+        let log = try String(contentsOfFile: "\(stage.home)/logs/blue-0/current", encoding: .utf8)
         #expect(log.contains(MemoryTests.beyond), "\(log)")
         let end = try stage.verb("terminate", ["web"])
         #expect(end.exit == 0, "\(end.errors)")
@@ -148,10 +136,10 @@ import Testing
     /// One of two: the other serves meanwhile.
     @Test(arguments: SupervisorKind.allCases)
     func respawnedBesideAnother(kind: SupervisorKind) throws {
-        let suite = SupervisedDeployTests()
-        let (stage, services) = try suite.supervised(kind)
-        let groups = try Groups(stage)
-        try stage.deploy("1", copies: 2, suite.options(services) + MemoryTests.limit)
+        let stage = try Stage(.privileged)
+        let services = try Services(stage, kind)
+        let groups = try MemoryGroups(stage)
+        try stage.deploy("1", copies: 2, services.deployOptions + MemoryTests.limit)
         let before = try stage.pids()
         let load = try Load(stage)
         let dead = try stage.grow(64)
@@ -173,7 +161,7 @@ import Testing
     /// Without a finish script: what is started in its place says what became of it.
     @Test func respawnedByHand() throws {
         let stage = try Stage(.privileged)
-        let groups = try Groups(stage)
+        let groups = try MemoryGroups(stage)
         var words: [ByteString] = [ByteString(try stage.box.launcher()), "--app", "web", "--generation", "blue"]
         words += ["--run-dir", stage.runDirectory] + stage.common + MemoryTests.limit
         words += try ["--"] + stage.sampleServer("blue")
@@ -201,27 +189,18 @@ import Testing
 
     @Test func deployed() throws {
         let stage = try Stage(.privileged)
-        let groups = try Groups(stage)
-        func deploy(_ label: String, _ options: [ByteString], _ command: [ByteString]) throws -> Outcome {
-            try stage.box.run(
-                ["deploy", "--app", "web", "--run-dir", stage.runDirectory, "--generation", ByteString(label)]
-                    + ["--copies", "2", "--log", ByteString(stage.box["log"])] + stage.common + options + ["--"]
-                    + command,
-                environment: stage.environment([]), stage.asDeployer)
-        }
-        let first = try deploy("1", MemoryTests.limit + ["--app-memory-max", "128M"], try stage.sampleServer("1"))
-        #expect(first.exit == 0, "\(first.errors)")
+        let groups = try MemoryGroups(stage)
+        try stage.deploy("1", copies: 2, MemoryTests.limit + ["--app-memory-max", "128M"])
         let copies = groups.copies
         #expect(copies.count == 2 && copies.allSatisfy { groups.processes($0).count == 1 }, "\(copies)")
         #expect(groups.max == 128 << 20)
         let python = ByteString(try Tool.require("python3"))
-        let second = try deploy("2", MemoryTests.limit, [python, "-S", "-E", "-c", "bytearray(64 << 20)"])
-        #expect(second.exit == 1)
+        let second = try stage.deploy(
+            "2", copies: 2, MemoryTests.limit, command: [python, "-S", "-E", "-c", "bytearray(64 << 20)"], expect: 1)
         #expect(second.errors.contains(MemoryTests.beyond), "\(second.errors)")
         #expect(groups.copies == copies)
         #expect(groups.max == 128 << 20)
-        let third = try deploy("3", ["--memory-max", "48M", "--keep-retired", "0"], try stage.sampleServer("3"))
-        #expect(third.exit == 0, "\(third.errors)")
+        try stage.deploy("3", copies: 2, ["--memory-max", "48M", "--keep-retired", "0"])
         #expect(groups.copies.map { $0.prefix(4) } == ["3.0.", "3.1."])
         #expect(groups.max ?? .max > 1 << 60, "nobody asked for it any more")
         #expect(try stage.verb("terminate", ["web"]).exit == 0)
@@ -232,7 +211,7 @@ import Testing
 
     @Test func helperIsNotInTheGroup() throws {
         let stage = try Stage(.privileged)
-        let groups = try Groups(stage)
+        let groups = try MemoryGroups(stage)
         let stuck = try stage.start("1", MemoryTests.limit, variables: ["SAMPLE_BOOT_MS=600000"])
         try waitUntil("the copy is in its group") { groups.copies.contains { groups.processes($0) == [stuck.pid] } }
         let helper = try #require(try stage.helper(of: stuck.pid))
@@ -246,7 +225,7 @@ import Testing
     /// Copy and helper are killed, at once: nobody is left to remove the group but the next one.
     @Test func nextInvocationRemovesThem() throws {
         let stage = try Stage(.privileged)
-        let groups = try Groups(stage)
+        let groups = try MemoryGroups(stage)
         let stuck = try stage.start("1", MemoryTests.limit, variables: ["SAMPLE_BOOT_MS=600000"])
         try waitUntil("the copy is in its group") { groups.copies.contains { groups.processes($0) == [stuck.pid] } }
         let helper = try #require(try stage.helper(of: stuck.pid))
@@ -268,7 +247,7 @@ import Testing
 
     @Test func limitThatCannotBeSet() throws {
         let stage = try Stage(.ordinary)
-        _ = try Groups(stage)
+        _ = try MemoryGroups(stage)
         let old = try stage.handOver("1")
         let load = try Load(stage)
         let outcome = try stage.start("2", MemoryTests.limit).end()
@@ -284,7 +263,7 @@ import Testing
     /// Only who takes over says what all may have together.
     @Test func failedOneDoesNotLowerTheLimit() throws {
         let stage = try Stage(.privileged)
-        let groups = try Groups(stage)
+        let groups = try MemoryGroups(stage)
         _ = try stage.handOver("1", ["--app-memory-max", "128M"])
         #expect(groups.max == 128 << 20)
         let failing = try stage.start("2", ["--app-memory-max", "64M"], command: ["/bin/false"])
@@ -300,7 +279,7 @@ import Testing
 
     @Test func failureLaterOnRemovesTheGroup() throws {
         let stage = try Stage(.privileged)
-        let groups = try Groups(stage)
+        let groups = try MemoryGroups(stage)
         let outcome = try stage.start("1", MemoryTests.limit + ["--chdir", "/nonexistent"]).end()
         #expect(outcome.exit == 111)
         try waitUntil("the helper has removed it") { groups.areGone }

@@ -201,6 +201,21 @@ import Testing
         try expectRefusal(stage)
     }
 
+    /// Words of a command line can be secrets.
+    @Test(arguments: Level.allCases) func commandLinesAreForNobodyElse(level: Level) throws {
+        let stage = try Stage(level)
+        try stage.deploy("1", ["--env", "PASSWORD=secret"])
+        let folder = "\(stage.runDirectory.text)/web"
+        var count = 0
+        for name in try FileManager.default.contentsOfDirectory(atPath: folder) {
+            let text = FileManager.default.contents(atPath: "\(folder)/\(name)") ?? Data()
+            guard String(decoding: text, as: UTF8.self).contains("secret") else { continue }
+            count += 1
+            #expect(try #require(stage.box.status("\(folder)/\(name)")).st_mode & 0o077 == 0, "\(name)")
+        }
+        #expect(count > 0)
+    }
+
     private func expectRefusal(_ stage: Stage, _ location: SourceLocation = #_sourceLocation) throws {
         let outcome = try stage.start("1", command: ["/bin/echo", "started"]).end()
         #expect(outcome.exit == 111, "\(outcome.errors)", sourceLocation: location)
@@ -239,13 +254,4 @@ extension Stage {
         file.write(Data(text.utf8))
         file.closeFile()
     }
-}
-
-/// Field 22 of proc_pid_stat(5); nil for a process that has ended.
-func startTime(of pid: pid_t) -> String? {
-    guard let text = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .isoLatin1),
-        let end = text.lastIndex(of: ")")
-    else { return nil }
-    let fields = text[text.index(end, offsetBy: 2)...].split(separator: " ")
-    return fields.count > 19 && fields[0] != "Z" ? String(fields[19]) : nil
 }

@@ -67,21 +67,11 @@ final class TmuxTerminal {
     private let red = "\u{1B}[31m"
     private let bold = "\u{1B}[1m"
 
-    private func slowRequest(_ stage: Stage) throws -> Running {
-        let client = try stage.box.start(
-            program: try stage.program("load-generator").text,
-            ["--get", "--path", "/slow?ms=100000", "--timeout", "200s", stage.addresses[0]])
-        try waitUntil("the request is under way") {
-            try establishedConnections(toLocalPort: stage.port).contains { $0.inode != 0 }
-        }
-        return client
-    }
-
     @Test(arguments: Level.allCases, [nil, "1"] as [ByteString?])
     func listAndState(level: Level, noColour: ByteString?) throws {
         let stage = try Stage(level)
         let old = try stage.handOver("blue", copies: 2)
-        let client = try slowRequest(stage)
+        let client = try stage.slowRequest(milliseconds: 100_000)
         let new = try stage.handOver("green", copies: 2)
         let broken = try stage.start("a-version-that-does-not-start", variables: ["SAMPLE_CRASH=boot"])
         #expect(try stage.wait(["--pid", ByteString(decimal: broken.pid)]).exit == 1)

@@ -99,22 +99,11 @@ import Testing
     }
 
     /// A request that takes its time is finished by the generation that got it, and answered.
-    private func slowRequest(_ stage: Stage, seconds: Int) throws -> Running {
-        let before = try establishedConnections(toLocalPort: stage.port).count
-        let client = try stage.box.start(
-            program: try stage.program("load-generator").text,
-            ["--get", "--path", "/slow?ms=\(seconds * 1000)", "--timeout", "100s", stage.addresses[0]])
-        try waitUntil("the request is under way") {
-            try establishedConnections(toLocalPort: stage.port).count { $0.inode != 0 } > before
-        }
-        return client
-    }
-
     @Test(arguments: Level.allCases)
     func retiredOneFinishes(level: Level) throws {
         let stage = try Stage(level)
         let old = try stage.handOver("1")
-        let client = try slowRequest(stage, seconds: 2)
+        let client = try stage.slowRequest(milliseconds: 2000)
         _ = try stage.handOver("2")
         try waitUntil("the old one is retired") {
             let object = try object(try stage.verb("state", ["web", "--json"]))
@@ -128,6 +117,24 @@ import Testing
         // Nobody was there to see it.
         let reason = try stage.generation("1")?.copies[0].reason
         #expect(reason == "it was told to stop")
+    }
+
+    /// Of those that finish what they are at, so many may live on; the next handoff ends the others.
+    @Test func noMoreRetiredOnesThanAreKept() throws {
+        let stage = try Stage(.ordinary)
+        let options: [ByteString] = ["--keep-retired", "1", "--stop-timeout", "1s"]
+        var copies: [Running] = []
+        var clients: [Running] = []
+        for label in ["1", "2", "3"] {
+            copies += try stage.handOver(label, options)
+            clients.append(try stage.slowRequest(milliseconds: 600_000))
+        }
+        // It had a second once more.
+        #expect(try copies[0].end().status & 0x7F == SIGKILL)
+        try waitUntil("the helper has gone") { try stage.helper(of: copies[2].pid) == nil }
+        #expect(try stage.generations().map(\.state) == ["ended", "retired", "live"])
+        #expect(!hasEnded(copies[1].pid))
+        for client in clients { client.kill() }
     }
 
     /// `terminate` has not the half minute that a handoff has.
@@ -144,7 +151,7 @@ import Testing
     @Test func terminateRetired() throws {
         let stage = try Stage(.ordinary)
         let old = try stage.handOver("1")
-        let client = try slowRequest(stage, seconds: 60)
+        let client = try stage.slowRequest(milliseconds: 60000)
         let new = try stage.handOver("2")
         try waitUntil("the old one is retired") {
             let object = try object(try stage.verb("state", ["web", "--json"]))
@@ -164,7 +171,7 @@ import Testing
         var clients: [Running] = []
         for number in 1...3 {
             generations += try stage.handOver("\(number)", ["--keep-retired", "1"])
-            clients.append(try slowRequest(stage, seconds: 60))
+            clients.append(try stage.slowRequest(milliseconds: 60000))
         }
         // The second took its place when the third came.
         _ = try generations[0].end()
@@ -199,14 +206,23 @@ import Testing
     func targetIsItself(level: Level) throws {
         let stage = try Stage(level)
         let copy = try stage.handOver("1")
-        let answer = try stage.box.start(
-            program: try stage.program("load-generator").text, ["--get", stage.addresses[0]]
-        ).end()
-        #expect(answer.output.text.contains("\ninherited: 0 1 2 3\n"), "\(answer.output.text)")
-        #expect(answer.output.text.contains("pid: \(copy[0].pid)\n"))
+        let answer = try stage.ask()
+        #expect(answer.contains("\ninherited: 0 1 2 3\n"), "\(answer)")
+        #expect(answer.contains("pid: \(copy[0].pid)\n"))
         #expect(try String(contentsOfFile: "/proc/\(copy[0].pid)/task/\(copy[0].pid)/children", encoding: .utf8) == "")
         // The helper is for the handoff only.
         try waitUntil("the helper has gone") { try stage.helper(of: copy[0].pid) == nil }
+    }
+
+    /// The supervisor is told by the helper, when the copy has taken over, and never by the program.
+    @Test(arguments: Level.allCases)
+    func targetDoesNotKnowTheSupervisor(level: Level) throws {
+        let stage = try Stage(level)
+        let script: ByteString = "echo \"socket: ${NOTIFY_SOCKET-none}\"; exec \"$@\""
+        let copy = try stage.start(
+            "1", variables: ["NOTIFY_SOCKET=\(stage.home)/notify"],
+            command: ["/bin/sh", "-c", script, "sh"] + stage.sampleServer("1"))
+        try copy.waitFor("socket: none\n")
     }
 
     // MARK: - A copy that comes back

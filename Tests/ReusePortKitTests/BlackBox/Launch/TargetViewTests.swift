@@ -183,6 +183,15 @@ import Testing
         expectNoPrivilege(view)
     }
 
+    /// What the kernel says of the ids counts, not that the call to change them has succeeded.
+    @Test(arguments: ["setresuid", "setresgid"] as [ByteString])
+    func changeThatDidNotHappen(call: ByteString) throws {
+        try Tool.requireRoot()
+        let outcome = try box.run(socket + ["--user", "nobody", "--", "/bin/echo", "started"], [.pretend(call)])
+        #expect(outcome.exit == 111 && outcome.output == "", "\(outcome.output.text)")
+        #expect(outcome.errors.contains("the kernel reports another one"), "\(outcome.errors)")
+    }
+
     @Test func noNewPrivileges() throws {
         let view = try box.view(socket + ["--no-new-privs"])
         #expect(view.status("NoNewPrivs") == "1")
@@ -402,6 +411,16 @@ import Testing
         #expect(view.device(3) == "")
     }
 
+    /// `[::]` is for IPv6 alone and `*` for both families, whatever the host makes of those that do not say.
+    @Test(arguments: ["0", "1"]) func familiesAreSaid(byDefault: String) throws {
+        try Tool.requireRoot()
+        let view = try box.view(
+            ["--socket", "six:[::]:0", "--socket", "dual:*:0"],
+            [.networkNamespace, .sysctl("net/ipv6/bindv6only=\(byDefault)")])
+        #expect(view.socket(3, "v6only") == 1)
+        #expect(view.socket(4, "v6only") == 0)
+    }
+
     @Test func backlogs() throws {
         let limit = try String(contentsOfFile: "/proc/sys/net/core/somaxconn", encoding: .utf8)
             .trimmingCharacters(in: .whitespacesAndNewlines)
@@ -436,6 +455,27 @@ import Testing
         #expect(box.status("old")?.st_size == 10)
         #expect(view.variable("LISTEN_FDNAMES") == "r:w:rw:a:t:colon")
         #expect(view.variable("LISTEN_FDS") == "6")
+    }
+
+    /// In a directory that everybody may write, anybody could put something else in the socket's place.
+    @Test func directoryOfEverybody() throws {
+        let folder = box.makeDirectory("everybodys", mode: 0o777)
+        let options: [ByteString] = ["--socket", "s:unix:\(folder)/s.sock"]
+        let outcome = try box.run(options + ["--", "/bin/echo", "started"])
+        #expect(outcome.exit == 111 && outcome.output == "" && !box.exists("everybodys/s.sock"))
+        #expect(outcome.errors.contains("everybody may replace files in \(folder)"), "\(outcome.errors)")
+        // Where the others may not remove it, as in /tmp, it is taken.
+        chmod(folder, 0o1777)
+        #expect(try box.view(options).socket(3, "listening") == 1)
+    }
+
+    /// Who made the pipe could have us wait for ever.
+    @Test func pipeOfAnotherUser() throws {
+        try Tool.requireRoot()
+        let pipe = box["pipe"]
+        #expect(mkfifo(pipe, 0o666) == 0 && chown(pipe, 65534, 65534) == 0)
+        let outcome = try box.run(["--file", "p:\(pipe)", "--", "/bin/echo", "started"])
+        #expect(outcome.exit == 111 && outcome.errors.contains("pipe of uid 65534"), "\(outcome.errors)")
     }
 
     /// Opened as root, read by somebody who may not open it.

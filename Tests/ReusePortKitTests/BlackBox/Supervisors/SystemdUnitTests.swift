@@ -14,7 +14,7 @@ private final class ThreadExecutor: TaskExecutor {
 }
 
 /// Units as deploy writes them. No systemd runs here: `systemctl.py` stands in for it, in mounts of the test's own.
-@Suite struct UnitTests {
+@Suite struct SystemdUnitTests {
     /// Runs in a thread whose /run is empty and whose systemctl is the stand-in; the machine's own are not touched.
     private func withStandIn(_ stage: Stage, _ body: @escaping @Sendable () throws -> Void) async throws {
         try Tool.requireRoot()
@@ -29,7 +29,7 @@ private final class ThreadExecutor: TaskExecutor {
 
             """, mode: 0o755)
         defer {
-            endMarked(stage)
+            stage.endDeployed()
             removeGroups(stage)
         }
         try await Task(executorPreference: ThreadExecutor()) {
@@ -148,13 +148,7 @@ private final class ThreadExecutor: TaskExecutor {
             }
             let options: [ByteString] = ["--on", "systemd", "--memory-max", "512M"]
             func deploy(_ label: String, _ command: [ByteString]? = nil, expect: Int32 = 0) throws -> Outcome {
-                let command = try command ?? stage.sampleServer(label)
-                let words: [ByteString] = ["deploy", "web", "--run-dir", stage.runDirectory, "--copies", "2"]
-                let outcome = try stage.box.run(
-                    words + ["--generation", ByteString(label)] + stage.common + options + ["--"] + command,
-                    stage.asDeployer)
-                #expect(outcome.exit == expect, "\(outcome.errors)")
-                return outcome
+                try stage.deploy(label, copies: 2, options, command: command, expect: expect)
             }
             _ = try deploy("1")
             let names = ["reuseport-exec-web-1-0.service", "reuseport-exec-web-1-1.service"]
@@ -190,11 +184,7 @@ private final class ThreadExecutor: TaskExecutor {
                 "--on", "systemd", "--permanent", "7", "--on-exit",
                 ByteString("echo $REUSEPORT_EXEC_COPY $REUSEPORT_EXEC_KIND $REUSEPORT_EXEC_NEXT >>\(exits)"),
             ]
-            let words: [ByteString] = ["deploy", "web", "--generation", "1", "--copies", "2"] + stage.common + options
-            let deploy = try stage.launch(
-                words + ["--run-dir", stage.runDirectory, "--"] + (try stage.sampleServer("1"))
-            ).end()
-            #expect(deploy.exit == 0, "\(deploy.errors)")
+            try stage.deploy("1", copies: 2, options)
             let record = try String(contentsOfFile: "\(stage.runDirectory.text)/web/1-1", encoding: .utf8)
             guard record.contains("supervisor=systemd:reuseport-exec-web-1-1.service") else {
                 throw Unavailable(description: "no control groups can be made: \(record)")
@@ -243,16 +233,10 @@ private final class ThreadExecutor: TaskExecutor {
                 while True:
                     server.accept()[0].close()
                 """
-            let words: [ByteString] = [
-                "deploy", "web", "--generation", "1", "--on", "systemd", "--stop-signal", "QUIT",
-            ]
             let command: [ByteString] = [
                 ByteString(try Tool.require("python3")), "-S", "-E", "-c", ByteString(script), ByteString(told),
             ]
-            let deploy = try stage.launch(
-                words + stage.common + ["--run-dir", stage.runDirectory, "--"] + command
-            ).end()
-            #expect(deploy.exit == 0, "\(deploy.errors)")
+            try stage.deploy("1", ["--on", "systemd", "--stop-signal", "QUIT"], command: command)
             #expect(try stage.verb("terminate", ["web"]).exit == 0)
             #expect(try String(contentsOfFile: told, encoding: .utf8) == "SIGQUIT\n")
         }
@@ -264,14 +248,10 @@ private final class ThreadExecutor: TaskExecutor {
         nonisolated(unsafe) let shared = stage
         try await withStandIn(stage) {
             let stage = shared
-            let words: [ByteString] = [
-                "deploy", "web", "--generation", "1", "--on", "systemd", "--stop-signal", "CONT",
-            ]
-            let deploy = try stage.launch(
-                words + ["--ready-timeout", "500ms", "--run-dir", stage.runDirectory] + stage.common
-                    + ["--", "/bin/sleep", "1000"]
-            ).end()
-            #expect(deploy.exit == 1 && deploy.errors.contains("not ready after"), "\(deploy.errors)")
+            let deploy = try stage.deploy(
+                "1", ["--on", "systemd", "--stop-signal", "CONT", "--ready-timeout", "500ms"],
+                command: ["/bin/sleep", "1000"], expect: 1)
+            #expect(deploy.errors.contains("not ready after"), "\(deploy.errors)")
             #expect(
                 try FileManager.default.contentsOfDirectory(atPath: "/run/systemd/system")
                     .filter { $0.hasSuffix(".service") }.isEmpty)
@@ -287,16 +267,21 @@ private final class ThreadExecutor: TaskExecutor {
         let binary = try stage.box.launcher()
         try await withStandIn(stage) {
             let stage = shared
-            // systemd-analyze looks whether the programs are there.
-            let script = """
-                mount -t tmpfs none /usr/local/bin && cp \(binary) /usr/local/bin/reuseport-exec &&
-                cp \(Tool.package)/examples/systemd/web@.service /run/systemd/system/ &&
-                exec \(analyze) verify web@blue.service
-                """
-            let outcome = try stage.box.start(
-                program: try Tool.require("unshare"), ["-m", "/bin/sh", "-c", ByteString(script)]
-            ).end()
-            #expect(outcome.exit == 0 && outcome.errors == "", "\(outcome.errors)")
+            func verify(_ flaw: String) throws -> [Substring] {
+                // systemd-analyze looks whether the programs are there.
+                let script = """
+                    mount -t tmpfs none /usr/local/bin && cp \(binary) /usr/local/bin/reuseport-exec &&
+                    cp \(Tool.package)/examples/systemd/web@.service /run/systemd/system/ &&
+                    echo '\(flaw)' >>/run/systemd/system/web@.service && exec \(analyze) verify web@blue.service
+                    """
+                let outcome = try stage.box.start(
+                    program: try Tool.require("unshare"), ["-m", "/bin/sh", "-c", ByteString(script)]
+                ).end()
+                return complaints(about: "web@", outcome.errors)
+            }
+            let said = (asItIs: try verify(""), withAFlaw: try verify("NoSuchSetting=1"))
+            #expect(said.asItIs == [])
+            #expect(said.withAFlaw != [])
         }
     }
 }

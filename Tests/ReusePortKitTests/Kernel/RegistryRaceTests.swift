@@ -5,19 +5,20 @@ import Testing
 @testable import ReusePortKit
 
 /// What is read while somebody else writes.
-@Suite struct MendTests {
+@Suite struct RegistryRaceTests {
     /// A helper that writes down that its generation is live, and goes, is not taken for one that went before.
     @Test func aHelperThatHasDoneItsWork() throws {
-        let folder = makeFolder(prefix: "reuseport-exec-mend")
-        defer { try? FileManager.default.removeItem(atPath: folder) }
-        let registry = try Registry.open("web", in: "\(ByteString(folder))/run", create: true)!
+        let box = Sandbox()
+        let registry = try Registry.open("web", in: ByteString(box["run"]), create: true)!
         var app = AppRecord()
         let ours = try ProcessIdentity(of: getpid())
         for round in 0..<40 {
             // In another phase each time.
             let pause = Double(round) / 2000
-            let script = "read x; echo; read x; cd '\(registry.path.text)'; sleep \(pause); exec mv -T new app"
-            let helper = try Child(["sh", "-c", script])
+            let script = "read x; cd '\(registry.path.text)'; sleep \(pause); exec mv -T new app"
+            let helper = try Running(
+                file: "/bin/sh", words: ["sh", "-c", ByteString(script)], environment: Sandbox.environment,
+                hasInput: true)
             // So many that looking at them takes longer than the helper's work.
             let count = 200
             app.generations = [
@@ -38,7 +39,7 @@ import Testing
 
             helper.endInput()
             var state = GenerationRecord.State.starting
-            let deadline = Deadline()
+            let deadline = Deadline(after: patience)
             while state == .starting && !deadline.hasPassed {
                 state = try #require(AppState.reconciled(registry).app.generation(1)).state
             }

@@ -4,8 +4,8 @@ import Testing
 @testable import ReusePortKit
 
 /// The pages in docs/, and all other Markdown.
-extension DocumentTests {
-    private static let root = #filePath.split(separator: "/").dropLast(4).map { "/\($0)" }.joined()
+@Suite struct PageTests {
+    private static let root = Tool.package
 
     /// Files below a folder of the package, by their path in it.
     private static func files(_ folder: String, _ suffix: String) -> [String] {

@@ -9,10 +9,10 @@ extension SupervisedDeployTests {
     @Test(arguments: SupervisorKind.allCases)
     func killedWhileWriting(kind: SupervisorKind) throws {
         let (stage, services) = try supervised(kind)
-        try stage.deploy("1", copies: 2, options(services))
+        try stage.deploy("1", copies: 2, services.deployOptions)
         let load = try Load(stage)
         for label in ["2", nil] {
-            let deploy = try stage.startDeploy(label, copies: 250, options(services))
+            let deploy = try stage.startDeploy(label, copies: 250, services.deployOptions)
             // However busy the machine is, whoever watches it is quicker.
             setpriority(Int32(PRIO_PROCESS.rawValue), id_t(deploy.pid), 19)
             try waitUntil("some are written") { try names(services).count >= 8 }
@@ -25,7 +25,7 @@ extension SupervisedDeployTests {
                     try stage.generations().contains { $0.state == "starting" && $0.running.count > 2 }
                 }
             }
-            try stage.deploy(nil, copies: 2, options(services), command: try stage.sampleServer("next"))
+            try stage.deploy(nil, copies: 2, services.deployOptions, command: try stage.sampleServer("next"))
             let live = try #require(try stage.generations().last { $0.state == "live" }?.generation)
             try expectServices(services, ["web-\(live)-0", "web-\(live)-1"])
         }
@@ -37,8 +37,8 @@ extension SupervisedDeployTests {
     @Test(arguments: SupervisorKind.allCases)
     func killedWhenAllIsWritten(kind: SupervisorKind) throws {
         let (stage, services) = try supervised(kind)
-        try stage.deploy("1", copies: 2, options(services))
-        let deploy = try stage.startDeploy("2", copies: 2, options(services))
+        try stage.deploy("1", copies: 2, services.deployOptions)
+        let deploy = try stage.startDeploy("2", copies: 2, services.deployOptions)
         try deploy.waitFor("services are written")
         deploy.kill()
         if kind == .s6 { s6Scan(services) }
@@ -60,7 +60,7 @@ extension SupervisedDeployTests {
     @Test(arguments: SupervisorKind.allCases)
     func restartedWhileSuspended(kind: SupervisorKind) throws {
         let (stage, services) = try supervised(kind)
-        try stage.deploy("1", copies: 2, options(services) + ["--suspended"])
+        try stage.deploy("1", copies: 2, services.deployOptions + ["--suspended"])
         let clients = try stage.startClients(100)
         try waitUntil("all wait") { try stage.queued() == 100 }
         for words in [["restart", "web"], ["restart", "web", "--copy", "0"]] as [[ByteString]] {
@@ -81,7 +81,7 @@ extension SupervisedDeployTests {
         let (stage, services) = try supervised(kind)
         let old = try stage.handOver("1")[0]
         try FileManager.default.removeItem(atPath: "\(stage.runDirectory.text)/web")
-        try stage.deploy("2", options(services), command: ["/bin/sh", "-c", "exit 7"], expect: 1)
+        try stage.deploy("2", services.deployOptions, command: ["/bin/sh", "-c", "exit 7"], expect: 1)
         let outcome = try stage.change(["migrate", "web"], expect: 1)
         #expect(outcome.errors.contains("was not started by deploy"), "\(outcome.errors)")
         #expect(try stage.pids() == [old.pid])
@@ -92,7 +92,7 @@ extension SupervisedDeployTests {
     @Test(arguments: SupervisorKind.allCases)
     func scaledWhileOneIsStartedAgain(kind: SupervisorKind) throws {
         let (stage, services) = try supervised(kind)
-        try stage.deploy("1", copies: 3, options(services))
+        try stage.deploy("1", copies: 3, services.deployOptions)
         // The second crash within a short time is followed by a pause.
         for count in 1...2 {
             try waitUntil("all of them") { try stage.live().map(\.state) == ["live", "live", "live"] }
@@ -108,13 +108,13 @@ extension SupervisedDeployTests {
     @Test(arguments: SupervisorKind.allCases)
     func deployedWhileOneIsOnItsWay(kind: SupervisorKind) throws {
         let (stage, services) = try supervised(kind)
-        try stage.deploy("1", options(services))
-        let deploy = try stage.startDeploy("2", copies: 2, options(services) + ["--env", "SAMPLE_BOOT_MS=6000"])
+        try stage.deploy("1", services.deployOptions)
+        let deploy = try stage.startDeploy("2", copies: 2, services.deployOptions + ["--env", "SAMPLE_BOOT_MS=6000"])
         try waitUntil("its copies are there") { try stage.generation("2")?.running.count == 2 }
         deploy.kill()
-        let late = try stage.deploy("3", copies: 2, options(services) + ["--lock-timeout", "1ms"], expect: 1)
+        let late = try stage.deploy("3", copies: 2, services.deployOptions + ["--lock-timeout", "1ms"], expect: 1)
         #expect(late.errors.contains("generation 2 is taking over"), "\(late.errors)")
-        try stage.deploy("3", copies: 2, options(services))
+        try stage.deploy("3", copies: 2, services.deployOptions)
         #expect(try stage.generation("2")?.state == "ended")
         try expectServices(services, ["web-3-0", "web-3-1"])
     }
@@ -122,7 +122,7 @@ extension SupervisedDeployTests {
     @Test(arguments: SupervisorKind.allCases)
     func copyCannotBeStopped(kind: SupervisorKind) throws {
         let (stage, services) = try supervised(kind)
-        try stage.deploy("1", copies: 2, options(services))
+        try stage.deploy("1", copies: 2, services.deployOptions)
         let copy = try stage.pid(1)
         let supervisor = try #require(try? ProcessStatus(of: copy).parent)
         kill(supervisor, SIGSTOP)
@@ -141,7 +141,7 @@ extension SupervisedDeployTests {
     /// What was in a directory that has gone is gone as well.
     @Test func directoryHasGone() throws {
         let (stage, services) = try supervised(.s6)
-        try stage.deploy("1", options(services))
+        try stage.deploy("1", services.deployOptions)
         try stage.deploy("2")
         try expectServices(services, [])
         services.supervisor.kill()
@@ -165,9 +165,9 @@ extension SupervisedDeployTests {
     /// It does not interrupt, and does not stay where it is either.
     @Test func signalAfterTakeover() throws {
         let (stage, services) = try supervised(.s6)
-        try stage.deploy("1", options(services) + ["--env", "SAMPLE_IGNORE_TERM=1"])
+        try stage.deploy("1", services.deployOptions + ["--env", "SAMPLE_IGNORE_TERM=1"])
         let old = try stage.pid()
-        let deploy = try stage.startDeploy("2", options(services))
+        let deploy = try stage.startDeploy("2", services.deployOptions)
         try deploy.waitFor("took over")
         for signal in [SIGTERM, SIGINT, SIGHUP] { deploy.signal(signal) }
         try waitUntil("nothing is pending") {
@@ -183,12 +183,12 @@ extension SupervisedDeployTests {
     @Test(arguments: SupervisorKind.allCases)
     func someFail(kind: SupervisorKind) throws {
         let (stage, services) = try supervised(kind)
-        try stage.deploy("1", options(services))
+        try stage.deploy("1", services.deployOptions)
         // Each ends when somebody opens its gate.
         let gates = stage.box.makeDirectory("gates", owner: 65534)
         let script = "trap '' TERM; mkfifo \(gates)/$$ && echo said by $$ && read x <\(gates)/$$; exit 3"
         let deploy = try stage.startDeploy(
-            "bad", copies: 5, options(services) + ["--stop-timeout", "1s"],
+            "bad", copies: 5, services.deployOptions + ["--stop-timeout", "1s"],
             command: ["/bin/sh", "-c", ByteString(script)])
         var pids: [pid_t] = []
         try waitUntil("its copies are there") {
@@ -225,7 +225,7 @@ extension SupervisedDeployTests {
                 client.close()
             """
         try stage.deploy(
-            "1", copies: 2, options(services),
+            "1", copies: 2, services.deployOptions,
             command: [ByteString(try Tool.require("python3")), "-S", "-E", "-c", ByteString(script), "{fd:http}"])
         for _ in 0..<3 {
             let before = try stage.pids()

@@ -39,11 +39,3 @@ import Testing
         #expect(access(path, F_OK) != 0)
     }
 }
-
-/// The state letter of a process, from /proc/PID/stat.
-func state(of pid: pid_t) -> Character? {
-    guard let text = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .isoLatin1),
-        let end = text.lastIndex(of: ")")
-    else { return nil }
-    return text[text.index(end, offsetBy: 2)...].first
-}

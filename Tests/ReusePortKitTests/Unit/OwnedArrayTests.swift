@@ -3,8 +3,8 @@ import Testing
 
 @testable import ReusePortKit
 
-@Suite(.serialized) struct InheritedSocketsTests {
-    @Test func ownedArrayRemoves() {
+@Suite struct OwnedArrayTests {
+    @Test func removes() {
         var array = OwnedArray<Descriptor>()
         for number: Int32 in 1000..<1005 { array.append(Descriptor(owning: number)) }
         #expect(array.remove(at: 1).release() == 1001)

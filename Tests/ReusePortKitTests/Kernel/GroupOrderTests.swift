@@ -5,7 +5,7 @@ import Testing
 
 /// What the order of a dump says about the order of the members in a reuseport group: members are asked for one by one
 /// with a cBPF program that names an index.
-@Suite struct InspectOrderTests {
+@Suite struct GroupOrderTests {
     @Test(
         arguments: [InternetProtocol.tcp, .udp], [ipv4Loopback, ipv6Loopback])
     func dumpAndGroup(kind: InternetProtocol, base: SocketAddress) throws {

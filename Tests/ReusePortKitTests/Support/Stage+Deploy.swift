@@ -4,12 +4,6 @@ import Testing
 
 @testable import ReusePortKit
 
-/// A process as it is known beyond its number.
-struct Known: Equatable {
-    let pid: pid_t
-    let start: String
-}
-
 /// A copy as `state --json` shows it.
 struct CopyState: Decodable {
     struct Socket: Decodable {
@@ -20,6 +14,7 @@ struct CopyState: Decodable {
     let pid: pid_t
     let state: String
     let reason: String
+    let crashes: Int
     let sockets: [Socket]
 }
 
@@ -30,6 +25,15 @@ struct GenerationState: Decodable {
     let copies: [CopyState]
 
     var running: [CopyState] { copies.filter { $0.state != "ended" } }
+}
+
+/// A copy with what is said of its generation.
+@dynamicMemberLookup struct KnownCopy {
+    let label: String
+    let generationState: String
+    fileprivate let state: CopyState
+
+    subscript<Value>(dynamicMember path: KeyPath<CopyState, Value>) -> Value { state[keyPath: path] }
 }
 
 private struct AppPictureState: Decodable {
@@ -55,7 +59,7 @@ extension Stage {
         var words: [ByteString] = ["deploy", "web", "--run-dir", runDirectory]
         if let label { words += ["--generation", ByteString(label)] }
         if let copies { words += ["--copies", ByteString(decimal: copies)] }
-        if !options.contains("--log") { words += ["--log", ByteString(logPath)] }
+        if !options.contains("--log") && !options.contains("--on") { words += ["--log", ByteString(logPath)] }
         if level == .privileged && site != .unix && !options.contains("--steering") { words += ["--steering", "ebpf"] }
         return words + common + options + ["--"] + (try command ?? sampleServer(label ?? "sample"))
     }
@@ -128,6 +132,23 @@ extension Stage {
         try generations().last { $0.generation == label }
     }
 
+    /// All copies that are known, youngest generation last; none before there is a registry.
+    func copies() throws -> [KnownCopy] {
+        let output = try verb("state", ["web", "--json"]).output
+        if output.isEmpty { return [] }
+        return try JSONDecoder().decode([AppPictureState].self, from: Data(output.bytes)).flatMap(\.generations)
+            .flatMap { one in
+                one.copies.map { KnownCopy(label: one.generation, generationState: one.state, state: $0) }
+            }
+    }
+
+    func copy(_ label: String, _ number: Int = 0) throws -> KnownCopy? {
+        try copies().last { $0.label == label && $0.copy == number }
+    }
+
+    /// What `state` says of why a copy has ended.
+    func reason(of pid: pid_t) throws -> String? { try copies().first { $0.pid == pid }?.reason }
+
     /// The running copies of the live generation, by number.
     func live() throws -> [CopyState] {
         (try generations().first { $0.state == "live" }?.running ?? []).sorted { $0.copy < $1.copy }
@@ -194,21 +215,18 @@ extension Stage {
         }
     }
 
-    /// Ends them one by one, each as the one that was seen. Workers of nginx, whose environment is gone, are known by
-    /// their masters only.
+    /// Ends all of it. Workers of nginx, whose environment is gone, are known by their masters only.
     func endDeployed() {
-        let masters = marked() + registered()
-        let workers = masters.flatMap { master in
-            ((try? ProcessIdentity(of: master.pid)).map { descendants(of: $0, in: ProcFileSystem()) } ?? [])
-                .compactMap { worker in startTime(of: worker.pid).map { Known(pid: worker.pid, start: $0) } }
-        }
-        for process in masters + workers {
-            let descriptor = Int32(clinuxPidfdOpen(process.pid))
-            if descriptor < 0 { continue }
-            if startTime(of: process.pid) == process.start {
-                clinux_syscall(Int(CLINUX_SYS_pidfd_send_signal), Int(descriptor), Int(SIGKILL), 0, 0, 0, 0)
+        // What is started while the others are looked at is found the next time.
+        for _ in 0..<200 {
+            let masters = marked() + registered()
+            let workers = masters.flatMap { master in
+                ((try? ProcessIdentity(of: master.pid)).map { descendants(of: $0, in: ProcFileSystem()) } ?? [])
+                    .compactMap { worker in startTime(of: worker.pid).map { Known(pid: worker.pid, start: $0) } }
             }
-            close(descriptor)
+            if masters.isEmpty { return }
+            for process in masters + workers { process.kill() }
+            usleep(2000)
         }
     }
 
@@ -231,16 +249,7 @@ extension Stage {
             environment: Sandbox.environment + [mark, "launcher=\(try box.launcher())"]
         ).end()
     }
-
-    /// What one request is answered.
-    func ask(_ path: ByteString = "/") throws -> String {
-        try box.start(program: try program("load-generator").text, ["--get", "--path", path, addresses[0]], inNetwork)
-            .end().output.text
-    }
 }
 
 /// Words for a shell.
 func quoted(_ words: [ByteString]) -> String { words.map { "'\($0.text)'" }.joined(separator: " ") }
-
-/// Whether a process stands still, by proc_pid_stat(5).
-func isStopped(_ pid: pid_t) -> Bool { state(of: pid) == "T" }

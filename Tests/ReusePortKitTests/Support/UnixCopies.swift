@@ -76,10 +76,7 @@ final class UnixCopies {
     }
 
     /// What a copy answers, asked directly.
-    func ask(_ copy: Int) throws -> String {
-        try stage.box.start(program: try stage.program("load-generator").text, ["--get", "unix:\(path(copy))"])
-            .end().output.text
-    }
+    func ask(_ copy: Int) throws -> String { try stage.ask(at: "unix:\(path(copy))") }
 
     /// Every copy answers as this generation.
     func expectServed(

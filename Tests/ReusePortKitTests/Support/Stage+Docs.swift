@@ -33,12 +33,6 @@ extension Stage {
         }
     }
 
-    private func parent(of pid: pid_t) -> pid_t {
-        let text = (try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8)) ?? ""
-        // Behind the name, which may have anything in it.
-        return text.split(separator: ")").last.flatMap { pid_t($0.split(separator: " ")[1]) } ?? 0
-    }
-
     /// A file of the package, where every user can read it.
     func script(_ path: String) throws -> ByteString {
         let name = path.split(separator: "/").last!
@@ -46,4 +40,9 @@ extension Stage {
         box.write(copy, [UInt8](try Data(contentsOf: URL(fileURLWithPath: "\(Tool.package)/\(path)"))), mode: 0o755)
         return ByteString(copy)
     }
+}
+
+/// A file of this package.
+func document(_ path: String) throws -> String {
+    try String(contentsOfFile: "\(Tool.package)/\(path)", encoding: .utf8)
 }

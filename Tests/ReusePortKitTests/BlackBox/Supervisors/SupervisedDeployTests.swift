@@ -5,14 +5,6 @@ import Testing
 
 /// `deploy --on`, with real supervisors that start, log and restart the copies.
 @Suite struct SupervisedDeployTests {
-    /// The sample server, without what the environment of deploy would say: the supervisor's is another.
-    func options(_ services: Services) -> [ByteString] {
-        [
-            "--on", ByteString("\(services.kind.testDescription):\(services.folder)"),
-            "--log", ByteString("\(services.stage.home)/logs"),
-        ]
-    }
-
     func names(_ services: Services) throws -> [String] {
         try FileManager.default.contentsOfDirectory(atPath: services.folder)
             .filter { !$0.hasPrefix(".") }.sorted()
@@ -43,7 +35,7 @@ import Testing
     @Test(arguments: SupervisorKind.allCases)
     func loss(kind: SupervisorKind) throws {
         let (stage, services) = try supervised(kind)
-        try stage.deploy("1", copies: 4, options(services))
+        try stage.deploy("1", copies: 4, services.deployOptions)
         let load = try Load(stage)
         for number in 2...11 {
             try stage.change(["migrate", "web", "--generation", ByteString(decimal: number)])
@@ -71,7 +63,7 @@ import Testing
     @Test(arguments: SupervisorKind.allCases)
     func withoutRights(kind: SupervisorKind) throws {
         let (stage, services) = try supervised(kind, .ordinary)
-        try stage.deploy("1", copies: 2, options(services))
+        try stage.deploy("1", copies: 2, services.deployOptions)
         let load = try Load(stage)
         for _ in 0..<2 { try stage.change(["migrate", "web"]) }
         let report = try load.stop()
@@ -83,7 +75,7 @@ import Testing
     @Test(arguments: SupervisorKind.allCases)
     func respawnAndRestart(kind: SupervisorKind) throws {
         let (stage, services) = try supervised(kind)
-        try stage.deploy("1", copies: 2, options(services))
+        try stage.deploy("1", copies: 2, services.deployOptions)
         let first = try stage.pids()
         kill_(first[1])
         try waitUntil("copy 1 is back") {
@@ -104,18 +96,18 @@ import Testing
     @Test(arguments: SupervisorKind.allCases)
     func failures(kind: SupervisorKind) throws {
         let (stage, services) = try supervised(kind)
-        try stage.deploy("good", copies: 2, options(services))
+        try stage.deploy("good", copies: 2, services.deployOptions)
         let old = try stage.pids()
         let load = try Load(stage)
         let failing = try stage.deploy(
-            "bad", copies: 3, options(services), command: ["/bin/sh", "-c", "echo out of luck; exit 3"], expect: 1)
+            "bad", copies: 3, services.deployOptions, command: ["/bin/sh", "-c", "echo out of luck; exit 3"], expect: 1)
         #expect(failing.errors.contains("exited with 3"), "\(failing.errors)")
         #expect(failing.errors.contains("out of luck"), "\(failing.errors)")
         try expectServices(services, ["web-good-0", "web-good-1"])
-        let missing = try stage.deploy("none", copies: 2, options(services), command: ["/no/such"], expect: 1)
+        let missing = try stage.deploy("none", copies: 2, services.deployOptions, command: ["/no/such"], expect: 1)
         #expect(missing.errors.contains("127") || missing.errors.contains("no such file"), "\(missing.errors)")
         let late = try stage.deploy(
-            "late", copies: 2, options(services) + ["--ready-timeout", "500ms", "--env", "SAMPLE_BOOT_MS=60000"],
+            "late", copies: 2, services.deployOptions + ["--ready-timeout", "500ms", "--env", "SAMPLE_BOOT_MS=60000"],
             expect: 1)
         let last = String(late.errors.split(separator: "\n").last ?? "")
         #expect(last.contains(": copy ") && last.contains(": not ready after "), "\(late.errors)")
@@ -124,7 +116,7 @@ import Testing
         // Interrupted while it waits.
         for signal in [SIGINT, SIGTERM, SIGHUP] {
             let deploy = try stage.startDeploy(
-                "slow-\(signal)", copies: 2, options(services) + ["--env", "SAMPLE_BOOT_MS=60000"])
+                "slow-\(signal)", copies: 2, services.deployOptions + ["--env", "SAMPLE_BOOT_MS=60000"])
             try waitUntil("its copies are there") { try stage.generation("slow-\(signal)")?.running.count == 2 }
             deploy.signal(signal)
             let outcome = try deploy.end()
@@ -142,8 +134,8 @@ import Testing
     @Test(arguments: SupervisorKind.allCases)
     func launcherFails(kind: SupervisorKind) throws {
         let (stage, services) = try supervised(kind)
-        try stage.deploy("good", options(services))
-        let failed = try stage.deploy("bad", options(services) + ["--socket", "more:192.0.2.1:8080"], expect: 1)
+        try stage.deploy("good", services.deployOptions)
+        let failed = try stage.deploy("bad", services.deployOptions + ["--socket", "more:192.0.2.1:8080"], expect: 1)
         #expect(failed.errors.contains("exited with 111"), "\(failed.errors)")
         #expect(failed.errors.contains("unable to bind"), "\(failed.errors)")
         try expectServices(services, ["web-good-0"])
@@ -155,13 +147,13 @@ import Testing
     @Test(arguments: SupervisorKind.allCases)
     func killed(kind: SupervisorKind) throws {
         let (stage, services) = try supervised(kind)
-        try stage.deploy("1", copies: 2, options(services))
+        try stage.deploy("1", copies: 2, services.deployOptions)
         let load = try Load(stage)
-        let deploy = try stage.startDeploy("2", copies: 2, options(services) + ["--env", "SAMPLE_BOOT_MS=500"])
+        let deploy = try stage.startDeploy("2", copies: 2, services.deployOptions + ["--env", "SAMPLE_BOOT_MS=500"])
         try waitUntil("its copies are there") { try stage.generation("2")?.running.count == 2 }
         deploy.kill()
         try waitUntil("they have taken over") { try stage.generation("2")?.state == "live" }
-        try stage.deploy("3", copies: 2, options(services))
+        try stage.deploy("3", copies: 2, services.deployOptions)
         let report = try load.stop()
         #expect(report.lost == 0, "\(report.summary)")
         try expectServices(services, ["web-3-0", "web-3-1"])
@@ -173,10 +165,10 @@ import Testing
     @Test(arguments: SupervisorKind.allCases)
     func supervisorRestarted(kind: SupervisorKind) throws {
         let (stage, services) = try supervised(kind)
-        try stage.deploy("1", copies: 2, options(services))
+        try stage.deploy("1", copies: 2, services.deployOptions)
         let old = try stage.pids()
         let load = try Load(stage)
-        let deploy = try stage.startDeploy("2", copies: 2, options(services) + ["--env", "SAMPLE_BOOT_MS=1000"])
+        let deploy = try stage.startDeploy("2", copies: 2, services.deployOptions + ["--env", "SAMPLE_BOOT_MS=1000"])
         try waitUntil("its copies are there") { try stage.generation("2")?.running.count == 2 }
         // Only that one process.
         kill(services.supervisor.pid, SIGKILL)
@@ -189,7 +181,7 @@ import Testing
             #expect(try stage.pids() == old, "\(outcome.errors)")
         }
         let again = try services.again()
-        try stage.deploy("3", copies: 2, options(services))
+        try stage.deploy("3", copies: 2, services.deployOptions)
         let report = try load.stop()
         #expect(report.lost == 0, "\(report.summary)")
         #expect(try stage.generation("3")?.state == "live")
@@ -200,12 +192,12 @@ import Testing
     @Test(arguments: SupervisorKind.allCases)
     func reboot(kind: SupervisorKind) throws {
         let (stage, services) = try supervised(kind)
-        try stage.deploy("1", copies: 3, options(services))
+        try stage.deploy("1", copies: 3, services.deployOptions)
         try stage.change(["scale", "web", "2"])
         try expectServices(services, ["web-1-0", "web-1-1"])
         services.supervisor.kill()
         try waitUntil("everything has ended") {
-            endMarked(stage)
+            stage.endDeployed()
             return stage.marked().allSatisfy { state(of: $0.pid) == "Z" }
         }
         try FileManager.default.removeItem(atPath: stage.runDirectory.text)
@@ -214,7 +206,7 @@ import Testing
             guard (try? stage.verb("check", ["web"]))?.exit == 0 else { return false }
             return try stage.live().map(\.state) == ["live", "live"]
         }
-        try stage.deploy("2", copies: 2, options(services))
+        try stage.deploy("2", copies: 2, services.deployOptions)
         try expectServices(services, ["web-2-0", "web-2-1"])
         #expect(try stage.verb("terminate", ["web"]).exit == 0)
         try expectServices(services, [])
@@ -238,7 +230,7 @@ import Testing
                 && all.filter { $0.state == "live" }.count == 1
         }
         let load = try Load(stage)
-        try stage.deploy("3", copies: 2, options(services))
+        try stage.deploy("3", copies: 2, services.deployOptions)
         let report = try load.stop()
         #expect(report.lost == 0, "\(report.summary)")
         #expect(try names(services) == ["blue", "green", "web-3-0", "web-3-1"])
@@ -252,7 +244,7 @@ import Testing
     @Test(arguments: SupervisorKind.allCases)
     func suspended(kind: SupervisorKind) throws {
         let (stage, services) = try supervised(kind)
-        try stage.deploy("1", copies: 2, options(services))
+        try stage.deploy("1", copies: 2, services.deployOptions)
         let load = try Load(stage)
         try stage.change(["suspend", "web"])
         let standing = try stage.live()
@@ -274,12 +266,12 @@ import Testing
     @Test(arguments: SupervisorKind.allCases)
     func severalAtOnce(kind: SupervisorKind) throws {
         let (stage, services) = try supervised(kind)
-        try stage.deploy("first", copies: 2, options(services))
+        try stage.deploy("first", copies: 2, services.deployOptions)
         let load = try Load(stage)
         for round in 0..<3 {
             let deploys = try ["a", "b"].map {
                 try stage.startDeploy(
-                    "\($0)\(round)", copies: 2, options(services), command: try stage.sampleServer("1"))
+                    "\($0)\(round)", copies: 2, services.deployOptions, command: try stage.sampleServer("1"))
             }
             let scale = try stage.launch(["scale", "web", "3", "--run-dir", stage.runDirectory])
             for one in deploys + [scale] {
@@ -300,7 +292,7 @@ import Testing
     @Test(arguments: SupervisorKind.allCases, ["retire", "terminate"] as [ByteString])
     func endedBetweenCrashes(kind: SupervisorKind, verb: ByteString) throws {
         let (stage, services) = try supervised(kind)
-        try stage.deploy("1", options(services))
+        try stage.deploy("1", services.deployOptions)
         for count in 1...3 {
             try waitUntil("it runs") { try stage.live().map(\.state) == ["live"] }
             kill_(try stage.pid())

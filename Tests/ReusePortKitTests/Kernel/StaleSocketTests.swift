@@ -5,7 +5,7 @@ import Testing
 @testable import ReusePortKit
 
 /// Who owns a directory above a socket's can show another one under its path, at any moment.
-@Suite struct SwappedDirectoryTests {
+@Suite struct StaleSocketTests {
     let box = Sandbox()
 
     /// What is asked whether anybody listens is what would be removed.

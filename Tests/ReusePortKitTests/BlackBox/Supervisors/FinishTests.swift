@@ -3,43 +3,6 @@ import Testing
 
 @testable import ReusePortKit
 
-/// What `state --json` says of a copy.
-struct CopyView {
-    let label: String
-    let copy: Int
-    let pid: Int
-    let state: String
-    let generationState: String
-    let reason: String
-    let crashes: Int
-}
-
-extension Stage {
-    /// All copies that are known, youngest generation last.
-    func copies() throws -> [CopyView] {
-        let output = try verb("state", ["web", "--json"]).output
-        if output.isEmpty { return [] }
-        guard let apps = try JSONSerialization.jsonObject(with: Data(output.bytes)) as? [[String: Any]] else {
-            return []
-        }
-        return apps.flatMap { app in
-            (app["generations"] as? [[String: Any]] ?? []).flatMap { generation in
-                (generation["copies"] as? [[String: Any]] ?? []).map { copy in
-                    CopyView(
-                        label: generation["generation"] as? String ?? "", copy: copy["copy"] as? Int ?? -1,
-                        pid: copy["pid"] as? Int ?? -1, state: copy["state"] as? String ?? "",
-                        generationState: generation["state"] as? String ?? "", reason: copy["reason"] as? String ?? "",
-                        crashes: copy["crashes"] as? Int ?? -1)
-                }
-            }
-        }
-    }
-
-    func copy(_ label: String, _ number: Int = 0) throws -> CopyView? {
-        try copies().last { $0.label == label && $0.copy == number }
-    }
-}
-
 /// The verb of finish scripts.
 @Suite struct FinishTests {
     /// The configuration file names the app: what stands behind the options is how it ended.
@@ -189,8 +152,8 @@ extension Stage {
         if kind == .s6 { write("timeout-finish", "60000\n") }
     }
 
-    private func serve(_ stage: Stage, _ name: String) throws -> CopyView {
-        var copy: CopyView?
+    private func serve(_ stage: Stage, _ name: String) throws -> KnownCopy {
+        var copy: KnownCopy?
         try waitUntil("\(name) serves") {
             copy = try stage.copy(name)
             return copy?.state == "live" && copy?.generationState == "live"
@@ -221,12 +184,31 @@ extension Stage {
         #expect(again.crashes == 3 && again.pid != first.pid)
         let exits = try String(contentsOfFile: "\(stage.home)/exits", encoding: .utf8)
         #expect(exits == "restart 1\nrestart 2\nrestart 3\n")
-        // A supervisor that is told to keep it down does not wait for the pause.
+        // A supervisor that is told to keep it down does not wait for the pause, which is half a minute by then.
+        let path = "\(stage.runDirectory.text)/web/1-0"
+        stage.overwrite(
+            path, try String(contentsOfFile: path, encoding: .utf8).replacing("crashes=3 ", with: "crashes=10 "))
         kill(pid_t(again.pid), SIGKILL)
-        try waitUntil("it pauses") { try stage.copy("blue")?.crashes == 4 }
+        try waitUntil("it pauses") { try stage.copy("blue")?.crashes == 11 }
+        let began = ContinuousClock.now
         try services.stop("blue")
         try waitUntil("it is down") { try services.state("blue") == ServiceState(pid: nil, isWanted: false) }
+        #expect(.now - began < .seconds(20))
         #expect(try #require(try stage.copy("blue")).reason == "killed by signal 9 (KILL)")
+    }
+
+    /// A supervisor waits for its finish script.
+    @Test func onExitThatTakesTooLong() throws {
+        let stage = try Stage(.ordinary)
+        let process = try stage.handOver("blue")[0]
+        process.kill()
+        let finish = try stage.box.start(
+            [
+                "finish", "web", "--generation", "blue", "--on-exit", "exec sleep 1000", "--run-dir",
+                stage.runDirectory, "--", "0", "0",
+            ], stage.asDeployer)
+        try finish.waitFor("--on-exit takes longer than 30s, and is killed")
+        #expect(try finish.end().exit == 0)
     }
 
     @Test(arguments: SupervisorKind.allCases) func permanent(kind: SupervisorKind) throws {

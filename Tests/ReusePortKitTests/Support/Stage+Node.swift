@@ -20,9 +20,10 @@ extension Stage {
         [ByteString(try Tool.require("node")), ByteString(try box.target(name))] + words.map { ByteString($0) }
     }
 
-    /// A program that says that it is ready through its channel, and ends on "shutdown".
-    func pm2(_ label: String, after milliseconds: Int = 30) throws -> [ByteString] {
-        try script("pm2.js", [label, "\(milliseconds)"])
+    /// A program that says that it is ready through its channel, and ends on "shutdown", but not on TERM unless it is
+    /// mortal.
+    func pm2(_ label: String, after milliseconds: Int = 30, isMortal: Bool = false) throws -> [ByteString] {
+        try script("pm2.js", [label, "\(milliseconds)"] + (isMortal ? ["mortal"] : []))
     }
 
     /// Its worker asks for the port as a cluster's.

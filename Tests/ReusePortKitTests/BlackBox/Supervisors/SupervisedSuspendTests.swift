@@ -7,9 +7,9 @@ extension SuspendTests {
     /// Each helper makes room for its own copy before they take over, so that also counts where deploy was killed.
     @Test(arguments: Level.allCases, SupervisorKind.allCases)
     func supervisedConnectionsWait(level: Level, kind: SupervisorKind) throws {
-        let suite = SupervisedDeployTests()
-        let (stage, services) = try suite.supervised(kind, level)
-        try stage.deploy("1", copies: 2, suite.options(services), command: try stage.node("1"))
+        let stage = try Stage(level)
+        let services = try Services(stage, kind)
+        try stage.deploy("1", copies: 2, services.deployOptions, command: try stage.node("1"))
         let old = try stage.pids()
         if level == .privileged {
             let outcome = try stage.change(["suspend", "web"])
@@ -18,7 +18,7 @@ extension SuspendTests {
                 outcome.errors.contains("up to \(limits.reduce(0, +)) connections can wait"), "\(outcome.errors)")
         } else {
             let deploy = try stage.startDeploy(
-                "2", copies: 2, suite.options(services) + ["--suspended"], command: try stage.node("2"))
+                "2", copies: 2, services.deployOptions + ["--suspended"], command: try stage.node("2"))
             try waitUntil("its copies are there") { try stage.generation("2")?.running.count == 2 }
             deploy.kill()
             try waitUntil("they have taken over") { try stage.generation("2")?.state == "live" }
@@ -41,7 +41,7 @@ extension SupervisedDeployTests {
     @Test(arguments: SupervisorKind.allCases)
     func scalingWithoutRights(kind: SupervisorKind) throws {
         let (stage, services) = try supervised(kind, .ordinary)
-        try stage.deploy("1", copies: 4, options(services))
+        try stage.deploy("1", copies: 4, services.deployOptions)
         let first = try stage.pids()
         let load = try Load(stage)
         for count in [8, 2] {
@@ -59,10 +59,10 @@ extension SupervisedDeployTests {
     @Test(arguments: SupervisorKind.allCases)
     func watcherKilled(kind: SupervisorKind) throws {
         let (stage, services) = try supervised(kind)
-        try stage.deploy("1", copies: 2, options(services))
+        try stage.deploy("1", copies: 2, services.deployOptions)
         let old = try stage.pids()
         let load = try Load(stage)
-        let deploy = try stage.startDeploy("2", copies: 2, options(services) + ["--env", "SAMPLE_BOOT_MS=1500"])
+        let deploy = try stage.startDeploy("2", copies: 2, services.deployOptions + ["--env", "SAMPLE_BOOT_MS=1500"])
         var copies: [CopyState] = []
         try waitUntil("its copies are there") {
             copies = try stage.generation("2")?.running ?? []
@@ -77,7 +77,7 @@ extension SupervisedDeployTests {
             #expect(outcome.exit == 1, "\(outcome.errors)")
             #expect(try stage.pids() == old, "\(outcome.errors)")
         }
-        try stage.deploy("3", copies: 2, options(services))
+        try stage.deploy("3", copies: 2, services.deployOptions)
         let report = try load.stop()
         #expect(report.lost == 0, "\(report.summary)")
         #expect(try stage.generation("3")?.state == "live")

@@ -4,7 +4,7 @@ import Testing
 @testable import ReusePortKit
 
 /// The control groups that the launcher makes for a stage's app, from outside.
-final class Groups {
+final class MemoryGroups {
     let stage: Stage
     private let place: String
     let version: MemoryGroup.Version
@@ -69,32 +69,10 @@ private func required<Value>(_ value: Value?, _ reason: Comment, _ location: Sou
 }
 
 extension Stage {
-    /// One request; the body of its answer.
-    func get(_ path: ByteString) throws -> String {
-        let outcome = try box.start(
-            program: try program("load-generator").text, ["--get", "--path", path, "--timeout", "30s", addresses[0]],
-            inNetwork
-        ).end()
-        return outcome.output.text
-    }
-
     /// Has some copy take memory; who that is.
     func grow(_ megabytes: Int) throws -> pid_t {
-        let answer = try get("/grow?mb=\(megabytes)")
+        let answer = try ask("/grow?mb=\(megabytes)")
         let line = try #require(answer.split(separator: "\n").first { $0.hasPrefix("pid: ") }, "\(answer)")
         return try #require(pid_t(line.dropFirst(5)))
-    }
-
-    /// What `state` says of why a copy has ended.
-    func reason(of pid: pid_t) throws -> String? {
-        let outcome = try verb("state", ["web", "--json"])
-        return copies(in: try JSONSerialization.jsonObject(with: Data(outcome.output.bytes)))
-            .first { $0["pid"] as? pid_t == pid }?["reason"] as? String
-    }
-
-    private func copies(in json: Any) -> [[String: Any]] {
-        let apps = json as? [[String: Any]] ?? []
-        let generations = apps.flatMap { $0["generations"] as? [[String: Any]] ?? [] }
-        return generations.flatMap { $0["copies"] as? [[String: Any]] ?? [] }
     }
 }
