@@ -146,7 +146,6 @@ private let examples: ByteString = """
       reuseport-exec --socket 'http:*:80' -- uvicorn app:app --fd {fd:http}
       reuseport-exec deploy web --socket http:0.0.0.0:80 --copies 4 -- node app.js
 
-
     """
 
 private let socketHelp: ByteString = """
