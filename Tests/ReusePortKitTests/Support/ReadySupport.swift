@@ -122,7 +122,7 @@ enum ReadyAddress: CaseIterable {
 
 /// A log that can be read afterwards.
 struct ReadyLog: ~Copyable {
-    let log: Log
+    let log: LogLines
     var descriptor: Int32 { writer.number }
     private let writer: Descriptor
     private let reader: Descriptor
@@ -132,7 +132,7 @@ struct ReadyLog: ~Copyable {
         try checked(pipe2(&ends, O_CLOEXEC | O_NONBLOCK))
         reader = Descriptor(owning: ends[0])
         writer = Descriptor(owning: ends[1])
-        log = Log(descriptor: ends[1], verbosity: .everything, subject: "test")
+        log = LogLines(descriptor: ends[1], verbosity: .everything, subject: "test")
     }
 
     consuming func text() -> String {
@@ -142,12 +142,12 @@ struct ReadyLog: ~Copyable {
     }
 }
 
-let readySilence = Log(descriptor: -1, verbosity: .quiet, subject: "")
+let readySilence = LogLines(descriptor: -1, verbosity: .quiet, subject: "")
 
 /// What the wait fails with, as it is shown; nil if the copy is ready.
 func readyProblem(
     _ readiness: Readiness, _ copy: ReadyCopy, channel: borrowing ReadinessChannel, listeners: [ListenerIdentity] = [],
-    within time: Milliseconds = .seconds(60), log: Log = readySilence
+    within time: Milliseconds = .seconds(60), log: LogLines = readySilence
 ) -> String? {
     readyProblem(readiness, copy, channel, listeners, time, log) { (index: Int) throws(Failure) in
         try connectToListener(listeners[index])
@@ -157,7 +157,7 @@ func readyProblem(
 /// For forms that need no channel.
 func readyProblem(
     _ readiness: Readiness, _ copy: ReadyCopy, listeners: [ListenerIdentity] = [],
-    within time: Milliseconds = .seconds(60), log: Log = readySilence
+    within time: Milliseconds = .seconds(60), log: LogLines = readySilence
 ) throws -> String? {
     let channel = try ReadinessChannel.make(readiness)
     return readyProblem(readiness, copy, channel: channel, listeners: listeners, within: time, log: log)
@@ -165,23 +165,15 @@ func readyProblem(
 
 func readyProblem(
     _ readiness: Readiness, _ copy: ReadyCopy, _ channel: borrowing ReadinessChannel, _ listeners: [ListenerIdentity],
-    _ time: Milliseconds, _ log: Log, connect: (Int) throws(Failure) -> Descriptor
+    _ time: Milliseconds, _ log: LogLines, connect: (Int) throws(Failure) -> Descriptor
 ) -> String? {
     let check = ReadinessCheck(
-        readiness: readiness, listeners: listeners, deadline: ReusePortKit.Deadline(after: time), report: log.report)
+        readiness: readiness, listeners: listeners, deadline: ReusePortKit.Deadline(after: time),
+        report: { log.detail($0.description) })
     do throws(NotReady) {
         try awaitReadiness(check, of: copy.handle, channel: channel, connect: connect)
         return nil
     } catch {
         return String(decoding: error.failure.message.bytes, as: UTF8.self)
-    }
-}
-
-extension Reporter: @unchecked Sendable {
-    init(descriptor: Int32, verbosity: Verbosity, subject: ByteString) {
-        let lines = LogLines(descriptor: descriptor, verbosity: verbosity, subject: subject)
-        self.init { event in
-            if let words = HandoffWords(event) { lines.write(words.level, words.text) }
-        }
     }
 }

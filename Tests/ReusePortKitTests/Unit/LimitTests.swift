@@ -58,7 +58,7 @@ import Testing
         #expect(app.memoryHigh == 1 << 20)
         #expect(app.memoryMax == 2 << 20)
         #expect(app.appMemoryMax == 2 << 20)
-        #expect(app.limitsMemory)
+        #expect(!app.memoryLimits.isEmpty)
     }
 
     private func options(_ words: [ByteString]) throws -> AppRequest? {
@@ -147,11 +147,11 @@ import Testing
             host.write("/cg/\(name.text)/green.1.4711/\(file)", "")
         }
         var state = LimitTests.state
-        var request = AppRequest(name: "shop")
-        request.copy = 1
-        (request.memoryHigh, request.memoryMax, request.appMemoryMax) = (1 << 20, 2 << 20, 1 << 30)
+        let limits = MemoryLimits(high: 1 << 20, max: 2 << 20, appMax: 1 << 30)
         let process = ProcessIdentity(pid: 4711, startTime: 1)
-        let group = try #require(try state.makeGroup(request, 1, process, in: registry, host.groups))
+        let group = try #require(
+            try state.makeGroup(
+                limits, copy: 1, of: 1, process, under: nil, in: registry, host.groups))
         #expect(group.group == MemoryGroup(version: .second, path: "/cg/\(name)/green.1.4711"))
         #expect(state.app.group == MemoryGroup(version: .second, path: "/cg/\(name)"))
         let known = registry.loadApp()?.group
@@ -165,7 +165,8 @@ import Testing
         #expect(host.read("/cg/cgroup.subtree_control") == "memory\n")
 
         // Nothing is asked for: nothing is made.
-        let none = try state.makeGroup(AppRequest(name: "shop"), 1, process, in: registry, host.groups)
+        let none = try state.makeGroup(
+            MemoryLimits(), copy: 1, of: 1, process, under: nil, in: registry, host.groups)
         #expect(none == nil)
     }
 
@@ -173,10 +174,10 @@ import Testing
     private func refusal(_ host: Host) throws -> (Failure?, AppRecord?) {
         let registry = try host.registry("shop")
         var state = LimitTests.state
-        var request = AppRequest(name: "shop")
-        request.memoryMax = 1 << 20
         do throws(Failure) {
-            _ = try state.makeGroup(request, 1, ProcessIdentity(pid: 4711, startTime: 1), in: registry, host.groups)
+            _ = try state.makeGroup(
+                MemoryLimits(max: 1 << 20), copy: 0, of: 1, ProcessIdentity(pid: 4711, startTime: 1), under: nil,
+                in: registry, host.groups)
         } catch {
             return (error, registry.loadApp())
         }
