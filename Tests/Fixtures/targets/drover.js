@@ -1,6 +1,7 @@
 'use strict';
 // drover.js LABEL PORT [MORE...|again]: a worker as Drover has them: it needs to be a cluster's, tells its master of
-// each change of its status, closes its server on "stop", and ends on "quit" and on nothing else.
+// each change of its status, closes its server on "stop", and ends on "quit" and on nothing else. /slow?ms=N takes N
+// milliseconds.
 const cluster = require('cluster');
 const http = require('http');
 const [label, port, ...more] = process.argv.slice(2);
@@ -8,7 +9,9 @@ if (!cluster.isWorker) throw new Error('not a worker');
 
 const tell = (status) => process.send({ event: 'status-changed', payload: status });
 const server = http.createServer((request, response) => {
-    response.end(`label: ${label}\npid: ${process.pid}\nworker: ${cluster.worker.id}\n`);
+    const answer = () => response.end(`label: ${label}\npid: ${process.pid}\nworker: ${cluster.worker.id}\n`);
+    const pause = request.url.split('?ms=')[1];
+    if (pause) setTimeout(answer, Number(pause)); else answer();
 });
 process.on('SIGTERM', () => {});
 process.on('SIGINT', () => {});

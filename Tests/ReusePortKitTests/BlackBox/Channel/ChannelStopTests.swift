@@ -58,6 +58,17 @@ import Testing
         try stage.expectOnly(try stage.pids())
     }
 
+    /// It would end at once on the second one.
+    @Test(arguments: Level.allCases)
+    func secondMessageWaitsForAnswers(level: Level) throws {
+        let stage = try Stage(level)
+        try stage.deploy("1", Stage.droverOptions, command: try stage.drover("1"))
+        let client = try stage.slowRequest(milliseconds: 2000)
+        try stage.deploy("2", Stage.droverOptions, command: try stage.drover("2"))
+        #expect(try client.end().output.text.contains("label: 1\n"))
+        try stage.expectOnly(try stage.pids())
+    }
+
     /// Not by message, but by its own signal and in its own words.
     @Test(arguments: Level.allCases)
     func niagra(level: Level) throws {

@@ -201,6 +201,18 @@ import Testing
         try expectRefusal(stage)
     }
 
+    /// A file that others may write, or that is another user's, is as if it were not there.
+    @Test(arguments: [true, false]) func fileThatOthersMayWrite(isTheirs: Bool) throws {
+        try Tool.requireRoot()
+        let stage = try Stage(.ordinary)
+        _ = try stage.handOver("blue")
+        let file = "\(stage.runDirectory.text)/web/app"
+        stage.overwrite(file, try String(contentsOfFile: file, encoding: .utf8).replacing("blue", with: "evil"))
+        #expect(try stage.verb("list").output.text.contains("evil"))
+        if isTheirs { chown(file, 1, 1) } else { chmod(file, 0o666) }
+        #expect(try !stage.verb("list").output.text.contains("evil"))
+    }
+
     /// Words of a command line can be secrets.
     @Test(arguments: Level.allCases) func commandLinesAreForNobodyElse(level: Level) throws {
         let stage = try Stage(level)
