@@ -6,5 +6,5 @@ func count(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
 
 private func serving(_ state: AppState) -> Int {
     guard let live = state.app.live else { return 0 }
-    return state.running(live.order).count { $0.state == .live }
+    return state.running(live.id).count { $0.state == .live }
 }

@@ -75,10 +75,10 @@ func prepareCopies(
     try enter(deployment)
     let options = try deployment.options()
     guard var app = options.app else { throw Failure("find", "the app", .noEntry) }
-    (app.generation, app.joins, app.copies) = (live.label, live.order, max(live.copies, (numbers.max() ?? 0) + 1))
+    (app.generation, app.joins, app.copies) = (live.label, live.id, max(live.copies, (numbers.max() ?? 0) + 1))
     (app.verbosity, app.runDirectory) = (verbosity, runDirectory)
     let registry = try Registry.open(app.name, in: runDirectory, create: false)
-    app.isSuspended = registry?.loadApp()?.suspended == live.order
+    app.isSuspended = registry?.loadApp()?.suspended == live.id
     options.app = app
     return PreparedDeploy(app: app, options: options, plan: try Plan(options), deployment: deployment)
 }

@@ -13,7 +13,7 @@ func endGenerations(_ request: VerbRequest, _ directory: ByteString) throws(Fail
     // A copy that has crashed, too, if its supervisor is about to start it again.
     func toStop(_ generation: GenerationRecord) -> [CopyRecord] {
         let isWanted = generation.state == .live || generation.state == .starting
-        return state.copies(of: generation.order).filter { copy in
+        return state.copies(of: generation.id).filter { copy in
             copy.state != .ended
                 || isWanted && copy.supervisor != nil && copy.copy < generation.copies && request.verb != .restart
         }
@@ -31,7 +31,7 @@ func endGenerations(_ request: VerbRequest, _ directory: ByteString) throws(Fail
     }
     let stopped = chosen.map(toStop)
     for generation in chosen where generation.state == .live || generation.state == .starting {
-        state.app.change(generation.order) { ($0.state, $0.since) = (.retiring, secondsSince1970()) }
+        state.app.change(generation.id) { ($0.state, $0.since) = (.retiring, secondsSince1970()) }
     }
     try state.store(in: registry)
     lock.release(closing: ())
@@ -42,7 +42,7 @@ func endGenerations(_ request: VerbRequest, _ directory: ByteString) throws(Fail
         // "Now" has no ten minutes; and those that were told to stop long ago have had their time.
         if request.verb == .terminate { ending.stopTimeoutAtMost = .seconds(5) }
         ending.killsAtOnce = request.onlyRetired
-        let outcomes = try endCopies(copies, of: generation.order, ending, in: registry, report)
+        let outcomes = try endCopies(copies, of: generation.id, ending, in: registry, report)
         for case .refused(let refusal) in outcomes { refused = refusal }
     }
     if let refused { throw notStopped(app, refused) }

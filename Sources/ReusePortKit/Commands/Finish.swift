@@ -71,7 +71,7 @@ private func record(
             return finished
         }
         finished.isOver = isOver(copy, of: generation)
-        guard var record = state.copies(of: generation.order).first(where: { $0.copy == copy }) else {
+        guard var record = state.copies(of: generation.id).first(where: { $0.copy == copy }) else {
             if isLaunchersOwn(ending) { noteLaunchFailure(ending, request, registry) }
             return finished
         }

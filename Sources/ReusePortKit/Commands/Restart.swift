@@ -5,7 +5,7 @@ func restart(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     let registry = try openApp(request, directory)
     try awaitStarting(registry, until: .command)
     let (live, state) = try openLiveApp(request, directory)
-    let copies = state.running(live.order).filter { request.copy == nil || $0.copy == request.copy }
+    let copies = state.running(live.id).filter { request.copy == nil || $0.copy == request.copy }
     guard let first = copies.first else {
         throw Failure(
             .negative, "restart", "app \(registry.app)",
@@ -15,14 +15,14 @@ func restart(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     let known = registry.loadDeployment(of: live)
     // What stands still cannot be in the way of its successor, which takes what waits. Stopped first, it would go on to
     // stop, and be served that.
-    let isPaused = state.app.suspended == live.order && request.copy == nil
+    let isPaused = state.app.suspended == live.id && request.copy == nil
     if copies.allSatisfy({ $0.supervisor != nil }), !isPaused || known == nil {
         if let known {
             let numbers = copies.map { $0.copy }
             try checkStart(
                 try prepareCopies(numbers, to: live, known, request.verbosity, runDirectory: directory), numbers)
         }
-        return try restartSupervised(copies, of: live.order, registry, report)
+        return try restartSupervised(copies, of: live.id, registry, report)
     }
     let deployment = try liveDeployment(registry)
     if request.copy == nil {
@@ -38,7 +38,7 @@ func restart(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     try checkStart(
         try prepareCopies([first.copy], to: live, deployment, request.verbosity, runDirectory: directory), [first.copy])
     try withdraw([first], registry)
-    try endWithdrawn([first], of: live.order, in: registry, report)
+    try endWithdrawn([first], of: live.id, in: registry, report)
     try addCopies([first.copy], to: live, deployment, request.verbosity, runDirectory: directory)
 }
 

@@ -5,7 +5,7 @@ func resume(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     let registry = try openApp(request, directory)
     let lock = try registry.lock()
     var state = AppState.reconciled(registry)
-    let copies = state.app.live.map { state.running($0.order) } ?? []
+    let copies = state.app.live.map { state.running($0.id) } ?? []
     let isSuspended =
         state.app.suspended != nil
         || copies.contains { copy in
@@ -24,7 +24,7 @@ func resume(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
             if error != .noProcess { refused = Failure("resume", "pid \(copy.process.pid)", error) }
         }
     }
-    if let live = state.app.live, let failure = state.wake(live.order) { refused = failure }
+    if let live = state.app.live, let failure = state.wake(live.id) { refused = failure }
     if refused == nil { state.app.suspended = nil }
     // Those that were told are not to be told again.
     try state.store(in: registry)

@@ -13,8 +13,8 @@ func scale(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     // without it a helper that has done its work and gone looks as if it had been killed.
     var left: [CopyRecord] = []
     try registry.change { (state: inout AppState) throws(Failure) in
-        guard state.app.live?.order == live.order else { return }
-        left = state.running(live.order).filter { copy in
+        guard state.app.live?.id == live.id else { return }
+        left = state.running(live.id).filter { copy in
             let isAbandoned = (copy.state == .starting || copy.state == .ready) && copy.helper == nil
             return copy.copy < wanted && (copy.state == .stopping || isAbandoned)
         }
@@ -22,16 +22,16 @@ func scale(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
         if !left.isEmpty { try state.withdraw(left) }
     }
     if !left.isEmpty {
-        try endWithdrawn(left, of: live.order, in: registry, report)
+        try endWithdrawn(left, of: live.id, in: registry, report)
         (live, state) = try openLiveApp(request, directory)
     }
-    let present = state.running(live.order).map { $0.copy }
+    let present = state.running(live.id).map { $0.copy }
     let known = registry.loadDeployment(of: live)
     let target = (try? known?.options())?.deploy.supervision
     // What a supervisor is about to start again is not ours to start.
     let missing = (0..<wanted).filter { copy in
         !present.contains(copy)
-            && target?.hasInHand(ServiceMarker(app: registry.app, label: live.label, copy: copy)) != true
+            && target?.willStart(ServiceMarker(app: registry.app, label: live.label, copy: copy)) != true
     }
     // Also those that a scale which was killed has left.
     if wanted < live.copies || present.contains(where: { $0 >= wanted }) {
@@ -65,7 +65,7 @@ private func remember(
     if let known = deployment {
         let copies = Setting(option: .of(.copies), value: ByteString(decimal: count), origin: .commandLine)
         var now = Deployment(
-            generation: live.order, directory: known.directory, known.settings(with: [copies]), command: known.command,
+            generation: live.id, directory: known.directory, known.settings(with: [copies]), command: known.command,
             configuration: known.configuration)
         now.label = live.label
         try registry.store(now)
@@ -81,17 +81,17 @@ private func shrink(
 ) throws(Failure) {
     let lock = try registry.lock()
     var state = AppState.reconciled(registry)
-    guard state.app.live?.order == live.order else {
+    guard state.app.live?.id == live.id else {
         throw Failure(.negative, "scale", "app \(registry.app)", "another generation has taken over meanwhile")
     }
     if let starting = state.app.starting {
         throw Failure(.negative, "scale", "app \(registry.app)", "generation \(starting.label) is taking over")
     }
     // Nobody accepts what waits at those that are to go.
-    if state.resetsQueued, state.app.suspended == live.order {
+    if state.resetsQueued, state.app.suspended == live.id {
         throw Failure(.negative, "scale", "app \(registry.app)", "it is suspended", remedy: "resume it first")
     }
-    let surplus = state.copies(of: live.order).filter { $0.copy >= count }
+    let surplus = state.copies(of: live.id).filter { $0.copy >= count }
     try state.shrink(live, to: count)
     for copy in surplus where copy.state != .ended {
         var copy = copy
@@ -101,7 +101,7 @@ private func shrink(
     try state.store(in: registry)
     lock.release(closing: ())
     if surplus.isEmpty { return }
-    try endWithdrawn(surplus, of: live.order, in: registry, report)
+    try endWithdrawn(surplus, of: live.id, in: registry, report)
 }
 
 /// Ends copies that get no connections any more, while their generation lives on. Fails when all is done if one could

@@ -14,13 +14,13 @@ func suspend(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     let report = HandoffView(request, live, registry).reporter
     let lock = try registry.lock()
     var state = AppState.reconciled(registry)
-    guard state.app.live?.order == live.order else {
+    guard state.app.live?.id == live.id else {
         throw Failure(.negative, "suspend", "app \(registry.app)", "another generation has taken over meanwhile")
     }
     // First: what is started again meanwhile is to stand still as well.
-    state.app.suspended = live.order
+    state.app.suspended = live.id
     try state.store(in: registry)
-    let copies = state.running(live.order).filter { $0.state == .live }
+    let copies = state.running(live.id).filter { $0.state == .live }
     report(.room(try widenBacklogs(of: copies)))
     try suspend(copies)
     lock.release(closing: ())

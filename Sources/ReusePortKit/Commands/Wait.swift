@@ -6,19 +6,19 @@ func wait(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     let deadline = request.timeout.map { Deadline(after: $0) }
     var seen: ByteString = "it is not registered"
     // By its number it stays the same one, whatever becomes of its process.
-    var order: UInt64?
+    var id: UInt64?
     var hasEnded = false
     while true {
         if let registry = try Registry.open(app, in: directory, create: false) {
             let changes = try step("watch", registry.path) { () throws(Errno) in try FileWatch(in: registry) }
             let state = AppState.reconciled(registry)
-            order = order ?? wanted(request, state)
-            if let order, let generation = state.app.generation(order) {
+            id = id ?? wanted(request, state)
+            if let id, let generation = state.app.generation(id) {
                 seen = "it is \(generation.state.name)"
                 switch generation.state {
                 case .live:
                     // A copy that joins it has to be ready itself; and of those that were, one has to be left.
-                    let serving = state.running(order).filter { $0.state == .live }
+                    let serving = state.running(id).filter { $0.state == .live }
                     if serving.contains(where: { request.pid == nil || $0.process.pid == request.pid }) { return }
                     if hasEnded { throw gone(request, state) }
                 case .failed: throw failed(app, generation, generation.outcome.description)
@@ -27,13 +27,13 @@ func wait(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
                 case .starting: break
                 }
             }
-            if let order, state.app.generation(order) == nil {
+            if let id, state.app.generation(id) == nil {
                 throw Failure(.negative, "wait for", "app \(app)", "its generation was removed from the registry")
             }
-            if order == nil && hasEnded { throw gone(request, state) }
+            if id == nil && hasEnded { throw gone(request, state) }
             if !hasEnded { hasEnded = isGone(request) }
             // A process may end, and nothing be written any more: so not for ever at once.
-            changes.wait(until: nearest(deadline, Milliseconds(order == nil ? 20 : 500)))
+            changes.wait(until: nearest(deadline, Milliseconds(id == nil ? 20 : 500)))
         } else {
             if hasEnded { throw gone(request, nil) }
             hasEnded = isGone(request)
@@ -58,8 +58,8 @@ private func wanted(_ request: VerbRequest, _ state: AppState) -> UInt64? {
         let now = try? ProcessIdentity(of: pid)
         return state.copies.last { $0.process.pid == pid && (now == nil || $0.process == now) }?.generation
     }
-    if let label = request.generation { return state.app.generations.last { $0.label == label }?.order }
-    return state.app.generations.last?.order
+    if let label = request.generation { return state.app.generations.last { $0.label == label }?.id }
+    return state.app.generations.last?.id
 }
 
 /// Whether the process that is to register has ended, or is somebody else by now.

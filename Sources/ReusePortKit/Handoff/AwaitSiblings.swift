@@ -19,7 +19,7 @@ extension Coordinator {
     }
 
     private borrowing func isLive(_ deadline: Deadline) throws(MemberFailure) -> Bool {
-        let known = registry.loadApp()?.generation(generation.order)
+        let known = registry.loadApp()?.generation(generation.id)
         switch known?.state {
         case .live?, .retiring?, .retired?: return true
         case .starting?: break
@@ -29,7 +29,7 @@ extension Coordinator {
         }
         if members[0].copy.process.hasExited { throw MemberFailure(0, reason(of: 0)) }
         if deadline.hasPassed {
-            let present = AppState.reconciled(registry).running(generation.order).count
+            let present = AppState.reconciled(registry).running(generation.id).count
             let outcome = GenerationOutcome.incomplete(present: present, wanted: generation.copies)
             throw MemberFailure(nil, EndReason(.handoff, outcome.description))
         }

@@ -63,7 +63,7 @@ func awaitTurn(
         try refuseOtherApps(visible(listeners), of: request.name, in: try runDirectory(of: request))
         var state = AppState.reconciled(registry)
         for label in state.recover(first, joining: cookies) { report(.recovered(label)) }
-        if let live = state.app.live, live.label == request.generation { meant = live.order }
+        if let live = state.app.live, live.label == request.generation { meant = live.id }
         switch try state.choose(request, numbers) {
         case .wait(let label):
             try state.store(in: registry)
@@ -71,8 +71,8 @@ func awaitTurn(
             addresses.release()
             guard !deadline.hasPassed else { throw isTakingOver(label, request.name) }
             awaitChange(of: registry, until: deadline) { registry.loadApp()?.starting == nil }
-        case .enter(let order):
-            if let meant, meant != order {
+        case .enter(let id):
+            if let meant, meant != id {
                 throw Failure(
                     .negative, "join", "generation \(request.generation ?? "")",
                     "another one has taken over from it meanwhile",
@@ -87,7 +87,7 @@ func awaitTurn(
                 _ = poll(nil, 0, 20)
                 continue
             }
-            return Turn(lock: lock, groups: groups, addresses: addresses, state: state, generation: order)
+            return Turn(lock: lock, groups: groups, addresses: addresses, state: state, generation: id)
         }
     }
 }
@@ -124,7 +124,7 @@ extension AppState {
             try agreeOnBalance(request, starting)
             return .enter(try free(copies, in: starting))
         }
-        if let wanted = request.joins, app.live?.order != wanted {
+        if let wanted = request.joins, app.live?.id != wanted {
             throw Failure(
                 .negative, "add", "to generation \(request.generation ?? "")", "it is not live any more")
         }
@@ -132,20 +132,20 @@ extension AppState {
             try agreeOnBalance(request, live)
             return .enter(try free(copies, in: live))
         }
-        app.sequence += 1
+        app.lastID += 1
         let label: ByteString
         if let given = request.generation { label = given } else { label = unusedNumber() }
         app.generations.append(
             GenerationRecord(
-                order: app.sequence, label: label, copies: request.copies, bank: app.live?.bank.other ?? .first,
+                id: app.lastID, label: label, copies: request.copies, bank: app.live?.bank.other ?? .first,
                 balance: request.balance ?? .random, state: .starting, since: secondsSince1970()))
-        return .enter(app.sequence)
+        return .enter(app.lastID)
     }
 
     /// One program serves all copies: another balance would be that of all of them.
     private mutating func agreeOnBalance(_ request: AppRequest, _ generation: GenerationRecord) throws(Failure) {
         guard let known = generation.balance else {
-            app.change(generation.order) { $0.balance = request.balance ?? .random }
+            app.change(generation.id) { $0.balance = request.balance ?? .random }
             return
         }
         guard let asked = request.balance, asked != known else { return }
@@ -157,18 +157,18 @@ extension AppState {
 
     /// Whether the copies' places are empty.
     private func free(_ copies: [Int], in generation: GenerationRecord) throws(Failure) -> UInt64 {
-        if let running = running(generation.order).first(where: { copies.contains($0.copy) }) {
+        if let running = running(generation.id).first(where: { copies.contains($0.copy) }) {
             throw Failure(
                 .usage, "start", "copy \(running.copy) of generation \(generation.label)",
                 "it runs as pid \(running.process.pid)",
                 remedy: "choose another --generation to replace it")
         }
-        return generation.order
+        return generation.id
     }
 
     /// One more than the largest number that is a label, or the generation's own.
     func unusedNumber() -> ByteString {
         let largest = app.generations.compactMap { $0.label.decimal }.max() ?? 0
-        return ByteString(decimal: max(app.sequence, largest &+ 1))
+        return ByteString(decimal: max(app.lastID, largest &+ 1))
     }
 }

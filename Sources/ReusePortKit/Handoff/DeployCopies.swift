@@ -47,7 +47,7 @@ extension Deployment {
     /// The same for a generation that has its number and label by now.
     func of(_ generation: GenerationRecord) -> Deployment {
         var deployment = self
-        (deployment.generation, deployment.label) = (generation.order, generation.label)
+        (deployment.generation, deployment.label) = (generation.id, generation.label)
         return deployment
     }
 }

@@ -101,12 +101,12 @@ private func prepare(
     }
     // The number is likely to be theirs: nobody else can have taken it, or its record, who has not had the lock since.
     var expected = deployment
-    (expected.generation, expected.label) = (state.app.sequence + 1, label)
+    (expected.generation, expected.label) = (state.app.lastID + 1, label)
     try registry.store(unfinished: label)
     if request.joins == nil { try registry.store(expected) }
     try state.store(in: registry)
     lock.release(closing: ())
-    return (expected, state.app.sequence)
+    return (expected, state.app.lastID)
 }
 
 /// What a service directory needs to know of a copy.
@@ -187,7 +187,7 @@ private func fail(
     try registry.change { state in
         state.app.suspending = nil
         if !joins, let starting = state.app.starting, starting.label == label {
-            state.close(starting.order, .failed, .failed(copy: nil, why))
+            state.close(starting.id, .failed, .failed(copy: nil, why))
         }
     }
 }

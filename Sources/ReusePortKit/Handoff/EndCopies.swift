@@ -52,7 +52,7 @@ func endCopies(
 ) throws(Failure) -> [StopOutcome] {
     let turn = ending.turn.flatMap { takeTurn(registry, $0, report) }
     var state = AppState.reconciled(registry)
-    let moves = ending.moves ?? state.app.live.map { state.movesQueued(from: copies, to: $0.order) } ?? false
+    let moves = ending.moves ?? state.app.live.map { state.movesQueued(from: copies, to: $0.id) } ?? false
     var patience = try drain(copies, ending, moves: moves)
     // Draining takes time, in which copies may have ended or come.
     state = AppState.reconciled(registry)

@@ -27,7 +27,7 @@ extension Coordinator {
         let current = try generationToEnter(state)
         var entering: [CopyRecord] = []
         for index in range { entering.append(try readyRecord(of: index, &state)) }
-        let isSuspended = state.app.suspended == generation.order
+        let isSuspended = state.app.suspended == generation.id
         let result = try handoffStep { () throws(Failure) -> Entry in
             // Before anything is switched: all connections that come are to find room.
             if isSuspended || state.app.suspending == generation.label { try widenFirst(range) }
@@ -52,7 +52,7 @@ extension Coordinator {
 
     /// The generation as it is by now; fails if members cannot enter it any more.
     private borrowing func generationToEnter(_ state: AppState) throws(MemberFailure) -> GenerationRecord {
-        guard let current = state.app.generation(generation.order) else {
+        guard let current = state.app.generation(generation.id) else {
             throw MemberFailure(nil, EndReason(.handoff, "the registry was removed"))
         }
         guard current.state == .starting || current.state == .live else {
@@ -102,23 +102,23 @@ extension Coordinator {
     ) throws(Failure) -> Entry {
         guard state.isComplete(current) else { return .waiting }
         // Before anything is switched, because a switch is not undone.
-        try state.preparePaths(of: state.running(current.order))
+        try state.preparePaths(of: state.running(current.id))
         let old = state.app.live
         let isSuspended = request.isSuspended || state.app.suspending == current.label
-        if isSuspended { try suspend(state.running(current.order)) } else { wake(&state) }
+        if isSuspended { try suspend(state.running(current.id)) } else { wake(&state) }
         try state.cutOver(
             to: current, members[range.lowerBound].record.listeners, held: members[range.lowerBound].copy.sockets)
-        state.makeLive(current.order)
-        if isSuspended { state.app.suspended = current.order }
+        state.makeLive(current.id)
+        if isSuspended { state.app.suspended = current.id }
         report(.tookOver(from: old?.label))
         guard let old else { return .cutOver(nil) }
-        let copies = state.running(old.order)
+        let copies = state.running(old.id)
         return .cutOver(
-            Predecessor(generation: old, copies: copies, moves: state.movesQueued(from: copies, to: current.order)))
+            Predecessor(generation: old, copies: copies, moves: state.movesQueued(from: copies, to: current.id)))
     }
 
     /// Tells copies that were started to wait that they can go on, because nobody wants that any more.
     private borrowing func wake(_ state: inout AppState) {
-        if let failure = state.wake(generation.order) { report(.problem(failure)) }
+        if let failure = state.wake(generation.id) { report(.problem(failure)) }
     }
 }

@@ -47,14 +47,14 @@ extension Coordinator {
             let (current, wasLive) = try recordFailure(range, cause, reasons)
             guard let current else { return }
             let state = AppState.reconciled(registry)
-            let copies = state.running(generation.order).filter { copy in
+            let copies = state.running(generation.id).filter { copy in
                 !wasLive || range.contains { members[$0].record.copy == copy.copy }
             }
             if !copies.isEmpty {
                 report(.stopping(current.label))
                 var ending = Ending(drain: .none, order: .together, turn: .seconds(10))
                 if wasLive, case .failed(_, let reason) = cause { ending.reason = reason }
-                try endCopies(copies, of: generation.order, ending, in: registry, report)
+                try endCopies(copies, of: generation.id, ending, in: registry, report)
             }
             followMembership()
             if !wasLive { report(.failed(current.label)) }
@@ -79,7 +79,7 @@ extension Coordinator {
         _ range: Range<Int>, _ cause: GenerationOutcome, _ reasons: [HandoffFailure.Reason]
     ) throws(Failure) -> (GenerationRecord?, Bool) {
         try registry.change { state in
-            let current = state.app.generation(generation.order)
+            let current = state.app.generation(generation.id)
             // A generation that was replaced or ended while a copy joined it counts as live here.
             let wasLive: Bool =
                 switch current?.state {
@@ -91,9 +91,9 @@ extension Coordinator {
                 state.end(members[index].record, known?.reason ?? reason(of: index))
             }
             if !wasLive, let current, current.state == .starting || current.outcome.isVague {
-                state.close(generation.order, .failed, cause)
+                state.close(generation.id, .failed, cause)
             }
-            return (state.app.generation(generation.order), wasLive)
+            return (state.app.generation(generation.id), wasLive)
         }
     }
 }

@@ -5,7 +5,7 @@ extension Coordinator {
     /// by then it is its successor's. If it has the right to, a process of ours puts it back as soon as it has gone,
     /// and stays for as long as the old copies do.
     borrowing func keepPaths(from old: [CopyRecord], _ state: AppState) {
-        let paths = state.pathsAtRisk(old, successors: state.running(generation.order))
+        let paths = state.pathsAtRisk(old, successors: state.running(generation.id))
         guard !paths.isEmpty, let runDirectory = try? runDirectory(of: request) else { return }
         let child = fork()
         if child > 0 {

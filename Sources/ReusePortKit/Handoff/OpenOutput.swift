@@ -28,26 +28,26 @@ struct Output: ~Copyable {
                 place.name, in: place.directory,
                 O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, mode: 0o640)
         }
-        let facts = try step("examine", object) { () throws(Errno) in try status(of: file) }
-        guard facts.isRegular && facts.links == 1 || facts.isCharacterDevice || facts.isFIFO else {
+        let info = try step("examine", object) { () throws(Errno) in try status(of: file) }
+        guard info.isRegular && info.links == 1 || info.isCharacterDevice || info.isFIFO else {
             throw Failure(.system, "open", object, "it is a special file, or has other names")
         }
         // Who made it could have the copies wait, by not reading.
-        if facts.isFIFO, facts.owner != 0, facts.owner != geteuid() {
-            throw Failure(.system, "trust", object, "it is a FIFO of uid \(facts.owner)")
+        if info.isFIFO, info.owner != 0, info.owner != geteuid() {
+            throw Failure(.system, "trust", object, "it is a FIFO of uid \(info.owner)")
         }
         // The copies share this open file, and wait when a FIFO is full.
         _ = clinux_fcntl(file.number, F_SETFL, Int(O_APPEND))
-        return Output(descriptor: file, path: path, start: facts.isRegular ? facts.size : 0)
+        return Output(descriptor: file, path: path, start: info.isRegular ? info.size : 0)
     }
 
     /// Reports the end of what was written since.
     borrowing func show(_ report: Reporter) {
         guard let path, let place = try? followPath(path, object: path),
             let file = try? ReusePortKit.open(place.name, in: place.directory, O_RDONLY | O_NOFOLLOW | O_NONBLOCK),
-            let facts = try? status(of: file), facts.isRegular, facts.size > start
+            let info = try? status(of: file), info.isRegular, info.size > start
         else { return }
-        let from = max(start, facts.size - min(facts.size, 4096))
+        let from = max(start, info.size - min(info.size, 4096))
         _ = lseek(file.number, Int(from), SEEK_SET)
         guard var text = try? readAll(file, atMost: 1 << 16) else { return }
         // Where it begins in the middle of a line, it may as well be in the middle of a character.

@@ -33,11 +33,11 @@ func register(
         var members = OwnedArray<Member>()
         while started.count > 0 {
             let copy = started.remove(at: 0)
-            if let old = state.predecessor(generation.order, copy.number) {
+            if let old = state.predecessor(generation.id, copy.number) {
                 report(.predecessor(copy: copy.number, pid: old.process.pid, old.reason ?? .unknown))
             }
             let group = try state.makeGroup(
-                request.memoryLimits, copy: copy.number, of: generation.order, copy.process.identity,
+                request.memoryLimits, copy: copy.number, of: generation.id, copy.process.identity,
                 under: Supervisor.current(), in: registry)
             if let group { groups.append(group) }
             if members.count == 0 { try state.prepareToListen(copy.listeners) }
@@ -45,13 +45,13 @@ func register(
             for (index, socket) in plan.sockets.enumerated() { try listenIfWanted(copy.sockets[index].source, socket) }
             if members.count == 0 {
                 let found = try state.attach(
-                    request.name, request.steering, for: generation.order, copy.listeners, held: copy.sockets)
+                    request.name, request.steering, for: generation.id, copy.listeners, held: copy.sockets)
                 report(found)
             } else {
                 // The groups are steered by now.
                 try state.noteJoined(copy.listeners)
             }
-            var record = state.newRecord(of: copy, in: generation.order, request)
+            var record = state.newRecord(of: copy, in: generation.id, request)
             // Whoever supervises the command does not supervise the copies that it leaves behind.
             if case .besideThisProcess = start { record.supervisor = Supervisor.current() }
             record.group = group
@@ -71,7 +71,7 @@ func register(
         turn.end()
         return registered
     } catch {
-        for group in groups { takeBack(group, in: registry) }
+        for group in groups { removeUnusedGroup(group, in: registry) }
         throw error
     }
 }

@@ -19,14 +19,14 @@ extension Coordinator {
             drain: .accepted(settle: request.settle), turn: .seconds(60), keepsFinishing: keeps, moves: old.moves,
             outcome: .replaced(by: generation.label))
         let outcomes = try endCopies(
-            old.copies, of: old.generation.order, ending, in: registry, report,
+            old.copies, of: old.generation.id, ending, in: registry, report,
             choose: { state, _ in
                 report(.drained(label))
                 report(.retiring(label))
                 // Copies that have crashed count, too: their supervisors are about to start them again. Copies that
                 // `scale` has taken away do not.
-                let count = state.app.generation(old.generation.order)?.copies ?? old.generation.copies
-                let copies = state.copies(of: old.generation.order).filter {
+                let count = state.app.generation(old.generation.id)?.copies ?? old.generation.copies
+                let copies = state.copies(of: old.generation.id).filter {
                     $0.state != .ended || $0.supervisor != nil && $0.copy < count
                 }
                 keepPaths(from: copies, state)
@@ -50,17 +50,17 @@ extension Coordinator {
     /// live copy moves.
     borrowing func endFailedGenerations() throws(Failure) {
         // Whether one has failed may not be written down yet: reconciling finds out.
-        let others = (registry.loadApp()?.generations ?? []).filter { $0.order != generation.order }
+        let others = (registry.loadApp()?.generations ?? []).filter { $0.id != generation.id }
         guard others.contains(where: { $0.state == .failed || $0.state == .starting }) else { return }
         let state = AppState.reconciled(registry)
         for failed in state.app.generations where failed.state == .failed {
-            let left = state.running(failed.order)
+            let left = state.running(failed.id)
             if left.isEmpty { continue }
             report(.endingFailed(failed.label))
             let ending = Ending(
                 drain: .acceptedUnlessMoved(settle: request.settle), order: .together, turn: .seconds(10),
                 stopTimeoutAtMost: .seconds(2))
-            try endCopies(left, of: failed.order, ending, in: registry, report)
+            try endCopies(left, of: failed.id, ending, in: registry, report)
         }
     }
 
@@ -69,8 +69,8 @@ extension Coordinator {
         guard (registry.loadApp()?.generations.count ?? 0) > 1 else { return }
         let state = AppState.reconciled(registry)
         var kept = 0
-        for other in state.app.generations.reversed() where other.order != generation.order {
-            let running = state.running(other.order)
+        for other in state.app.generations.reversed() where other.id != generation.id {
+            let running = state.running(other.id)
             if running.isEmpty { continue }
             switch other.state {
             case .live, .starting: continue
@@ -84,9 +84,9 @@ extension Coordinator {
             // A handoff that was killed may have left connections in their queues for which nobody has waited.
             let ending = Ending(
                 drain: .acceptedWithoutSettling, turn: isListening ? .seconds(60) : nil,
-                moves: state.movesQueued(from: running, to: generation.order), outcome: .replaced(by: generation.label))
+                moves: state.movesQueued(from: running, to: generation.id), outcome: .replaced(by: generation.label))
             try endCopies(
-                running, of: other.order, ending, in: registry, report,
+                running, of: other.id, ending, in: registry, report,
                 follow: { (state: inout AppState) throws(Failure) in
                     try state.rollBack(members[0].record.listeners, held: members[0].copy.sockets)
                 })

@@ -11,7 +11,7 @@ struct ServiceWatch {
     /// The number of the youngest generation before.
     private let sequence: UInt64
     private let report: Reporter
-    private var order: UInt64?
+    private var id: UInt64?
     /// Why each of the copies has failed, if it has.
     private var reasons: [EndReason?]
     /// Why there is nothing to wait for any more, where no copy has a reason.
@@ -78,15 +78,15 @@ struct ServiceWatch {
             }
         }
         let found = state.app.generations.first {
-            $0.label == label && (request.joins ?? $0.order) == $0.order
-                && (request.joins != nil || $0.order > sequence)
+            $0.label == label && (request.joins ?? $0.id) == $0.id
+                && (request.joins != nil || $0.id > sequence)
         }
         guard let generation = found else { return false }
-        if order == nil, request.joins == nil {
-            order = generation.order
+        if id == nil, request.joins == nil {
+            id = generation.id
             _ = try? registry.store(deployment.of(generation))
         }
-        let copies = state.copies(of: generation.order)
+        let copies = state.copies(of: generation.id)
         let serving = reportCopies(copies, generation)
         switch generation.state {
         case .starting: return false
@@ -154,7 +154,7 @@ struct ServiceWatch {
     }
 
     private func late(_ state: AppState) -> GenerationOutcome {
-        let present = state.app.generations.last { $0.label == label }.map { state.running($0.order).count } ?? 0
+        let present = state.app.generations.last { $0.label == label }.map { state.running($0.id).count } ?? 0
         return present == 0 ? .notStarted : .incomplete(present: present, wanted: request.copies)
     }
 }

@@ -34,7 +34,7 @@ struct AppPicture {
     }
 
     private func copies(_ generation: GenerationRecord) -> [CopyRecord] {
-        state.copies.filter { $0.generation == generation.order }
+        state.copies.filter { $0.generation == generation.id }
     }
 }
 
@@ -52,8 +52,8 @@ extension AppPicture {
     /// What somebody who was woken up wants to know first.
     private var summary: Cell {
         guard let live = state.app.live else { return Cell("nothing serves", .bad) }
-        let count = state.running(live.order).count { $0.state == .live }
-        if state.app.suspended == live.order { return Cell("suspended: connections wait until resume", .waiting) }
+        let count = state.running(live.id).count { $0.state == .live }
+        if state.app.suspended == live.id { return Cell("suspended: connections wait until resume", .waiting) }
         let ink: Ink = count == live.copies ? .good : .bad
         return Cell("\(count)/\(live.copies) \(live.copies == 1 ? "copy serves" : "copies serve")", ink)
     }
@@ -165,7 +165,7 @@ extension AppPicture {
             object([
                 ("generation", ReusePortKit.json(generation.label)),
                 ("state", ReusePortKit.json(generation.state.name)),
-                ("suspended", state.app.suspended == generation.order ? "true" : "false"),
+                ("suspended", state.app.suspended == generation.id ? "true" : "false"),
                 ("since", ByteString(decimal: generation.since)),
                 ("reason", ReusePortKit.json(generation.outcome.description)),
                 ("copies", "[\(joined(copies(generation).map { member(generation, $0) }, by: ","))]"),

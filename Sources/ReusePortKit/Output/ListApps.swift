@@ -7,7 +7,7 @@ func list(_ apps: [(name: ByteString, state: AppState)], on screen: Screen) -> B
     add(head.map { Cell($0, .heading) })
     for (name, state) in apps {
         for generation in state.app.generations {
-            let running = state.running(generation.order).count
+            let running = state.running(generation.id).count
             add([
                 Cell(name), Cell(generation.label), state.app.shown(generation),
                 Cell("\(running)/\(generation.copies)", generation.ink(ofRunning: running)),
@@ -21,7 +21,7 @@ func list(_ apps: [(name: ByteString, state: AppState)], on screen: Screen) -> B
 extension AppRecord {
     /// What a generation is, in a word.
     func shown(_ generation: GenerationRecord, _ addition: ByteString = "") -> Cell {
-        if generation.state == .live, suspended == generation.order { return Cell("suspended\(addition)", .waiting) }
+        if generation.state == .live, suspended == generation.id { return Cell("suspended\(addition)", .waiting) }
         let ink: Ink
         switch generation.state {
         case .live: ink = .good
@@ -44,9 +44,9 @@ func listAsJSON(_ apps: [(name: ByteString, state: AppState)]) -> ByteString {
         let generations = state.app.generations.map { generation in
             object([
                 ("generation", json(generation.label)), ("state", json(generation.state.name)),
-                ("suspended", state.app.suspended == generation.order ? "true" : "false"),
+                ("suspended", state.app.suspended == generation.id ? "true" : "false"),
                 ("copies", ByteString(decimal: generation.copies)),
-                ("running", ByteString(decimal: state.running(generation.order).count)),
+                ("running", ByteString(decimal: state.running(generation.id).count)),
                 ("since", ByteString(decimal: generation.since)), ("reason", json(generation.outcome.description)),
             ])
         }

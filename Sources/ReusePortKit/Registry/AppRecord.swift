@@ -3,7 +3,7 @@ struct AppRecord: Sendable, Equatable {
     /// How its connections are directed; nil: not chosen yet, or lost.
     var steering: Steering?
     /// The number that the youngest generation got.
-    var sequence: UInt64 = 0
+    var lastID: UInt64 = 0
     var generations: [GenerationRecord] = []
     /// In which its copies' groups are, once one has asked for a limit.
     var group: MemoryGroup?
@@ -17,11 +17,11 @@ struct AppRecord: Sendable, Equatable {
     var live: GenerationRecord? { generations.first { $0.state == .live } }
     var starting: GenerationRecord? { generations.first { $0.state == .starting } }
 
-    func generation(_ order: UInt64) -> GenerationRecord? { generations.first { $0.order == order } }
+    func generation(_ id: UInt64) -> GenerationRecord? { generations.first { $0.id == id } }
 
     /// Changes the generation with this number, if it is known.
-    mutating func change(_ order: UInt64, _ body: (inout GenerationRecord) -> Void) {
-        guard let index = generations.firstIndex(where: { $0.order == order }) else { return }
+    mutating func change(_ id: UInt64, _ body: (inout GenerationRecord) -> Void) {
+        guard let index = generations.firstIndex(where: { $0.id == id }) else { return }
         body(&generations[index])
     }
 }
@@ -55,7 +55,7 @@ struct GenerationRecord: Sendable, Equatable {
     }
 
     /// Unique in the app: labels are used again, numbers are not.
-    var order: UInt64
+    var id: UInt64
     var label: ByteString
     var copies: Int
     var bank: Bank
@@ -68,10 +68,10 @@ struct GenerationRecord: Sendable, Equatable {
     var outcome: GenerationOutcome
 
     init(
-        order: UInt64, label: ByteString, copies: Int, bank: Bank, balance: Balance? = nil, state: State, since: UInt64,
+        id: UInt64, label: ByteString, copies: Int, bank: Bank, balance: Balance? = nil, state: State, since: UInt64,
         outcome: GenerationOutcome = .none
     ) {
-        self.order = order
+        self.id = id
         self.label = label
         self.copies = copies
         self.bank = bank
@@ -87,18 +87,18 @@ extension AppRecord {
     var text: ByteString {
         var file = RegistryText()
         file.add("format", "1")
-        file.add("sequence", ByteString(decimal: sequence))
+        file.add("sequence", ByteString(decimal: lastID))
         for line in steering?.lines ?? [] { file.lines.append(RegistryText.Line(key: line.key, fields: line.fields)) }
         if let group { file.add("group", list: group.fields) }
         if let suspended { file.add("suspended", ByteString(decimal: suspended)) }
         if let suspending { file.add("suspending", suspending) }
         for one in generations {
             file.add(
-                "generation", ByteString(decimal: one.order), one.label, ByteString(decimal: one.copies),
+                "generation", ByteString(decimal: one.id), one.label, ByteString(decimal: one.copies),
                 ByteString(decimal: one.bank.rawValue), one.state.name, ByteString(decimal: one.since),
                 one.outcome.description)
-            if one.outcome != .none { file.add("outcome", list: [ByteString(decimal: one.order)] + one.outcome.fields) }
-            if let balance = one.balance { file.add("balance", ByteString(decimal: one.order), balance.name) }
+            if one.outcome != .none { file.add("outcome", list: [ByteString(decimal: one.id)] + one.outcome.fields) }
+            if let balance = one.balance { file.add("balance", ByteString(decimal: one.id), balance.name) }
         }
         return file.text
     }
@@ -111,7 +111,7 @@ extension AppRecord {
         else {
             return nil
         }
-        self.sequence = sequence
+        lastID = sequence
         group = file.fields("group").flatMap { MemoryGroup(fields: $0) }
         do throws(Errno) {
             steering = try Steering.read(file.lines.map { ($0.key, $0.fields) })
@@ -121,24 +121,24 @@ extension AppRecord {
         suspended = file.number("suspended")
         suspending = file.fields("suspending")?.first
         for line in file.lines where line.key == "generation" {
-            guard line.fields.count == 7, let order = line.fields[0].decimal, let copies = line.fields[2].decimal,
-                let bank = line.fields[3].decimal, order < 1 << 62, let since = line.fields[5].decimal,
+            guard line.fields.count == 7, let id = line.fields[0].decimal, let copies = line.fields[2].decimal,
+                let bank = line.fields[3].decimal, id < 1 << 62, let since = line.fields[5].decimal,
                 let state = GenerationRecord.State.allCases.first(where: { $0.name == line.fields[4] })
             else { return nil }
             generations.append(
                 GenerationRecord(
-                    order: order, label: line.fields[1], copies: Int(truncatingIfNeeded: copies & 0xFFF),
+                    id: id, label: line.fields[1], copies: Int(truncatingIfNeeded: copies & 0xFFF),
                     bank: bank == 0 ? .first : .second, state: state, since: since,
                     outcome: line.fields[6].isEmpty ? .none : .other(line.fields[6])))
         }
         for line in file.lines where line.key == "outcome" && line.fields.count > 1 {
-            guard let order = line.fields[0].decimal, let outcome = GenerationOutcome(fields: Array(line.fields[1...]))
+            guard let id = line.fields[0].decimal, let outcome = GenerationOutcome(fields: Array(line.fields[1...]))
             else { continue }
-            change(order) { $0.outcome = outcome }
+            change(id) { $0.outcome = outcome }
         }
         for line in file.lines where line.key == "balance" && line.fields.count == 2 {
-            guard let order = line.fields[0].decimal else { continue }
-            change(order) { $0.balance = Balance.named(line.fields[1]) }
+            guard let id = line.fields[0].decimal else { continue }
+            change(id) { $0.balance = Balance.named(line.fields[1]) }
         }
     }
 }

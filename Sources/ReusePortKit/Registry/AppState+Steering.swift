@@ -7,7 +7,7 @@ extension AppState {
     func listeners(of generation: GenerationRecord) -> GenerationListeners {
         GenerationListeners(
             label: generation.label, bank: generation.bank, balance: generation.balance, copies: generation.copies,
-            members: copies(of: generation.order).map { copy in
+            members: copies(of: generation.id).map { copy in
                 GenerationListeners.Member(
                     copy: copy.copy, isServing: copy.state == .ready || copy.state == .live, listeners: copy.listeners)
             })
@@ -46,8 +46,8 @@ extension AppState {
 
     /// The order in which these copies of one generation may be stopped, those together that may go together.
     func stopBatches(_ stopping: [CopyRecord]) -> [[CopyRecord]] {
-        guard let steering = app.steering, let order = stopping.first?.generation,
-            let generation = app.generation(order)
+        guard let steering = app.steering, let id = stopping.first?.generation,
+            let generation = app.generation(id)
         else { return [stopping] }
         return steering.stopBatches(stopping.map { $0.copy }, of: listeners(of: generation)).map { batch in
             batch.compactMap { number in stopping.first { $0.copy == number } }
@@ -76,12 +76,12 @@ extension AppState {
 
     /// Makes sure that the groups of these listeners, which listen by now, are steered, for a generation that they join.
     mutating func attach(
-        _ name: ByteString, _ choice: SteeringChoice, for order: UInt64, _ joining: [Listener],
+        _ name: ByteString, _ choice: SteeringChoice, for id: UInt64, _ joining: [Listener],
         held: borrowing OwnedArray<Placement>
     ) throws(Failure) -> SteeringReport {
         let request = SteeringRequest(
             app: name, choice: choice,
-            balance: app.live?.balance ?? app.generation(order)?.balance ?? .random,
+            balance: app.live?.balance ?? app.generation(id)?.balance ?? .random,
             live: liveListeners, nextBank: app.starting?.bank, known: knownCookies(and: joining),
             isInUse: app.steering != nil && copies.contains { $0.state != .ended })
         return try Steering.attach(&app.steering, request, joining, held: held)
@@ -148,7 +148,7 @@ extension Registry {
 extension AppState {
     /// Whether all copies of a generation are ready and alive.
     func isComplete(_ generation: GenerationRecord) -> Bool {
-        let ready = running(generation.order).filter { $0.state == .ready }
+        let ready = running(generation.id).filter { $0.state == .ready }
         return (0..<generation.copies).allSatisfy { copy in ready.contains { $0.copy == copy } }
     }
 
@@ -185,8 +185,8 @@ extension AppState {
     }
 
     private mutating func resized(_ generation: GenerationRecord, to count: Int) -> GenerationListeners? {
-        app.change(generation.order) { $0.copies = count }
-        return app.generation(generation.order).map { listeners(of: $0) }
+        app.change(generation.id) { $0.copies = count }
+        return app.generation(generation.id).map { listeners(of: $0) }
     }
 
     /// Directs no more connections to these copies of the live generation; the others get their share.
@@ -196,7 +196,7 @@ extension AppState {
             copy.state = .stopping
             replace(copy)
         }
-        guard let order = leaving.first?.generation, let generation = app.generation(order) else { return }
+        guard let id = leaving.first?.generation, let generation = app.generation(id) else { return }
         let rest = listeners(of: generation)
         try withSteering { (steering) throws(Failure) in try steering.withdraw(leaving.map { $0.copy }, of: rest) }
     }

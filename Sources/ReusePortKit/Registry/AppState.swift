@@ -58,21 +58,21 @@ struct AppState {
     }
 
     /// Marks a generation as live, and the one before it as retiring.
-    mutating func makeLive(_ order: UInt64) {
+    mutating func makeLive(_ id: UInt64) {
         let now = secondsSince1970()
-        if let old = app.live { app.change(old.order) { ($0.state, $0.since) = (.retiring, now) } }
-        app.change(order) { ($0.state, $0.since) = (.live, now) }
-        if app.suspended != order { app.suspended = nil }
+        if let old = app.live { app.change(old.id) { ($0.state, $0.since) = (.retiring, now) } }
+        app.change(id) { ($0.state, $0.since) = (.live, now) }
+        if app.suspended != id { app.suspended = nil }
         app.suspending = nil
-        for index in copies.indices where copies[index].generation == order {
+        for index in copies.indices where copies[index].generation == id {
             // Copies may still be recorded as starting if a cutover is known from the kernel only.
             if copies[index].state == .ready || copies[index].state == .starting { copies[index].state = .live }
         }
     }
 
     /// Marks a generation as retired, failed or ended.
-    mutating func close(_ order: UInt64, _ state: GenerationRecord.State, _ outcome: GenerationOutcome) {
-        app.change(order) { ($0.state, $0.since, $0.outcome) = (state, secondsSince1970(), outcome) }
+    mutating func close(_ id: UInt64, _ state: GenerationRecord.State, _ outcome: GenerationOutcome) {
+        app.change(id) { ($0.state, $0.since, $0.outcome) = (state, secondsSince1970(), outcome) }
     }
 
     /// Writes what has changed, and removes the files of copies whose generation is forgotten.

@@ -7,10 +7,10 @@ extension AppState {
     /// behind; where the app's group is stands in the registry before it is made, so that a kill leaves nothing either
     /// that the next invocation does not remove.
     mutating func makeGroup(
-        _ limits: MemoryLimits, copy: Int, of order: UInt64, _ process: ProcessIdentity, under supervisor: Supervisor?,
+        _ limits: MemoryLimits, copy: Int, of id: UInt64, _ process: ProcessIdentity, under supervisor: Supervisor?,
         in registry: borrowing Registry, _ groups: ControlGroups = ControlGroups()
     ) throws(Failure) -> CopyGroup? {
-        guard !limits.isEmpty, let label = app.generation(order)?.label else { return nil }
+        guard !limits.isEmpty, let label = app.generation(id)?.label else { return nil }
         let object: ByteString = "the memory of app \(registry.app)"
         switch supervisor {
         case .systemd(let unit)?, .userSystemd(let unit)?:
@@ -36,7 +36,7 @@ extension AppState {
             try makeAppGroup(place, limits.appMax, isFirst: isFirst, groups)
             try makeCopyGroup(result, limits, groups)
         } catch {
-            takeBack(result, in: registry, groups)
+            removeUnusedGroup(result, in: registry, groups)
             throw error
         }
         return result
@@ -122,7 +122,7 @@ extension AppState {
 
     /// Sets the app's limit to what the live generation asks for; returns why it could not be set.
     func settleAppLimit(_ copy: CopyRecord, _ groups: ControlGroups = ControlGroups()) -> Errno? {
-        guard let group = copy.group, let live = app.live, live.order == copy.generation else { return nil }
+        guard let group = copy.group, let live = app.live, live.id == copy.generation else { return nil }
         return reason { () throws(Errno) in
             let app = try GroupDirectory(group.app, in: groups)
             if group.appMax != nil || app.max != nil { try app.setMax(group.appMax) }

@@ -49,19 +49,19 @@ extension AppState {
     private mutating func addLostGenerations(_ registry: borrowing Registry) {
         if app.group == nil { app.group = copies.last { $0.state != .ended && $0.group != nil }?.group?.app }
         for copy in copies where app.generation(copy.generation) == nil {
-            app.sequence = max(app.sequence, copy.generation)
+            app.lastID = max(app.lastID, copy.generation)
             // With an app file there, the generation is about to be written, and a deployment of this number may be
             // that of an earlier one that failed.
             let deployments = writtenApp == nil ? registry.loadDeployments() : []
             let label = deployments.first { $0.generation == copy.generation && !$0.label.isEmpty }?.label
             app.generations.append(
                 GenerationRecord(
-                    order: copy.generation, label: label ?? ByteString(decimal: copy.generation),
+                    id: copy.generation, label: label ?? ByteString(decimal: copy.generation),
                     copies: 1 + (copies(of: copy.generation).map { $0.copy }.max() ?? 0), bank: .first,
                     state: copy.state == .live ? .live : copy.state == .retired ? .retired : .starting,
                     since: copy.since))
         }
-        app.generations = app.generations.ordered { $0.order < $1.order }
+        app.generations = app.generations.ordered { $0.id < $1.id }
     }
 
     /// Takes over a cutover that was stored in the kernel, but not in the file.
@@ -69,7 +69,7 @@ extension AppState {
         switch app.steering?.liveBank {
         case .bank(let bank)?:
             guard let live = app.live, live.bank != bank else { return }
-            if let next = app.starting, next.bank == bank { makeLive(next.order) }
+            if let next = app.starting, next.bank == bank { makeLive(next.id) }
         case .lost?: app.steering = nil
         case .unknown?, nil: break
         }
@@ -79,30 +79,30 @@ extension AppState {
     private mutating func closeGenerations() {
         var live: UInt64?
         for generation in app.generations.reversed() {
-            let running = running(generation.order)
+            let running = running(generation.id)
             switch generation.state {
             case .starting:
                 // A coordinator that lives knows more, and is about to write it down.
-                if copies(of: generation.order).contains(where: { $0.helper != nil }) { continue }
+                if copies(of: generation.id).contains(where: { $0.helper != nil }) { continue }
                 // The coordinator was killed between the first rename(2) of Unix sockets and the file.
-                if isPublished(generation.order) {
-                    makeLive(generation.order)
-                    live = generation.order
+                if isPublished(generation.id) {
+                    makeLive(generation.id)
+                    live = generation.id
                     continue
                 }
-                let failed = copies(of: generation.order).first { $0.reason != nil }
+                let failed = copies(of: generation.id).first { $0.reason != nil }
                 let outcome: GenerationOutcome =
                     failed.map { .failed(copy: $0.copy, $0.reason ?? .unknown) } ?? .copiesEnded
-                close(generation.order, .failed, running.isEmpty ? outcome : .orphaned)
+                close(generation.id, .failed, running.isEmpty ? outcome : .orphaned)
             case .live:
                 // Two cannot be live: the younger one took over.
                 if live != nil {
-                    app.change(generation.order) { $0.state = .retiring }
+                    app.change(generation.id) { $0.state = .retiring }
                 } else {
-                    live = generation.order
+                    live = generation.id
                 }
             case .retiring, .retired:
-                if running.isEmpty { close(generation.order, .ended, generation.outcome) }
+                if running.isEmpty { close(generation.id, .ended, generation.outcome) }
             case .failed, .ended:
                 break
             }
@@ -113,11 +113,11 @@ extension AppState {
     private mutating func prune() {
         var past = 0
         for generation in app.generations.reversed() {
-            guard generation.state == .ended || generation.state == .failed, running(generation.order).isEmpty else {
+            guard generation.state == .ended || generation.state == .failed, running(generation.id).isEmpty else {
                 continue
             }
             past += 1
-            if past > 5 { app.generations.removeAll { $0.order == generation.order } }
+            if past > 5 { app.generations.removeAll { $0.id == generation.id } }
         }
     }
 }

@@ -51,18 +51,18 @@ extension AppState {
         }
         if members.isEmpty { return nil }
         var label: ByteString?
-        let order: UInt64
+        let id: UInt64
         if let known = app.generations.first(where: {
             $0.bank == bank && $0.outcome == .recovered && $0.state != .ended
         }) {
-            order = known.order
+            id = known.id
         } else {
-            app.sequence += 1
-            order = app.sequence
-            label = "recovered-\(order)"
+            app.lastID += 1
+            id = app.lastID
+            label = "recovered-\(id)"
             app.generations.append(
                 GenerationRecord(
-                    order: order, label: "recovered-\(order)", copies: 1, bank: bank, state: .live,
+                    id: id, label: "recovered-\(id)", copies: 1, bank: bank, state: .live,
                     since: secondsSince1970(), outcome: .recovered))
         }
         for (number, one) in members {
@@ -70,14 +70,14 @@ extension AppState {
                 name: one.name, transport: .tcp, address: one.record.address,
                 isDualStack: one.record.isIPv6Only == false, cookie: one.record.cookie)
             var copy =
-                copies.first { $0.generation == order && $0.copy == number }
+                copies.first { $0.generation == id && $0.copy == number }
                 ?? CopyRecord(
-                    generation: order, copy: number, process: one.holder.process, helper: nil, state: .live,
+                    generation: id, copy: number, process: one.holder.process, helper: nil, state: .live,
                     since: secondsSince1970(), listeners: [], supervisor: nil, stopSignal: SIGTERM,
                     stopTimeout: .seconds(30), nice: nil)
             copy.listeners.append(Listener(identity: identity, publicPath: nil))
             replace(copy)
-            app.change(order) { $0.copies = max($0.copies, number + 1) }
+            app.change(id) { $0.copies = max($0.copies, number + 1) }
         }
         app.steering = .including(found, members.map { $0.listener.name }, in: app.steering)
         return label

@@ -45,7 +45,7 @@ struct Registry: ~Copyable {
 
     /// With what a generation was deployed; nil if it was not.
     borrowing func loadDeployment(of generation: GenerationRecord) -> Deployment? {
-        guard let found = contents(of: "deployment.\(generation.order)").flatMap({ Deployment(text: $0) }),
+        guard let found = contents(of: "deployment.\(generation.id)").flatMap({ Deployment(text: $0) }),
             found.label.isEmpty || found.label == generation.label
         else { return nil }
         return found
@@ -93,7 +93,7 @@ struct Registry: ~Copyable {
 
     /// Removes what belongs to generations that are not known any more.
     borrowing func remove(_ deployments: [Deployment], but known: [GenerationRecord]) {
-        for old in deployments where !known.contains(where: { $0.order == old.generation }) {
+        for old in deployments where !known.contains(where: { $0.id == old.generation }) {
             _ = reason { () throws(Errno) in try unlink("deployment.\(old.generation)", in: folder) }
         }
         for name in entryNames(of: folder)
@@ -119,9 +119,9 @@ struct Registry: ~Copyable {
     private borrowing func contents(of name: ByteString) -> ByteString? {
         do throws(Errno) {
             let file = try ReusePortKit.open(name, in: folder, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
-            let facts = try status(of: file)
+            let info = try status(of: file)
             let owner = try status(of: folder).owner
-            guard facts.isRegular, facts.owner == owner, facts.mode & 0o022 == 0 else { return nil }
+            guard info.isRegular, info.owner == owner, info.mode & 0o022 == 0 else { return nil }
             return try readAll(file, atMost: 1 << 22)
         } catch {
             return nil
@@ -194,9 +194,9 @@ private func openAppFolder(
 
 /// Refuses a folder in which somebody else can put what we then believe.
 private func trusted(_ folder: consuming Descriptor, _ path: ByteString) throws(Errno) -> Descriptor {
-    let facts = try status(of: folder)
-    let isOwn = facts.owner == geteuid() || facts.owner == 0
-    guard isOwn, facts.mode & 0o022 == 0 else { throw .distrusted }
+    let info = try status(of: folder)
+    let isOwn = info.owner == geteuid() || info.owner == 0
+    guard isOwn, info.mode & 0o022 == 0 else { throw .distrusted }
     return folder
 }
 

@@ -30,7 +30,7 @@ extension AppState {
 }
 
 /// Removes the group of a copy that was not started after all, and the app's if that was made for it.
-func takeBack(_ copy: CopyGroup?, in registry: borrowing Registry, _ groups: ControlGroups = ControlGroups()) {
+func removeUnusedGroup(_ copy: CopyGroup?, in registry: borrowing Registry, _ groups: ControlGroups = ControlGroups()) {
     guard let copy else { return }
     if let app = try? GroupDirectory(copy.app, in: groups) {
         removeEmpty(lastComponent(of: copy.group.path), in: app.directory)

@@ -40,10 +40,10 @@ func makeOwnLogDirectory(_ path: ByteString) throws(Failure) {
     try makeLogDirectory(path, mode: 0o750)
     // Opened as it is used: what others have put there instead is not written into.
     let place = try followPath(path, object: path)
-    let facts = try step("open", "log directory \(path)") { () throws(Errno) in
+    let info = try step("open", "log directory \(path)") { () throws(Errno) in
         try status(of: open(place.name, in: place.directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW))
     }
-    guard facts.owner == geteuid(), facts.mode & 0o022 == 0 else {
+    guard info.owner == geteuid(), info.mode & 0o022 == 0 else {
         throw Failure(
             .system, "trust", "log directory \(path)", "others own it or may write it", remedy: "give another --log")
     }

@@ -43,7 +43,7 @@ extension AppState {
             guard generation.label == label else { return false }
             // What finishes is removed when it has.
             return generation.state == .starting || generation.state == .live && copy < generation.copies
-                || running(generation.order).contains { $0.copy == copy }
+                || running(generation.id).contains { $0.copy == copy }
         }
     }
 }

@@ -48,11 +48,11 @@ func removeHidden(
 func sweepServices(of app: ByteString, in scan: borrowing ScanDirectory) {
     for name in entryNames(of: scan.folder) where name.hasPrefix(".\(app)-") {
         let isNew = name.hasSuffix(".new")
-        guard isNew || name.hasSuffix(".old"), let facts = try? status(of: name, in: scan.folder),
-            facts.isDirectory, facts.owner == geteuid()
+        guard isNew || name.hasSuffix(".old"), let info = try? status(of: name, in: scan.folder),
+            info.isDirectory, info.owner == geteuid()
         else { continue }
         // Somebody may be about to write it, or to remove it.
-        if facts.modified + 60 > secondsSince1970() || scan.isSupervised(name) { continue }
+        if info.modified + 60 > secondsSince1970() || scan.isSupervised(name) { continue }
         if let marker = scan.marker(of: name) {
             if marker.app != app { continue }
             _ = reason { () throws(Errno) in try removeTree(name, in: scan.folder, last: ServiceMarker.fileName) }

@@ -14,8 +14,8 @@ struct ScanDirectory: ~Copyable {
         ) { () throws(Errno) in
             try ReusePortKit.open(place.name, in: place.directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
         }
-        let facts = try step("open", path) { () throws(Errno) in try status(of: folder) }
-        guard facts.isOurs else {
+        let info = try step("open", path) { () throws(Errno) in try status(of: folder) }
+        guard info.isOurs else {
             throw Failure(
                 .system, "trust", path, "others own it or may write it",
                 remedy: "it must belong to this user or to root, with mode 755 or less")
@@ -30,8 +30,8 @@ struct ScanDirectory: ~Copyable {
             guard try status(of: directory).isOurs else { return nil }
             let file = try ReusePortKit.open(
                 ServiceMarker.fileName, in: directory, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
-            let facts = try status(of: file)
-            guard facts.isRegular, facts.isOurs else { return nil }
+            let info = try status(of: file)
+            guard info.isRegular, info.isOurs else { return nil }
             return ServiceMarker(text: try readAll(file, atMost: 1 << 12))
         } catch {
             return nil

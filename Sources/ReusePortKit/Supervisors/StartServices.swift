@@ -30,7 +30,7 @@ func serviceOutput(_ service: Service, on target: SupervisionTarget, lines: Int 
         text = end?.output ?? text
     } else if let folder = try? logDirectory(of: service),
         let file = try? open("\(folder)/current", O_RDONLY | O_NOFOLLOW | O_NONBLOCK),
-        let facts = try? status(of: file), facts.isRegular
+        let info = try? status(of: file), info.isRegular
     {
         // Its end: so much is more than ten lines, unless they are monstrous.
         _ = lseek(file.number, -min(off_t(1 << 16), lseek(file.number, 0, SEEK_END)), SEEK_END)

@@ -63,7 +63,7 @@ func writeUnit(_ service: Service) throws(Failure) {
 
 private func marker(of name: ByteString, _ units: borrowing ScanDirectory) -> ServiceMarker? {
     guard let file = try? open(name, in: units.folder, O_RDONLY | O_NOFOLLOW | O_NONBLOCK),
-        let facts = try? status(of: file), facts.isRegular, facts.owner == geteuid(), facts.mode & 0o022 == 0,
+        let info = try? status(of: file), info.isRegular, info.owner == geteuid(), info.mode & 0o022 == 0,
         let text = try? readAll(file, atMost: 1 << 22)
     else { return nil }
     return ServiceMarker(unitLine: text.split(on: UInt8(ascii: "\n"))[0])

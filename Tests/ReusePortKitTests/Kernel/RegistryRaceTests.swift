@@ -22,7 +22,7 @@ import Testing
             // So many that looking at them takes longer than the helper's work.
             let count = 200
             app.generations = [
-                GenerationRecord(order: 1, label: "1", copies: count, bank: .first, state: .live, since: 1)
+                GenerationRecord(id: 1, label: "1", copies: count, bank: .first, state: .live, since: 1)
             ]
             try registry.store(app)
             #expect(rename("\(registry.path.text)/app", "\(registry.path.text)/new") == 0)

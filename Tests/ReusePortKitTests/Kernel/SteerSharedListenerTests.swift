@@ -22,7 +22,7 @@ import Testing
             state.app.sequence = order
             state.app.generations.append(
                 GenerationRecord(
-                    order: order, label: ByteString(decimal: order), copies: listeners.count, bank: bank,
+                    id: order, label: ByteString(decimal: order), copies: listeners.count, bank: bank,
                     state: .starting, since: 1))
             for (number, socket) in listeners.enumerated() {
                 let own = try [listener(socket)]
@@ -84,7 +84,7 @@ import Testing
         let all = old + [shared]
         try stage.handOver(to: [shared, shared], bank: .second)
         let live = try #require(stage.state.app.live)
-        #expect(live.order == 2)
+        #expect(live.id == 2)
         #expect(stage.state.listeners(of: live).slots == 1)
         func onlyGreenGetsConnections(_ location: SourceLocation = #_sourceLocation) throws {
             waiting = try clients(40, to: stage.port)

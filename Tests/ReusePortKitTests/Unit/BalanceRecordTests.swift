@@ -10,7 +10,7 @@ import Testing
             app.sequence = UInt64(index)
             app.generations.append(
                 GenerationRecord(
-                    order: UInt64(index), label: "g", copies: 4, bank: .first, balance: balance, state: .ended, since: 1
+                    id: UInt64(index), label: "g", copies: 4, bank: .first, balance: balance, state: .ended, since: 1
                 ))
         }
         #expect(AppRecord(text: app.text) == app)

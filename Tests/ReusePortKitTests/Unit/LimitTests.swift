@@ -317,7 +317,7 @@ import Testing
     private static var state: AppState {
         var app = AppRecord()
         app.generations = [
-            GenerationRecord(order: 1, label: "green", copies: 2, bank: .first, state: .live, since: 1)
+            GenerationRecord(id: 1, label: "green", copies: 2, bank: .first, state: .live, since: 1)
         ]
         return AppState(app: app, copies: [])
     }

@@ -43,9 +43,9 @@ private func openTrustedDirectory(_ path: ByteString, _ plan: SocketPlan) throws
     let folder = try step("open", "directory \(path) of socket \(plan.name)") { () throws(Errno) in
         try open(path, O_RDONLY | O_DIRECTORY)
     }
-    let facts = try step("examine", "directory \(path)") { () throws(Errno) in try status(of: folder) }
-    let isSticky = facts.mode & 0o1000 != 0
-    if facts.mode & 0o002 != 0 && !isSticky {
+    let info = try step("examine", "directory \(path)") { () throws(Errno) in try status(of: folder) }
+    let isSticky = info.mode & 0o1000 != 0
+    if info.mode & 0o002 != 0 && !isSticky {
         throw Failure(
             .system, "bind", plan.object, "everybody may replace files in \(path)", remedy: "chmod o-w or +t it")
     }
@@ -156,8 +156,8 @@ private func openOwnEntry(
     let entry = try step("open", plan.object) { () throws(Errno) in
         try open(name, in: folder, CLINUX_O_PATH | O_NOFOLLOW)
     }
-    let facts = try step("examine", plan.object) { () throws(Errno) in try status(of: entry) }
-    guard facts.isSocket, facts.owner == geteuid(), facts.links == 1 else {
+    let info = try step("examine", plan.object) { () throws(Errno) in try status(of: entry) }
+    guard info.isSocket, info.owner == geteuid(), info.links == 1 else {
         throw Failure(.system, "bind", plan.object, "something else was put in its place")
     }
     return entry

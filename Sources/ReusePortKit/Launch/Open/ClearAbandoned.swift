@@ -11,8 +11,8 @@ func clearAbandoned(beside path: ByteString) {
         let rest = name.dropFirst(prefix.count)
         guard let pid = (rest.cut(at: UInt8(ascii: "."))?.head ?? rest).decimal, pid > 0, pid <= UInt64(Int32.max),
             kill(Int32(pid), 0) == -1, Errno.current == .noProcess,
-            let facts = try? status(of: name, in: folder), facts.isSocket,
-            facts.owner == geteuid() || geteuid() == 0, isUnserved(name, in: folder)
+            let info = try? status(of: name, in: folder), info.isSocket,
+            info.owner == geteuid() || geteuid() == 0, isUnserved(name, in: folder)
         else { continue }
         // Not ours to remove after all, or gone already: it was in nobody's way.
         _ = reason { () throws(Errno) in try unlink(name, in: folder) }

@@ -18,20 +18,20 @@ func followPath(_ path: ByteString, object: ByteString) throws(Failure) -> Follo
     while true {
         let name = parts.removeLast()
         if name == ".." && parts.isEmpty { throw Failure(.system, "open", object, "it is a directory") }
-        let facts: FileStatus
+        let info: FileStatus
         do throws(Errno) {
-            facts = try status(of: name, in: directory)
+            info = try status(of: name, in: directory)
         } catch {
             // The last part may be missing: the caller may want to create it.
             if error == .noEntry && parts.isEmpty { return FollowedPath(directory: directory, name: name) }
             throw Failure("open", object, error)
         }
-        if facts.isSymbolicLink {
+        if info.isSymbolicLink {
             links += 1
             if links > 40 { throw Failure("open", object, .loop) }
-            guard facts.owner == 0 || facts.owner == geteuid() else {
+            guard info.owner == 0 || info.owner == geteuid() else {
                 throw Failure(
-                    .system, "trust", object, "'\(name)' in it is a symbolic link of uid \(facts.owner)",
+                    .system, "trust", object, "'\(name)' in it is a symbolic link of uid \(info.owner)",
                     remedy: "links are followed only if root or the caller made them")
             }
             let target = try step("open", object) { () throws(Errno) in try readLink(name, in: directory) }

@@ -20,10 +20,10 @@ func openFile(_ plan: FilePlan, leftovers: inout Leftovers) throws(Failure) -> D
         leftovers.append(Leftover(directory: directory, name: place.name, file: file))
         return made
     }
-    if let facts = try? status(of: place.name, in: place.directory), facts.isFIFO, facts.owner != 0,
-        facts.owner != geteuid()
+    if let info = try? status(of: place.name, in: place.directory), info.isFIFO, info.owner != 0,
+        info.owner != geteuid()
     {
-        throw Failure(.system, "trust", object, "it is a pipe of uid \(facts.owner), at which we might wait for ever")
+        throw Failure(.system, "trust", object, "it is a pipe of uid \(info.owner), at which we might wait for ever")
     }
     let file = try step("open", object, remedy: { fileRemedy($0, request) }) { () throws(Errno) in
         try open(place.name, in: place.directory, flags)
@@ -48,12 +48,12 @@ private func create(
 private func refuseStrangeFile(
     _ file: borrowing Descriptor, in directory: borrowing Descriptor, _ object: ByteString
 ) throws(Failure) {
-    let facts = try step("examine", object) { () throws(Errno) in try status(of: file) }
+    let info = try step("examine", object) { () throws(Errno) in try status(of: file) }
     let folder = try step("examine", "the directory of \(object)") { () throws(Errno) in try status(of: directory) }
-    if facts.isDirectory { throw Failure(.system, "open", object, "it is a directory") }
+    if info.isDirectory { throw Failure(.system, "open", object, "it is a directory") }
     // Whoever may write to the directory could have linked any file of the file system into it.
     let isOurs = (folder.owner == 0 || folder.owner == geteuid()) && folder.mode & 0o022 == 0
-    if facts.isRegular, facts.links > 1, !isOurs, facts.owner != folder.owner || folder.mode & 0o022 != 0 {
+    if info.isRegular, info.links > 1, !isOurs, info.owner != folder.owner || folder.mode & 0o022 != 0 {
         let who: ByteString = folder.mode & 0o022 == 0 ? "uid \(folder.owner) owns" : "others may write to"
         throw Failure(.system, "trust", object, "\(who) the directory, and the file has other names elsewhere")
     }

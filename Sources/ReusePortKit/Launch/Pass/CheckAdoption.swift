@@ -60,12 +60,12 @@ private func interpreterName(_ text: ByteString) -> ByteString? {
 }
 
 /// Whether the kernel tells the loader to be careful (AT_SECURE).
-private func gainsRights(_ file: borrowing Descriptor, _ facts: FileStatus, _ plan: Plan) -> Bool {
+private func gainsRights(_ file: borrowing Descriptor, _ info: FileStatus, _ plan: Plan) -> Bool {
     let user = plan.identity.user ?? getuid()
     // Not undone by no_new_privs: the loader is told of them even where nothing is gained.
     if user != 0, clinux_has_capabilities(file.number) != 0 { return true }
     if plan.noNewPrivileges || clinux_prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 { return false }
     // Without the right to execute, the group's bit means something else.
-    return facts.mode & 0o4000 != 0 && facts.owner != user
-        || facts.mode & 0o2010 == 0o2010 && facts.group != plan.identity.group ?? getgid()
+    return info.mode & 0o4000 != 0 && info.owner != user
+        || info.mode & 0o2010 == 0o2010 && info.group != plan.identity.group ?? getgid()
 }

@@ -30,14 +30,14 @@ private func libraryFault(_ path: ByteString, _ identity: Identity) throws(Errno
     var place: ByteString = "/"
     for part in path.split(on: UInt8(ascii: "/")) {
         place = resolve(part, against: place)
-        let facts = try status(of: open(place, CLINUX_O_PATH | O_NOFOLLOW))
-        if facts.isSymbolicLink { return "\(place) is a symbolic link" }
-        let isSticky = facts.isDirectory && facts.mode & 0o1000 != 0
-        let strangers: UInt32 = facts.group == 0 ? 0o002 : 0o022
-        if geteuid() == 0, facts.owner != 0 || facts.mode & strangers != 0 && !isSticky {
+        let info = try status(of: open(place, CLINUX_O_PATH | O_NOFOLLOW))
+        if info.isSymbolicLink { return "\(place) is a symbolic link" }
+        let isSticky = info.isDirectory && info.mode & 0o1000 != 0
+        let strangers: UInt32 = info.group == 0 ? 0o002 : 0o022
+        if geteuid() == 0, info.owner != 0 || info.mode & strangers != 0 && !isSticky {
             return "others than root may write to \(place)"
         }
-        if !identity.may(facts.isDirectory ? 0o1 : 0o4, facts) {
+        if !identity.may(info.isDirectory ? 0o1 : 0o4, info) {
             return "the target's user cannot get at it: see the mode of \(place)"
         }
     }

@@ -60,8 +60,8 @@ private let ownPrefix: ByteString = "reuseport-exec."
 
 /// The name of an app's group. Apps of one name in two run directories are two apps: so the folder's number is in it.
 func groupName(ofApp app: ByteString, registeredIn folder: borrowing Descriptor) throws(Errno) -> ByteString {
-    let facts = try status(of: folder)
-    return "\(ownPrefix)\(app).\(facts.device)-\(facts.inode)"
+    let info = try status(of: folder)
+    return "\(ownPrefix)\(app).\(info.device)-\(info.inode)"
 }
 
 /// The name of a copy's group: `green.0.4711`. No two processes that run have the same.
