@@ -66,6 +66,8 @@ public struct ByteString: Hashable, Sendable {
         }
     }
 
+    /// Not inlined into each interpolation of a number: saves 5 kB.
+    @inline(never)
     private mutating func appendSigned(_ number: Int64) {
         if number < 0 { bytes.append(UInt8(ascii: "-")) }
         appendUnsigned(number.magnitude)

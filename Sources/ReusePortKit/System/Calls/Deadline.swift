@@ -3,8 +3,10 @@ import CLinux
 /// The monotonic clock, which setting the time of day does not touch (CLOCK_MONOTONIC; it stands still while the
 /// machine is suspended).
 enum MonotonicClock {
-    /// Milliseconds since some moment before the program began.
-    static var milliseconds: UInt64 { microseconds / 1000 }
+    /// Milliseconds since some moment before the program began. Not inlined into each use of a deadline: saves 5 kB.
+    static var milliseconds: UInt64 {
+        @inline(never) get { microseconds / 1000 }
+    }
 
     /// Microseconds since the same moment.
     static var microseconds: UInt64 {

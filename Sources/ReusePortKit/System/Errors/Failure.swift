@@ -48,24 +48,30 @@ public struct Failure: Error, Sendable {
     /// How the user can solve it.
     public var remedy: ByteString? { content.remedy }
 
-    /// Describes a failed step with a reason in words.
+    /// Describes a failed step with a reason in words. The step is nearly always a literal: it is copied here, and
+    /// not by each caller.
     @inline(never)
     public init(
-        _ code: Code, _ step: ByteString, _ object: ByteString, _ reason: ByteString, remedy: ByteString? = nil
+        _ code: Code, _ step: StaticString, _ object: ByteString, _ reason: ByteString, remedy: ByteString? = nil
     ) {
-        content = Content(code, step, object, reason, remedy)
+        content = Content(code, ByteString(stringLiteral: step), object, reason, remedy)
+    }
+
+    /// The same of a step that is no literal: a command's verb.
+    init(_ code: Code, verb: ByteString, _ object: ByteString, _ reason: ByteString, remedy: ByteString? = nil) {
+        content = Content(code, verb, object, reason, remedy)
     }
 
     /// Describes a step whose system call failed.
     @inline(never)
-    public init(_ step: ByteString, _ object: ByteString, _ errno: Errno, remedy: ByteString? = nil) {
+    public init(_ step: StaticString, _ object: ByteString, _ errno: Errno, remedy: ByteString? = nil) {
         self.init(.system, step, object, errno.description, remedy: remedy)
     }
 
     /// Describes what is wrong with the command line or the configuration file.
     @inline(never)
     static func usage(
-        _ step: ByteString, _ object: ByteString, _ reason: ByteString, remedy: ByteString? = nil
+        _ step: StaticString, _ object: ByteString, _ reason: ByteString, remedy: ByteString? = nil
     ) -> Failure {
         Failure(.usage, step, object, reason, remedy: remedy)
     }
@@ -84,12 +90,12 @@ public struct Failure: Error, Sendable {
 /// Runs a step whose system call may fail, and names the step and its object in the failure.
 @discardableResult
 func step<Result: ~Copyable>(
-    _ verb: @autoclosure () -> ByteString, _ object: @autoclosure () -> ByteString,
+    _ verb: StaticString, _ object: @autoclosure () -> ByteString,
     remedy: (Errno) -> ByteString? = { _ in nil }, _ body: () throws(Errno) -> Result
 ) throws(Failure) -> Result {
     do throws(Errno) {
         return try body()
     } catch {
-        throw Failure(verb(), object(), error, remedy: remedy(error))
+        throw Failure(verb, object(), error, remedy: remedy(error))
     }
 }
