@@ -1,6 +1,6 @@
 extension Array {
-    /// Sorts stably. Sorts indices and not elements, so that the program contains the algorithm once and not for each
-    /// type of element.
+    /// Returns the elements sorted; equal ones keep their order. Sorts indices, not elements, so that the program
+    /// contains the algorithm only once.
     func ordered(by precedes: (Element, Element) -> Bool) -> [Element] {
         places(count) { precedes(self[$0], self[$1]) }.map { self[$0] }
     }
