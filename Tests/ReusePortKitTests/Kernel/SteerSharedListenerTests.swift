@@ -18,8 +18,8 @@ import Testing
 
         /// A generation whose copies have these sockets, one each, listens and takes over.
         mutating func handOver(to listeners: [TestSocket], bank: Bank) throws {
-            let order = state.app.sequence + 1
-            state.app.sequence = order
+            let order = state.app.lastID + 1
+            state.app.lastID = order
             state.app.generations.append(
                 GenerationRecord(
                     id: order, label: ByteString(decimal: order), copies: listeners.count, bank: bank,
