@@ -19,6 +19,15 @@ func open(
         })
 }
 
+/// Makes a system call for a name in a directory.
+@discardableResult
+private func at(
+    _ directory: borrowing Descriptor, _ name: ByteString, _ call: (Int32, UnsafePointer<CChar>) -> Int
+) throws(Errno) -> Int {
+    let number = directory.number
+    return try name.withCString { name throws(Errno) in try checked(call(number, name)) }
+}
+
 /// read(2) until the end, or until more than `limit` bytes have come.
 func readAll(_ file: borrowing Descriptor, atMost limit: Int) throws(Errno) -> ByteString {
     var result: [UInt8] = []
@@ -34,7 +43,7 @@ func readAll(_ file: borrowing Descriptor, atMost limit: Int) throws(Errno) -> B
     }
 }
 
-/// What fstat(2) tells of a file.
+/// The result of fstat(2).
 struct FileStatus: Sendable {
     var device: UInt64
     var inode: UInt64
@@ -81,31 +90,25 @@ func status(of file: borrowing Descriptor) throws(Errno) -> FileStatus {
 /// fstatat(2) of a directory entry; does not follow a symbolic link.
 func status(of name: ByteString, in directory: borrowing Descriptor) throws(Errno) -> FileStatus {
     var raw = stat()
-    let number = directory.number
-    try name.withCString { name throws(Errno) in
-        try checked(fstatat(number, name, &raw, AT_SYMLINK_NOFOLLOW))
-    }
+    try at(directory, name) { Int(fstatat($0, $1, &raw, AT_SYMLINK_NOFOLLOW)) }
     return FileStatus(raw)
 }
 
 /// unlinkat(2).
 func unlink(_ name: ByteString, in directory: borrowing Descriptor) throws(Errno) {
-    let number = directory.number
-    try name.withCString { name throws(Errno) in try checked(unlinkat(number, name, 0)) }
+    try at(directory, name) { Int(unlinkat($0, $1, 0)) }
 }
 
 /// unlinkat(2) of an empty directory.
 func removeDirectory(_ name: ByteString, in directory: borrowing Descriptor) throws(Errno) {
-    let number = directory.number
-    try name.withCString { name throws(Errno) in try checked(unlinkat(number, name, AT_REMOVEDIR)) }
+    try at(directory, name) { Int(unlinkat($0, $1, AT_REMOVEDIR)) }
 }
 
 /// mkdirat(2): makes a directory with exactly this mode, whatever the umask is, and opens it.
 func makeDirectory(
     _ name: ByteString, mode: mode_t, in directory: borrowing Descriptor
 ) throws(Errno) -> Descriptor {
-    let number = directory.number
-    try name.withCString { name throws(Errno) in try checked(mkdirat(number, name, mode)) }
+    try at(directory, name) { Int(mkdirat($0, $1, mode)) }
     let made = try open(name, in: directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
     // Fails if another user has replaced the new directory meanwhile: only its owner (and root) may change its mode.
     try checked(fchmod(made.number, mode))
@@ -123,11 +126,8 @@ func makeFile(
 
 /// readlinkat(2).
 func readLink(_ name: ByteString, in directory: borrowing Descriptor) throws(Errno) -> ByteString {
-    let number = directory.number
     var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
-    let count = try name.withCString { name throws(Errno) in
-        try checked(readlinkat(number, name, &buffer, buffer.count))
-    }
+    let count = try at(directory, name) { readlinkat($0, $1, &buffer, buffer.count) }
     return ByteString(buffer.prefix(count).map { UInt8(bitPattern: $0) })
 }
 
@@ -139,18 +139,12 @@ func changeOwner(of file: borrowing Descriptor, owner: UInt32?, group: UInt32?) 
 
 /// renameat(2) within one directory; replaces an existing entry.
 func rename(_ name: ByteString, to other: ByteString, in directory: borrowing Descriptor) throws(Errno) {
-    let number = directory.number
-    try name.withCString { name throws(Errno) in
-        try other.withCString { other throws(Errno) in try checked(renameat(number, name, number, other)) }
-    }
+    try at(directory, name) { number, name in other.withCString { Int(renameat(number, name, number, $0)) } }
 }
 
 /// linkat(2) within one directory: another name for the same file.
 func link(_ name: ByteString, to other: ByteString, in directory: borrowing Descriptor) throws(Errno) {
-    let number = directory.number
-    try name.withCString { name throws(Errno) in
-        try other.withCString { other throws(Errno) in try checked(linkat(number, name, number, other, 0)) }
-    }
+    try at(directory, name) { number, name in other.withCString { Int(linkat(number, name, number, $0, 0)) } }
 }
 
 /// Calls write(2) until all is written.
