@@ -1,14 +1,14 @@
 import CLinux
 
-/// A netlink socket for sock_diag(7), by which the kernel tells of all sockets in our network namespace. It needs no
-/// privilege. ENOENT for a family whose module (`inet_diag`, `tcp_diag`, `udp_diag`, `unix_diag`) is not there.
+/// A netlink socket for sock_diag(7), through which the kernel lists the sockets of this network namespace. Needs no
+/// privilege. ENOENT for a family whose module (`inet_diag`, `tcp_diag`, `udp_diag`, `unix_diag`) is missing.
 struct DiagnosticSocket: ~Copyable {
     private let descriptor: Descriptor
 
     init() throws(Errno) {
         let type = Int32(SOCK_RAW.rawValue | SOCK_CLOEXEC.rawValue)
         let descriptor = Descriptor(owning: try checked(CLinux.socket(AF_NETLINK, type, NETLINK_SOCK_DIAG)))
-        // Connected to port 0, the kernel: messages of anybody else are refused.
+        // Connects to port 0, the kernel, so that messages of other senders are refused.
         var kernel = sockaddr_nl()
         kernel.nl_family = sa_family_t(AF_NETLINK)
         try withUnsafeBytes(of: &kernel) { raw throws(Errno) in
@@ -18,9 +18,9 @@ struct DiagnosticSocket: ~Copyable {
         self.descriptor = descriptor
     }
 
-    /// Asks for all sockets that match, and calls `body` with each answer behind its netlink header.
+    /// Asks for all sockets that match, and calls `body` with each answer, without its netlink header.
     ///
-    /// The kernel answers in pieces, and sockets come and go in between: an answer is no snapshot.
+    /// The kernel answers in pieces, and sockets come and go in between: the answers are not a snapshot.
     borrowing func dump<Request: BitwiseCopyable>(
         _ request: Request, _ body: (UnsafeRawBufferPointer) -> Void
     ) throws(Errno) {
@@ -36,7 +36,7 @@ struct DiagnosticSocket: ~Copyable {
         try withUnsafeBytes(of: request) { request throws(Errno) in try ask(request, flags: 0, body) }
     }
 
-    /// `flags` are none when a single message is the whole answer.
+    /// Sends a request and reads the answers. Without `flags`, the first message is the whole answer.
     private borrowing func ask(
         _ request: UnsafeRawBufferPointer, flags: Int32, _ body: (UnsafeRawBufferPointer) -> Void
     ) throws(Errno) {
