@@ -1,28 +1,25 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 """bench-adopt.py LAUNCHER LOADGENERATOR: what --pass adopt costs a server that is started with it.
 
-An unmodified Node server is started twice, once as it is and once with the library, and asked in turns over connections
-that are kept, and over a new connection for each request. The pair is started anew every few rounds, for no two
-processes are equally quick. The bar is the median of the rounds' ratios, over connections that are kept.
+Starts an unmodified Node server twice, once as it is and once with the library, and sends requests to both in turn:
+over kept-alive connections, and over a new connection for each request. The pair is restarted every few rounds, because
+no two processes are equally fast. The bar applies to the median of the rounds' ratios over kept-alive connections.
 
-New connections have no bar: two servers that are both started without the library come out up to 3 % apart there, which
-is more than a bar of 1 % can bear.
+New connections have no bar: two servers without the library already differ by up to 3 % there.
 
-Also shown: the time of one bind(2), and of a program that does nothing, started by the launcher.
+Also shows the time of one bind(2), and of a launch of true(1).
 
 Environment: PAIRS (8), ROUNDS (25) of each pair, SECONDS (0.2) of each turn. Exit code 1 if the bar fails.
 """
-import ctypes
-import fcntl
 import json
 import os
 import shutil
-import socket
 import statistics
-import struct
 import subprocess
 import sys
 import tempfile
+
+from common import Problem, enter_network
 
 PAIRS = int(os.environ.get("PAIRS", "8"))
 ROUNDS = int(os.environ.get("ROUNDS", "25"))
@@ -33,22 +30,6 @@ NODE = """
 require('http').createServer((request, response) => response.end('ok\\n'))
   .listen(Number(process.argv[2]), '127.0.0.1', () => console.log('ready'))
 """
-
-
-class Problem(Exception):
-    pass
-
-
-def enter_network():
-    """A network namespace of our own, for this process and all that it starts."""
-    if os.geteuid() != 0:
-        return
-    clone_newnet, siocsifflags, iff_up = 0x40000000, 0x8914, 1
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(clone_newnet) != 0:
-        raise Problem(f"unshare: {os.strerror(ctypes.get_errno())}")
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-        fcntl.ioctl(control, siocsifflags, struct.pack("16sh14x", b"lo", iff_up))
 
 
 class Bench:
@@ -67,11 +48,11 @@ class Bench:
             raise Problem(f"{kind}: the server has ended")
         with open(f"/proc/{server.pid}/maps", encoding="utf-8") as maps:
             if ("reuseport-adopt.so" in maps.read()) != (kind == "adopt"):
-                raise Problem(f"{kind}: not what was to be measured")
+                raise Problem(f"{kind}: the library is loaded where it should not be, or missing where it should be")
         return server
 
     def ask(self, kind, each):
-        """Requests in one turn."""
+        """Sends requests for one turn; returns how many were answered."""
         result = subprocess.run(
             [self.load, "--connections", "32", "--requests-per-connection", str(each), "--duration",
              f"{int(SECONDS * 1000)}ms", f"127.0.0.1:{PORTS[kind]}"], stdout=subprocess.PIPE, check=True)
@@ -84,7 +65,7 @@ class Bench:
             order = ["plain", "adopt"] if pair % 2 else ["adopt", "plain"]
             servers = [self.start(kind) for kind in order]
             try:
-                # What is asked first is not compiled yet.
+                # Warms up: Node has not compiled the code before the first requests.
                 for kind in order:
                     self.ask(kind, 1000000)
                 for number in range(ROUNDS):
@@ -101,7 +82,7 @@ class Bench:
         return results, rates
 
     def binds(self):
-        """Median times of bind(2) in nanoseconds: as it is, of another address with the library, and adopted."""
+        """Median times of bind(2) in nanoseconds: without the library, with it and another address, and adopted."""
         program = f"{self.folder}/bind"
         times = {"plain": [], "of another address": [], "adopted": []}
         for _ in range(9):
@@ -149,14 +130,14 @@ def main():
         shutil.rmtree(folder, ignore_errors=True)
     print(f"{'Node, requests per second':<34} {'plain':>9} {'adopt':>9} {'ratio':>7}   "
           f"(medians of {PAIRS * ROUNDS} interleaved rounds)")
-    for each, name in ((1000000, "connections that are kept"), (1, "a new connection for each")):
+    for each, name in ((1000000, "kept-alive connections"), (1, "a new connection for each")):
         plain, adopt = (statistics.median(rates[kind, each]) for kind in ("plain", "adopt"))
         print(f"{name:<34} {plain:>9.0f} {adopt:>9.0f} {statistics.median(results[each]):>7.3f}")
     print(f"\n{'one bind(2)':<34} " + ", ".join(f"{name} {time / 1000:.1f} us" for name, time in binds.items()))
     print(f"{'a launch of true':<34} " + ", ".join(f"--pass {name} {time:.0f} us" for name, time in starts.items()))
     ratio = statistics.median(results[1000000])
     isFine = ratio >= BAR
-    print(f"\n{'pass' if isFine else 'FAIL'}  connections that are kept: at least {BAR} of the requests: {ratio:.3f}")
+    print(f"\n{'pass' if isFine else 'FAIL'}  kept-alive connections: at least {BAR} of the requests: {ratio:.3f}")
     return 0 if isFine else 1
 
 

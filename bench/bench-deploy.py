@@ -1,27 +1,25 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 """bench-deploy.py LAUNCHER SERVER: how long a deploy takes until all copies serve, beside a loop in a shell.
 
-The loop starts the same copies with the plain launcher (the same sockets, the same program, no app) and is done when
-each of them has said that it is ready; deploy is done when it returns. Both take turns in one run, in a network
-namespace of its own. The control of what is measured: all copies are there, and nothing else is.
+The loop starts as many copies with the plain launcher (no app) and ends when each has written that it is ready; deploy
+ends when it returns. Both take turns, in a network namespace. After each turn the benchmark checks that all copies run,
+and that nothing else was left behind.
 
-The bar is for a program that has something to do when it starts (Node). With one that starts in a millisecond the
-numbers show what probing, registering and gating cost; the loop does nothing of that.
+The bar applies to a program that takes time to start (Node). With one that starts in a millisecond the numbers show
+what probing, registering and gating cost, which the loop does not do.
 
 Environment: ROUNDS (15), COPIES (1,8,64), TARGETS (sample,node). Exit code 1 if a bar fails.
 """
-import ctypes
-import fcntl
 import os
 import shutil
 import signal
-import socket
 import statistics
-import struct
 import subprocess
 import sys
 import tempfile
 import time
+
+from common import Problem, enter_network
 
 ROUNDS = int(os.environ.get("ROUNDS", "15"))
 COPIES = [int(count) for count in os.environ.get("COPIES", "1,8,64").split(",")]
@@ -37,24 +35,8 @@ http.createServer((request, response) => response.end('ok\\n'))
 """
 
 
-class Problem(Exception):
-    pass
-
-
-def enter_network():
-    """A network namespace of our own, for this process and all that it starts."""
-    if os.geteuid() != 0:
-        return
-    clone_newnet, siocsifflags, iff_up = 0x40000000, 0x8914, 1
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(clone_newnet) != 0:
-        raise Problem(f"unshare: {os.strerror(ctypes.get_errno())}")
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-        fcntl.ioctl(control, siocsifflags, struct.pack("16sh14x", b"lo", iff_up))
-
-
 def marked():
-    """What we have started and what that has started: command lines by pid."""
+    """Finds all processes that this benchmark started, directly or not: command lines by pid."""
     found = {}
     for name in os.listdir("/proc"):
         if not name.isdigit() or int(name) == os.getpid():
@@ -81,17 +63,17 @@ def end_all():
             except ProcessLookupError:
                 pass
         if time.monotonic() > deadline:
-            raise Problem(f"{len(left)} processes do not end")
+            raise Problem(f"{len(left)} processes did not end after SIGKILL")
         time.sleep(0.005)
 
 
 def check(copies, command):
-    """All copies are there, and nothing else. Answers how many are something else."""
+    """Fails unless all copies run; returns how many other processes are left."""
     found = marked()
     wanted = [word.encode() for word in command[:1]]
     others = {pid: words for pid, words in found.items() if words[: len(wanted)] != wanted}
     if len(found) - len(others) != copies:
-        raise Problem(f"{len(found) - len(others)} of {copies} copies are there: {found}")
+        raise Problem(f"{len(found) - len(others)} of {copies} copies run: {found}")
     return len(others)
 
 
@@ -126,7 +108,7 @@ class Bench:
             stderr=subprocess.DEVNULL)
         os.close(writer)
         text = b""
-        # The sample server says where it listens first, and then that it is ready.
+        # The sample server writes where it listens, and then `ready`.
         while text.count(b"ready") < copies:
             piece = os.read(reader, 65536)
             if not piece:
@@ -164,7 +146,7 @@ def main():
                     pair = [("deploy", bench.deploy), ("loop", bench.loop)]
                     for which, start in pair if number % 2 else reversed(pair):
                         took = start(copies, commands[name])
-                        # The first is for the caches.
+                        # The first round only warms the caches.
                         if number:
                             times[which].append(took)
                 ours, theirs = (statistics.median(times[which]) * 1000 for which in ("deploy", "loop"))

@@ -1,7 +1,7 @@
 #!/bin/bash
-# bench-exec.sh BINARY: what the launcher costs, beside a C program making the same system calls and beside others
-# that change the user only. All commands run in turn, in shuffled order, ROUNDS times (300). Bars are judged by the
-# medians. Exit code 1 if a bar fails.
+# bench-exec.sh BINARY: what a launch costs, compared with a C program that makes the same system calls, and with tools
+# that only change the user. Runs all commands in shuffled order, ROUNDS times (300), and compares medians. Exit code 1
+# if a bar fails.
 set -euo pipefail
 binary=$1
 rounds=${ROUNDS:-300}
@@ -11,7 +11,7 @@ folder=$(dirname "$0")
 PATH=$PATH:/usr/sbin:/sbin
 
 if [ "$(id -u)" != 0 ]; then
-    echo 'bench-exec: only root can become another user; run it as root' >&2
+    echo 'bench-exec: run it as root, because only root can become another user' >&2
     exit 1
 fi
 compiler=$(command -v cc || command -v gcc || command -v clang) || {
@@ -25,7 +25,7 @@ trap 'rm -rf "$work"' EXIT
 cp "$binary" "$work/reuseport-exec"
 true=$(type -P true)
 
-# A port that nobody has; all that bind it here share it.
+# Finds a free port; all launches share it.
 port=
 for candidate in $(seq 28000 28100); do
     if "$work/reuseport-exec" --socket "http:127.0.0.1:$candidate" -- "$true" 2>"$work/error"; then
@@ -50,7 +50,7 @@ add() {
     if tool=$(command -v "$1"); then
         commands+=(::: "$name" "$tool" "${@:2}" "$true")
     else
-        echo "bench-exec: $1 is not here" >&2
+        echo "bench-exec: $1 is not installed" >&2
     fi
 }
 add chpst chpst -u "$user"
@@ -73,7 +73,7 @@ awk -F '\t' -v rounds="$rounds" -v size="$size" -v largest="$largest" -v foreign
             judge("ours is quicker than " other, median["ours"] < median[other],
                 sprintf("%.0f < %.0f us", median["ours"], median[other]))
         else
-            judge("ours is quicker than " other, 0, "it is not here")
+            judge("ours is quicker than " other, 0, "it is not installed")
     }
     BEGIN { nothing = -1 }
     { names[NR] = $1; median[$1] = $2; mean[$1] = $3; least[$1] = $4; deviation[$1] = $5 }

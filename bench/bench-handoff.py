@@ -1,30 +1,30 @@
-#!/usr/bin/python3
-"""bench-handoff.py LAUNCHER SERVER CLIENT: what a handoff costs the clients, beside others that do the same.
+#!/usr/bin/python3 -B
+"""bench-handoff.py LAUNCHER SERVER CLIENT: what a handoff costs the clients, with our launcher and with other tools.
 
-Each contender serves a closed loop of connections, a new one for each request, while its program is replaced again and
-again. Every request is recorded; those that cross a handoff, from its beginning until the old process has gone, are
-told apart from the rest. Everything runs in network namespaces of its own, so as root; ordinary users see less.
+Each contender serves a closed loop of clients, with a new connection for each request, while its program is replaced
+again and again. Every request is recorded. Requests that overlap a handoff, from its beginning until the old process
+has gone, are evaluated apart from the rest. As root each contender runs in its own network namespace, and all are
+measured; an ordinary user sees less.
 
 Environment: HANDOFFS (100), SLOW_HANDOFFS (10), BOOT_MS (2000), CONNECTIONS (64), PAUSE_MS (100, between handoffs),
-ROUNDS (30, of the comparison of connections per second), COPIES (64), ONLY (contenders, with ";" between them).
+ROUNDS (30, of the comparison of connections per second), COPIES (64), ONLY (names of contenders, separated by ";").
 Exit code 1 if a bar fails.
 """
 import array
 import bisect
-import ctypes
-import fcntl
 import json
 import os
 import re
 import shutil
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
 import time
 import traceback
+
+from common import Problem, enter_network
 
 HANDOFFS = int(os.environ.get("HANDOFFS", "100"))
 SLOW_HANDOFFS = int(os.environ.get("SLOW_HANDOFFS", "10"))
@@ -42,16 +42,12 @@ SEARCH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 IS_ROOT = os.geteuid() == 0
 
 
-class Problem(Exception):
-    pass
-
-
 def microseconds():
     return time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
 
 
 def wait_until(what, condition, patience=PATIENCE):
-    """Asks until it is so: for what has no descriptor to wait on."""
+    """Polls until the condition holds, where there is no descriptor to wait on."""
     deadline = time.monotonic() + patience
     while not condition():
         if time.monotonic() > deadline:
@@ -67,23 +63,8 @@ def is_running(pid):
         return False
 
 
-def enter_network(settings):
-    """A network namespace of our own, for this process and all that it starts."""
-    if not IS_ROOT:
-        return
-    clone_newnet, siocsifflags, iff_up = 0x40000000, 0x8914, 1
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(clone_newnet) != 0:
-        raise Problem(f"unshare: {os.strerror(ctypes.get_errno())}")
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-        fcntl.ioctl(control, siocsifflags, struct.pack("16sh14x", b"lo", iff_up))
-    for name, value in settings.items():
-        with open(f"/proc/sys/net/ipv4/{name}", "w") as file:
-            file.write(value)
-
-
 class Place:
-    """The programs and a folder, where an ordinary user can reach them."""
+    """A folder with copies of the programs that an ordinary user may run."""
 
     def __init__(self, launcher, server, client):
         self.folder = tempfile.mkdtemp(prefix="bench-handoff.")
@@ -107,18 +88,18 @@ class Place:
 
 
 class Handoff:
-    """When it began and when the old process had gone, and who was replaced."""
+    """When a handoff began, when the old processes had gone, and their pids."""
 
     def __init__(self, old):
         self.start = microseconds()
         self.end = None
         self.old = set(map(str, old))
-        # The helper's own moments, by name.
+        # Times that the launcher's coordinator wrote, by name.
         self.moments = {}
 
 
 class Contender:
-    """Something that replaces a running program."""
+    """A way to replace a running program."""
     name = ""
     boots = True
     settings = {}
@@ -143,7 +124,7 @@ class Contender:
 
     @staticmethod
     def wait_for_line(process, word):
-        """Lines of the output up to the one that has this in it."""
+        """Reads lines of the output up to one that contains `word`, and returns them."""
         lines = []
         for line in process.stdout:
             lines.append(line.decode(errors="replace"))
@@ -156,18 +137,18 @@ class Contender:
         try:
             process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
-            raise Problem(f"pid {process.pid} does not end: {process.args[0]}") from None
+            raise Problem(f"{process.args[0]} did not end: pid {process.pid}") from None
 
     def label(self):
         self.number += 1
         return str(self.number)
 
     def begin(self):
-        """Starts the first one, and returns when it serves."""
+        """Starts the first process, and returns when it serves."""
         raise NotImplementedError
 
     def replace(self):
-        """Replaces it; returns the handoff when the old one has gone."""
+        """Replaces the process; returns the handoff when the old one has gone."""
         raise NotImplementedError
 
     def end(self):
@@ -183,7 +164,7 @@ class Contender:
 
 
 class Ours(Contender):
-    """The launcher with --app; what its helper says goes to the standard output of each copy."""
+    """The launcher with --app. Its coordinator writes a line `at N us: ...` for each moment, because of --debug."""
     moment = re.compile(r"at (\d+) us: (.*)")
     moments = [
         ("ready", re.compile(r"is ready")), ("cutover", re.compile(r"took over")),
@@ -227,20 +208,20 @@ class Ours(Contender):
         return handoff
 
 
-class Level1(Ours):
-    name = "level 1"
+class EBPF(Ours):
+    name = "ebpf"
     options = ["--steering", "ebpf", "--user", "nobody"]
     needs_root = True
 
 
-class Level1Many(Level1):
-    name = f"level 1, {COPIES} copies"
+class EBPFMany(EBPF):
+    name = f"ebpf, {COPIES} copies"
     copies = COPIES
     boots = False
 
 
-class Level2(Ours):
-    name = "level 2"
+class CBPF(Ours):
+    name = "cbpf"
     options = ["--steering", "cbpf"]
     user = NOBODY
 
@@ -404,7 +385,7 @@ def quantiles(values):
 
 
 def evaluate(record, handoffs):
-    """Latencies inside and outside of handoffs, and for each handoff when the last request to the old one began."""
+    """Returns latencies inside and outside of handoffs, and when the last request to each old process began."""
     starts = [handoff.start for handoff in handoffs]
     inside, outside = array.array("q"), array.array("q")
     last_old = [0] * len(handoffs)
@@ -432,7 +413,7 @@ def middle(values):
 
 
 def run(kind, place, boot_ms, count):
-    """One contender under load; what came of it as a dictionary."""
+    """Measures one contender under load; returns the results as a dictionary."""
     enter_network(kind.settings)
     contender = kind(place, boot_ms)
     load = None
@@ -466,7 +447,7 @@ def run(kind, place, boot_ms, count):
 
 
 def compare_rates(kinds, place):
-    """Connections per second, in turn: the ratio of each to the first, as the median of many short rounds."""
+    """Compares connections per second: the ratio of each to the first, as the median of many short rounds."""
     global PORT, ADDRESS
     enter_network({})
     contenders = []
@@ -486,7 +467,7 @@ def compare_rates(kinds, place):
 
         rates = [[] for _ in contenders]
         for number in range(ROUNDS + 1):
-            # There and back, so that neither is always the first.
+            # Alternates the order, so that none is always first.
             order = list(enumerate(contenders))
             for index, (_, address) in order if number % 2 else reversed(order):
                 value = rate(address)
@@ -504,7 +485,7 @@ def compare_rates(kinds, place):
 
 
 def in_child(body, *arguments):
-    """Calls it in a process of its own, whose network is nobody else's, and gives what it returns."""
+    """Calls `body` in a child process, which may enter another network namespace; returns its result."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -548,7 +529,7 @@ def table(title, results):
           + f"{'longest':>8}{'over':>8}{'gone':>8}")
     for name, result in results.items():
         if result is None:
-            print(f"{name:<22} did not get through")
+            print(f"{name:<22} failed")
             continue
         print(f"{name:<22}{result['handoffs']:>6}{result['requests']:>10}{result['lost']:>7}"
               + "".join(f"{number(value, 2):>8}" for value in result["outside"] + result["inside"])
@@ -574,10 +555,10 @@ def bench(place):
             if ONLY and kind.name not in ONLY:
                 continue
             if kind.needs_root and not IS_ROOT:
-                print(f"bench-handoff: {kind.name}: only as root", file=sys.stderr)
+                print(f"bench-handoff: {kind.name}: skipped, needs root", file=sys.stderr)
                 continue
             if kind.tool and not shutil.which(kind.tool, path=SEARCH):
-                print(f"bench-handoff: {kind.name}: not here", file=sys.stderr)
+                print(f"bench-handoff: {kind.name}: skipped, {kind.tool} is not installed", file=sys.stderr)
                 continue
             own = Place(place.launcher, place.server, place.client)
             try:
@@ -586,42 +567,43 @@ def bench(place):
                 shutil.rmtree(own.folder, ignore_errors=True)
         return results
 
-    kinds = [Level1, Level2, Plain, PlainMigrating, StartServer, HAProxy, Nginx]
-    print(f"{CONNECTIONS} connections in a closed loop, one request each; cut-over and old gone are medians of the time")
-    print("from the beginning of a handoff until the last request to the old one began, and until it had gone, in ms")
+    kinds = [EBPF, CBPF, Plain, PlainMigrating, StartServer, HAProxy, Nginx]
+    print(f"{CONNECTIONS} clients in a closed loop, a new connection for each request")
+    print("cut-over: median ms from the beginning of a handoff to the last request that the old process got")
+    print("old gone: median ms from the beginning of a handoff to the end of the old process")
     quick = measure(kinds, 0, HANDOFFS)
     table("A program that serves at once", quick)
     slow = measure([kind for kind in kinds if kind.boots], BOOT_MS, SLOW_HANDOFFS)
     table(f"A program that needs {BOOT_MS} ms to start", slow)
-    many = measure([Level1Many], 0, max(3, HANDOFFS // 10))
+    many = measure([EBPFMany], 0, max(3, HANDOFFS // 10))
     if many:
         table("Many copies", many)
 
-    print("\nOur own share of a handoff, ms\n")
+    print("\nWhat the launcher itself adds to a handoff, ms\n")
     for name, result in {**quick, **many}.items():
         for share, (median, longest) in (result["shares"] if result else {}).items():
             print(f"{name:<22} {share:<20} median {median:7.2f}  longest {longest:7.2f}")
 
-    with_programs = [kind for kind in [Plain, Level1, Level2] if not kind.needs_root or IS_ROOT]
+    with_programs = [kind for kind in [Plain, EBPF, CBPF] if not kind.needs_root or IS_ROOT]
     rates = in_child(compare_rates, with_programs, place) if not ONLY else {}
-    print("\nConnections per second, in turn with a listener that has no selection program\n")
+    print("\nConnections per second, and the ratio to a listener without a BPF program\n")
     for name, rate in (rates or {}).items():
         print(f"{name:<22} {rate['per_second']:>8}  {rate['ratio']:.3f}")
 
     print()
-    for kind in [Level1, Level2]:
+    for kind in [EBPF, CBPF]:
         for title, results in [("quick", quick), ("slow", slow)]:
             if kind.name not in results:
                 continue
             result = results[kind.name]
             name = f"{kind.name}, {title} program"
             if result is None:
-                report.judge(name, False, "it did not get through")
+                report.judge(name, False, "the run failed")
                 continue
             report.judge(f"{name}: nothing lost", result["lost"] == 0, f"{result['lost']} {result['first_loss'] or ''}")
             ratio = result["inside"][2] / result["outside"][2] if result["outside"][2] and result["inside"][2] else 99
             report.judge(f"{name}: p99.9 in handoffs <= 1.5 x outside", ratio <= 1.5, f"{ratio:.2f}")
-        settle = 200 if kind is Level2 else 0
+        settle = 200 if kind is CBPF else 0
         if quick.get(kind.name):
             for share, (median, _) in quick[kind.name]["shares"].items():
                 own = median - (settle if share == "cutover to stop" else 0)
@@ -629,7 +611,7 @@ def bench(place):
                 report.judge(f"{kind.name}: {share} <= 50 ms{extra}", own <= 50, f"{own:.1f}")
         if rates and kind.name in rates:
             report.judge(
-                f"{kind.name}: the program costs <= 2 % of connections", rates[kind.name]["ratio"] >= 0.98,
+                f"{kind.name}: the BPF program costs <= 2 % of connections", rates[kind.name]["ratio"] >= 0.98,
                 f"{100 - 100 * rates[kind.name]['ratio']:.1f} %")
     for name, result in many.items():
         report.judge(f"{name}: nothing lost", bool(result) and result["lost"] == 0, result["lost"] if result else "-")

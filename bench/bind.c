@@ -1,5 +1,5 @@
-/* bind ROUNDS PORT: the time of one bind(2) of a new TCP socket to 127.0.0.1:PORT, closed again at once. Prints the
- * median of ROUNDS in nanoseconds. With port 0 the kernel chooses one.
+/* bind ROUNDS PORT: binds a new TCP socket to 127.0.0.1:PORT and closes it, ROUNDS times. Prints the median time of
+ * bind(2) in nanoseconds. With port 0 the kernel chooses a port.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>

@@ -1,9 +1,9 @@
 /* interleave ROUNDS NAME COMMAND [ARG...] [::: NAME COMMAND [ARG...]]...
  *
- * Runs every command once per round, in an order shuffled anew each round, so that whatever else the machine does
- * meets all of them alike. Prints for each: name, and median, mean, minimum and standard deviation of the time from
- * before the spawn until after the wait, in microseconds, separated by tabs. A tenth of the rounds more is run first,
- * and not counted. A command that does not exit with 0 ends it all.
+ * Runs every command once per round, shuffled anew each round, so that other load on the machine affects all alike.
+ * Prints a line for each, separated by tabs: name, and median, mean, minimum and standard deviation of the time from
+ * before the spawn until after the wait, in microseconds. Begins with some rounds that are not counted (a tenth of
+ * ROUNDS). Fails if a command does not exit with 0.
  */
 #define _GNU_SOURCE
 #include <math.h>

@@ -1,10 +1,10 @@
 /* launch PORT USER COMMAND [ARG...]
  *
- * The yardstick of make bench-exec: the system calls of
+ * What make bench-exec compares the launcher with: the shortest C program that makes the system calls of
  *
  *     reuseport-exec --socket http:127.0.0.1:PORT --user USER -- COMMAND [ARG...]
  *
- * in the same order, made by the shortest C program that makes them, without anything of ours around them.
+ * in the same order.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -36,7 +36,7 @@ static void check(int worked, const char *step) {
 
 static int starts_with(const char *text, const char *prefix) { return !strncmp(text, prefix, strlen(prefix)); }
 
-/* The variables that are never handed on, and those set below. */
+/* Whether a variable is never passed on, or is set below. */
 static int is_replaced(const char *entry) {
     static const char *const names[] = {
         "LISTEN_PID=", "LISTEN_FDS=", "LISTEN_FDNAMES=", "LISTEN_PIDFDID=", "NGINX=", "EINHORN_",
@@ -78,7 +78,7 @@ static void execute(char **command, char **environment) {
 int main(int argc, char **argv) {
     if (argc < 4) return 100;
 
-    /* Who to become. */
+    /* Look up the user. */
     struct passwd entry, *account = NULL;
     char buffer[1024];
     check(!getpwnam_r(argv[2], &entry, buffer, sizeof buffer, &account) && account, "getpwnam_r");
@@ -86,7 +86,7 @@ int main(int argc, char **argv) {
     int group_count = 64;
     check(getgrouplist(account->pw_name, account->pw_gid, groups, &group_count) >= 0, "getgrouplist");
 
-    /* 0, 1 and 2 are open. */
+    /* Check that 0, 1 and 2 are open. */
     struct pollfd standard[3] = {{.fd = 0}, {.fd = 1}, {.fd = 2}};
     check(poll(standard, 3, 0) == 0, "poll");
 
@@ -101,7 +101,7 @@ int main(int argc, char **argv) {
     check(!bind(listener, (struct sockaddr *)&address, sizeof address), "bind");
     check(!listen(listener, INT_MAX), "listen");
 
-    /* Drop. System calls by number: the C library's would look for other threads. */
+    /* Drop. By system call, because the C library's functions look for other threads first. */
     uid_t user = account->pw_uid, r, e, s;
     gid_t group = account->pw_gid, gr, ge, gs;
     check(!syscall(SYS_setgroups, (long)group_count, groups), "setgroups");

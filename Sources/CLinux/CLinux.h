@@ -1,8 +1,8 @@
-// What Swift cannot import by itself: headers without a module of their own, macros that are casts or
-// expressions, variadic calls, and calls glibc 2.31 has no wrapper for. Each entry says why it exists.
+// Makes available to Swift what it cannot import: headers without a module, macros that are casts or expressions,
+// variadic functions, and system calls without a wrapper in glibc 2.31. Each entry says why it is here.
 //
-// _GNU_SOURCE is not set for Swift's importer, and must not be: it turns the address argument of bind(2) and
-// connect(2) into a transparent union that Swift sees as another type. What would need it is declared here.
+// Swift's importer does not set _GNU_SOURCE, which would turn the address argument of bind(2) and connect(2) into a
+// transparent union, another type in Swift. Functions that need it are declared here.
 #ifndef CLINUX_H
 #define CLINUX_H
 
@@ -48,19 +48,18 @@
 #include <time.h>
 #include <unistd.h>
 
-// errno is a macro that dereferences a function's result.
+// errno is a macro that dereferences the result of a function.
 static inline int clinux_errno(void) { return errno; }
-static inline void clinux_set_errno(int value) { errno = value; }
 
-// environ is declared by unistd.h under _GNU_SOURCE only.
+// unistd.h declares environ under _GNU_SOURCE only.
 extern char **environ;
 static inline char **clinux_environ(void) { return environ; }
 
-// The commit of the release binary, in an object that its build links in; null in other builds.
+// The commit, which the release build links in; null in other builds.
 extern const char reuseport_exec_commit[] __attribute__((weak));
 static inline const char *clinux_commit(void) { return reuseport_exec_commit; }
 
-// open(2), openat(2), fcntl(2), ioctl(2), prctl(2) and syscall(2) are variadic, which Swift does not call.
+// Swift cannot call variadic functions: open(2), openat(2), fcntl(2), ioctl(2), prctl(2) and syscall(2).
 static inline int clinux_open(const char *path, int flags, mode_t mode) { return open(path, flags, mode); }
 static inline int clinux_openat(int directory, const char *path, int flags, mode_t mode) {
     return openat(directory, path, flags, mode);
@@ -73,15 +72,13 @@ static inline long clinux_syscall(long number, long a, long b, long c, long d, l
     return syscall(number, a, b, c, d, e, f);
 }
 
-// Calls with a fixed string: as a literal in Swift it would need all that makes a C string of any String, 5 kB.
+// Calls with a fixed string. A string literal in Swift would link the code that converts any String to a C string, 5
+// kB.
 static inline int clinux_enter_root(void) { return chdir("/"); }
 static inline int clinux_has_capabilities(int fd) { return fgetxattr(fd, "security.capability", NULL, 0) > 0; }
 static inline ssize_t clinux_write_newline(int fd) { return write(fd, "\n", 1); }
 static inline ssize_t clinux_send_newline(int fd) { return send(fd, "\n", 1, MSG_NOSIGNAL); }
-static inline int clinux_spawn_with_null(posix_spawn_file_actions_t *actions, int fd) {
-    return posix_spawn_file_actions_addopen(actions, fd, "/dev/null", O_RDWR, 0);
-}
-// Also of an O_PATH descriptor (AT_EMPTY_PATH).
+// fchownat(2) with AT_EMPTY_PATH works on O_PATH descriptors too.
 static inline int clinux_chown_descriptor(int fd, uid_t owner, gid_t group) {
     return fchownat(fd, "", owner, group, 0x1000);
 }
@@ -99,10 +96,9 @@ int getresuid(uid_t *, uid_t *, uid_t *);
 int getresgid(gid_t *, gid_t *, gid_t *);
 #define CLINUX_O_PATH 010000000
 
-// The kernel's headers that have these constants clash with glibc's on some distributions, or are younger than
-// the oldest we build on.
+// The kernel headers with these constants conflict with glibc's on some distributions, or are newer than the oldest
+// supported ones.
 #define CLINUX_SYS_close_range 436
-#define CLINUX_SYS_openat2 437
 #define CLINUX_SYS_pidfd_open 434
 #define CLINUX_SYS_pidfd_getfd 438
 #define CLINUX_SYS_pidfd_send_signal 424
@@ -111,51 +107,46 @@ int getresgid(gid_t *, gid_t *, gid_t *);
 #define CLINUX_SO_DETACH_REUSEPORT_BPF 68
 #define CLINUX_SO_COOKIE 57
 
-// struct ucred, statically known here because sys/socket.h has it under _GNU_SOURCE only.
+// struct ucred, which sys/socket.h declares under _GNU_SOURCE only.
 struct clinux_ucred { pid_t pid; uid_t uid; gid_t gid; };
 
-// SIG_IGN and SIG_DFL are casts, which the importer leaves out.
+// SIG_IGN and SIG_DFL are casts, which Swift does not import.
 static inline void clinux_ignore_signal(int number) { signal(number, SIG_IGN); }
 static inline void clinux_default_signal(int number) { signal(number, SIG_DFL); }
 
-// sigaction's handler is a member of a union that Swift names differently per platform.
+// The handler in struct sigaction is in a union that Swift names differently on each platform.
 static inline int clinux_signal_is_ignored(int number) {
     struct sigaction action;
     return sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
-// struct epoll_event is packed, with a union in it: no Swift type.
+// Swift cannot fill struct epoll_event, which is packed and contains a union.
 static inline int clinux_epoll_add(int poll, int fd) {
     struct epoll_event event = {.events = EPOLLIN, .data = {.fd = fd}};
     return epoll_ctl(poll, EPOLL_CTL_ADD, fd, &event);
 }
 
-// S_ISREG and its kin are function-like macros.
+// S_ISREG and similar macros are function-like.
 static inline int clinux_file_type(mode_t mode) { return mode & S_IFMT; }
 
 // MARK: Inspection of sockets and processes
 
-// For opendir(3): reading /proc. Arrays in structs are imported as tuples, so the entry's name is read here.
+// Swift imports arrays in structs as tuples, so the name of a directory entry is read here.
 #include <dirent.h>
 static inline const char *clinux_entry_name(const struct dirent *entry) { return entry->d_name; }
 
-// The first parameter is an enum in C++ or under _GNU_SOURCE, and an int else; the constants are enums always.
+// The first parameter of setpriority(2) is an int without _GNU_SOURCE, but its constants are always enums.
 static inline int clinux_set_thread_priority(pid_t thread, int nice) {
     return setpriority(PRIO_PROCESS, (id_t)thread, nice);
 }
-// getpriority(2) may answer -1 without having failed.
-static inline int clinux_thread_priority(pid_t thread) {
-    errno = 0;
-    return getpriority(PRIO_PROCESS, (id_t)thread);
-}
 
-// --- Steering ---------------------------------------------------------------------------------------------
-// bpf(2) has no wrapper in glibc, and takes a union of anonymous structures, which Swift cannot fill in. What is
-// used of it is older than any kernel with two banks, so old headers have it as well.
+// --- Steering --------------------------------------------------------------------------------------------- bpf(2) has
+// no wrapper in glibc, and takes a union of anonymous structures, which Swift cannot fill. Old kernel headers have all
+// members that are used here.
 static inline int clinux_bpf(int command, union bpf_attr *attributes) {
     return syscall(SYS_bpf, command, attributes, sizeof *attributes);
 }
-// BPF_MAP_CREATE. The descriptor is close-on-exec, as all those of bpf(2) are.
+// BPF_MAP_CREATE. All descriptors of bpf(2) are close-on-exec.
 static inline int clinux_bpf_create_map(
     uint32_t type, uint32_t key_size, uint32_t value_size, uint32_t entries, uint32_t flags, const char *name) {
     union bpf_attr attributes;
@@ -184,7 +175,7 @@ static inline int clinux_bpf_open_map(uint32_t id) {
     attributes.map_id = id;
     return clinux_bpf(BPF_MAP_GET_FD_BY_ID, &attributes);
 }
-// BPF_PROG_GET_NEXT_ID and BPF_PROG_GET_FD_BY_ID: to find programs that no file tells of any more.
+// BPF_PROG_GET_NEXT_ID and BPF_PROG_GET_FD_BY_ID find loaded programs when the registry has been lost.
 static inline int clinux_bpf_next_program(uint32_t id, uint32_t *next) {
     union bpf_attr attributes;
     memset(&attributes, 0, sizeof attributes);
@@ -199,7 +190,7 @@ static inline int clinux_bpf_open_program(uint32_t id) {
     attributes.prog_id = id;
     return clinux_bpf(BPF_PROG_GET_FD_BY_ID, &attributes);
 }
-// The name of a program, and the ids of its maps, of which at most `size` are written; answers how many it has.
+// Reads the name of a program and the ids of its maps, at most `size`. Returns how many maps it has.
 static inline int clinux_bpf_program_maps(int fd, char name[16], uint32_t *maps, uint32_t size) {
     struct bpf_prog_info info;
     union bpf_attr attributes;
@@ -214,7 +205,7 @@ static inline int clinux_bpf_program_maps(int fd, char name[16], uint32_t *maps,
     memcpy(name, info.name, 16);
     return (int)info.nr_map_ids;
 }
-// BPF_OBJ_GET_INFO_BY_FD, of a map (struct bpf_map_info) or a program (struct bpf_prog_info).
+// BPF_OBJ_GET_INFO_BY_FD of a map (struct bpf_map_info) or a program (struct bpf_prog_info).
 static inline int clinux_bpf_info(int fd, void *info, uint32_t size) {
     union bpf_attr attributes;
     memset(info, 0, size);
@@ -224,7 +215,7 @@ static inline int clinux_bpf_info(int fd, void *info, uint32_t size) {
     attributes.info.info = (uintptr_t)info;
     return clinux_bpf(BPF_OBJ_GET_INFO_BY_FD, &attributes);
 }
-// BPF_PROG_LOAD. No log is written if log_size is 0.
+// BPF_PROG_LOAD. Writes no log if log_size is 0.
 static inline int clinux_bpf_load_program(
     uint32_t type, uint32_t expected_attach_type, const uint64_t *instructions, uint32_t count, const char *license,
     const char *name, char *log, uint32_t log_size) {
@@ -243,7 +234,7 @@ static inline int clinux_bpf_load_program(
     }
     return clinux_bpf(BPF_PROG_LOAD, &attributes);
 }
-// The compiler's atomics have no counterpart in Embedded Swift's C importer.
+// Embedded Swift cannot import the compiler's atomic operations.
 static inline void clinux_store_u64(void *address, uint64_t value) {
     __atomic_store_n((uint64_t *)address, value, __ATOMIC_RELEASE);
 }
@@ -251,8 +242,8 @@ static inline uint64_t clinux_load_u64(const void *address) {
     return __atomic_load_n((const uint64_t *)address, __ATOMIC_ACQUIRE);
 }
 // --- Readiness --------------------------------------------------------------------------------------------
-// PIDFD_GET_INFO of linux/pidfd.h, Linux 6.15 for what is asked here: the first 64 bytes of struct pidfd_info, as
-// old as the call. The exit status is there once the parent has been told.
+// PIDFD_GET_INFO (linux/pidfd.h) with the exit status, Linux 6.15, which the kernel has once the parent has waited. The
+// struct is the first 64 bytes of struct pidfd_info, which all these kernels accept.
 struct clinux_pidfd_info {
     uint64_t mask, cgroup;
     uint32_t pid, tgid, ppid, ruid, rgid, euid, egid, suid, sgid, fsuid, fsgid;
@@ -269,8 +260,8 @@ static inline int clinux_pidfd_exit_status(int pidfd, int *status) {
     *status = info.exit_status;
     return 0;
 }
-// recvmsg(2) of one message with its sender (SCM_CREDENTIALS), at once. There is room for nothing else that may
-// come along: the kernel closes descriptors for which there is none. -1 and EBADMSG without a sender.
+// recvmsg(2), without waiting, of one message with its sender (SCM_CREDENTIALS); -1 and EBADMSG without a sender. There
+// is no room for passed descriptors, so the kernel closes them.
 static inline ssize_t clinux_receive_credentials(int fd, void *buffer, size_t size, struct clinux_ucred *sender) {
     struct {
         struct cmsghdr header;
@@ -289,7 +280,7 @@ static inline ssize_t clinux_receive_credentials(int fd, void *buffer, size_t si
     return count;
 }
 
-// sendmsg(2) of one message, at once, with a descriptor (SCM_RIGHTS) unless it is -1.
+// sendmsg(2), without waiting, of one message with a descriptor (SCM_RIGHTS) unless that is -1.
 static inline ssize_t clinux_send_message(int fd, const void *data, size_t size, int descriptor) {
     struct {
         struct cmsghdr header;
@@ -306,15 +297,16 @@ static inline ssize_t clinux_send_message(int fd, const void *data, size_t size,
 }
 
 // --- Handing over -----------------------------------------------------------------------------------------
-// For inotify(7): helpers of one generation wait for each other's changes of the registry.
+// For inotify(7): coordinators wait for changes of the registry.
 #include <sys/inotify.h>
 #include <stddef.h>
 
-// The first byte of the arguments, which ps(1) shows as the process's title; declared under _GNU_SOURCE only.
+// The start of the arguments, which ps(1) shows as the title. errno.h declares it under _GNU_SOURCE only.
 extern char *program_invocation_name;
 static inline char *clinux_title_start(void) { return program_invocation_name; }
 
-// An autobound or abstract Unix address has a length that is not that of a path.
+// sendto(2) a Unix socket. `path` has no final zero byte, because abstract names may contain zero bytes and have an
+// exact length; @ stands for the zero byte that they begin with.
 static inline int clinux_send_to_unix(int fd, const char *path, size_t length, const void *data, size_t size) {
     struct sockaddr_un address;
     memset(&address, 0, sizeof address);
@@ -326,45 +318,28 @@ static inline int clinux_send_to_unix(int fd, const char *path, size_t length, c
                   (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length));
 }
 
-// posix_spawn(3) in a process group of its own, all signals as they are by default, with nothing to read and no
-// output but standard error. Its attributes are opaque structures, and sets of signals are not for Swift to fill.
-static inline int clinux_spawn_in_group(pid_t *child, char *const *arguments, char *const *environment) {
+// posix_spawn(3) with all signals at their defaults. `group` is 0, POSIX_SPAWN_SETPGROUP or CLINUX_SPAWN_SETSID. Each
+// of the three standard descriptors becomes a copy of the one that is given, or /dev/null if that is -1. In C, because
+// the attributes are opaque structures, and Swift cannot fill sets of signals.
+#define CLINUX_SPAWN_SETSID 0x80  // glibc 2.26 declares POSIX_SPAWN_SETSID under _GNU_SOURCE only.
+static inline int clinux_spawn(
+    pid_t *child, const char *path, char *const *arguments, char *const *environment, short group,
+    const int standard[3]) {
     posix_spawnattr_t attributes;
     posix_spawn_file_actions_t actions;
     sigset_t all, none;
     sigfillset(&all);
     sigemptyset(&none);
     posix_spawnattr_init(&attributes);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+    posix_spawnattr_setflags(&attributes, (short)(group | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK));
     posix_spawnattr_setpgroup(&attributes, 0);
     posix_spawnattr_setsigdefault(&attributes, &all);
     posix_spawnattr_setsigmask(&attributes, &none);
     posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-    int code = posix_spawn(child, arguments[0], &actions, &attributes, arguments, environment);
-    posix_spawn_file_actions_destroy(&actions);
-    posix_spawnattr_destroy(&attributes);
-    return code;
-}
-
-// A process in a session of its own that reads what is written to a pipe, and is nobody's business else.
-static inline int clinux_spawn_reader(
-    pid_t *child, const char *path, char *const *arguments, char *const *environment, int input) {
-    posix_spawnattr_t attributes;
-    posix_spawn_file_actions_t actions;
-    sigset_t all, none;
-    sigfillset(&all);
-    sigemptyset(&none);
-    posix_spawnattr_init(&attributes);
-    // POSIX_SPAWN_SETSID of glibc 2.26, which is declared for _GNU_SOURCE only.
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | 0x80);
-    posix_spawnattr_setsigdefault(&attributes, &all);
-    posix_spawnattr_setsigmask(&attributes, &none);
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, input, 0);
-    posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-    posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
+    for (int number = 0; number < 3; number++) {
+        if (standard[number] == -1) posix_spawn_file_actions_addopen(&actions, number, "/dev/null", O_RDWR, 0);
+        else posix_spawn_file_actions_adddup2(&actions, standard[number], number);
+    }
     int code = posix_spawn(child, path, &actions, &attributes, arguments, environment);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);
@@ -372,7 +347,7 @@ static inline int clinux_spawn_reader(
 }
 
 // --- Terminals --------------------------------------------------------------------------------------------
-// TIOCGWINSZ: how many columns and rows a terminal has, 0 where it does not know; -1 for what is no terminal.
+// TIOCGWINSZ: reads the columns and rows of a terminal, 0 if it does not know them; -1 if it is not a terminal.
 static inline int clinux_window_size(int fd, int *columns, int *rows) {
     struct winsize size = {0};
     if (ioctl(fd, TIOCGWINSZ, &size) == -1) return -1;

@@ -1,5 +1,5 @@
-// A program that has bound a socket of one family, and got one of the other, sees addresses of its own family: those of
-// the listener, and of the connections that it accepts. Where that has not happened, all is as it was.
+// Converts addresses for a program that asked for a socket of one family and adopted one of the other: it sees
+// addresses of its own family, of the listener and of the connections that it accepts. Other sockets are not affected.
 #include <errno.h>
 #include <netinet/in.h>
 #include <stddef.h>
@@ -10,8 +10,9 @@
 
 int accept4(int, struct sockaddr *, socklen_t *, int);
 
-// Connections whose family is not the program's are marked in the kernel, by a flag that is of use to datagrams only:
-// so a number that is another socket by now is not taken for one, and a copy, or a forked child's, is.
+// Marks a connection whose family is not the one that the program expects, with an option that has no effect on
+// streams. The mark is on the socket, not on its number: duplicates have it, also in forked children, and later sockets
+// do not.
 static void mark(int fd) {
     int saved = errno, on = 1;
     setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof on);
@@ -29,7 +30,7 @@ static int other_family(int fd) {
     return family;
 }
 
-// The same of a listener or of a connection.
+// The family that the program expects for a listener or a connection, if it is not the socket's; otherwise 0.
 static int other_family_of_any(int fd) {
     if (!__atomic_load_n(&adopt_is_crossed, __ATOMIC_ACQUIRE)) return 0;
     int saved = errno, family = 0;
@@ -38,7 +39,8 @@ static int other_family_of_any(int fd) {
     return family ? family : other_family(fd);
 }
 
-// The address in the other family, as far as it has one and there is room for what it is otherwise.
+// Converts an address to `family`. An IPv6 address that has no IPv4 form stays as it is, if the program has room for
+// it.
 static void convert(struct sockaddr_storage *raw, socklen_t *size, int family, socklen_t room) {
     struct place place;
     if (raw->ss_family == family || !adopt_read_place(raw, *size, &place)) return;
@@ -47,25 +49,25 @@ static void convert(struct sockaddr_storage *raw, socklen_t *size, int family, s
         if (!place.is_any) v6.sin6_addr = place.address;
         memcpy(raw, &v6, *size = sizeof v6);
     } else if (place.is_v4 || place.is_any || room < *size) {
-        // A client that has no IPv4 address is nobody rather than half of somebody.
+        // Without room, such a client becomes 0.0.0.0: a truncated IPv6 address would be misread.
         struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = place.port};
         if (place.is_v4) memcpy(&v4.sin_addr, &place.address.s6_addr[12], sizeof v4.sin_addr);
         memcpy(raw, &v4, *size = sizeof v4);
     }
 }
 
-// As the kernel gives an address: what there is room for, and how long it is.
+// Writes an address as the kernel does: as much as fits, and the full length.
 static void give(const struct sockaddr_storage *raw, socklen_t length, struct sockaddr *address, socklen_t *size) {
     memcpy(address, raw, length < *size ? length : *size);
     *size = length;
 }
 
-// What the kernel refuses is left to it.
+// Whether the program's buffer is valid. Otherwise the kernel gets the call as it is, and fails it.
 static bool has_room(const struct sockaddr *address, const socklen_t *size) {
     return address && size && *size <= INT32_MAX;
 }
 
-// Accepts for accept(2), and for accept4(2) if there are `flags`.
+// Implements accept(2), and accept4(2) if there are `flags`.
 static int take(int fd, struct sockaddr *address, socklen_t *size, const int *flags) {
     int family = other_family(fd);
     bool converts = family && has_room(address, size);

@@ -1,6 +1,7 @@
 #include "adopters.h"
 
-// Without malloc(3): bind(2) can be called in a signal handler. Pages that nobody touches cost nothing.
+// A static array, because malloc(3) must not be called in signal handlers, and bind(2) may be. Unused pages cost
+// nothing.
 static struct adopter adopters[4096];
 static int count;
 bool adopt_is_crossed;
@@ -19,13 +20,13 @@ const struct adopter *adopt_adopter(const struct inherited *socket, const struct
 void adopt_remember(const struct adopter *adopter) {
     struct adopter *place = NULL, *end = adopters + count;
     for (struct adopter *next = adopters; next < end; next++) {
-        // What had this number before has been closed.
+        // An earlier adopter with this number has been closed.
         if (next->fd == adopter->fd) next->fd = -1;
         if (!place && !is_open(next)) place = next;
     }
     if (!place && count == sizeof adopters / sizeof *adopters) return;
     if (!place) place = end;
-    // Others read meanwhile, and go by the descriptor.
+    // Other threads read without the lock: the entry is invalid (fd -1) until all of it is written.
     __atomic_store_n(&place->fd, -1, __ATOMIC_RELEASE);
     place->socket = adopter->socket;
     place->other_family = adopter->other_family;
@@ -41,7 +42,7 @@ int adopt_other_family(int fd) {
     for (int index = 0; index < limit; index++)
         if (__atomic_load_n(&adopters[index].fd, __ATOMIC_ACQUIRE) == fd && is_open(&adopters[index]))
             return adopters[index].other_family;
-    // A copy of a descriptor is what its original is; or was, if none is open.
+    // A duplicate made by the program is not in the list: takes an open adopter of its socket, or else a closed one.
     const struct inherited *socket = adopt_socket_at(fd);
     bool has_open = false;
     for (int index = 0; index < limit && socket; index++) {

@@ -1,4 +1,4 @@
-// The descriptors with which this program has adopted sockets.
+// Lists the descriptors with which this program has adopted sockets.
 #ifndef ADOPT_ADOPTERS_H
 #define ADOPT_ADOPTERS_H
 
@@ -8,24 +8,24 @@ enum { families_v4 = 1, families_v6 = 2 };
 
 struct adopter {
     struct inherited *socket;
-    // -1 if nobody is here.
+    // -1 if the entry is unused.
     int fd;
-    // The family of which the program expects addresses, if it is not that of the socket; otherwise 0.
+    // The family that the program expects in addresses, if it is not the socket's; otherwise 0.
     int other_family;
-    // The families of which the program believes to have bound the port.
+    // The families of the address that the program has bound.
     int families;
-    // Whether the program has said that others may bind as well.
+    // Whether the program has set SO_REUSEPORT.
     bool shares;
 };
 
-// The socket's next adopter behind this one, or the first, among those that are still open; null if there is none.
+// Returns the socket's next open adopter after this one (the first after null); null if there is none.
 const struct adopter *adopt_adopter(const struct inherited *socket, const struct adopter *behind);
-// With the lock held. If there are more than anybody has, one is forgotten.
+// Adds an adopter. Needs the lock. Does nothing if the list is full.
 void adopt_remember(const struct adopter *adopter);
 
-// Whether there has been one whose family is not that of its socket.
+// Whether any adopter expects another family than its socket's.
 extern bool adopt_is_crossed;
-// The `other_family` of a descriptor; 0 also for what is no inherited socket.
+// Returns the `other_family` of a descriptor; 0 if it is not an inherited socket.
 int adopt_other_family(int fd);
 
 #endif

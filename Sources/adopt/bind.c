@@ -1,4 +1,4 @@
-// bind(2) of the address of an inherited socket makes the program's descriptor that socket; all else is as it was.
+// Makes bind(2) to the address of an inherited socket turn the program's descriptor into that socket.
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -23,7 +23,7 @@ static bool is_bound(int fd) {
                                         : adopt_read_place(&address, size, &place) && place.port != 0;
 }
 
-// The families of which bind(2) of this address takes the port.
+// Returns the families in which bind(2) to this address takes the port.
 static int families(int fd, const struct sockaddr_storage *raw) {
     struct place place;
     if (raw->ss_family == AF_UNIX) return families_v4 | families_v6;
@@ -32,7 +32,7 @@ static int families(int fd, const struct sockaddr_storage *raw) {
     return is_wide ? families_v4 | families_v6 : families_v6;
 }
 
-// As the kernel: bound twice by one program only where both have said so.
+// Whether the kernel would refuse another bind(2) in this program: unless both sockets have SO_REUSEPORT.
 static bool conflicts(const struct adopter *newcomer) {
     const struct adopter *other = NULL;
     while ((other = adopt_adopter(newcomer->socket, other)))
@@ -40,7 +40,7 @@ static bool conflicts(const struct adopter *newcomer) {
     return false;
 }
 
-// Makes `fd` the inherited socket, with the flags that it has. An errno, or 0.
+// Turns `fd` into the inherited socket; `fd` keeps its flags. Returns an errno, or 0.
 static int adopt(int fd, struct inherited *socket, const struct sockaddr_storage *raw) {
     struct adopter adopter = {
         .socket = socket,
@@ -51,14 +51,15 @@ static int adopt(int fd, struct inherited *socket, const struct sockaddr_storage
     if (is_bound(fd)) return EINVAL;
     if (conflicts(&adopter)) return EADDRINUSE;
     int flags = fcntl(fd, F_GETFL), fd_flags = fcntl(fd, F_GETFD);
-    // A copy that no other thread knows of, and looked at again: it is what will be ours.
+    // A duplicate that no other thread knows, so that it cannot change between the check and its use.
     int copy = fcntl(adopt_source(socket), F_DUPFD_CLOEXEC, 3), result = 0;
     if (copy == -1) return errno;
     if (!adopt_is(copy, socket) || flags == -1 || fd_flags == -1) {
         result = EADDRNOTAVAIL;
     } else {
         adopt_copy_options(fd, copy);
-        // Whether it blocks is the same for all who have it: whoever does not want to wait must never have to.
+        // O_NONBLOCK applies to all descriptors of the socket: if anyone has set it, it stays set, because a program
+        // that relies on it must not block.
         fcntl(copy, F_SETFL, fcntl(copy, F_GETFL) | flags);
         if (adopt_option(copy, SOL_SOCKET, SO_DOMAIN) != raw->ss_family) adopter.other_family = raw->ss_family;
         int old = fcntl(fd, F_DUPFD_CLOEXEC, 3);
@@ -72,7 +73,7 @@ static int adopt(int fd, struct inherited *socket, const struct sockaddr_storage
         if (old != -1) adopt_close(old);
     }
     adopt_close(copy);
-    // Nobody listens on it, so this is all that is to come.
+    // Datagram sockets never listen, so the launcher's descriptor is not needed after bind(2).
     if (result == 0 && adopt_option(fd, SOL_SOCKET, SO_TYPE) == SOCK_DGRAM) adopt_release(socket);
     return result;
 }
@@ -80,14 +81,14 @@ static int adopt(int fd, struct inherited *socket, const struct sockaddr_storage
 EXPORT int bind(int fd, const struct sockaddr *address, socklen_t size) {
     if (adopt_count > 0 && address && size > sizeof(sa_family_t) && size <= sizeof(struct sockaddr_storage)) {
         int saved = errno, result = 0;
-        // A copy that is aligned, and ends in zeros.
+        // An aligned copy, filled up with zeros.
         struct sockaddr_storage raw = {0};
         memcpy(&raw, address, size);
         struct inherited *socket = adopt_match(fd, &raw, size);
         if (socket) {
             sigset_t signals;
             adopt_lock(&signals);
-            // Others may have come first.
+            // Looks again with the lock: another thread may have adopted it.
             socket = adopt_match(fd, &raw, size);
             if (socket) result = adopt(fd, socket, &raw);
             adopt_unlock(&signals);
@@ -101,11 +102,12 @@ EXPORT int bind(int fd, const struct sockaddr *address, socklen_t size) {
 EXPORT int listen(int fd, int backlog) {
     struct inherited *socket = adopt_count > 0 ? adopt_socket_at(fd) : NULL;
     if (!socket) return NEXT(listen)(fd, backlog);
-    // More than net.core.somaxconn is cut down to it, and less than nothing is as much as can be.
+    // Never less than the launcher's backlog. The kernel takes a negative one as the largest, and cuts all down to
+    // net.core.somaxconn.
     int result = NEXT(listen)(fd, backlog < 0 || backlog > socket->backlog ? backlog : socket->backlog);
-    // Until here a program may close it, and bind again: many look in this way whether a port is free. And for a short
-    // time yet: others listen to find that out.
-    // Who knows of the launcher's descriptor by other means, and uses that, has not adopted anything.
+    // Gives up the launcher's descriptor only now: before listen(2), many programs close the socket and bind again, to
+    // see whether a port is free. Some do so after listen(2), so the socket is kept for a short time. A program that
+    // listens on the launcher's own descriptor has not adopted it.
     if (result == 0 && fd != socket->fd && __atomic_load_n(&socket->is_adopted, __ATOMIC_ACQUIRE)) {
         sigset_t signals;
         adopt_lock(&signals);

@@ -11,7 +11,7 @@
 
 #include "inherited.h"
 
-// As getdents64(2) has it.
+// struct linux_dirent64 of getdents64(2).
 struct entry {
     uint64_t inode;
     int64_t next;
@@ -29,7 +29,7 @@ static int open_at(int directory, const char *path, int flags) {
 }
 
 bool adopt_each_descriptor(bool (*call)(int, void *), void *context) {
-    // Threads may have descriptors of their own.
+    // A thread may have its own descriptors (CLONE_FILES).
     int directory = open_at(AT_FDCWD, "/proc/thread-self/fd", O_DIRECTORY);
     _Alignas(struct entry) char buffer[2048];
     long size = -1;
@@ -51,14 +51,14 @@ struct search {
     void *context;
 };
 
-// The number behind a word in the line; false if it is not there.
+// Reads the number after a word of the line; false if the word is missing.
 static bool field(const char *line, const char *word, int base, uint64_t *value) {
     const char *found = strstr(line, word);
     if (found) *value = strtoull(found + strlen(word), NULL, base);
     return found;
 }
 
-// `tfd: 5 events: 19 data: 5  pos:0 ino:1a2b sdev:8`, in proc_pid_fdinfo(5).
+// Parses `tfd: 5 events: 19 data: 5  pos:0 ino:1a2b sdev:8` of proc_pid_fdinfo(5).
 static bool read_line(int epoll, const char *line, const struct search *search) {
     uint64_t number, events, data, inode;
     if (!field(line, "tfd:", 10, &number) || !field(line, " events:", 16, &events) ||
@@ -88,7 +88,7 @@ static bool read_instance(int fd, void *context) {
     name_info(fd, "/proc/thread-self/fdinfo/", path);
     int file = open_at(AT_FDCWD, path, 0);
     if (file == -1) return false;
-    // The kernel lists them all at the first read: what is called back for may change them.
+    // The callback may change registrations, because the kernel lists them all at the first read.
     bool goes_on = true;
     long size;
     size_t length = 0;
@@ -108,8 +108,8 @@ static bool read_instance(int fd, void *context) {
 
 bool adopt_each_registration(
     int socket, bool (*call)(int, int, struct epoll_event *, void *), void *context) {
-    struct stat facts;
-    if (fstat(socket, &facts) == -1) return false;
-    struct search search = {.inode = facts.st_ino, .call = call, .context = context};
+    struct stat status;
+    if (fstat(socket, &status) == -1) return false;
+    struct search search = {.inode = status.st_ino, .call = call, .context = context};
     return adopt_each_descriptor(read_instance, &search);
 }

@@ -25,7 +25,7 @@ static bool replace(int fd, void *context) {
 
 static bool wait_here(int epoll, int number, struct epoll_event *event, void *context) {
     const struct change *change = context;
-    // Not for what the program has closed, which is another file's number by now.
+    // Skips numbers that the program has closed, and another file may have by now.
     if (adopt_is(number, change->adopter->socket)) epoll_ctl(epoll, EPOLL_CTL_ADD, number, event);
     return true;
 }
@@ -33,7 +33,7 @@ static bool wait_here(int epoll, int number, struct epoll_event *event, void *co
 void adopt_follow(const struct adopter *adopter, int old) {
     struct change change = {.adopter = adopter, .old = old};
     if (!adopt_cookie(old, &change.cookie)) return;
-    // First the descriptors: any of them may have been registered.
+    // Descriptors first, because any of them may have been registered.
     adopt_each_descriptor(replace, &change);
     adopt_each_registration(old, wait_here, &change);
 }

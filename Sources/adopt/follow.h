@@ -1,14 +1,13 @@
-// What knew the program's own socket knows the inherited one that has taken its place.
+// Carries duplicates and epoll registrations of the program's own socket over to the inherited one.
 #ifndef ADOPT_FOLLOW_H
 #define ADOPT_FOLLOW_H
 
 #include "adopters.h"
 
-// With the lock held, when the adopter's descriptor has become the inherited socket, and `old` is a copy of what it
-// was: other descriptors of the program that are the old one become the new one as well, and what epoll instances wait
-// for at the old one they wait for at the new one. The copy keeps the old one alive; closing it ends what is left.
-// What cannot be done, for /proc is not mounted or there are no descriptors left, stays undone: the program has what it
-// has asked for, and most have neither.
+// Replaces all other descriptors of the old socket by the inherited one, and registers that with the epoll instances
+// that have the old one. Needs the lock. The adopter's descriptor already is the inherited socket, and `old` is a
+// duplicate of the old one, which its caller closes afterwards. Does what it can: without /proc, or without free
+// descriptors, only the descriptor that the program has bound is replaced, which suffices for most.
 void adopt_follow(const struct adopter *adopter, int old);
 
 #endif

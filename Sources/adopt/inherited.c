@@ -12,7 +12,7 @@
 struct inherited *adopt_sockets;
 int adopt_count;
 
-// A decimal number with this byte behind it; the text moves on behind both. False if it is none.
+// Reads a decimal number followed by `end`, and moves `text` behind both. False if there is none.
 static bool number(const char **text, char end, uint64_t limit, uint64_t *value) {
     char *rest;
     if (**text < '0' || **text > '9') return false;
@@ -23,7 +23,8 @@ static bool number(const char **text, char end, uint64_t limit, uint64_t *value)
     return true;
 }
 
-// REUSEPORT_EXEC_ADOPT is `DESCRIPTOR:COOKIE:BACKLOG:LENGTH:PATH;` for each socket, the path empty for Internet ones.
+// Parses REUSEPORT_EXEC_ADOPT, which is `DESCRIPTOR:COOKIE:BACKLOG:LENGTH:PATH;` for each socket. The path is empty for
+// Internet sockets.
 static int parse(const char *text, struct inherited *sockets, int limit) {
     int count = 0;
     while (*text) {
@@ -34,9 +35,9 @@ static int parse(const char *text, struct inherited *sockets, int limit) {
             return 0;
         struct inherited *socket = &sockets[count++];
         *socket = (struct inherited){.fd = (int)fd, .number = (int)fd, .cookie = cookie, .backlog = (int)backlog};
-        // A copy: programs that show a title in ps(1) write over their environment.
+        // Copies the path, because programs that show a title in ps(1) overwrite their environment.
         if (length > 0 && !(socket->path = strndup(text, length))) return 0;
-        // The kernel fills in only as much as a name has.
+        // Zeroed, because the kernel writes only as many bytes as the name has.
         struct sockaddr_storage name = {0};
         socklen_t size = sizeof name;
         struct place place;
@@ -53,7 +54,7 @@ __attribute__((constructor)) static void begin(void) {
     int saved = errno;
     adopt_find_all();
     const char *text = getenv("REUSEPORT_EXEC_ADOPT");
-    // A launcher that a program of ours starts binds for somebody else.
+    // Does nothing in a launcher that the program starts: it binds for another program.
     if (!text || !strcmp(program_invocation_short_name, "reuseport-exec")) return;
     int limit = 0;
     for (const char *byte = text; *byte; byte++) limit += *byte == ';';
@@ -89,7 +90,7 @@ struct inherited *adopt_socket_at(int fd) {
 }
 
 void adopt_release(struct inherited *socket) {
-    // Of several threads one closes it: the number can be another file's right afterwards.
+    // Exactly one thread closes it, because another file may get the number right afterwards.
     int fd = __atomic_exchange_n(&socket->fd, -1, __ATOMIC_ACQ_REL);
     if (adopt_is(fd, socket)) adopt_close(fd);
 }

@@ -1,8 +1,8 @@
 // The sockets that a program has inherited from reuseport-exec, and may adopt by binding to their addresses.
 //
-// A program is loaded with this library by --pass adopt (LD_PRELOAD). Only calls that name an address or a path, or
-// close a range of descriptors, are looked at: those that move data are not. _GNU_SOURCE is not set, for it changes the
-// signature of bind(2); what would need it is declared here.
+// --pass adopt loads this library into a program (LD_PRELOAD). It intercepts calls that take an address or a path, or
+// close descriptors, but none that move data. _GNU_SOURCE is not set, because it changes the signature of bind(2);
+// functions that need it are declared here.
 #ifndef ADOPT_INHERITED_H
 #define ADOPT_INHERITED_H
 
@@ -15,46 +15,47 @@
 #include "next.h"
 
 struct inherited {
-    // Where the launcher has put it; -1 once the program has it, so that closing it there closes it.
+    // The launcher's descriptor; -1 once it is closed because the program has its own.
     int fd;
-    // The kernel's own number of the socket (SO_COOKIE): a descriptor that is something else by now is never ours.
+    // SO_COOKIE, which identifies the socket even if its descriptor's number is used again.
     uint64_t cookie;
-    // What the launcher listens with. A program that asks for less does not get less.
+    // The launcher's backlog, which is the least that the program gets.
     int backlog;
-    // Where the launcher has put it first.
+    // The number of the launcher's descriptor at the start.
     int number;
-    // Whether the program has adopted it. Nothing is known of copies that it has made since.
+    // Whether the program has adopted it. Duplicates that the program makes are not tracked.
     bool is_adopted;
-    // Until when it is kept if the program closes it, in nanoseconds (CLOCK_MONOTONIC); 0 if it is closed then.
+    // The time until which closing it gives it back to the launcher's descriptor, in nanoseconds (CLOCK_MONOTONIC); 0
+    // if closing it closes it.
     int64_t kept_until;
-    // 0 for Unix sockets, and in programs to which it did not come.
+    // 0 for Unix sockets, and if this process did not inherit the descriptor.
     in_port_t port;
-    // The path under which clients find it; null for Internet sockets.
+    // The path for clients; null for Internet sockets.
     const char *path;
-    // The name that it was bound to, also when it is closed; empty in programs to which it did not come.
+    // The Unix address that it was bound to; empty if this process did not inherit the descriptor.
     struct sockaddr_un own;
-    // Always 0.
+    // Always 0: ends `own` as a string.
     char end;
 };
 
-// In the order of the command line; none in a program that was not started by us.
+// In the order of the command line; none in a program that the launcher did not start.
 extern struct inherited *adopt_sockets;
 extern int adopt_count;
 
-// The kernel's own number of the socket that the descriptor is; false if it is none.
+// Reads the SO_COOKIE of a descriptor; false if it is not a socket.
 bool adopt_cookie(int fd, uint64_t *cookie);
-// Whether the descriptor is this very socket.
+// Whether the descriptor is this socket.
 bool adopt_is(int fd, const struct inherited *socket);
-// The inherited socket that the descriptor is, or null.
+// Finds the inherited socket that a descriptor is, or null.
 struct inherited *adopt_socket_at(int fd);
-// Closes the launcher's descriptor, because the program has one of its own.
+// Closes the launcher's descriptor, when the program has its own.
 void adopt_release(struct inherited *socket);
-// The inherited socket of this path, seen from a directory, or null.
+// Finds the inherited socket with this path, as seen from a directory, or null.
 struct inherited *adopt_socket_of(int directory, const char *path);
 
-// An option's value, or -1; errno may be another one afterwards.
+// Reads an option; -1 if that fails. May change errno.
 int adopt_option(int fd, int level, int name);
-// getsockname(2) without us.
+// The original getsockname(2), without this library.
 int adopt_own_name(int fd, struct sockaddr_storage *address, socklen_t *size);
 
 #define ADOPT_SO_COOKIE 57

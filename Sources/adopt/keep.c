@@ -1,6 +1,6 @@
-// What is closed soon after listen(2), by the process that has called that, becomes the launcher's again, from which
-// the next bind(2) adopts it: an ordinary user could not bind to port 80 otherwise. Until then clients wait, as they
-// did before the first one.
+// Keeps a socket that the program closes soon after listen(2), if the same process does both: it becomes the launcher's
+// descriptor again, and the next bind(2) adopts it. Without that an ordinary user could not bind to port 80 again.
+// Clients wait meanwhile, as they did before the first bind(2).
 #include "keep.h"
 
 #include <errno.h>
@@ -17,9 +17,9 @@
 
 enum { seconds_kept = 5 };
 
-// When the last of them is not kept any more, 0 if there is none: all that close(2) costs then is to look here.
+// The latest `kept_until` of all sockets, 0 if none is kept. close(2) reads only this then.
 static int64_t watched_until;
-// The process that has called listen(2).
+// The process that called listen(2).
 static int listener;
 
 static int64_t now(void) {
@@ -28,7 +28,7 @@ static int64_t now(void) {
     return time.tv_sec * INT64_C(1000000000) + time.tv_nsec;
 }
 
-// With the lock held.
+// Keeps no socket any more. Needs the lock.
 static void keep_nothing(void) {
     for (int index = 0; index < adopt_count; index++) adopt_sockets[index].kept_until = 0;
     __atomic_store_n(&watched_until, 0, __ATOMIC_RELEASE);
@@ -36,9 +36,9 @@ static void keep_nothing(void) {
 
 void adopt_keep(struct inherited *socket) {
     int own = getpid();
-    // The launcher could not shut it down for somebody who has been told to stop and does not bind again.
+    // Does not keep Unix sockets: if the program stops and does not bind again, the launcher cannot shut them down.
     if (socket->path) return;
-    // What the parent has listened on is the parent's.
+    // Forgets the sockets on which the parent process has listened.
     if (listener != own) keep_nothing();
     __atomic_store_n(&listener, own, __ATOMIC_RELAXED);
     socket->kept_until = now() + seconds_kept * INT64_C(1000000000);
@@ -50,7 +50,7 @@ struct closing {
     const struct inherited *socket;
 };
 
-// Whether this is a connection that came from one of our sockets, and whose client is still there.
+// Whether a descriptor is a connection of an inherited socket, and still open at the client's end.
 static bool is_served(int fd) {
     struct sockaddr_storage name = {0};
     struct place place;
@@ -67,9 +67,9 @@ static bool is_served(int fd) {
     return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) == 0 && info.tcpi_state == TCP_ESTABLISHED;
 }
 
-// Whether a descriptor is neither another one of the socket, nor a client's. Who has clients, and closes, is told to
-// stop, and will go when they go: new ones are to go to others at the same port until then, and the launcher is to see
-// that it has closed.
+// Whether a descriptor is neither another one of the socket, nor a client's. A program that closes its listener while
+// it has clients has been told to stop, and finishes with them. Its socket must close, so that new clients go to others
+// at the same port, and the launcher sees that it has closed.
 static bool is_neither(int fd, void *context) {
     const struct closing *closing = context;
     uint64_t cookie;
@@ -77,22 +77,22 @@ static bool is_neither(int fd, void *context) {
     return cookie != closing->socket->cookie && !is_served(fd);
 }
 
-// What is closed is not waited for any more; but it would be, for as long as anybody has it. A registration under a
-// number that has been closed already cannot be taken back.
+// Removes an epoll registration, as closing the socket would, which a kept socket does not. That fails for a
+// registration under a number that has been closed already.
 static bool forget(int epoll, int number, struct epoll_event *event, void *context) {
     const struct closing *closing = context;
     return number == closing->fd && epoll_ctl(epoll, EPOLL_CTL_DEL, number, event) == 0;
 }
 
-// Has the socket where the launcher has put it, if this descriptor is the program's last, and nothing else is there.
+// Restores the launcher's descriptor, if this is the program's last one, and the number is free.
 static void keep(int fd, struct inherited *socket) {
     struct closing closing = {.fd = fd, .socket = socket};
     if (!adopt_each_descriptor(is_neither, &closing) || !adopt_each_registration(fd, forget, &closing))
         return;
     int copy = fcntl(fd, F_DUPFD_CLOEXEC, socket->number);
     if (copy == -1) return;
-    // Programs that are started meanwhile know it by the number that is in their environment, and so does the launcher,
-    // which shuts down what nobody has adopted.
+    // Only that number will do: programs started meanwhile have it in their environment, and the launcher shuts down
+    // sockets that nobody has adopted by it.
     if (copy != socket->number) {
         adopt_close(copy);
         return;
@@ -103,21 +103,22 @@ static void keep(int fd, struct inherited *socket) {
     __atomic_store_n(&socket->fd, copy, __ATOMIC_RELEASE);
 }
 
-// Closes a descriptor of ours, and before anybody else looks: of two threads that close the last two, one has to see
-// that the other one has been closed.
+// Closes or replaces an inherited socket's descriptor while holding the lock: if two threads close the last two, one
+// must see that the other's is closed.
 static int look(int fd, int successor, int flags) {
     int64_t time = now(), until = __atomic_load_n(&watched_until, __ATOMIC_ACQUIRE);
     if (time > until) {
-        // Nobody looks again, nor does a child that was forked meanwhile.
+        // The time is over: makes later calls return early.
         __atomic_compare_exchange_n(&watched_until, &until, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
         return adopt_none;
     }
-    // A child closes what is its parent's to keep, and shares our memory if it is of vfork(2).
+    // Ignores children, whose closing does not concern the parent's socket. A child of vfork(2) even shares this
+    // memory.
     if (__atomic_load_n(&listener, __ATOMIC_RELAXED) != getpid() || !adopt_socket_at(fd)) return adopt_none;
     int result = adopt_none;
     sigset_t signals;
     adopt_lock(&signals);
-    // Others may have come first.
+    // Looks again with the lock: another thread may have closed it.
     struct inherited *socket = adopt_socket_at(fd);
     if (socket) {
         int saved = errno;
@@ -129,12 +130,12 @@ static int look(int fd, int successor, int flags) {
     return result;
 }
 
-// With the lock.
+// Protected by the lock.
 static sigset_t before_fork;
 
-// A child has all descriptors of its parent, but not the thread that adopts at that time, and knows which of them are
-// only for this: so that is waited for. Whoever forks with a listener has its children serve, and waits for them when
-// that is closed.
+// Takes the lock before fork(2), because a child would inherit temporary descriptors of an adoption, but not the thread
+// that closes them. Then keeps nothing any more: a program that forks with a listener lets its children serve, and when
+// it closes that, it waits for them.
 static void prepare_fork(void) {
     sigset_t signals;
     adopt_lock(&signals);
@@ -147,14 +148,14 @@ static void end_fork(void) {
     adopt_unlock(&signals);
 }
 
-// The program's own handlers, registered later, are called without the lock.
+// Handlers that the program registers later are called without the lock.
 void adopt_see_forks(void) { pthread_atfork(prepare_fork, end_fork, end_fork); }
 
 static bool is_watched(void) { return __atomic_load_n(&watched_until, __ATOMIC_ACQUIRE); }
 
 int adopt_closes(int fd) { return is_watched() ? look(fd, -1, 0) : adopt_none; }
 
-// dup3(2) closes nothing where it fails, and dup2(2) nothing where both are the same.
+// Whether dup2(2) or dup3(2) will close `new`: not if the call fails, or both are equal.
 static bool closes(int old, int new, int flags) {
     int saved = errno;
     bool is_good = old >= 0 && old != new && !(flags & ~O_CLOEXEC) && fcntl(old, F_GETFD) != -1;
@@ -172,7 +173,7 @@ EXPORT int close(int fd) {
     return adopt_is_early(next_close) ? adopt_close(fd) : NEXT(close)(fd);
 }
 
-// Java, up to 12, closes by dup2(2) of a socket that it has for this before it calls close(2).
+// Java up to 12 replaces a socket by another one with dup2(2) before it calls close(2).
 EXPORT int dup2(int old, int new) {
     int result = adopt_replaces(old, new, 0);
     return result == adopt_none ? NEXT(dup2)(old, new) : result;

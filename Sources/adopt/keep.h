@@ -1,20 +1,20 @@
-// A program that listens, closes and listens again, as those do that look for a free port, gets its socket again.
+// Gives a program its socket again if it listens, closes and listens again, as those do that look for a free port.
 #ifndef ADOPT_KEEP_H
 #define ADOPT_KEEP_H
 
 #include "inherited.h"
 
-// With the lock held, when the program listens on the adopted socket: for some seconds it is not lost by close(2).
+// Keeps an adopted socket for some seconds, even if the program closes it. Called at listen(2). Needs the lock.
 void adopt_keep(struct inherited *socket);
 
-// When the program closes a descriptor, or has another one take its place as by dup3(2): what that answers, or
-// `adopt_none` if it is not done yet.
+// Closes a descriptor for the program, or replaces it as dup3(2) does, if it is a kept socket. Returns the result, or
+// `adopt_none` if the caller has to do it.
 int adopt_closes(int fd);
 int adopt_replaces(int old, int new, int flags);
 
 enum { adopt_none = -2 };
 
-// As soon as there is something to be adopted.
+// Begins to intercept fork(2). Called if there are inherited sockets.
 void adopt_see_forks(void);
 
 #endif

@@ -1,10 +1,10 @@
-// One at a time adopts.
+// Lets one thread at a time adopt.
 #ifndef ADOPT_LOCK_H
 #define ADOPT_LOCK_H
 
 #include <signal.h>
 
-// Both leave errno as it is. `signals` keeps the signals that were blocked before.
+// Neither changes errno. `signals` stores the signals that were blocked before.
 void adopt_lock(sigset_t *signals);
 void adopt_unlock(const sigset_t *signals);
 

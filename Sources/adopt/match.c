@@ -10,8 +10,8 @@
 
 enum { protocol_mptcp = 262, device_size = 16 };
 
-// How well a socket bound at `there` serves a program that asks for `wanted`: 0 is best, -1 not at all. Never a wider
-// one than was asked for: that would open to the world what was meant for this host.
+// Ranks how well a socket bound at `there` fits a program that asks for `wanted`: 0 is best, -1 does not fit. A wider
+// address than the wanted one never fits, because it would expose a local service to the network.
 static int rank(const struct place *wanted, const struct place *there, bool is_dual_stack) {
     if (wanted->port != there->port) return -1;
     if (!memcmp(&wanted->address, &there->address, sizeof there->address) && wanted->scope == there->scope) return 0;
@@ -21,7 +21,7 @@ static int rank(const struct place *wanted, const struct place *there, bool is_d
 }
 
 static bool has_protocol(int fd, int type, int protocol) {
-    // Some programs ask for multipath TCP, which is TCP to those who have never heard of it.
+    // Multipath TCP falls back to TCP for clients without it, so a TCP socket fits.
     return adopt_option(fd, SOL_SOCKET, SO_TYPE) == type &&
            (protocol == protocol_mptcp ? IPPROTO_TCP : protocol) == adopt_option(fd, SOL_SOCKET, SO_PROTOCOL);
 }
@@ -33,16 +33,14 @@ int adopt_source(const struct inherited *socket) {
     return adopter ? adopter->fd : -1;
 }
 
-// Connections can be shared out by whoever accepts them, but not datagrams: a program that connects the second of two
-// sockets, as those with DTLS do, would make the first one deaf. So they are adopted once. And where an answer is to
-// go is said with an address, which has to be of the socket's family.
+// Lets datagram sockets be adopted only once, and only by the same family. With two adopters, one that connects its
+// socket, as programs with DTLS do, would cut off the other. And programs send with an address of their own family.
 static int datagram_source(const struct inherited *socket, int domain) {
     int fd = __atomic_load_n(&socket->fd, __ATOMIC_ACQUIRE);
     return adopt_is(fd, socket) && adopt_option(fd, SOL_SOCKET, SO_DOMAIN) == domain ? fd : -1;
 }
 
-// Whether a socket's network interface is not that which the program has asked for. Any is right for one that has not
-// asked.
+// Whether the program has asked for another network interface than the candidate's.
 static bool has_other_device(int fd, int candidate) {
     char device[device_size] = "", there[device_size] = "";
     socklen_t size = device_size, size_there = device_size;
@@ -76,7 +74,7 @@ static struct inherited *find_internet_socket(int fd, const struct sockaddr_stor
 
 static struct inherited *find_unix_socket(int fd, const struct sockaddr_storage *raw, socklen_t size) {
     char path[sizeof(struct sockaddr_un)] = "";
-    // A name without a path, or an abstract one, is never ours.
+    // Inherited Unix sockets have a path, so an unnamed or abstract address does not match.
     if (adopt_option(fd, SOL_SOCKET, SO_TYPE) != SOCK_STREAM || size > sizeof(struct sockaddr_un)) return NULL;
     memcpy(path, ((const struct sockaddr_un *)raw)->sun_path, size - offsetof(struct sockaddr_un, sun_path));
     struct inherited *found = adopt_socket_of(AT_FDCWD, path);
@@ -84,7 +82,7 @@ static struct inherited *find_unix_socket(int fd, const struct sockaddr_storage 
 }
 
 struct inherited *adopt_match(int fd, const struct sockaddr_storage *raw, socklen_t size) {
-    // The wrong family for the socket is a mistake, which the kernel knows the name of.
+    // The kernel reports an address of the wrong family.
     if (adopt_option(fd, SOL_SOCKET, SO_DOMAIN) != raw->ss_family) return NULL;
     return raw->ss_family == AF_UNIX ? find_unix_socket(fd, raw, size) : find_internet_socket(fd, raw, size);
 }

@@ -1,12 +1,12 @@
-// Which inherited socket a program means when it binds.
+// Finds the inherited socket that a program means when it binds.
 #ifndef ADOPT_MATCH_H
 #define ADOPT_MATCH_H
 
 #include "inherited.h"
 
-// The one that the program's descriptor is to become; null if that is the kernel's business.
+// Returns the socket that the program's descriptor should become; null if none fits.
 struct inherited *adopt_match(int fd, const struct sockaddr_storage *raw, socklen_t size);
-// A descriptor from which the socket can be had: the launcher's, or one with which the program has adopted it.
+// Returns a descriptor of the socket that can be duplicated: the launcher's, or an adopter's; -1 if there is none.
 int adopt_source(const struct inherited *socket);
 
 #endif

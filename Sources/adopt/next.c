@@ -3,14 +3,15 @@
 #include <dlfcn.h>
 #include <stddef.h>
 
-// Without _GNU_SOURCE.
+// dlfcn.h defines it under _GNU_SOURCE only.
 #ifndef RTLD_NEXT
 #define RTLD_NEXT ((void *)-1L)
 #endif
 
 #define NAME(name) #name,
 static const char names[][12] = {ADOPT_EACH(NAME)};
-// Null where nobody has looked yet, and `missing` where nothing was found: that is not to be looked for each time.
+// Null before the first lookup; the address of `missing` if there is no such function, so that it is not looked up
+// again.
 static void *functions[next_end];
 static char missing;
 
@@ -22,7 +23,7 @@ static void *find(enum adopt_number number) {
 
 void *adopt_next(enum adopt_number number) {
     void *function = __atomic_load_n(&functions[number], __ATOMIC_ACQUIRE);
-    // Constructors of the libraries that the program is linked with run before ours.
+    // Not looked up yet: constructors of the program's libraries run before this library's.
     if (!function) return find(number);
     return function == &missing ? NULL : function;
 }
@@ -32,6 +33,6 @@ bool adopt_is_early(enum adopt_number number) { return !__atomic_load_n(&functio
 void adopt_find_all(void) {
     for (int number = 0; number < next_end; number++)
         if (adopt_is_early(number)) find(number);
-    // What is missing is no failure of the program's.
+    // Clears the error of missing functions, which is none of the program's.
     dlerror();
 }

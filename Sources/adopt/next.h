@@ -1,4 +1,4 @@
-// The functions that would have been called without us: those of another preload library, or of the C library.
+// Finds the functions that this library replaces: those of another preloaded library, or of the C library.
 #ifndef ADOPT_NEXT_H
 #define ADOPT_NEXT_H
 
@@ -12,12 +12,12 @@
 #define ADOPT_NUMBER(name) next_##name,
 enum adopt_number { ADOPT_EACH(ADOPT_NUMBER) next_end };
 
-// Null for what there is not: not every C library has closefrom(3).
+// Returns the function; null if there is none: not every C library has closefrom(3).
 void *adopt_next(enum adopt_number number);
-// Whether that would have to look for it. The C library's function can be had by a system call instead.
+// Whether the function was not looked up yet. Callers may make the system call themselves then.
 bool adopt_is_early(enum adopt_number number);
-// Looks for all of them, as soon as can be. dlsym(3) is not for later: it forgets what dlerror(3) is to tell, waits for
-// a thread that loads a library, may allocate memory, and so is nothing for signal handlers and children of vfork(2).
+// Looks up all functions early. Later, dlsym(3) could lose the program's dlerror(3), wait for a thread that is loading
+// a library, or allocate memory, which signal handlers and children of vfork(2) must not do.
 void adopt_find_all(void);
 
 #define NEXT(name) ((__typeof__(&name))adopt_next(next_##name))

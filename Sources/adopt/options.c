@@ -12,7 +12,7 @@
 #include "descriptors.h"
 #include "inherited.h"
 
-// What the headers do not have, or not without _GNU_SOURCE.
+// Old headers lack these, or have them under _GNU_SOURCE only.
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
 #endif
@@ -23,8 +23,8 @@
 #define IPV6_RECVORIGDSTADDR 74
 #endif
 
-// What the program may have set already, and expects of its listener or of the connections that come out of it. Those
-// that say how addresses are shared are the launcher's business.
+// Options that the program may have set before bind(2), and expects its listener or its connections to have. Options
+// for sharing addresses are not among them: the launcher sets those.
 static const struct {
     short level, name;
 } kept[] = {
@@ -98,7 +98,7 @@ static bool is_same(const struct value *one, const struct value *other) {
     return !memcmp(one->bytes, other->bytes, sizeof one->bytes);
 }
 
-// A socket that nobody has set anything of, or -1.
+// Opens a socket of the same type as `like`, with the default options, or returns -1.
 static int open_fresh(int like) {
     int domain = adopt_option(like, SOL_SOCKET, SO_DOMAIN), type = adopt_option(like, SOL_SOCKET, SO_TYPE);
     return (int)adopt_system_call()(
@@ -108,7 +108,7 @@ static int open_fresh(int like) {
 static bool is_unset(int fd, int *fresh, int level, int name, const struct value *value) {
     struct value unset = {0};
     if (*fresh == -1) *fresh = open_fresh(fd);
-    // Without a descriptor to spare, what is not off has been set.
+    // If no socket can be opened, compares with zeros: any option that is not off counts as set.
     read_value(*fresh, level, name, &unset);
     return is_same(value, &unset);
 }
@@ -116,10 +116,11 @@ static bool is_unset(int fd, int *fresh, int level, int name, const struct value
 static void copy_option(int from, int to, int *fresh, int level, int name) {
     struct value theirs, ours;
     if (!read_value(from, level, name, &theirs) || !read_value(to, level, name, &ours)) return;
-    // It is left as the launcher has it, or whoever has adopted before: `nodelay` of --socket stays.
+    // Options that the program has not set stay as the launcher or an earlier adopter set them, like `nodelay` of
+    // --socket.
     if (is_same(&theirs, &ours) || is_unset(from, fresh, level, name, &theirs)) return;
     if (level == SOL_SOCKET && (name == SO_RCVBUF || name == SO_SNDBUF)) {
-        // The kernel doubles what it is told (socket(7)).
+        // setsockopt(2) doubles the value (socket(7)).
         int value;
         memcpy(&value, theirs.bytes, sizeof value);
         value /= 2;

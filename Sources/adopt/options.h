@@ -1,4 +1,4 @@
-// Socket options that a program has set before it binds.
+// Copies the socket options that a program has set before bind(2) to the inherited socket.
 #ifndef ADOPT_OPTIONS_H
 #define ADOPT_OPTIONS_H
 

@@ -1,6 +1,6 @@
-// Programs remove a Unix socket's path before they bind and when they end, and change its mode. An inherited socket has
-// its path from the launcher, and with --app only when its generation takes over: until then, and again later, the path
-// is another generation's. So for such a path nothing is removed, and what is changed is the own socket's.
+// Protects the paths of inherited Unix sockets. Programs remove a path before bind(2) and at their end, and change its
+// mode and owner. With --app, the path may lead to the socket of another generation at that time. So removing does
+// nothing, and changes apply to the inherited socket.
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -18,8 +18,8 @@ static const char *name_in(const char *path) {
     return slash ? slash + 1 : path;
 }
 
-// stat(2) of the directory in which the last part of a path is.
-static bool stat_folder(int directory, const char *path, struct stat *facts) {
+// stat(2) of the directory that contains a path.
+static bool stat_folder(int directory, const char *path, struct stat *status) {
     char folder[PATH_MAX] = ".";
     size_t length = (size_t)(name_in(path) - path);
     if (length >= sizeof folder) return false;
@@ -27,25 +27,25 @@ static bool stat_folder(int directory, const char *path, struct stat *facts) {
         memcpy(folder, path, length);
         folder[length] = 0;
     }
-    return fstatat(directory, folder, facts, 0) == 0;
+    return fstatat(directory, folder, status, 0) == 0;
 }
 
-// Whether a path, seen from a directory, is this name of ours.
+// Whether a path, as seen from a directory, is the path `ours`.
 static bool is_name(const char *ours, int directory, const char *path) {
-    // Nothing else is done for all the files that are merely called something else.
+    // Decides by the file name first, because most calls are for other files.
     if (!*ours || strcmp(name_in(ours), name_in(path))) return false;
     struct stat here, there;
     return !strcmp(ours, path) || (stat_folder(directory, path, &here) && stat_folder(AT_FDCWD, ours, &there) &&
                                    here.st_dev == there.st_dev && here.st_ino == there.st_ino);
 }
 
-// Not inlined: the compiler would believe that paths are never null, as the C library's headers say.
+// Not inlined: from the C library's headers the compiler would conclude that paths are never null.
 __attribute__((noinline)) struct inherited *adopt_socket_of(int directory, const char *path) {
     int saved = errno;
     struct inherited *found = NULL;
     for (int index = 0; index < adopt_count && !found && path; index++) {
         struct inherited *socket = &adopt_sockets[index];
-        // The program may know the one from its configuration, and the other from us.
+        // The program may know the path from its configuration, or the bound name from the socket.
         if (socket->path &&
             (is_name(socket->path, directory, path) || is_name(socket->own.sun_path, directory, path)))
             found = socket;
@@ -62,7 +62,7 @@ EXPORT int unlinkat(int directory, const char *path, int flags) {
 
 EXPORT int remove(const char *path) { return adopt_socket_of(AT_FDCWD, path) ? 0 : NEXT(remove)(path); }
 
-// Whether it could be changed or not, the program goes on: mode and owner are what --socket says.
+// Ignores failures, because --socket sets mode and owner.
 static int change_mode(const struct inherited *socket, mode_t mode) {
     int saved = errno;
     NEXT(fchmodat)(AT_FDCWD, socket->own.sun_path, mode, 0);

@@ -1,4 +1,4 @@
-// Internet addresses in one form for both families.
+// Represents Internet addresses of both families in one form.
 #ifndef ADOPT_PLACE_H
 #define ADOPT_PLACE_H
 
@@ -7,14 +7,14 @@
 #include "inherited.h"
 
 struct place {
-    // An IPv4 address is mapped into IPv6.
+    // IPv4 addresses are mapped into IPv6.
     struct in6_addr address;
     uint32_t scope;
     in_port_t port;
     bool is_v4, is_any;
 };
 
-// False if it is no Internet address.
+// Reads an address; false if it is not an Internet address.
 bool adopt_read_place(const struct sockaddr_storage *raw, socklen_t size, struct place *place);
 
 #endif

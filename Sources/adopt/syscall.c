@@ -1,8 +1,8 @@
-// syscall(2), by which Node closes.
+// Intercepts syscall(2), with which Node closes descriptors.
 //
-// Not defined by its name, which is that of a function with any number of arguments. All that there can be are handed
-// on: those in registers by name, and one on the stack by leaving it alone, and jumping to the next function. For most
-// callers it is none, but some variable of theirs: written back, it could undo what another thread has just written.
+// The function has another name in C, because syscall(2) is declared as variadic. It passes on all possible arguments:
+// those in registers as parameters, and the one on the stack by jumping to the next function. Passing that one as a
+// parameter could rewrite it, and where a caller has fewer arguments, it is a variable that another thread may change.
 #include <errno.h>
 #include <sys/syscall.h>
 
@@ -15,7 +15,7 @@
 #define JUMP
 #endif
 
-// Nothing here may have an address: with such a variable the next function would be called, and not jumped to.
+// Takes no address of any variable: the compiler could not turn the call of the next function into a jump then.
 static int closes(long number, long a, long b, long c) {
     if (number == SYS_close) return adopt_closes((int)a);
 #ifdef SYS_dup2
@@ -59,8 +59,9 @@ static long enter_kernel(long number, long a, long b, long c, long d, long e, lo
 #endif
 
 #if defined __x86_64__ || defined __aarch64__
-// A memory allocator may make system calls before anybody else runs, as jemalloc does to read a file, and dlsym(3) has
-// memory allocated for the thread that calls it first (glibc before 2.34): the allocator would wait for itself.
+// Makes a system call before the next function was looked up. An allocator such as jemalloc makes system calls before
+// all constructors, and dlsym(3) allocates memory at its first call (glibc before 2.34), so the allocator would wait
+// for itself.
 static long early(long number, long a, long b, long c, long d, long e, long f) {
     long result = enter_kernel(number, a, b, c, d, e, f);
     if (result >= 0 || result < -4095) return result;

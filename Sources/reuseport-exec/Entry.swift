@@ -1,11 +1,11 @@
 import CLinux
 import ReusePortKit
 
-/// The linker's name for `main`: the package manager renames the entry point of executables on Linux, and argv is
-/// taken here as C has it, because `CommandLine.arguments` mends bytes that are not UTF-8.
+/// Runs the program with C's argv, because `CommandLine.arguments` replaces bytes that are not UTF-8. The package
+/// manager gives the entry point of an executable this name.
 @c(reuseport_exec_main)
 public func entry(argc: Int32, argv: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) -> Int32 {
-    // The program's own name is the first; a caller can leave even that out.
+    // Drops the program's own name, which a caller may leave out.
     let arguments = (0..<Int(argc)).dropFirst().compactMap { argv[$0].map { ByteString(cString: $0) } }
     do throws(Failure) {
         try run(arguments)

@@ -1,7 +1,7 @@
 import CLinux
 import ReusePortKit
 
-/// One line on standard error. SIGPIPE is ignored, for a reader that has gone must not change the exit code.
+/// Writes a line to standard error. Ignores SIGPIPE, because a closed pipe must not change the exit code.
 func printFailure(_ failure: Failure) {
     clinux_ignore_signal(SIGPIPE)
     let line: ByteString = "reuseport-exec: fatal: \(failure.message)\n"

@@ -1,8 +1,8 @@
 #!/bin/bash
-# demo.sh LAUNCHER SERVER CLIENT: starts the server through the launcher on a free loopback port, as nobody when run by
-# root, asks it something, and shows who answered. Then it replaces the server several times under load, once by one
-# that fails, deploys four copies, scales, suspends and resumes them, shows who served and that nothing was lost, and
-# cleans up. Needs nothing but a shell, coreutils and sed.
+# demo.sh LAUNCHER SERVER CLIENT: starts the server through the launcher on a free loopback port (root: as nobody),
+# sends a request, and shows the process that answered. Then replaces the server several times under load, once by a
+# version that fails, deploys four copies, scales, suspends and resumes them, shows which generations answered and that
+# no request was lost, and cleans up. Needs only a shell, coreutils and sed.
 set -euo pipefail
 launcher=$1 server=$2 client=$3
 patience=30
@@ -28,8 +28,8 @@ trap clean_up EXIT
 user=()
 [ "$(id -u)" != 0 ] || user=(--user nobody)
 
-# The checkout may be where nobody may look, under /root for one; and a folder for temporary files may allow no
-# programs. So copies are made where they can be seen to start.
+# Copies the programs to a folder from which they can be started: nobody may have no access to the checkout (as below
+# /root), and a folder for temporary files may be mounted noexec.
 for folder in "${TMPDIR:-/tmp}" /tmp /var/tmp /run "$PWD/.build"; do
     work=$(mktemp -d "$folder/reuseport-exec-demo.XXXXXX" 2>/dev/null) || continue
     chmod 755 "$work"
@@ -57,7 +57,7 @@ while IFS= read -r -t $patience line <&3; do
 done
 [ -n "$address" ] || fail 'the server did not start'
 
-say 'The process: the pid is the one that was started, for exec keeps it'
+say 'The process: it has the pid of the launcher, because exec keeps that'
 echo "  started as pid $pid, listens on $address"
 while read -r name value; do
     case $name in
@@ -67,19 +67,19 @@ while read -r name value; do
     esac
 done <"/proc/$pid/status"
 
-say 'Its descriptors: 3 is the listener; those behind it are its own'
+say 'Its descriptors: 3 is the listener, the server opened those after it'
 for link in "/proc/$pid/fd"/*; do printf '  %-3s %s\n' "${link##*/}" "$(readlink "$link")"; done | sort -n
 
 say "GET http://$address/"
 answer=$("$work/load-generator" --get "$address") || fail 'no answer'
 while IFS= read -r line; do printf '  %s\n' "$line"; done <<<"$answer"
 
-say '1000 requests, a new connection for each'
+say '1000 requests, with a new connection for each'
 load=$("$work/load-generator" --requests 1000 --connections 16 "$address") || fail "not all were answered: $load"
 value() { sed -n "s/.*\"$1\": \\([0-9]*\\).*/\\1/p" <<<"$load"; }
 echo "  $(value ok) answered, $(value lost) lost, median $(value p50_us) us, all by pid $pid"
 
-say 'kill -TERM: it closes its listener, finishes what is in flight, and is gone'
+say 'kill -TERM: it closes its listener, finishes its requests, and exits'
 kill -TERM "$pid"
 code=0
 wait "$pid" || code=$?
@@ -87,19 +87,19 @@ started=$pid
 exec 3<&-
 echo "  exit code $code"
 
-# What was shown is what it should be.
+# Checks what was shown.
 [ "$code" = 0 ] || fail "the server ended with exit code $code"
 grep -qx "pid: $started" <<<"$answer" || fail 'another process answered'
-! grep -qx 'uid: 0' <<<"$answer" || fail 'the server still was root'
+! grep -qx 'uid: 0' <<<"$answer" || fail 'the server still runs as root'
 grep -q "\"by_pid\": {\"$started\": 1000}" <<<"$load" || fail "not all were answered by pid $started: $load"
 if "$work/load-generator" --get "$address" >/dev/null 2>&1; then fail "something still listens on $address"; fi
 
-# The handoff. As root the kernel is told by a program of two banks whom to choose; as anybody else the old listeners
-# are drained first.
+# The handoff. As root, an eBPF program with two banks selects the listener; as another user, the old listeners are
+# drained first (cBPF).
 run=(--run-dir "$work/run")
 number=0 live=''
 
-# start LABEL: a generation that takes over by itself; its pid in $new.
+# start LABEL: starts a generation, which takes over when it is ready; sets $new to its pid.
 start() {
     number=$((number + 1))
     "$work/reuseport-exec" --app web --generation "$1" "${run[@]}" --socket "http:$address" "${user[@]}" \
@@ -115,10 +115,10 @@ wait_until() {
         sleep 0.01
     done
 }
-# What the launcher's helper has said of the latest one.
+# Shows the log of the latest generation's coordinator.
 show_log() { while IFS= read -r line; do printf '  %s\n' "$line"; done <"$work/log.$number"; }
 
-# replace LABEL: starts it, waits until it has taken over and the one before has ended.
+# replace LABEL: starts a generation, and waits until it has taken over and the one before has ended.
 replace() {
     start "$1"
     "$work/reuseport-exec" wait web --pid "$new" "${run[@]}" || fail "$1 did not take over: $(cat "$work/log.$number")"
@@ -132,7 +132,7 @@ replace() {
 
 say "reuseport-exec --app web --socket http:$address -- sample-server blue"
 replace blue
-say 'Load: 64 clients, each asks again as soon as it has its answer, on a new connection'
+say 'Load: 64 clients; each sends its next request, on a new connection, as soon as it has an answer'
 "$work/load-generator" --until-file "$work/enough" --duration 120s --path /brief --record "$work/record" "$address" \
     >"$work/load" &
 client_pid=$!
@@ -143,7 +143,7 @@ for label in green yellow orange red; do
     replace $label
 done
 
-say 'One that fails: it crashes while it starts'
+say 'A version that crashes while it starts'
 export SAMPLE_BOOT_MS=300 SAMPLE_CRASH=boot
 start broken
 unset SAMPLE_BOOT_MS SAMPLE_CRASH
@@ -154,10 +154,10 @@ show_log
 echo "  reuseport-exec wait: exit code $code: $reason"
 [ "$code" = 1 ] || fail "its failure has exit code $code"
 
-say 'And one that is well again'
+say 'A version that works again'
 replace violet
 
-# deploy WORDS...: shows what it says.
+# deploy WORDS...: runs a verb and shows its output.
 deploy() {
     deployed=yes
     "$work/reuseport-exec" "$1" "${run[@]}" "${@:2}" >"$work/said" 2>&1 || fail "$1 failed: $(cat "$work/said")"
@@ -169,9 +169,9 @@ deploy deploy web --generation silver --copies 4 --log "$work/log.silver" --sock
 wait "$live" || fail "pid $live ended with exit code $?"
 say 'reuseport-exec scale web 2'
 deploy scale web 2
-say 'reuseport-exec suspend web: new copies stand still, the old ones end; and resume'
+say 'reuseport-exec suspend web: starts new copies that stand still and ends the old ones; then resume'
 deploy suspend web
-"$work/reuseport-exec" resume web "${run[@]}" || fail 'it does not go on'
+"$work/reuseport-exec" resume web "${run[@]}" || fail 'resume failed'
 
 say 'reuseport-exec state web'
 "$work/reuseport-exec" state web "${run[@]}"
@@ -179,7 +179,7 @@ say 'reuseport-exec state web'
 touch "$work/enough"
 wait "$client_pid" || fail "requests were lost: $(cat "$work/load")"
 load=$(cat "$work/load")
-say 'The account'
+say 'Requests by generation'
 printf '  %-10s %8s\n' requests "$(value requests)" lost "$(value lost)"
 labels=$(sed -n 's/.*"by_label": {\([^}]*\)}.*/\1/p' <<<"$load")
 for label in blue green yellow orange red broken violet silver; do
@@ -189,4 +189,4 @@ for label in blue green yellow orange red broken violet silver; do
 done
 "$work/reuseport-exec" terminate web "${run[@]}"
 deployed=''
-say 'All as it should be.'
+say 'All checks passed.'

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""picture.py TITLE: what `tmux capture-pane -e -p` prints, from standard input, as an SVG on standard output."""
+"""picture.py TITLE: converts the output of `tmux capture-pane -e -p` from standard input to an SVG."""
 import re
 import sys
 from html import escape
 
 FONT = 14
-ADVANCE = 8.43  # of a character of a monospaced font of that size
+ADVANCE = 8.43  # The width of a character of a monospaced font of that size.
 LEADING = 19
 MARGIN = 16
 BAR = 34
@@ -14,7 +14,7 @@ COLOURS = ["#4b5263", "#ef7d87", "#9bd07c", "#e8c37a", "#6fb7f5", "#cf8ee5", "#5
 
 
 def pieces(line, style):
-    """The line's texts, each with the style that it has; the style goes on in the next line."""
+    """Splits a line into texts with their styles. Changes `style`, which continues in the next line."""
     result = []
     for part in re.split(r"(\x1b\[[0-9;]*m)", line):
         if not part.startswith("\x1b"):
@@ -67,7 +67,7 @@ def main():
     for number, row in enumerate(rows):
         column = 0
         for text, look in row:
-            # Each in its place and as long as it is meant, whatever font there is.
+            # Sets place and length of each word group, so that any font fits.
             attributes = "".join(f' {name}="{value}"' for name, value in look.items())
             for words in re.finditer(r"\S+( \S+)*", text):
                 out.append(

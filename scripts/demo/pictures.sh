@@ -1,6 +1,6 @@
 #!/bin/bash
-# pictures.sh LAUNCHER SERVER CLIENT FOLDER: deploys the sample server several times in a terminal of 80 columns that
-# tmux plays, and pictures what is seen: FOLDER/deploy.svg, FOLDER/failed.svg and FOLDER/state.svg.
+# pictures.sh LAUNCHER SERVER CLIENT FOLDER: deploys the sample server several times in a tmux terminal of 80 columns,
+# and makes pictures of the screen: FOLDER/deploy.svg, FOLDER/failed.svg and FOLDER/state.svg.
 set -euo pipefail
 launcher=$1 server=$2 client=$3 folder=$4
 picture=$(dirname "$0")/picture.py
@@ -25,13 +25,13 @@ chmod 755 "$work/app"
 cp "$client" "$work/load-generator"
 address=127.0.0.1:8080
 if "$work/load-generator" --get $address >/dev/null 2>&1; then
-    echo "pictures: somebody else is at $address" >&2
+    echo "pictures: another server listens on $address: stop it first" >&2
     exit 1
 fi
 user=()
 [ "$(id -u)" != 0 ] || user=(--user nobody)
 
-# What is shown is short; what is done has the folders of this picture.
+# The commands that are shown are short; this function adds the folders that they need.
 cat >"$work/shown" <<END
 reuseport-exec() {
     local verb=\$1
@@ -46,7 +46,7 @@ show() { printf '\033[2m$\033[0m %s\n' "\$*"; eval "\$*"; echo; }
 deploy() { show "reuseport-exec deploy web --copies 3 --socket http:$address -- app"; }
 END
 
-# take FILE TITLE COMMANDS: until the last of them has ended.
+# take FILE TITLE COMMANDS: runs the commands and makes a picture when they have ended.
 take() {
     printf '. %s/shown\nclear\n%s\ntouch %s/done\nsleep 1000\n' "$work" "$3" "$work" >"$work/commands"
     rm -f "$work/done"

@@ -26,7 +26,7 @@ func endGenerations(_ request: VerbRequest, _ directory: ByteString) throws(Fail
     }
     if chosen.isEmpty {
         throw Failure(
-            .negative, request.verb.names[0], "app \(app)",
+            .negative, verb: request.verb.names[0], "app \(app)",
             request.onlyRetired ? "it has no retired generation that runs" : "it has no generation that runs")
     }
     let stopped = chosen.map(toStop)

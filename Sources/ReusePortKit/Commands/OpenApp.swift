@@ -29,7 +29,7 @@ func openLiveApp(_ request: VerbRequest, _ directory: ByteString) throws(Failure
     let state = AppState.reconciled(registry)
     guard let live = state.app.live else {
         throw Failure(
-            .negative, request.verb.names[0], "app \(registry.app)", "no generation of it is live",
+            .negative, verb: request.verb.names[0], "app \(registry.app)", "no generation of it is live",
             remedy: "start it, with reuseport-exec migrate \(registry.app) if deploy knows it")
     }
     return (live, state)

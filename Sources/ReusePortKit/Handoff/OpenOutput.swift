@@ -92,13 +92,11 @@ private func openSystemLog(_ app: ByteString) throws(Failure) -> Descriptor {
     guard let logger = findProgram("logger", in: safeSearchPath) else {
         throw Failure(.system, "run", "logger", "it is not in \(safeSearchPath)", remedy: "give --log FILE")
     }
-    var pid: Int32 = 0
-    let arguments = CStrings(["logger", "-t", app])
-    let environment = CStrings(["PATH=\(safeSearchPath)"])
-    let code = logger.withCString {
-        clinux_spawn_reader(&pid, $0, arguments.pointer, environment.pointer, pipe.reader.number)
+    try step("run", logger) { () throws(Errno) in
+        try spawn(
+            logger, CStrings(["logger", "-t", app]), CStrings(["PATH=\(safeSearchPath)"]), in: .ownSession,
+            StandardDescriptors(input: pipe.reader.number))
     }
-    if code != 0 { throw Failure("run", logger, Errno(rawValue: code)) }
     return pipe.writer
 }
 

@@ -1,33 +1,33 @@
 import CLinux
 
-/// A descriptor that the program was started with.
+/// A descriptor that was passed to the program at its start.
 public struct InheritedSocket: ~Copyable {
-    /// What it is.
+    /// The kind of an inherited descriptor.
     public enum Kind: Hashable, Sendable {
-        /// A stream socket that takes connections: TCP or Unix.
+        /// A stream socket that listens: TCP or Unix.
         case listener
-        /// A stream socket that is bound and does not listen yet; call listen(2).
+        /// A stream socket that is bound but does not listen yet: call listen(2).
         case bound
         /// A datagram socket: UDP.
         case datagram
-        /// A file, or whatever else is no socket of these kinds.
+        /// A file, or anything else that is not one of these sockets.
         case file
     }
 
-    /// The name that it has in LISTEN_FDNAMES; `unknown` if there is none, as sd_listen_fds_with_names(3) has it.
+    /// The name in LISTEN_FDNAMES; `unknown` without one, as in sd_listen_fds_with_names(3).
     public let name: ByteString
-    /// What it is.
+    /// The kind of descriptor.
     public let kind: Kind
-    /// Where the socket is bound; nil for files.
+    /// The address that the socket is bound to; nil for files.
     public let address: SocketAddress?
-    /// The descriptor, close-on-exec; it closes with its owner unless it is released.
+    /// The descriptor, which is close-on-exec. It is closed at the end of its lifetime unless it is released.
     public let descriptor: Descriptor
 
-    /// Gives the descriptor away, to whatever closes it from now on.
+    /// Returns the descriptor, which the caller owns from now on.
     public consuming func take() -> Descriptor { descriptor }
 }
 
-/// The descriptors that were passed by the LISTEN_FDS contract: by reuseport-exec, by systemd, or by any of their kin.
+/// The descriptors that reuseport-exec, systemd or a similar program passed with LISTEN_FDS.
 ///
 /// ```swift
 /// var inherited = try InheritedSockets()
@@ -36,12 +36,12 @@ public struct InheritedSocket: ~Copyable {
 public struct InheritedSockets: ~Copyable {
     private var sockets = OwnedArray<InheritedSocket>()
 
-    /// Takes over what LISTEN_FDS announces, if LISTEN_PID is this process, and removes the variables: child processes
-    /// must not believe them. Without them, or with another process's, there is nothing to take, which is no error.
+    /// Takes ownership of the descriptors in LISTEN_FDS if LISTEN_PID is this process, and is empty otherwise. Removes
+    /// the variables, because they do not apply to child processes.
     ///
-    /// Call it once, early, before threads that read or change the environment are started.
+    /// Call it once, before starting threads that use the environment.
     ///
-    /// - Throws: `Failure` if a variable cannot be understood, or announces a descriptor that is not open.
+    /// - Throws: `Failure` if a variable is malformed, or a descriptor is not open.
     public init() throws(Failure) {
         let announced = environmentVariable("LISTEN_FDS")
         let process = environmentVariable("LISTEN_PID")
@@ -52,7 +52,7 @@ public struct InheritedSockets: ~Copyable {
         guard let announced, let process else { return }
         guard let pid = process.decimal else { throw .misunderstood("LISTEN_PID", process) }
         guard pid == UInt64(getpid()) else { return }
-        // More than the kernel ever gives one process would only be a very long wait.
+        // Refuses absurd counts, which would take very long to check. No process has so many descriptors.
         guard let count = announced.decimal, count < 1 << 20 else { throw .misunderstood("LISTEN_FDS", announced) }
         let list = names?.split(on: UInt8(ascii: ":")) ?? []
         for index in 0..<Int(count) {
@@ -65,26 +65,26 @@ public struct InheritedSockets: ~Copyable {
         }
     }
 
-    /// How many there are.
+    /// The number of descriptors that are left.
     public var count: Int { sockets.count }
 
-    /// Looks at one of them, in the order in which they were passed.
+    /// Borrows one of them, in the order in which they were passed.
     public subscript(index: Int) -> InheritedSocket {
         _read { yield sockets[index] }
     }
 
-    /// Takes the first one of that name out; nil if there is none.
+    /// Removes and returns the first one of that name; nil if there is none.
     public mutating func take(named name: ByteString) -> InheritedSocket? {
         for index in 0..<sockets.count where sockets[index].name == name { return sockets.remove(at: index) }
         return nil
     }
 
-    /// Takes the first one out; nil when none is left.
+    /// Removes and returns the first one; nil if none is left.
     public mutating func takeFirst() -> InheritedSocket? { sockets.count > 0 ? sockets.remove(at: 0) : nil }
 }
 
 extension InheritedSocket {
-    /// Looks at an open descriptor and takes it over.
+    /// Takes ownership of an open descriptor and finds out its kind.
     fileprivate init(name: ByteString, adopting number: Int32) {
         self.name = name
         descriptor = Descriptor(owning: number)
@@ -104,6 +104,6 @@ extension InheritedSocket {
 
 extension Failure {
     fileprivate static func misunderstood(_ variable: ByteString, _ value: ByteString) -> Failure {
-        Failure(.system, "understand", "\(variable)=\(value)", "it is no number")
+        Failure(.system, "read", "\(variable)=\(value)", "it is not a number")
     }
 }

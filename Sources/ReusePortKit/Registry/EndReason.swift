@@ -33,6 +33,12 @@ struct EndReason: Sendable, Equatable {
     /// The end of a process, where it is known.
     init(_ end: ProcessEnd?) { self.init(end.map { .ended($0) } ?? .unknown) }
 
+    /// Compares both. Not inlined into comparisons of records: saves 2 kB.
+    @inline(never)
+    static func == (one: EndReason, other: EndReason) -> Bool {
+        one.cause == other.cause && one.detail == other.detail
+    }
+
     var isOutOfMemory: Bool {
         if case .outOfMemory = cause { true } else { false }
     }

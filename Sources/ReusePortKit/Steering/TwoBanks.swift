@@ -130,7 +130,7 @@ extension TwoBanks {
         }
     }
 
-    private func open(_ verb: ByteString, _ generation: GenerationListeners) throws(Failure) -> OpenMaps {
+    private func open(_ verb: StaticString, _ generation: GenerationListeners) throws(Failure) -> OpenMaps {
         try step(verb, "generation \(generation.label)") { () throws(Errno) in try OpenMaps(self) }
     }
 }

@@ -21,9 +21,9 @@ func systemctl(
     let end = try runTool(
         "systemctl", (isUser ? ["--user"] : []) + arguments,
         environment: managerEnvironment(ofUser: isUser, searchPath), searchPath: searchPath, timeout: timeout)
-    guard let status = end.status else { throw Failure(.system, verb, object, "\(command) takes too long") }
+    guard let status = end.status else { throw Failure(.system, verb: verb, object, "\(command) takes too long") }
     guard status == 0 else {
-        throw Failure(.system, verb, object, "\(command) has failed", remedy: "run it by hand to see why")
+        throw Failure(.system, verb: verb, object, "\(command) has failed", remedy: "run it by hand to see why")
     }
 }
 

@@ -1,20 +1,20 @@
 import CLinux
 import ReusePortKit
 
-/// Where requests go: a socket address as the kernel takes it.
+/// The address that requests go to.
 struct Address {
     private(set) var storage = sockaddr_storage()
     private(set) var size: socklen_t = 0
     var family: Int32 { Int32(storage.ss_family) }
 
-    /// Unspecified; nothing can be reached there.
+    /// No address.
     static let none = Address()
 
     private init() {}
 
-    /// `127.0.0.1:80`, `[::1]:80`, `unix:/path`.
+    /// Parses `127.0.0.1:80`, `[::1]:80`, `unix:/path`.
     init(_ text: ByteString) throws(UsageError) {
-        let wrong = UsageError(message: "no address: \(text); 127.0.0.1:80, [::1]:80 or unix:/path is")
+        let wrong = UsageError(message: "not an address: \(text); write 127.0.0.1:80, [::1]:80 or unix:/path")
         if text.hasPrefix("unix:") {
             guard setPath(text.dropFirst(5)) else { throw wrong }
             return

@@ -7,7 +7,7 @@ struct Answer {
     private var bodyLength: Int?
     private var isChunked = false
     private(set) var status = 0
-    /// Whether the server will close the connection behind this answer.
+    /// Whether the server closes the connection after this answer.
     private(set) var isLast = false
 
     var isEmpty: Bool { bytes.isEmpty }
@@ -23,21 +23,21 @@ struct Answer {
         isLast = false
     }
 
-    /// Whether all of it is there; `atEnd` says that no more will come.
+    /// Returns whether all of it has arrived. `atEnd`: the connection has ended.
     mutating func isComplete(atEnd: Bool) -> Bool {
         if headLength == nil { readHead() }
         guard let headLength else { return false }
         if let bodyLength { return bytes.count >= headLength + bodyLength }
         if isChunked { return endsInLastChunk(from: headLength) }
         if status == 204 || status == 304 { return true }
-        // Neither length nor chunks: the end of the connection is the end of the answer.
+        // Without length and chunks, the end of the connection is the end of the answer.
         if atEnd { isLast = true }
         return atEnd
     }
 
     var body: ByteString { ByteString(bytes[min(headLength ?? 0, bytes.count)...]) }
 
-    /// The value behind `name: ` at the beginning of a line of the body.
+    /// Returns the value of a line `name: value` in the body.
     func value(_ name: StaticString) -> ByteString? {
         guard var index = headLength else { return nil }
         let length = name.utf8CodeUnitCount
@@ -95,7 +95,7 @@ struct Answer {
             }
             while index < bytes.count, bytes[index] != 10 { index += 1 }
             guard digits > 0, digits < 8, index < bytes.count else { return false }
-            // Behind the chunk stands an empty line; trailers are not looked for.
+            // An empty line follows the chunk; trailers are not supported.
             index += 1 + size + 2
             if index > bytes.count { return false }
             if size == 0 { return true }

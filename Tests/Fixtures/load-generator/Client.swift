@@ -1,10 +1,10 @@
 import CLinux
 import ReusePortKit
 
-/// One place in the closed loop: a connection, and the request that is under way on it.
+/// One client of the closed loop: a connection, and its current request.
 final class Client {
     enum Phase {
-        /// Out of the loop.
+        /// Sends no more requests.
         case done
         /// Waits until `wakeAt` before it connects.
         case pausing
@@ -16,12 +16,12 @@ final class Client {
     let index: Int
     var phase = Phase.done
     var socket: Int32 = -1
-    /// Told apart from events of an earlier socket by this number.
+    /// Counts the client's sockets, to recognize late events of an earlier one.
     var turn: UInt32 = 0
     var wakeAt: Int64 = 0
     var startedAt: Int64 = 0
     var deadline: Int64 = 0
-    /// Requests answered on this connection.
+    /// The number of requests answered on this connection.
     var answered = 0
     var sent = 0
     var answer = Answer()

@@ -1,7 +1,7 @@
 import CLinux
 import ReusePortKit
 
-/// A closed loop of HTTP requests, and an exact account of what became of each. `usage` has the options.
+/// Sends HTTP requests in a closed loop, and counts the outcome of each. `usage` lists the options.
 @c(load_generator_main)
 public func entry(argc: Int32, argv: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) -> Int32 {
     clinux_ignore_signal(SIGPIPE)
@@ -31,7 +31,7 @@ public func entry(argc: Int32, argv: UnsafeMutablePointer<UnsafeMutablePointer<C
     return load.tally.lost == 0 ? 0 : 1
 }
 
-/// Writes everything, as far as it can be written.
+/// Writes all of a text; stops at an error.
 func put(_ text: ByteString, on descriptor: Int32) {
     var start = 0
     while start < text.count {

@@ -1,15 +1,15 @@
 import CLinux
 import ReusePortKit
 
-/// The closed loop: one thread, one epoll(7) set. Each client makes its next request when it has its answer.
+/// The closed loop, in one thread with one epoll(7) set. Each client sends its next request when it has an answer.
 final class Load {
     private static let signalToken = UInt64.max
-    /// Between an attempt that failed at once and the next of the same client, so that an address where nobody
-    /// listens is not asked a million times.
+    /// The microseconds that a client waits after a failed request, so that an address where nobody listens does not
+    /// get a million attempts.
     private static let pause: Int64 = 1000
 
     let tally: Tally
-    /// Of the latest complete answer.
+    /// The body of the latest complete answer.
     private(set) var lastBody = ByteString()
 
     private let options: Options
@@ -82,9 +82,9 @@ final class Load {
         }
     }
 
-    /// What needs no exact time: the end, and requests that take too long.
+    /// Checks every 20 ms for the end, and for requests that take too long.
     private func look(_ time: Int64) {
-        // Whoever reads the record sees what happens soon after it has happened.
+        // Lets readers of the record see new lines soon.
         tally.flush()
         if let endAt, time >= endAt { isStopping = true }
         if let path = options.untilFile, path.withCString({ access($0, F_OK) }) == 0 { isStopping = true }
@@ -113,7 +113,7 @@ final class Load {
         return true
     }
 
-    /// The next request, on the connection that is there or a new one.
+    /// Begins the next request, on the existing connection or a new one.
     private func begin(_ client: Client) {
         client.startedAt = 0
         guard mayStart else {
@@ -144,7 +144,7 @@ final class Load {
         switch reason {
         case 0, EINPROGRESS:
             client.phase = .connecting
-            // Edge-triggered: one call for the whole life of the connection.
+            // Edge-triggered, so that one epoll_ctl(2) suffices for the whole connection.
             let events = EPOLLIN.rawValue | EPOLLOUT.rawValue | EPOLLRDHUP.rawValue | EPOLLET.rawValue
             guard watch(client.socket, events, client.token) else {
                 return lose(client, .other, lastError("watch a socket"))
@@ -161,7 +161,7 @@ final class Load {
         }
     }
 
-    /// Goes as far as it goes without waiting.
+    /// Sends and receives until the socket would block.
     private func proceed(_ client: Client) {
         if client.phase == .connecting {
             var problem: Int32 = 0
@@ -226,7 +226,7 @@ final class Load {
         begin(client)
     }
 
-    /// The connection broke: a loss, or the race that every kept-alive connection can lose.
+    /// Counts a broken connection: as lost, or as an idle race, see `Outcome.idleRace`.
     private func breakOff(_ client: Client, _ outcome: Outcome, _ words: ByteString) {
         guard client.answered > 0, client.answer.isEmpty, outcome == .reset || outcome == .short else {
             return lose(client, outcome, words)

@@ -4,17 +4,17 @@ import ReusePortKit
 let usage: ByteString = """
     usage: load-generator [options] ADDRESS
       ADDRESS                        127.0.0.1:80, [::1]:80, unix:/path
-      --connections N                in the closed loop (64)
+      --connections N                clients in the closed loop (64)
       --requests-per-connection N    1: a new connection for each request (1)
-      --path PATH                    what is asked for (/)
+      --path PATH                    the path of the requests (/)
       --timeout TIME                 a request that takes longer is lost (10s)
       --record FILE                  a line per request: start_us latency_us outcome pid; start_us is CLOCK_MONOTONIC
       --get                          one request; prints the body of its answer
      until the first of:
       --duration TIME                500ms, 10s, 1m (10s if nothing else is given)
-      --requests N                   that many are through
-      --until-file FILE              that file exists
-    One JSON object is printed. Exit code: 0 nothing lost, 1 something lost, 100 usage, 111 system.
+      --requests N                   that many requests are done
+      --until-file FILE              the file exists
+    Prints one JSON object. Exit code: 0 nothing lost, 1 something lost, 100 usage, 111 system.
 
     """
 

@@ -1,21 +1,21 @@
 import ReusePortKit
 
-/// What became of a request.
+/// The outcome of a request.
 enum Outcome: Int, CaseIterable {
     case ok
-    /// Nobody listens there: ECONNREFUSED, or no such path.
+    /// Nobody listens at the address: ECONNREFUSED, or ENOENT for a path.
     case refused
     /// ECONNRESET or EPIPE before the answer was complete.
     case reset
     /// The connection ended before the answer was complete.
     case short
     case timedOut
-    /// A complete answer that is not 2xx, or no HTTP.
+    /// A complete answer that is not 2xx, or not HTTP.
     case badStatus
-    /// Something on this side failed: out of descriptors or ports.
+    /// A failure of the load generator, such as no free descriptors or ports.
     case other
-    /// The server closed a kept-alive connection just as the request was sent, and answered none of it. HTTP
-    /// lets the client ask again on a new connection; so do we, and it is not lost.
+    /// The server closed a kept-alive connection just as the request was sent, and answered nothing. HTTP lets clients
+    /// repeat the request on a new connection. This client does, so the request is not lost.
     case idleRace
 
     var word: ByteString {

@@ -8,8 +8,8 @@ func now() -> Int64 {
     return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1000
 }
 
-/// A descriptor that becomes readable when one of `numbers` arrives; they are blocked from now on. signalfd4(2) by
-/// number: its header is not imported.
+/// Blocks signals, and returns a descriptor that becomes readable when one arrives. Calls signalfd4(2) by number,
+/// because its header is not imported.
 func signalDescriptor(_ numbers: [Int32]) -> Int32 {
     var set = sigset_t()
     sigemptyset(&set)

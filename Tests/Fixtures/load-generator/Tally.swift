@@ -1,18 +1,18 @@
 import CLinux
 import ReusePortKit
 
-/// The account of all requests.
+/// Counts the outcomes of all requests.
 final class Tally {
     private let startedAt = now()
     private var counts = [Int](repeating: 0, count: Outcome.allCases.count)
-    /// Of the answers that are all right, in microseconds.
+    /// The latencies of the good answers, in microseconds.
     private var latencies: [UInt32] = []
     private var labels: [(name: ByteString, count: Int)] = []
     private var pids: [(name: ByteString, count: Int)] = []
     var connections = 0
-    /// Attempts to connect that were made again because a unix listener's backlog was full.
+    /// The number of attempts to connect that were repeated because a Unix listener's backlog was full.
     var connectRetries = 0
-    /// The first thing that went wrong, in words.
+    /// A description of the first loss.
     var firstLoss: ByteString?
 
     private let record: Int32?
@@ -42,7 +42,7 @@ final class Tally {
     }
 
     private func add(_ name: ByteString, to list: inout [(name: ByteString, count: Int)]) {
-        // The one counted last comes first: most answers are from the same.
+        // Moves the name to the front, because most answers come from the process that answered last.
         for index in 0..<list.count where list[index].name == name {
             list[index].count += 1
             if index > 0 { list.swapAt(0, index) }
@@ -77,7 +77,7 @@ final class Tally {
     }
 }
 
-/// A JSON object in the making.
+/// Builds a JSON object.
 struct Summary {
     private var members = ByteString()
 

@@ -1,5 +1,5 @@
-// A program on the receiving side: prints what InheritedSockets finds, one line each, and what is left of the
-// variables. With an argument, takes the socket of that name out first.
+// Tests InheritedSockets: prints a line for each descriptor, and for each variable that is left. With an argument,
+// takes the socket of that name first.
 import CLinux
 import ReusePortKit
 

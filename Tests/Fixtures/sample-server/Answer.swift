@@ -1,7 +1,7 @@
 import CLinux
 import ReusePortKit
 
-/// What is answered, before it is put into HTTP's words.
+/// An answer, before it is encoded as HTTP.
 struct Answer {
     let status: Int
     let body: ByteString
@@ -25,9 +25,9 @@ struct Answer {
     }
 }
 
-/// Who this process is, in the lines `name: value` that answers are made of.
+/// Describes this process in lines `name: value`, the body of most answers.
 struct Portrait {
-    /// Label, pid and ids: they do not change.
+    /// The lines that do not change: label, pid and ids.
     private let fixed: ByteString
     private let inherited: ByteString
 
@@ -39,12 +39,12 @@ struct Portrait {
         self.inherited = "inherited: \(Portrait.list(inherited))\n"
     }
 
-    /// Everything, with the descriptors open at this moment.
+    /// All lines, including the descriptors that are open now.
     func full(listener: ByteString, state: ByteString) -> ByteString {
         "\(brief(listener: listener, state: state))\(inherited)descriptors: \(Portrait.list(openDescriptors()))\n"
     }
 
-    /// Without looking at the descriptors, which costs more than all the rest.
+    /// All lines except the descriptors, which take longer than all the others.
     func brief(listener: ByteString, state: ByteString) -> ByteString {
         "\(fixed)listener: \(listener)\nstate: \(state)\n"
     }

@@ -1,26 +1,26 @@
 import CLinux
 import ReusePortKit
 
-/// An accepted connection and what is under way on it.
+/// An accepted connection, and the state of its request.
 final class Connection {
     let socket: Int32
-    /// The listener it came from.
+    /// The name of the listener that accepted it.
     let name: ByteString
     var input: [UInt8] = []
     var output: [UInt8] = []
     var sent = 0
-    /// Requests answered.
+    /// The number of answered requests.
     var served = 0
     /// The request that is being answered.
     var answering: Request?
-    /// Its answer is held back until then.
+    /// The time until which the answer is held back.
     var dueAt: Int64?
-    /// Close when the answer is out.
+    /// Whether the connection closes after this answer.
     var isLast = false
-    /// The client sends nothing more.
+    /// Whether the client has closed its end.
     var isHalfClosed = false
     var isClosed = false
-    /// The events asked of epoll(7).
+    /// The events that epoll(7) waits for.
     var interest: UInt32 = EPOLLIN.rawValue
 
     init(socket: Int32, name: ByteString) {
@@ -28,10 +28,10 @@ final class Connection {
         self.name = name
     }
 
-    /// Kept alive, with nothing under way.
+    /// Whether it is kept alive without a request.
     var isIdle: Bool { served > 0 && input.isEmpty && output.isEmpty && dueAt == nil }
 
-    /// Takes what has arrived; false if the connection is broken.
+    /// Reads all input that has arrived; false if the connection is broken.
     func receive() -> Bool {
         withUnsafeTemporaryAllocation(byteCount: 16384, alignment: 1) { buffer in
             while true {
@@ -51,7 +51,7 @@ final class Connection {
         }
     }
 
-    /// Sends what is to be sent; false if the connection is broken.
+    /// Sends as much output as possible; false if the connection is broken.
     func send() -> Bool {
         while sent < output.count {
             let size = output.withUnsafeBytes {

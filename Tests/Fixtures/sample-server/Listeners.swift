@@ -1,7 +1,7 @@
 import CLinux
 import ReusePortKit
 
-/// A socket this process was given to serve.
+/// An inherited socket to serve.
 struct Listener {
     let socket: Int32
     let name: ByteString
@@ -9,7 +9,7 @@ struct Listener {
     let address: SocketAddress
 }
 
-/// The sockets that were passed, non-blocking; descriptors that are no sockets stay open and are left alone.
+/// Takes the passed sockets and makes them non-blocking. Descriptors of files stay open, and are ignored.
 func inheritedListeners() throws(Failure) -> [Listener] {
     var inherited = try InheritedSockets()
     var listeners: [Listener] = []

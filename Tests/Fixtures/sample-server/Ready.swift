@@ -1,7 +1,7 @@
 import CLinux
 import ReusePortKit
 
-/// Tells whoever waits that this process serves: READY=1 to NOTIFY_SOCKET, a newline on SAMPLE_READY_FD.
+/// Announces that this process serves: sends READY=1 to NOTIFY_SOCKET, and writes a newline to SAMPLE_READY_FD.
 func announceReadiness(_ settings: Settings) {
     if settings.notifies, let path = environment("NOTIFY_SOCKET") { notify("READY=1\n", at: path) }
     if let descriptor = settings.readyDescriptor {
@@ -10,7 +10,7 @@ func announceReadiness(_ settings: Settings) {
     }
 }
 
-/// One datagram to a unix socket; `@name` is an abstract one.
+/// Sends a datagram to a Unix socket; `@name` is an abstract one.
 private func notify(_ message: ByteString, at path: ByteString) {
     var address = sockaddr_un()
     address.sun_family = sa_family_t(AF_UNIX)

@@ -1,13 +1,13 @@
 import CLinux
 import ReusePortKit
 
-/// One HTTP/1 request, as far as this server looks at it.
+/// The parts of an HTTP/1 request that this server uses.
 struct Request {
     let path: ByteString
     let query: ByteString?
     let isHead: Bool
     let wantsClose: Bool
-    /// Bytes of head and body together.
+    /// The length of head and body together.
     let length: Int
 
     enum Parsed {
@@ -16,7 +16,7 @@ struct Request {
         case malformed
     }
 
-    /// What stands at the beginning of `input`.
+    /// Parses the request at the beginning of `input`.
     static func parse(_ input: [UInt8]) -> Parsed {
         guard let headEnd = endOfHead(in: input) else { return input.count > 65536 ? .malformed : .incomplete }
         let lines = ByteString(input[0..<headEnd]).split(on: UInt8(ascii: "\n"))
@@ -42,7 +42,7 @@ struct Request {
                 length: headEnd + bodyLength))
     }
 
-    /// The number behind `name=` in the query.
+    /// Returns the number after `name=` in the query.
     func number(_ name: ByteString) -> UInt64? {
         for part in query?.split(on: UInt8(ascii: "&")) ?? [] {
             if let (key, value) = part.cut(at: UInt8(ascii: "=")), key == name { return value.decimal }
@@ -51,7 +51,7 @@ struct Request {
     }
 }
 
-/// The place behind the empty line.
+/// Returns the index after the empty line.
 private func endOfHead(in input: [UInt8]) -> Int? {
     var index = 3
     while index < input.count {

@@ -1,16 +1,16 @@
 import CLinux
 import ReusePortKit
 
-/// The loop: one thread, one epoll(7) set, everything non-blocking.
+/// The event loop: one thread, one epoll(7) set, all sockets non-blocking.
 final class Server {
     private enum Phase {
         case booting
         case serving
-        /// Told to stop: the listeners are closed, what is in flight is finished.
+        /// Told to stop: the listeners are closed, and requests in flight are finished.
         case finishing
     }
 
-    /// Time for clients that connected but have not sent their request when the server is told to stop.
+    /// How long the server waits, once told to stop, for requests of clients that are connected.
     private static let finishingTime: Int64 = 10_000_000
 
     private let settings: Settings
@@ -18,17 +18,17 @@ final class Server {
     private let listeners: [Listener]
     private let poll: Int32
     private let signals: Int32
-    /// By descriptor.
+    /// The connections, indexed by descriptor.
     private var connections: [Connection?] = []
     private var connectionCount = 0
-    /// Those with an answer held back.
+    /// The connections whose answer is held back.
     private var waiting: [Connection] = []
     private var phase = Phase.booting
     private var wasToldToStop = false
     private var bootedAt: Int64
     private var crashAt: Int64?
     private var finishedAt: Int64?
-    /// Bytes that /grow has asked for.
+    /// The number of bytes that /grow has requested.
     private var growth: Int?
 
     init?(settings: Settings, listeners: [Listener], inherited: [Int32]) {
@@ -44,7 +44,7 @@ final class Server {
         }
     }
 
-    /// Serves until told to stop; the exit code.
+    /// Serves until told to stop; returns the exit code.
     func run() -> Int32 {
         let capacity = 256
         return withUnsafeTemporaryAllocation(of: epoll_event.self, capacity: capacity) { events in
@@ -60,7 +60,7 @@ final class Server {
 
     // MARK: - Time
 
-    /// Does what is due; the exit code when all is done.
+    /// Does what is due; returns the exit code when the server is done.
     private func passTime() -> Int32? {
         let time = now()
         if phase == .booting, time >= bootedAt {
@@ -85,7 +85,7 @@ final class Server {
         return nil
     }
 
-    /// Milliseconds until something is due, -1 for never.
+    /// The milliseconds until something is due, -1 for never.
     private func timeout() -> Int32 {
         var next = Int64.max
         if phase == .booting { next = bootedAt }
@@ -96,10 +96,11 @@ final class Server {
         return Int32(clamping: max(0, (next - now() + 999) / 1000))
     }
 
-    /// Takes memory and keeps it, when nobody waits for an answer: who is killed for it loses no connection by that.
+    /// Allocates memory and keeps it. Called when no client is connected, so that none is lost if the kernel kills this
+    /// process for it.
     private func grow(_ size: Int) {
         growth = nil
-        // Not malloc(3): what is never read is not even asked for then.
+        // mmap(2), because the compiler may remove a malloc(3) whose memory is never read.
         let memory = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
         if let memory, Int(bitPattern: memory) != -1 { memset(memory, 1, size) }
         if phase == .serving {
@@ -111,7 +112,7 @@ final class Server {
         phase = .serving
         var places = ByteString()
         for listener in listeners {
-            // `listen=no` leaves this to the program.
+            // With `listen=no` the launcher leaves this to the program.
             if listener.kind == .bound { _ = listen(listener.socket, 4096) }
             if !watch(listener.socket) { say("unable to watch \(listener.name.printable)") }
             places.append("listening \(listener.name.printable) \(listener.address.description.printable)\n")
@@ -138,7 +139,7 @@ final class Server {
         wasToldToStop = true
         if phase != .finishing, signal != SIGTERM || !settings.keepsListening {
             if phase == .serving {
-                // Removed first: where another process holds the same listener, closing it here would not.
+                // Removed from epoll first, because closing would not do that while another process has the socket.
                 for listener in listeners { unwatch(listener.socket) }
             }
             for listener in listeners { _ = close(listener.socket) }
@@ -147,7 +148,7 @@ final class Server {
         }
         for connection in connections {
             guard let connection, connection.isIdle else { continue }
-            // A request that has arrived already is answered, with the word that it is the last.
+            // Answers a request that has already arrived, and announces that the connection closes.
             guard connection.receive() else {
                 drop(connection)
                 continue
@@ -169,7 +170,7 @@ final class Server {
             let connection = Connection(socket: socket, name: listener.name)
             connections[Int(socket)] = connection
             connectionCount += 1
-            // The request is often there already.
+            // Tries to read, because the request has often arrived already.
             take(connection, EPOLLIN.rawValue)
         }
     }
@@ -182,7 +183,7 @@ final class Server {
         }
     }
 
-    /// False when there is none to be answered.
+    /// Answers one datagram; false if there is none.
     private func echoOne(_ listener: Listener, _ buffer: UnsafeMutableRawBufferPointer) -> Bool {
         var storage = sockaddr_storage()
         var size = socklen_t(MemoryLayout<sockaddr_storage>.size)
@@ -203,7 +204,7 @@ final class Server {
 
     private func take(_ connection: Connection, _ events: UInt32) {
         if connection.dueAt != nil {
-            // Nothing else is asked for while an answer is held back.
+            // Watches only for a broken connection while the answer is held back.
             if events & (EPOLLERR.rawValue | EPOLLHUP.rawValue) != 0 { drop(connection) }
             return
         }
@@ -213,7 +214,7 @@ final class Server {
         proceed(connection)
     }
 
-    /// Sends, answers the next request, and so on until something has to be waited for.
+    /// Sends output and answers requests until the socket would block.
     private func proceed(_ connection: Connection) {
         while true {
             guard connection.send() else { return drop(connection) }
@@ -241,7 +242,8 @@ final class Server {
         waiting.append(connection)
     }
 
-    /// Held-back answers are made when they are due, for the server may have been told to stop meanwhile.
+    /// Makes the answer. Held-back ones are made when they are due, because the server may have been told to stop
+    /// meanwhile.
     private func finishAnswer(on connection: Connection) {
         guard let request = connection.answering else { return }
         connection.answering = nil

@@ -1,22 +1,22 @@
 import CLinux
 import ReusePortKit
 
-/// What the environment asks of this process. All times are in milliseconds there, in microseconds here.
+/// Settings from the environment. Times are in milliseconds there, and in microseconds here.
 struct Settings {
     /// The first argument: the generation shown in every answer.
     let label: ByteString
-    /// SAMPLE_BOOT_MS: wait that long before accepting.
+    /// SAMPLE_BOOT_MS: the time to wait before accepting connections.
     let bootTime: Int64
-    /// SAMPLE_CRASH=boot (at the end of the boot, never ready) or after-ready-MS: end with exit code 3.
+    /// SAMPLE_CRASH: exit with code 3, at the end of the boot (`boot`, never ready) or later (`after-ready-MS`).
     let crash: Crash?
-    /// SAMPLE_IGNORE_TERM=1: SIGTERM is taken, and everything goes on as before.
+    /// SAMPLE_IGNORE_TERM=1: ignore SIGTERM.
     let ignoresTerm: Bool
     /// SAMPLE_KEEP_LISTENING=1: SIGTERM ends idle connections and makes every answer the last on its
     /// connection, but the listeners stay open and the process lives on.
     let keepsListening: Bool
-    /// SAMPLE_NOTIFY=1: READY=1 to NOTIFY_SOCKET after the boot.
+    /// SAMPLE_NOTIFY=1: send READY=1 to NOTIFY_SOCKET after the boot.
     let notifies: Bool
-    /// SAMPLE_READY_FD: a newline is written there after the boot, and it is closed.
+    /// SAMPLE_READY_FD: the descriptor to write a newline to after the boot, and to close then.
     let readyDescriptor: Int32?
     /// SAMPLE_HEALTH: the status that /health answers, 200 if unset.
     let health: Int
@@ -41,14 +41,14 @@ struct Settings {
         if word == "boot" { return .atBoot }
         let prefix: ByteString = "after-ready-"
         guard word.hasPrefix(prefix), let time = word.dropFirst(prefix.count).decimal else {
-            say("SAMPLE_CRASH is neither boot nor after-ready-MS: \(word.printable)")
+            say("unknown SAMPLE_CRASH \(word.printable); use boot or after-ready-MS")
             exit(100)
         }
         return .afterReady(Int64(time) * 1000)
     }
 }
 
-/// The value of an environment variable, nil if it is unset or empty.
+/// Returns the value of an environment variable; nil if it is unset or empty.
 func environment(_ name: StaticString) -> ByteString? {
     let value = name.withUTF8Buffer { bytes in
         bytes.withMemoryRebound(to: CChar.self) { getenv($0.baseAddress!) }

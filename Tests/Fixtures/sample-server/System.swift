@@ -8,10 +8,10 @@ func now() -> Int64 {
     return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1000
 }
 
-/// The numbers in /proc/self/fd in ascending order, without the one used to read them.
+/// Lists the open descriptors in ascending order, without the one that is used for that.
 ///
-/// getdents64(2) by number, for the C library's directory streams would open and allocate more than is shown. Where
-/// /proc is not mounted the first 1024 numbers are tried.
+/// Reads /proc/self/fd with getdents64(2), because the C library's directory streams allocate memory for each answer.
+/// Without /proc, tries the first 1024 numbers.
 func openDescriptors() -> [Int32] {
     let directory = clinux_open("/proc/self/fd", O_RDONLY | O_CLOEXEC, 0)
     guard directory >= 0 else { return (0..<1024).filter { clinux_fcntl($0, F_GETFD, 0) != -1 } }
@@ -49,8 +49,8 @@ func supplementaryGroups() -> [gid_t] {
     return Array(groups.prefix(Int(max(0, found))))
 }
 
-/// A descriptor that becomes readable when one of `numbers` arrives; they are blocked from now on. signalfd4(2) by
-/// number: its header is not imported.
+/// Blocks signals, and returns a descriptor that becomes readable when one arrives. Calls signalfd4(2) by number,
+/// because its header is not imported.
 func signalDescriptor(_ numbers: [Int32]) -> Int32 {
     var set = sigset_t()
     sigemptyset(&set)
@@ -64,7 +64,7 @@ func signalDescriptor(_ numbers: [Int32]) -> Int32 {
     }
 }
 
-/// The next signal that has arrived, if any.
+/// Returns the next signal that has arrived, if any.
 func takeSignal(from descriptor: Int32) -> Int32? {
     withUnsafeTemporaryAllocation(byteCount: 128, alignment: 8) { buffer in
         guard read(descriptor, buffer.baseAddress!, 128) == 128 else { return nil }

@@ -93,7 +93,9 @@ import Testing
         let inode = try #require(try internetSockets(.tcp, states: .listening, localPort: port).first).inode
         let socket = "port \(port) is held by a socket of \(userDescription(0).text), inode \(inode)"
         func asked(by uid: UInt32) throws -> Explanation {
-            try asNobody { explainAddressInUse(BindAttempt(.tcp, taken, isIPv6Only: false, uid: uid)) }
+            try asNobody {
+                explainAddressInUse(BindAttempt(internetProtocol: .tcp, address: taken, isIPv6Only: false, uid: uid))
+            }
         }
         // In the way of nobody's socket for its owner alone; whether it shares cannot be seen.
         let other = "\(socket), and \(Self.sameOwner)"
@@ -108,7 +110,8 @@ import Testing
         let (holder, taken) = try holder(.tcp, ipv4Loopback)
         let inode = try #require(try internetSockets(.tcp, states: .listening, localPort: taken.port).first).inode
         let explanation = explainAddressInUse(
-            BindAttempt(.tcp, taken, isIPv6Only: false, uid: geteuid()), in: ProcFileSystem(root: "/nonexistent"))
+            BindAttempt(internetProtocol: .tcp, address: taken, isIPv6Only: false, uid: geteuid()),
+            in: ProcFileSystem(root: "/nonexistent"))
         #expect(
             explanation.reason.text
                 == "port \(taken.port!) is held by a socket of \(userDescription(geteuid()).text), inode \(inode), "
@@ -135,10 +138,10 @@ import Testing
         let socket = try InspectedSocket(backlog: 1)
         let address = socket.address
         _ = consume socket
-        let attempt = BindAttempt(.tcp, address, isIPv6Only: false, uid: geteuid())
+        let attempt = BindAttempt(internetProtocol: .tcp, address: address, isIPv6Only: false, uid: geteuid())
         let reason = "address already in use"
         #expect(settled(reason) { explainAddressInUse(attempt).reason.text } == reason)
-        #expect(explainAddressInUse(attempt).remedy?.text == "whoever held it has gone meanwhile: try again")
+        #expect(explainAddressInUse(attempt).remedy?.text == "the socket that held it is gone: try again")
     }
 
     /// Which addresses are in each other's way is compared with what the kernel says to bind(2).
@@ -162,7 +165,8 @@ import Testing
                         try internetSockets(kind, states: states, localPort: holder.port)
                             .first { $0.inode == inode })
                     let address = wanted.with(port: holder.port)
-                    let attempt = BindAttempt(kind, address, isIPv6Only: wantedOnly, uid: geteuid())
+                    let attempt = BindAttempt(
+                        internetProtocol: kind, address: address, isIPv6Only: wantedOnly, uid: geteuid())
                     agrees = attempt.overlaps(record) == isInUse(kind, address, isIPv6Only: wantedOnly)
                 }
                 #expect(agrees, "\(held) \(heldOnly) against \(wanted) \(wantedOnly)")
@@ -199,7 +203,8 @@ import Testing
     /// Makes sure that the kernel refuses, as it does to the launcher, and explains.
     private func explain(_ kind: InternetProtocol, _ address: SocketAddress) throws -> Explanation {
         #expect(isInUse(kind, address, isIPv6Only: false))
-        return explainAddressInUse(BindAttempt(kind, address, isIPv6Only: false, uid: geteuid()))
+        return explainAddressInUse(
+            BindAttempt(internetProtocol: kind, address: address, isIPv6Only: false, uid: geteuid()))
     }
 
     /// Binds as the launcher does.

@@ -42,7 +42,7 @@ private func rounded(_ length: Milliseconds) -> ByteString {
 /// A step of the wait; if its system call fails, the copy is not ready.
 @inline(__always)
 func orNotReady<Result: ~Copyable>(
-    _ verb: ByteString, _ object: ByteString, _ body: () throws(Errno) -> Result
+    _ verb: StaticString, _ object: ByteString, _ body: () throws(Errno) -> Result
 ) throws(NotReady.Reason) -> Result {
     do throws(Errno) {
         return try body()

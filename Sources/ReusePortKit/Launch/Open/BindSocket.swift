@@ -36,7 +36,7 @@ private func setOptions(of socket: borrowing Descriptor, _ plan: SocketPlan) thr
     func set(
         _ what: ByteString, remedy: ByteString? = nil, _ call: () throws(Errno) -> Void
     ) throws(Failure) {
-        try step("set \(what) of", "socket \(plan.name)", remedy: { _ in remedy }, call)
+        try step("set", "\(what) of socket \(plan.name)", remedy: { _ in remedy }, call)
     }
     if plan.transport == .tcp {
         // Connections of a server before us that linger in TIME_WAIT, and did not share the port, must not keep us

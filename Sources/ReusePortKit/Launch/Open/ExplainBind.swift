@@ -30,7 +30,7 @@ func explainListen(_ errno: Errno, _ plan: SocketPlan) -> Failure {
 
 private func explainInUse(_ plan: SocketPlan) -> Failure {
     let attempt = BindAttempt(
-        plan.transport == .udp ? .udp : .tcp, plan.address, isIPv6Only: !plan.isDualStack,
+        internetProtocol: plan.transport == .udp ? .udp : .tcp, address: plan.address, isIPv6Only: !plan.isDualStack,
         interface: plan.device.map { $0.withCString { if_nametoindex($0) } } ?? 0, uid: geteuid())
     let explanation = explainAddressInUse(attempt)
     return Failure(.system, "bind", plan.object, explanation.reason, remedy: explanation.remedy)

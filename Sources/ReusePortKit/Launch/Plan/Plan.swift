@@ -195,6 +195,5 @@ private func resolveFiles(_ requests: [FileRequest], numbers: DescriptorNumbers)
 /// The path from the root: the target may be in another directory by the time it reads it.
 private func absolute(_ path: ByteString) throws(Failure) -> ByteString {
     if path.hasPrefix("/") { return path }
-    let here = try step("find", "the working directory") { () throws(Errno) in try workingDirectory() }
-    return resolve(path, against: here)
+    return resolve(path, against: try currentDirectory())
 }

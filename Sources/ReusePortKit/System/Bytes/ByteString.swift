@@ -2,8 +2,8 @@ import CLinux
 
 /// A run of bytes that is usually, but not always, text: an argument, a path, a name, a message.
 ///
-/// Arguments and environments are bytes to the kernel and pass through unchanged whatever their encoding; `String`
-/// would repair what is not UTF-8. Literals and interpolations read like those of `String`.
+/// To the kernel, arguments and environments are bytes, and they must be passed on unchanged. `String` would replace
+/// bytes that are not UTF-8. Literals and interpolations look like those of `String`.
 public struct ByteString: Hashable, Sendable {
     /// The bytes, in order.
     public var bytes: [UInt8]
@@ -66,6 +66,8 @@ public struct ByteString: Hashable, Sendable {
         }
     }
 
+    /// Not inlined into each interpolation of a number: saves 5 kB.
+    @inline(never)
     private mutating func appendSigned(_ number: Int64) {
         if number < 0 { bytes.append(UInt8(ascii: "-")) }
         appendUnsigned(number.magnitude)
@@ -171,7 +173,7 @@ extension ByteString {
         return parts
     }
 
-    /// Returns what stands before and after the first `separator`; nil if there is none.
+    /// Returns the bytes before and after the first `separator`; nil if there is none.
     public func cut(at separator: UInt8) -> (head: ByteString, tail: ByteString)? {
         guard let index = firstIndex(of: separator) else { return nil }
         return (prefix(index), dropFirst(index + 1))

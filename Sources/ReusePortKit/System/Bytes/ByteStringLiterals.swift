@@ -1,4 +1,4 @@
-// A literal that is only looked at or copied is passed on as its address: no array is made of it.
+// Literals are passed on by their address, so that comparing or appending one makes no array of it.
 typealias Literal = UnsafeBufferPointer<UInt8>
 
 extension StaticString {
@@ -28,7 +28,7 @@ extension ByteString: ExpressibleByStringInterpolation {
         @inline(__always)
         public init(literalCapacity: Int, interpolationCount: Int) { result = ByteString() }
 
-        /// Adds a part of the literal; parts between two values and at the ends may be empty.
+        /// Adds a part of the literal, which is empty between two adjacent values and at the ends.
         @inline(__always)
         public mutating func appendLiteral(_ literal: StaticString) {
             if literal.utf8CodeUnitCount > 0 { unsafe result.append(literal: literal.start) }
@@ -51,9 +51,7 @@ extension ByteString: ExpressibleByStringInterpolation {
 
     /// Adds the bytes at an address at the end.
     @inline(never)
-    mutating func append(literal: Literal) {
-        unsafe bytes.append(contentsOf: literal)
-    }
+    mutating func append(literal: Literal) { unsafe bytes.append(contentsOf: literal) }
 
     /// Compares the bytes.
     @inline(never) @_disfavoredOverload
@@ -80,17 +78,11 @@ extension ByteString: ExpressibleByStringInterpolation {
     public func hasPrefix(_ prefix: StaticString) -> Bool { unsafe begins(with: prefix.start) }
 
     /// Returns whether the bytes end with a literal.
-    public func hasSuffix(_ suffix: StaticString) -> Bool { unsafe ends(with: suffix.start) }
-
-    func ends(with literal: Literal) -> Bool { hasSuffix(unsafe ByteString(literal: literal)) }
+    public func hasSuffix(_ suffix: StaticString) -> Bool { hasSuffix(unsafe ByteString(literal: suffix.start)) }
 
     @inline(never)
-    func equals(_ literal: Literal) -> Bool {
-        unsafe bytes.elementsEqual(literal)
-    }
+    func equals(_ literal: Literal) -> Bool { unsafe bytes.elementsEqual(literal) }
 
     @inline(never)
-    func begins(with literal: Literal) -> Bool {
-        unsafe bytes.starts(with: literal)
-    }
+    func begins(with literal: Literal) -> Bool { unsafe bytes.starts(with: literal) }
 }

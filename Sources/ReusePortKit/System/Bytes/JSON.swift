@@ -1,4 +1,4 @@
-/// A JSON string; bytes that are not UTF-8 become U+FFFD, for JSON has no other way.
+/// Writes a JSON string. JSON is UTF-8: in a text that is not, every byte above 0x7F becomes U+FFFD.
 func json(_ text: ByteString) -> ByteString {
     let isText = text.isUTF8
     var result: ByteString = "\""
@@ -19,7 +19,7 @@ func json(_ text: ByteString) -> ByteString {
     return result
 }
 
-/// Members of a JSON object, whose values are JSON already.
+/// Writes a JSON object. The values of the members are JSON already.
 func object(_ members: [(ByteString, ByteString)]) -> ByteString {
     "{\(joined(members.map { "\(json($0.0)):\($0.1)" }, by: ","))}"
 }

@@ -1,4 +1,4 @@
-/// The candidate that takes the fewest edits to make from `word`, if they are few enough for a slip of the fingers.
+/// Returns the candidate most similar to `word`, if it is similar enough to be what the user meant to type.
 func nearest(to word: ByteString, among candidates: [ByteString]) -> ByteString? {
     var best: (candidate: ByteString, distance: Int)?
     for candidate in candidates {
@@ -9,7 +9,7 @@ func nearest(to word: ByteString, among candidates: [ByteString]) -> ByteString?
     return best.candidate
 }
 
-/// Insertions, deletions, replacements and swaps of neighbours (optimal string alignment).
+/// Counts insertions, deletions, replacements and swaps of neighbours (optimal string alignment distance).
 private func editDistance(_ a: ByteString, _ b: ByteString) -> Int {
     guard a.count <= 64, b.count <= 64 else { return Int.max }
     var older: [Int] = []

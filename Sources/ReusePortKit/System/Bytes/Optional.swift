@@ -1,4 +1,4 @@
-// Comparing with nil looks only at whether there is a value. For equatable types the compiler would choose the
+// Makes `== nil` look only at whether there is a value. For equatable types the compiler would otherwise choose the
 // comparison of two optionals and generate code that compares every member. Saves 4 kB.
 extension Optional where Wrapped: Equatable {
     @inline(__always)

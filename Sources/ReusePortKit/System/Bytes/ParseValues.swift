@@ -35,7 +35,7 @@ func parseMode(_ text: ByteString) throws(Malformed) -> UInt32 {
 
 /// Reads a descriptor's number.
 func parseDescriptor(_ text: ByteString) throws(Malformed) -> Int32 {
-    // The kernel's own bound on fs.nr_open, and so on any descriptor, is a little below 2^30.
+    // The kernel limits fs.nr_open, and so all descriptors, to a little less than 2^30.
     guard let number = text.decimal, number < 1 << 30 else { throw Malformed("'\(text)' is no descriptor number") }
     return Int32(number)
 }
@@ -51,7 +51,7 @@ func parseNice(_ text: ByteString) throws(Malformed) -> Int32 {
 
 /// Reads the path of the directory in which apps are registered.
 func parseRunDirectory(_ text: ByteString) throws(Malformed) -> ByteString {
-    guard text.hasPrefix("/") else { throw Malformed("'\(text)' does not start at the root") }
+    guard text.hasPrefix("/") else { throw Malformed("'\(text)' is not an absolute path", remedy: "begin it with /") }
     return text
 }
 
@@ -63,7 +63,7 @@ func parseChoice<Choice>(
     throw .unknown(what, text, known: choices.map { $0.name })
 }
 
-/// Reads a value that may be anything, but not nothing; `what` names it.
+/// Reads any value that is not empty; `what` names it.
 func parseText(_ text: ByteString, _ what: ByteString) throws(Malformed) -> ByteString {
     if text.isEmpty { throw Malformed("the \(what) is empty") }
     return text

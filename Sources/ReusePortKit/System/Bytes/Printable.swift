@@ -1,5 +1,5 @@
 extension ByteString {
-    /// Fit for one line on a terminal: control bytes, and what is not UTF-8, are written as escapes.
+    /// The text for one line on a terminal: control bytes, and bytes that are not UTF-8, become escapes.
     public var printable: ByteString {
         let isText = isUTF8
         var result = ByteString()
@@ -37,7 +37,7 @@ extension ByteString {
             }
             if length > 1 {
                 let second = bytes[index + 1]
-                // Overlong forms, surrogates, what lies beyond U+10FFFF, and the C1 controls U+0080…U+009F.
+                // Rejects overlong forms, surrogates, values above U+10FFFF, and the C1 controls U+0080…U+009F.
                 if lead == 0xE0 && second < 0xA0 || lead == 0xED && second >= 0xA0 { return false }
                 if lead == 0xF0 && second < 0x90 || lead == 0xF4 && second >= 0x90 { return false }
                 if lead == 0xC2 && second < 0xA0 { return false }

@@ -1,22 +1,22 @@
-/// What an object of JSON has under a key, as it is written. Empty if it has not, or is none.
+/// Returns the JSON text of one member of an object; empty if there is no such member, or `text` is not an object.
 func member(_ key: ByteString, ofJSON text: ByteString) -> ByteString {
     var reader = JSONReader(bytes: text.bytes)
-    guard reader.skip("{", in: ()) else { return "" }
+    guard reader.skip("{") else { return "" }
     repeat {
-        guard let name = reader.value(), name.hasPrefix("\""), reader.skip(":", in: ()), let value = reader.value()
+        guard let name = reader.value(), name.hasPrefix("\""), reader.skip(":"), let value = reader.value()
         else { return "" }
         if name[1..<(name.count - 1)] == key { return value }
-    } while reader.skip(",", in: ())
+    } while reader.skip(",")
     return ""
 }
 
-/// Whether it is one value of JSON and nothing else: what is not would end the program that reads it.
+/// Returns whether the text is exactly one JSON value. The target's parser would end the target otherwise.
 func isJSON(_ text: ByteString) -> Bool {
     var reader = JSONReader(bytes: text.bytes)
     return text.isUTF8 && reader.value() != nil && reader.isAtEnd
 }
 
-/// Goes through a text by RFC 8259.
+/// Steps through a JSON text (RFC 8259).
 private struct JSONReader {
     let bytes: [UInt8]
     var at = 0
@@ -34,15 +34,15 @@ private struct JSONReader {
         while next == 0x20 || next == 0x09 || next == 0x0A || next == 0x0D { at += 1 }
     }
 
-    /// A sign, with what may stand before it.
-    mutating func skip(_ sign: Unicode.Scalar, in structure: Void) -> Bool {
+    /// Skips blanks and then `sign`; returns false if anything else comes.
+    mutating func skip(_ sign: Unicode.Scalar) -> Bool {
         skipBlanks()
         guard next == UInt8(ascii: sign) else { return false }
         at += 1
         return true
     }
 
-    /// The next value as it is written.
+    /// Reads the next value; returns its text.
     mutating func value() -> ByteString? {
         skipBlanks()
         let start = at
@@ -50,7 +50,7 @@ private struct JSONReader {
     }
 
     private mutating func skipValue(depth: Int) -> Bool {
-        // Whoever nests deeper wants to see our stack end.
+        // Bounds the recursion: deeply nested input must not exhaust the stack.
         if depth > 64 { return false }
         skipBlanks()
         switch next {
@@ -59,15 +59,15 @@ private struct JSONReader {
             let isObject = next == UInt8(ascii: "{")
             let close: Unicode.Scalar = isObject ? "}" : "]"
             at += 1
-            if skip(close, in: ()) { return true }
+            if skip(close) { return true }
             repeat {
                 if isObject {
                     skipBlanks()
-                    guard next == UInt8(ascii: "\""), skipString(), skip(":", in: ()) else { return false }
+                    guard next == UInt8(ascii: "\""), skipString(), skip(":") else { return false }
                 }
                 guard skipValue(depth: depth + 1) else { return false }
-            } while skip(",", in: ())
-            return skip(close, in: ())
+            } while skip(",")
+            return skip(close)
         case UInt8(ascii: "t"): return skipWord("true")
         case UInt8(ascii: "f"): return skipWord("false")
         case UInt8(ascii: "n"): return skipWord("null")

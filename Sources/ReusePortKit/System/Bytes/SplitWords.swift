@@ -1,4 +1,4 @@
-/// Splits a command as a shell would: blanks separate; '…', "…" and backslashes quote; nothing is expanded.
+/// Splits a command into words like a shell: at blanks, with '…', "…" and backslashes as quotes. Expands nothing.
 func splitWords(_ text: ByteString) throws(Malformed) -> [ByteString] {
     var words: [ByteString] = []
     var word: ByteString?

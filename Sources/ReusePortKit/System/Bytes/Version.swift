@@ -1,9 +1,9 @@
 import CLinux
 
-/// The version of reuseport-exec and of this library. The Makefile reads it here, for packages.
+/// The version of reuseport-exec and of this library. The Makefile reads it from this line for packages.
 public var version: ByteString { "0.1.0" }
 
-/// How this was built: `embedded` or `ordinary`, and the commit where the build knew it.
+/// How the program was built: `embedded` or `ordinary`, and the commit if the build knew it.
 public var build: ByteString {
     #if hasFeature(Embedded)
         let kind: ByteString = "embedded"

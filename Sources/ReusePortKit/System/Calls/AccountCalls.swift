@@ -9,7 +9,7 @@ struct Account: Sendable, Equatable {
     var shell: ByteString
 }
 
-/// Calls a lookup of the name service with buffers that grow until its answer fits.
+/// Calls a lookup function such as getpwnam_r(3) with larger and larger buffers until the answer fits.
 private func lookUp<Result>(
     _ call: (UnsafeMutablePointer<CChar>, Int) -> (code: Int32, result: Result?)
 ) throws(Errno) -> Result? {
@@ -21,7 +21,7 @@ private func lookUp<Result>(
         switch code {
         case 0: return result
         case ERANGE where size < 1 << 24: size *= 4
-        // What getpwnam(3) lists as ways to say that there is no such entry.
+        // getpwnam(3) lists these codes for `no such entry`.
         case ENOENT, ESRCH, EBADF, EPERM: return nil
         case EINTR: continue
         default: throw Errno(rawValue: code)
@@ -65,14 +65,14 @@ func groupID(named name: ByteString) throws(Errno) -> UInt32? {
     }
 }
 
-/// getgrouplist(3): the groups of a user, `group` first.
+/// getgrouplist(3): the groups of a user; `group` is the first.
 func groups(of name: ByteString, with group: UInt32) -> [UInt32] {
     var count: Int32 = 64
     while true {
         let capacity = count
         var list = [gid_t](repeating: 0, count: Int(capacity))
         if name.withCString({ getgrouplist($0, group, &list, &count) }) >= 0 { return Array(list.prefix(Int(count))) }
-        // It answers with the number needed; an old C library with the number it was given.
+        // The C library sets `count` to the number needed; an old one leaves it as it was.
         if count <= capacity { count = capacity * 2 }
     }
 }

@@ -1,16 +1,16 @@
 import CLinux
 
-/// A child in a process group of its own. If it is not waited for, the whole group is killed, so that no zombie is left
-/// in any case.
+/// A child in its own process group, with nothing as input, and standard error as its only output. If its owner ends
+/// before `reap` is called, the whole group is killed, and the child is reaped.
 struct Child: ~Copyable {
     let pidfd: Descriptor
     private let pid: Int32
     private var isReaped = false
 
     init(_ arguments: borrowing CStrings, _ environment: borrowing CStrings) throws(Errno) {
-        var pid: Int32 = 0
-        let code = clinux_spawn_in_group(&pid, arguments.pointer, environment.pointer)
-        if code != 0 { throw Errno(rawValue: code) }
+        let pid = try spawn(
+            ByteString(cString: arguments.pointer[0]!), arguments, environment, in: .ownGroup,
+            StandardDescriptors(error: 2))
         do throws(Errno) {
             pidfd = try openPidfd(pid)
         } catch {
@@ -22,14 +22,14 @@ struct Child: ~Copyable {
 
     deinit { if !isReaped { killGroup(of: pid) } }
 
-    /// Waits for its end, and returns its status as wait(2) has it.
+    /// Waits for the end of the child; returns its wait(2) status.
     mutating func reap() -> Int32 {
         isReaped = true
         return waitStatus(of: pid)
     }
 }
 
-/// Kills a child's process group, and reaps the child. Until it is reaped, no other process gets its number.
+/// Kills a child's process group, and reaps the child. No other process gets its number before that.
 private func killGroup(of pid: Int32) {
     _ = kill(-pid, SIGKILL)
     _ = waitStatus(of: pid)

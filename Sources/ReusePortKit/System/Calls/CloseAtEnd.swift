@@ -5,7 +5,7 @@ private struct Watched {
     var descriptors: [Int32]
 }
 
-/// Starts a thread that closes descriptors as soon as a process has ended.
+/// Starts a thread that waits for the end of a process and then closes descriptors.
 func closeAtEnd(of pidfd: Int32, _ descriptors: [Int32]) {
     let watched = UnsafeMutablePointer<Watched>.allocate(capacity: 1)
     watched.initialize(to: Watched(pidfd: pidfd, descriptors: descriptors))
@@ -22,8 +22,8 @@ func closeAtEnd(of pidfd: Int32, _ descriptors: [Int32]) {
     if code == 0 { pthread_detach(thread) }
 }
 
-/// Closes what a descriptor stands for, but not its number, which is its owner's to close: dup3(2) of /dev/null over
-/// it.
+/// Closes an open file but keeps its descriptor's number in use, because the number's owner closes that later: puts
+/// /dev/null in its place with dup3(2).
 func closeInPlace(_ number: Int32) {
     guard let null = try? open("/dev/null", O_RDONLY) else { return }
     _ = clinux_syscall(Int(SYS_dup3), Int(null.number), Int(number), Int(O_CLOEXEC), 0, 0, 0)

@@ -1,16 +1,16 @@
 import CLinux
 
-/// An open file descriptor, owned: closed when its owner ends, unless it is released.
+/// Owns an open file descriptor: closes it at the end of its lifetime, unless it is released.
 /// Frozen because Embedded Swift allows `discard` in frozen types only.
 @frozen public struct Descriptor: ~Copyable, Sendable {
     public let number: Int32
 
-    /// Takes over `number`, which nobody else may close from now on.
+    /// Takes ownership of `number`; nothing else may close it from now on.
     public init(owning number: Int32) { self.number = number }
 
     deinit { _ = close(number) }
 
-    /// Gives the number away; it is not closed.
+    /// Gives up ownership without closing; returns the number.
     public consuming func release() -> Int32 {
         let number = self.number
         discard self
@@ -24,11 +24,11 @@ import CLinux
 }
 
 extension Descriptor {
-    /// Closes it now rather than at the end of its scope.
+    /// Closes the descriptor now, not at the end of its scope.
     consuming func release(closing: Void) {}
 }
 
 extension Optional where Wrapped == Descriptor, Wrapped: ~Copyable {
-    /// The same, if there is one.
+    /// Closes the descriptor now, if there is one.
     consuming func release() {}
 }

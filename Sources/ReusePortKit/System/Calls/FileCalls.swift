@@ -19,11 +19,20 @@ func open(
         })
 }
 
+/// Makes a system call for a name in a directory.
+@discardableResult
+private func at(
+    _ directory: borrowing Descriptor, _ name: ByteString, _ call: (Int32, UnsafePointer<CChar>) -> Int
+) throws(Errno) -> Int {
+    let number = directory.number
+    return try name.withCString { name throws(Errno) in try checked(call(number, name)) }
+}
+
 /// read(2) until the end, or until more than `limit` bytes have come.
 func readAll(_ file: borrowing Descriptor, atMost limit: Int) throws(Errno) -> ByteString {
     var result: [UInt8] = []
     let number = file.number
-    // Not an array: filling it with zeros would take longer than all else for the small files that most are.
+    // Not an array: filling that with zeros would take longer than reading the mostly small files.
     let chunk = UnsafeMutableRawBufferPointer.allocate(byteCount: 16384, alignment: 16)
     defer { chunk.deallocate() }
     while true {
@@ -34,7 +43,7 @@ func readAll(_ file: borrowing Descriptor, atMost limit: Int) throws(Errno) -> B
     }
 }
 
-/// What fstat(2) tells of a file.
+/// The result of fstat(2).
 struct FileStatus: Sendable {
     var device: UInt64
     var inode: UInt64
@@ -78,41 +87,35 @@ func status(of file: borrowing Descriptor) throws(Errno) -> FileStatus {
     return FileStatus(raw)
 }
 
-/// fstatat(2) of an entry itself, not of what a link points to.
+/// fstatat(2) of a directory entry; does not follow a symbolic link.
 func status(of name: ByteString, in directory: borrowing Descriptor) throws(Errno) -> FileStatus {
     var raw = stat()
-    let number = directory.number
-    try name.withCString { name throws(Errno) in
-        try checked(fstatat(number, name, &raw, AT_SYMLINK_NOFOLLOW))
-    }
+    try at(directory, name) { Int(fstatat($0, $1, &raw, AT_SYMLINK_NOFOLLOW)) }
     return FileStatus(raw)
 }
 
 /// unlinkat(2).
 func unlink(_ name: ByteString, in directory: borrowing Descriptor) throws(Errno) {
-    let number = directory.number
-    try name.withCString { name throws(Errno) in try checked(unlinkat(number, name, 0)) }
+    try at(directory, name) { Int(unlinkat($0, $1, 0)) }
 }
 
 /// unlinkat(2) of an empty directory.
 func removeDirectory(_ name: ByteString, in directory: borrowing Descriptor) throws(Errno) {
-    let number = directory.number
-    try name.withCString { name throws(Errno) in try checked(unlinkat(number, name, AT_REMOVEDIR)) }
+    try at(directory, name) { Int(unlinkat($0, $1, AT_REMOVEDIR)) }
 }
 
-/// mkdirat(2), and the directory, open; it has this mode whatever the umask is.
+/// mkdirat(2): makes a directory with exactly this mode, whatever the umask is, and opens it.
 func makeDirectory(
     _ name: ByteString, mode: mode_t, in directory: borrowing Descriptor
 ) throws(Errno) -> Descriptor {
-    let number = directory.number
-    try name.withCString { name throws(Errno) in try checked(mkdirat(number, name, mode)) }
+    try at(directory, name) { Int(mkdirat($0, $1, mode)) }
     let made = try open(name, in: directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
-    // Who else could have put another one there may write to the directory: then this fails.
+    // Fails if another user has replaced the new directory meanwhile: only its owner (and root) may change its mode.
     try checked(fchmod(made.number, mode))
     return made
 }
 
-/// Makes a file that is not there yet, with these contents and this mode.
+/// Makes a file with these contents and this mode; EEXIST if the name is taken.
 func makeFile(
     _ name: ByteString, _ text: ByteString, mode: mode_t, in directory: borrowing Descriptor
 ) throws(Errno) {
@@ -123,40 +126,31 @@ func makeFile(
 
 /// readlinkat(2).
 func readLink(_ name: ByteString, in directory: borrowing Descriptor) throws(Errno) -> ByteString {
-    let number = directory.number
     var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
-    let count = try name.withCString { name throws(Errno) in
-        try checked(readlinkat(number, name, &buffer, buffer.count))
-    }
+    let count = try at(directory, name) { readlinkat($0, $1, &buffer, buffer.count) }
     return ByteString(buffer.prefix(count).map { UInt8(bitPattern: $0) })
 }
 
-/// fchownat(2) of the very file that a descriptor, O_PATH ones included, stands for (AT_EMPTY_PATH).
+/// fchownat(2) with AT_EMPTY_PATH: changes the owner of an open file, also through an O_PATH descriptor.
 func changeOwner(of file: borrowing Descriptor, owner: UInt32?, group: UInt32?) throws(Errno) {
-    // An id of 2^32-1 means "as it is" to the kernel.
+    // The kernel does not change an id for which it gets 2^32-1.
     try checked(clinux_chown_descriptor(file.number, owner ?? UInt32.max, group ?? UInt32.max))
 }
 
-/// renameat(2) within one directory, over what is there.
+/// renameat(2) within one directory; replaces an existing entry.
 func rename(_ name: ByteString, to other: ByteString, in directory: borrowing Descriptor) throws(Errno) {
-    let number = directory.number
-    try name.withCString { name throws(Errno) in
-        try other.withCString { other throws(Errno) in try checked(renameat(number, name, number, other)) }
-    }
+    try at(directory, name) { number, name in other.withCString { Int(renameat(number, name, number, $0)) } }
 }
 
 /// linkat(2) within one directory: another name for the same file.
 func link(_ name: ByteString, to other: ByteString, in directory: borrowing Descriptor) throws(Errno) {
-    let number = directory.number
-    try name.withCString { name throws(Errno) in
-        try other.withCString { other throws(Errno) in try checked(linkat(number, name, number, other, 0)) }
-    }
+    try at(directory, name) { number, name in other.withCString { Int(linkat(number, name, number, $0, 0)) } }
 }
 
-/// write(2) until all is written.
+/// Calls write(2) until all is written.
 func writeAll(_ text: ByteString, to file: borrowing Descriptor) throws(Errno) { try writeAll(text, to: file.number) }
 
-/// The same for a descriptor of nobody's, as standard output is.
+/// Calls write(2) until all is written, on a descriptor that has no owner here, such as standard output.
 func writeAll(_ text: ByteString, to number: Int32) throws(Errno) {
     var written = 0
     while written < text.count {
@@ -168,7 +162,7 @@ func writeAll(_ text: ByteString, to number: Int32) throws(Errno) {
 
 /// readdir(3): the names in a directory, without `.` and `..`.
 func entryNames(of directory: borrowing Descriptor) -> [ByteString] {
-    // The stream needs a descriptor, and a place to read from, of its own.
+    // closedir(3) closes the stream's descriptor, and a duplicate would share the reading position: so opens it anew.
     guard let own = try? open(".", in: directory, O_RDONLY | O_DIRECTORY).release() else { return [] }
     guard let stream = fdopendir(own) else {
         close(own)
@@ -183,7 +177,7 @@ func entryNames(of directory: borrowing Descriptor) -> [ByteString] {
     return names
 }
 
-/// pipe2(2): what is written at one end is read at the other.
+/// Both ends of a pipe2(2).
 struct PipeEnds: ~Copyable {
     let reader: Descriptor
     let writer: Descriptor

@@ -1,6 +1,6 @@
 import CLinux
 
-/// Tells when files in folders come, go or are replaced (inotify(7)).
+/// Waits for changes in directories with inotify(7).
 struct FileWatch: ~Copyable {
     private let descriptor: Descriptor
 
@@ -17,14 +17,14 @@ struct FileWatch: ~Copyable {
         self.descriptor = descriptor
     }
 
-    /// Returns when there may be something new to see, when the process has ended, or at the deadline.
+    /// Waits for a change, the end of a process, or the deadline.
     func wait(or process: borrowing ProcessHandle, until deadline: Deadline) {
         wait(process.descriptor.number, deadline)
     }
 
     func wait(until deadline: Deadline) { wait(-1, deadline) }
 
-    /// Or when something else is readable.
+    /// Waits for a change, until a descriptor is readable, or the deadline.
     func wait(for other: Int32, until deadline: Deadline) { wait(other, deadline) }
 
     private func wait(_ other: Int32, _ deadline: Deadline) {
@@ -35,7 +35,7 @@ struct FileWatch: ~Copyable {
         withUnsafeMutableBytes(of: &entries) { raw in
             _ = poll(raw.bindMemory(to: pollfd.self).baseAddress, 2, deadline.pollTimeout)
         }
-        // What they were does not matter: everything is read again.
+        // Discards the events: callers read everything again.
         withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 8) { buffer in
             while read(descriptor.number, buffer.baseAddress, 4096) > 0 {}
         }

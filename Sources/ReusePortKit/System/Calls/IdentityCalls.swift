@@ -1,7 +1,7 @@
 import CLinux
 
-// These change the calling thread only, as the kernel has it, where the C library's versions change all threads: the
-// thread of `Cleaner` has to stay what it is.
+// These change the calling thread only, by system call. The C library's functions would change all threads, but the
+// thread of `Cleaner` has to keep its privileges.
 
 /// setgroups(2), of this thread.
 func setGroups(_ groups: [UInt32]) throws(Errno) {
@@ -22,9 +22,9 @@ func setUser(_ user: UInt32) throws(Errno) {
     try checked(clinux_syscall(Int(SYS_setresuid), id, id, id, 0, 0, 0))
 }
 
-/// capset(2): no permitted, effective or inheritable capability. Ambient ones go with them.
+/// capset(2): drops all permitted, effective and inheritable capabilities; the kernel drops the ambient ones then.
 func clearCapabilities() throws(Errno) {
-    // struct __user_cap_header_struct, version 3, for this thread; two empty struct __user_cap_data_struct.
+    // A struct __user_cap_header_struct of version 3 for this thread, and two empty struct __user_cap_data_struct.
     var header: (UInt32, Int32) = (0x2008_0522, 0)
     var data: (UInt64, UInt64, UInt64) = (0, 0, 0)
     _ = try withUnsafeMutableBytes(of: &header) { header throws(Errno) in

@@ -1,5 +1,4 @@
-/// A length of time in whole milliseconds. Not `Duration`: the standard library's does not go into this program's
-/// size for what it is needed for.
+/// A length of time in whole milliseconds. Not `Duration`, whose 128-bit arithmetic would make the program larger.
 struct Milliseconds: Comparable, Hashable, Sendable {
     var count: UInt64
 
@@ -9,8 +8,7 @@ struct Milliseconds: Comparable, Hashable, Sendable {
 
     static func < (left: Milliseconds, right: Milliseconds) -> Bool { left.count < right.count }
 
-    /// Reads `500ms`, `30s`, `5m` or `1h`: decimal digits and a unit, nothing else. Nil when it is anything else,
-    /// or too long to be counted.
+    /// Reads `500ms`, `30s`, `5m` or `1h`: decimal digits and a unit. Nil for anything else, and on overflow.
     init?(parsing text: ByteString) {
         var digits = 0
         while digits < text.count, text.bytes[digits] >= UInt8(ascii: "0"), text.bytes[digits] <= UInt8(ascii: "9") {
@@ -30,7 +28,7 @@ struct Milliseconds: Comparable, Hashable, Sendable {
         count = product
     }
 
-    /// The shortest way to write it without losing anything: `1500ms`, `30s`, `5m`, `1h`.
+    /// The exact time in the largest unit that divides it: `1500ms`, `30s`, `5m`, `1h`.
     var description: ByteString {
         switch count {
         case 0: "0s"

@@ -56,12 +56,12 @@ func connect(_ socket: borrowing Descriptor, to address: SocketAddress) throws(E
     try address.withSockaddr { raw, count throws(Errno) in try checked(CLinux.connect(number, raw, count)) }
 }
 
-/// getsockname(2); nil for families that are none of ours.
+/// getsockname(2); nil for a family that `SocketAddress` does not have.
 func localAddress(of socket: borrowing Descriptor) throws(Errno) -> SocketAddress? {
     try address(of: socket, getsockname)
 }
 
-/// getpeername(2); nil for families that are none of ours. ENOTCONN if it is not connected (yet).
+/// getpeername(2); nil for a family that `SocketAddress` does not have. ENOTCONN if it is not connected (yet).
 func remoteAddress(of socket: borrowing Descriptor) throws(Errno) -> SocketAddress? {
     try address(of: socket, getpeername)
 }
@@ -80,7 +80,7 @@ private func address(
     }
 }
 
-/// recv(2) of what is there: 0 bytes at the end of the connection, EAGAIN if nothing has come.
+/// recv(2) without waiting: no bytes at the end of the connection, EAGAIN if nothing has arrived.
 func receive(_ socket: borrowing Descriptor, atMost limit: Int, flags: Int32 = 0) throws(Errno) -> ByteString {
     let number = socket.number
     let flags = flags | Int32(MSG_DONTWAIT)

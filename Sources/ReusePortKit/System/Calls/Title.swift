@@ -1,11 +1,11 @@
 import CLinux
 
-/// Shows what a helper is doing where ps(1) and top(1) look: over its arguments, and as the name of its process.
+/// Shows what a process is doing in ps(1) and top(1): overwrites its arguments, and sets its name.
 struct ProcessTitle {
     private let start: UnsafeMutablePointer<CChar>?
     private let capacity: Int
 
-    /// The room that arguments and environment have: they lie one behind the other.
+    /// Measures the memory of the arguments and of the environment, which follows them directly.
     init() {
         start = clinux_title_start()
         guard let start, var entry = clinux_environ(), entry.pointee != nil else {
@@ -14,10 +14,10 @@ struct ProcessTitle {
         }
         var end = start
         while let text = entry.pointee {
-            // What setenv(3) made lies elsewhere.
+            // Skips variables of setenv(3), which are stored elsewhere.
             if text >= end, text - end < 1 << 20 {
                 end = text + strlen(text)
-                // The variables themselves stay: a command that tells of readiness is given them.
+                // Copies the variable before it is overwritten: readiness commands get this environment.
                 entry.pointee = strdup(text)
             }
             entry += 1

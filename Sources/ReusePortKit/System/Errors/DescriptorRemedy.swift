@@ -1,13 +1,13 @@
 import CLinux
 
-/// What to do when there are no descriptors left.
+/// Says what to do when no more descriptors, or none of this protocol, can be opened.
 func descriptorRemedy(_ errno: Errno) -> ByteString? {
     switch errno {
     case .processLimit:
         var limit = rlimit()
         guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return "raise ulimit -n" }
-        return "this process may have \(limit.rlim_cur); raise ulimit -n"
-    case .systemLimit: return "the whole system is out of them; see fs.file-max"
+        return "this process may open \(limit.rlim_cur); raise ulimit -n"
+    case .systemLimit: return "the whole system has none left; raise fs.file-max"
     case .familyNotSupported: return "this kernel has no such protocol"
     default: return nil
     }

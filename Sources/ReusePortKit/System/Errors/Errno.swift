@@ -1,6 +1,6 @@
 import CLinux
 
-/// Why a system call failed: the lower of the two error layers.
+/// The reason why a system call failed. `Failure` adds what the program was doing.
 public struct Errno: Error, Equatable, Sendable {
     /// The number, see errno(3).
     public let rawValue: Int32
@@ -46,14 +46,14 @@ public struct Errno: Error, Equatable, Sendable {
     }
 }
 
-/// Throws the reason if a call returned -1; otherwise returns its result.
+/// Throws `Errno.current` if a call returned -1; otherwise returns its result.
 @discardableResult
 func checked<Number: SignedInteger>(_ result: Number) throws(Errno) -> Number {
     if result == -1 { throw .current }
     return result
 }
 
-/// Makes a call again while signals interrupt it, and throws the reason if it fails otherwise.
+/// Repeats a call while signals interrupt it; throws if it fails for another reason.
 @discardableResult
 func uninterrupted<Number: SignedInteger>(_ call: () -> Number) throws(Errno) -> Number {
     while true {
@@ -64,7 +64,7 @@ func uninterrupted<Number: SignedInteger>(_ call: () -> Number) throws(Errno) ->
     }
 }
 
-/// Returns why a call failed, for callers to whom failing is an answer; nil if it succeeded.
+/// Returns the error of a call that is made to see whether it fails; nil if it succeeds.
 func reason(_ call: () throws(Errno) -> Void) -> Errno? {
     do throws(Errno) {
         try call()

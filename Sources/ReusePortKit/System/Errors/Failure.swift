@@ -1,8 +1,8 @@
-/// Why the program cannot go on: the step, its object and the reason, with a remedy where there is one.
+/// The reason why the program cannot go on: the step, its object, the reason, and a remedy if there is one.
 ///
-/// The upper of the two error layers; `Errno` is the lower.
+/// A failed system call throws an `Errno`, from which a `Failure` is made where step and object are known.
 public struct Failure: Error, Sendable {
-    /// Exit codes, as s6 and execline have them.
+    /// Exit codes, like those of s6 and execline.
     public enum Code: Int32, Sendable {
         /// The answer is no: not ready, handoff failed, unknown app.
         case negative = 1
@@ -16,7 +16,7 @@ public struct Failure: Error, Sendable {
         case notFound = 127
     }
 
-    /// The parts of the message, behind one pointer because every throwing function passes it on.
+    /// The parts of the message. A class, because every throwing function passes the failure on: one pointer is quick.
     private final class Content: Sendable {
         let code: Code
         let step: ByteString
@@ -45,27 +45,33 @@ public struct Failure: Error, Sendable {
     public var object: ByteString { content.object }
     /// Why it failed.
     public var reason: ByteString { content.reason }
-    /// How the user can solve it.
+    /// What the user can do about it.
     public var remedy: ByteString? { content.remedy }
 
-    /// Describes a failed step with a reason in words.
+    /// Describes a failed step with a reason in words. The step is nearly always a literal: it is copied here, and
+    /// not by each caller.
     @inline(never)
     public init(
-        _ code: Code, _ step: ByteString, _ object: ByteString, _ reason: ByteString, remedy: ByteString? = nil
+        _ code: Code, _ step: StaticString, _ object: ByteString, _ reason: ByteString, remedy: ByteString? = nil
     ) {
-        content = Content(code, step, object, reason, remedy)
+        content = Content(code, ByteString(stringLiteral: step), object, reason, remedy)
+    }
+
+    /// The same of a step that is no literal: a command's verb.
+    init(_ code: Code, verb: ByteString, _ object: ByteString, _ reason: ByteString, remedy: ByteString? = nil) {
+        content = Content(code, verb, object, reason, remedy)
     }
 
     /// Describes a step whose system call failed.
     @inline(never)
-    public init(_ step: ByteString, _ object: ByteString, _ errno: Errno, remedy: ByteString? = nil) {
+    public init(_ step: StaticString, _ object: ByteString, _ errno: Errno, remedy: ByteString? = nil) {
         self.init(.system, step, object, errno.description, remedy: remedy)
     }
 
     /// Describes what is wrong with the command line or the configuration file.
     @inline(never)
     static func usage(
-        _ step: ByteString, _ object: ByteString, _ reason: ByteString, remedy: ByteString? = nil
+        _ step: StaticString, _ object: ByteString, _ reason: ByteString, remedy: ByteString? = nil
     ) -> Failure {
         Failure(.usage, step, object, reason, remedy: remedy)
     }
@@ -81,15 +87,15 @@ public struct Failure: Error, Sendable {
     }
 }
 
-/// Runs a step whose system call may fail, and names the step and its object in the failure.
+/// Runs a step whose system call may fail; the failure then names the step and its object.
 @discardableResult
 func step<Result: ~Copyable>(
-    _ verb: @autoclosure () -> ByteString, _ object: @autoclosure () -> ByteString,
+    _ verb: StaticString, _ object: @autoclosure () -> ByteString,
     remedy: (Errno) -> ByteString? = { _ in nil }, _ body: () throws(Errno) -> Result
 ) throws(Failure) -> Result {
     do throws(Errno) {
         return try body()
     } catch {
-        throw Failure(verb(), object(), error, remedy: remedy(error))
+        throw Failure(verb, object(), error, remedy: remedy(error))
     }
 }

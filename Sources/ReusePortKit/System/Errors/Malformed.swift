@@ -1,4 +1,4 @@
-/// What is wrong with a value, where in it, and what to write instead.
+/// An error in a value: what is wrong, where, and what to write instead.
 struct Malformed: Error {
     var reason: ByteString
     /// Bytes from the value's start to the part that is wrong.
@@ -12,8 +12,8 @@ struct Malformed: Error {
         self.remedy = remedy
     }
 
-    /// A word that is none of those that may stand there: `unknown dialect 'x'; use systemd, nginx or adopt`, or
-    /// `did you mean systemd?` if it is close to one of them.
+    /// Reports a word that is not in `known`: `unknown dialect 'x'; use systemd, nginx or adopt`, or `…; did you mean
+    /// systemd?` if it is similar to one of them.
     @inline(never)
     static func unknown(
         _ what: ByteString, _ word: ByteString, known: [ByteString], at offset: Int = 0
@@ -25,18 +25,18 @@ struct Malformed: Error {
     func moved(by distance: Int) -> Malformed { Malformed(reason, at: offset + distance, remedy: remedy) }
 }
 
-/// `did you mean nginx?` if one of the words is close to what was written, otherwise `use nginx, systemd or adopt`.
+/// Writes `did you mean nginx?` if one of the words is similar to `word`, otherwise `use nginx, systemd or adopt`.
 func suggestion(for word: ByteString, among known: [ByteString]) -> ByteString {
     nearest(to: word, among: known).map { "did you mean \($0)?" } ?? "use \(alternatives(known))"
 }
 
-/// `a, b or c`.
+/// Writes `a, b or c`.
 func alternatives(_ words: [ByteString]) -> ByteString {
     guard words.count > 1 else { return words.first ?? "" }
     return "\(joined(Array(words.dropLast()), by: ", ")) or \(words[words.count - 1])"
 }
 
-/// Parses a part of a value; its errors then point into the whole value.
+/// Parses a part of a value; the offsets of its errors count from the start of the whole value.
 @inline(__always)
 func part<Result>(
     at distance: Int, _ parse: () throws(Malformed) -> Result

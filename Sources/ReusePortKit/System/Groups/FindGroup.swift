@@ -1,23 +1,21 @@
 import CLinux
 
-/// The control groups of this host, as one process sees them. The root can be another one, for tests.
+/// The control groups (cgroups(7)) that this process can see. Tests use another root.
 struct ControlGroups: Sendable {
-    let root: ByteString
+    var root: ByteString = ""
 
-    init(root: ByteString = "") { self.root = root }
-
-    /// A hierarchy with the memory controller, and where this process is in it.
+    /// A hierarchy with the memory controller, and the place of this process in it.
     struct Hierarchy: Sendable, Equatable {
         var version: MemoryGroup.Version
         /// Where it is mounted.
         var mount: ByteString
-        /// This process's group below the mount: nothing, or `/a/b`. Groups of ours that it is in are left out.
+        /// This process's group below the mount, `/a/b` or empty. Groups that this program made are left out of it.
         var own: ByteString
     }
 }
 
 extension ControlGroups {
-    /// Version 2, or version 1 where that has the controller; nil if neither can be seen.
+    /// Finds the hierarchy with the memory controller, of version 2 or else 1; nil if neither can be seen.
     func memoryHierarchy() throws(Errno) -> Hierarchy? {
         let mounts = try mounts()
         let groups = try read("/proc/self/cgroup")
@@ -35,16 +33,16 @@ extension ControlGroups {
         return nil
     }
 
-    /// Whether a path is in one of the hierarchies: what the registry says is not removed or made elsewhere.
+    /// Returns whether a path is in one of the hierarchies. Paths from the registry are made and removed only there.
     func contain(_ path: ByteString) -> Bool {
         guard let mounts = try? mounts(), !path.split(on: UInt8(ascii: "/")).contains("..") else { return false }
         return mounts.contains { path.hasPrefix("\($0.path)/") }
     }
 
-    /// The directory in which an app's group can be made.
+    /// Finds the directory in which an app's group can be made.
     ///
-    /// Version 1: this process's own group. Version 2 has no processes in inner groups, and what an existing group
-    /// hands down is not ours to change: so the nearest one above that hands the controller down already.
+    /// Version 1: this process's own group. Version 2: the nearest ancestor that already enables the controller for its
+    /// children, because groups with processes may not have children, and existing groups must not be changed.
     func placeForGroups(_ hierarchy: Hierarchy) throws(Errno) -> ByteString {
         var below = hierarchy.own
         var problem = Errno.noEntry
@@ -69,13 +67,13 @@ extension ControlGroups {
 /// A mounted hierarchy.
 private struct Mount {
     var version: MemoryGroup.Version
-    /// The group that is seen at the path.
+    /// The group that is the root of this mount.
     var group: ByteString
     var path: ByteString
 }
 
 extension ControlGroups {
-    /// /proc/self/mountinfo: `35 31 0:32 /GROUP /PATH rw,relatime [...] - cgroup cgroup rw,memory`.
+    /// Reads /proc/self/mountinfo: `35 31 0:32 /GROUP /PATH rw,relatime [...] - cgroup cgroup rw,memory`.
     private func mounts() throws(Errno) -> [Mount] {
         var result: [Mount] = []
         for line in try read("/proc/self/mountinfo").split(on: UInt8(ascii: "\n")) {
@@ -94,7 +92,7 @@ extension ControlGroups {
     }
 }
 
-/// A blank is written as `\040`.
+/// Decodes the octal escapes of mountinfo: a blank is `\040`.
 private func unescaped(_ field: ByteString) -> ByteString {
     var result = ByteString()
     var index = 0
@@ -112,25 +110,26 @@ private func unescaped(_ field: ByteString) -> ByteString {
     return result
 }
 
-/// /proc/self/cgroup: `4:memory:/a/b`, and `0::/a/b` for version 2. Nil if what is mounted does not reach there.
+/// Finds the own group in /proc/self/cgroup: `4:memory:/a/b`, or `0::/a/b` for version 2. Nil if it is not below the
+/// mount.
 private func ownGroup(_ text: ByteString, _ mount: Mount) -> ByteString? {
     for line in text.split(on: UInt8(ascii: "\n")) {
         guard let (number, rest) = line.cut(at: UInt8(ascii: ":")), let (names, path) = rest.cut(at: UInt8(ascii: ":"))
         else { continue }
-        let isIt =
+        let isHierarchy =
             mount.version == .second
             ? number == "0" && names.isEmpty : names.split(on: UInt8(ascii: ",")).contains("memory")
-        guard isIt else { continue }
-        // Outside of our name space, or of the part that is mounted.
+        guard isHierarchy else { continue }
+        // The group is outside of this cgroup namespace.
         if path.hasPrefix("/..") { return nil }
-        if mount.group == "/" { return outsideOurs(path) }
+        if mount.group == "/" { return withoutOwnGroups(path) }
         guard path == mount.group || path.hasPrefix("\(mount.group)/") else { return nil }
-        return outsideOurs(path.dropFirst(mount.group.count))
+        return withoutOwnGroups(path.dropFirst(mount.group.count))
     }
     return nil
 }
 
-/// `cpu memory pids`, with a newline behind it.
+/// Returns whether memory is in the first line: `cpu memory pids`.
 private func hasMemory(_ controllers: ByteString) -> Bool {
     controllers.split(on: UInt8(ascii: "\n"))[0].split(on: UInt8(ascii: " ")).contains("memory")
 }

@@ -1,6 +1,6 @@
 import CLinux
 
-/// An open group. What is read and written through it is of this very group, even if its name is another's by then.
+/// An open group: reads and writes its files even if another group has its name by then.
 struct GroupDirectory: ~Copyable {
     let directory: Descriptor
     let version: MemoryGroup.Version
@@ -18,7 +18,7 @@ struct GroupDirectory: ~Copyable {
         try writeAll(text, to: try open(name, in: directory, O_WRONLY | O_NOFOLLOW))
     }
 
-    /// The number behind a word that a line starts with: `oom_kill 1`.
+    /// Reads the number in the line that begins with a word: `oom_kill 1`.
     borrowing func number(_ word: ByteString, in name: ByteString) -> UInt64? {
         guard let text = try? read(name) else { return nil }
         for line in text.split(on: UInt8(ascii: "\n")) {
@@ -27,10 +27,10 @@ struct GroupDirectory: ~Copyable {
         return nil
     }
 
-    /// Beyond this the kernel ends processes; nil for no limit.
+    /// The limit beyond which the kernel kills processes; nil for none.
     var max: UInt64? {
         borrowing get {
-            // Version 1 says 2^63 less a page for none, version 2 `max`.
+            // No limit is 2^63 less a page in version 1, and `max` in version 2.
             let text = try? read(version == .first ? "memory.limit_in_bytes" : "memory.max")
             let number = text?.split(on: UInt8(ascii: "\n"))[0].decimal
             return number.flatMap { $0 < 1 << 62 ? $0 : nil }
@@ -40,19 +40,19 @@ struct GroupDirectory: ~Copyable {
     borrowing func setMax(_ bytes: UInt64?) throws(Errno) {
         let number = bytes.map { ByteString(decimal: $0) }
         if version == .first { return try write(number ?? "-1", to: "memory.limit_in_bytes") }
-        // Version 1 refuses (EBUSY) what is less than the processes need; version 2 would end some of them.
+        // Refuses a limit below what the processes use. Version 1 does so itself (EBUSY); version 2 would kill some.
         if let bytes, let used = self.number("anon", in: "memory.stat"), used > bytes { throw .busy }
         try write(number ?? "max", to: "memory.max")
     }
 
-    /// Version 2: beyond this processes are slowed down. Version 1: down to this the kernel takes memory back first,
-    /// once the whole machine is short of it.
+    /// Sets the limit beyond which version 2 slows processes down. Version 1 takes memory back down to it first when
+    /// the whole machine is short of memory.
     borrowing func setHigh(_ bytes: UInt64) throws(Errno) {
         try write(ByteString(decimal: bytes), to: version == .first ? "memory.soft_limit_in_bytes" : "memory.high")
     }
 }
 
-/// mkdirat(2); whether it was not there before.
+/// mkdirat(2). Returns whether the directory is new.
 func makeDirectory(_ name: ByteString, in directory: borrowing Descriptor) throws(Errno) -> Bool {
     let number = directory.number
     do throws(Errno) {

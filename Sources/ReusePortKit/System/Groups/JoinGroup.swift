@@ -1,11 +1,11 @@
-/// Puts a process into its group, all its threads with it: the caller, or a child of it. What it has in memory already
-/// stays where it is counted.
+/// Moves a process (the caller if `pid` is nil) with all its threads into its group. The memory that it already has
+/// stays charged to its old group.
 func joinGroup(
     _ copy: CopyGroup?, _ pid: Int32? = nil, _ groups: ControlGroups = ControlGroups()
 ) throws(Failure) {
     guard let group = copy?.group else { return }
     try step("join", "group \(group.path)") { () throws(Errno) in
-        // 0 is the writer, whatever its number is in a name space.
+        // 0 is the writing process, whatever its number is in its pid namespace.
         try GroupDirectory(group, in: groups).write(ByteString(decimal: pid ?? 0), to: "cgroup.procs")
     }
 }

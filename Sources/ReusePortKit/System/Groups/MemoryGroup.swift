@@ -1,19 +1,19 @@
-/// A control group of ours that limits memory: cgroups(7).
+/// A control group that this program makes to limit memory (cgroups(7)).
 struct MemoryGroup: Sendable, Equatable {
-    /// Whose rules it follows.
+    /// The version of cgroups.
     enum Version: UInt8, Sendable {
         case first = 1
         case second = 2
     }
 
     var version: Version
-    /// Its directory.
+    /// The group's directory.
     var path: ByteString
 }
 
-/// The group of one copy, and the limits that it was started with. The app's own group is the one above.
+/// The group of one copy, and the limits that it was started with. The app's group is its parent.
 ///
-/// One pointer in the records that have it: they are copied all over the program.
+/// A class, so that it is one pointer in the records that have it, which are copied often.
 final class CopyGroup: Sendable, Equatable {
     let group: MemoryGroup
     let max: UInt64?
@@ -31,7 +31,7 @@ final class CopyGroup: Sendable, Equatable {
 }
 
 extension MemoryGroup {
-    /// As the registry has it.
+    /// The fields in the registry.
     var fields: [ByteString] { [ByteString(decimal: version.rawValue), path] }
 
     init?(fields: [ByteString]) {
@@ -55,26 +55,27 @@ extension CopyGroup {
 
 // MARK: - Names
 
-/// What the names of all our groups begin with.
+/// The prefix of the names of app groups.
 private let ownPrefix: ByteString = "reuseport-exec."
 
-/// The name of an app's group. Apps of one name in two run directories are two apps: so the folder's number is in it.
+/// The name of an app's group. It contains the device and inode of the run directory, because apps of one name in two
+/// run directories are two apps.
 func groupName(ofApp app: ByteString, registeredIn folder: borrowing Descriptor) throws(Errno) -> ByteString {
     let info = try status(of: folder)
     return "\(ownPrefix)\(app).\(info.device)-\(info.inode)"
 }
 
-/// The name of a copy's group: `green.0.4711`. No two processes that run have the same.
+/// The name of a copy's group: `green.0.4711`. The pid makes it unique among running processes.
 func groupName(of copy: Int, generation label: ByteString, pid: Int32) -> ByteString { "\(label).\(copy).\(pid)" }
 
-/// Whether a name in an app's group is that of a copy's.
+/// Returns whether a name in an app's group is that of a copy's group.
 func isCopyGroupName(_ name: ByteString) -> Bool {
     let parts = name.split(on: UInt8(ascii: "."))
     return parts.count >= 3 && parts[parts.count - 1].decimal != nil && parts[parts.count - 2].decimal != nil
 }
 
-/// The part of a path that is not below a group of ours: a copy that starts something is in one.
-func outsideOurs(_ path: ByteString) -> ByteString {
+/// Cuts a path off at the first group that this program made. A copy that starts something is in such a group.
+func withoutOwnGroups(_ path: ByteString) -> ByteString {
     var result = ByteString()
     for part in path.split(on: UInt8(ascii: "/")).dropFirst() {
         if part.hasPrefix(ownPrefix) { break }

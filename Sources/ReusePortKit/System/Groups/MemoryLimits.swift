@@ -1,10 +1,10 @@
-/// The memory limits that a copy asks for, in bytes; nil: none.
+/// The memory limits of a copy, in bytes; nil for none.
 struct MemoryLimits: Sendable, Equatable {
-    /// From here on the kernel slows the copy down.
+    /// Above this the kernel slows the copy down.
     var high: UInt64?
-    /// Beyond this the kernel ends it.
+    /// Above this the kernel kills the copy.
     var max: UInt64?
-    /// Beyond this, all copies of the app taken together, the kernel ends one.
+    /// If all copies of the app together use more than this, the kernel kills one.
     var appMax: UInt64?
 
     var isEmpty: Bool { high == nil && max == nil && appMax == nil }

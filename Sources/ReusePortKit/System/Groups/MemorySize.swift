@@ -1,4 +1,4 @@
-/// A number of bytes as `--memory-max` takes it: `512K`, `64M`, `1G`, `2T`, or plain; units are powers of 1024.
+/// Reads a number of bytes: `512K`, `64M`, `1G`, `2T`, or without a unit. Units are powers of 1024.
 func parseMemorySize(_ text: ByteString) throws(Malformed) -> UInt64 {
     var digits = text
     var shift = 0
@@ -8,13 +8,13 @@ func parseMemorySize(_ text: ByteString) throws(Malformed) -> UInt64 {
     }
     // The kernel's counters end at 2^63.
     guard let number = digits.decimal, number <= UInt64(Int64.max) >> UInt64(shift) else {
-        throw Malformed("'\(text)' is no size", remedy: "write 64M, 1G or a number of bytes")
+        throw Malformed("'\(text)' is not a size", remedy: "write 64M, 1G or a number of bytes")
     }
-    if number == 0 { throw Malformed("nothing runs without memory") }
+    if number == 0 { throw Malformed("nothing runs without memory", remedy: "write a size above 0") }
     return number << UInt64(shift)
 }
 
-/// As one would write it.
+/// Writes a number of bytes in the largest unit that divides it.
 func memorySize(_ bytes: UInt64) -> ByteString {
     var number = bytes
     var unit: UInt8?

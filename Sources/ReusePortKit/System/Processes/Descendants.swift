@@ -1,7 +1,7 @@
 import CLinux
 
-/// The children of a process, their children, and so on, as far as they are not those of others by now: what is left
-/// by a parent that has ended belongs to init. Empty if it has gone.
+/// Finds the children of a process, their children, and so on. Processes whose parent has ended are not found, because
+/// they are children of init then. Empty if the process has gone.
 func descendants(of process: ProcessIdentity, in proc: ProcFileSystem) -> [ProcessIdentity] {
     var result: [ProcessIdentity] = []
     var rest = [process]
@@ -17,8 +17,8 @@ func descendants(of process: ProcessIdentity, in proc: ProcFileSystem) -> [Proce
     return result
 }
 
-/// /proc/PID/task/TID/children of all threads: each names those it has started. Where the kernel does not have it
-/// (CONFIG_PROC_CHILDREN), everybody is asked for the parent.
+/// Reads /proc/PID/task/TID/children of all threads, which lists the processes that the thread started. On kernels
+/// without it (CONFIG_PROC_CHILDREN) looks at the parent of every process.
 private func children(of process: ProcessIdentity, in proc: ProcFileSystem) -> [Int32] {
     guard let directory = try? proc.open(process),
         let tasks = try? open("task", in: directory, O_RDONLY | O_DIRECTORY),
@@ -32,8 +32,9 @@ private func children(of process: ProcessIdentity, in proc: ProcFileSystem) -> [
                 if let pid = word.decimal { result.append(Int32(truncatingIfNeeded: pid)) }
             }
         } catch {
-            // The thread has ended, or the file does not exist for any.
-            if error == .noEntry, threads.contains(process.pid), thread == process.pid {
+            // The thread has ended. If it is the first one, which cannot end before the others, the kernel has no such
+            // file.
+            if error == .noEntry, thread == process.pid {
                 return ((try? proc.processes()) ?? []).filter {
                     (try? ProcessStatus(of: $0, in: proc))?.parent == process.pid
                 }

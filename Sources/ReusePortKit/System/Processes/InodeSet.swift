@@ -1,5 +1,4 @@
-/// Inodes, or cookies, to look up quickly. A sorted array, for `Set` would bring its hashing, and libm, into the
-/// program.
+/// A set of inodes or cookies. A sorted array, because `Set` would add hashing, and libm, to the program.
 struct InodeSet: Hashable, Sendable {
     private var sorted: [UInt64]
 

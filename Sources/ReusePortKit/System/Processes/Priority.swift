@@ -1,17 +1,17 @@
 import CLinux
 
-/// setpriority(2) for every thread of a process: on Linux the nice value belongs to the thread, and a process's number
-/// stands for its first thread only.
+/// setpriority(2) for every thread of a process: on Linux each thread has its own nice value, and the pid stands for
+/// the first thread only.
 ///
-/// New threads take the value of the one that starts them, so this goes on until a round finds no new ones. Lowering
-/// the value again (more priority) needs CAP_SYS_NICE or RLIMIT_NICE. EPERM for another user's process.
+/// New threads inherit the value of the thread that starts them, so this repeats until it finds no new ones. A lower
+/// value (more priority) needs CAP_SYS_NICE or RLIMIT_NICE. EPERM for another user's process.
 func setPriority(
     of process: ProcessIdentity, nice: Int32, in proc: ProcFileSystem = ProcFileSystem()
 ) throws(Errno) {
     let directory = try proc.open(process)
     let tasks = try open("task", in: directory, O_RDONLY | O_DIRECTORY)
     var done: [Int32] = []
-    // Bounded, for a program that starts threads faster than we follow would keep us here.
+    // Bounded, because a program may start threads faster than this loop finds them.
     for _ in 0..<16 {
         var isNew = false
         for thread in try numbers(in: tasks) where !done.contains(thread) {
@@ -19,7 +19,7 @@ func setPriority(
             isNew = true
             if clinux_set_thread_priority(thread, nice) == -1 {
                 let reason = Errno.current
-                // The thread has ended meanwhile.
+                // ESRCH: the thread has ended meanwhile.
                 if reason != .noProcess { throw reason }
             }
         }
@@ -27,33 +27,16 @@ func setPriority(
     }
 }
 
-/// The nice value of each thread of a process.
-func priorities(
-    of process: ProcessIdentity, in proc: ProcFileSystem = ProcFileSystem()
-) throws(Errno) -> [Int32] {
-    let directory = try proc.open(process)
-    var result: [Int32] = []
-    for thread in try numbers(in: try open("task", in: directory, O_RDONLY | O_DIRECTORY)) {
-        let nice = clinux_thread_priority(thread)
-        if clinux_errno() == 0 { result.append(nice) }
-    }
-    return result
-}
-
-/// Writes /proc/PID/oom_score_adj: -1000 (never killed when memory runs out) to 1000 (killed first). Lowering it below
-/// what it last was needs CAP_SYS_RESOURCE (EACCES).
+/// Writes /proc/PID/oom_score_adj: -1000 (never killed when memory runs out) to 1000 (killed first). EACCES for a lower
+/// value than before, without CAP_SYS_RESOURCE.
 func setOutOfMemoryScore(
     of process: ProcessIdentity, adjustment: Int32, in proc: ProcFileSystem = ProcFileSystem()
 ) throws(Errno) {
     let directory = try proc.open(process)
-    let number = try open("oom_score_adj", in: directory, O_WRONLY)
-    let text = ByteString(decimal: adjustment)
-    _ = try text.bytes.withUnsafeBufferPointer { bytes throws(Errno) in
-        try uninterrupted { CLinux.write(number.number, bytes.baseAddress, bytes.count) }
-    }
+    try writeAll(ByteString(decimal: adjustment), to: try open("oom_score_adj", in: directory, O_WRONLY))
 }
 
-/// Raises it to at most 1000. Root's to do, or the process's own user's.
+/// Raises oom_score_adj, to at most 1000. Only root and the process's own user may do that.
 func raiseOutOfMemoryScore(
     of process: ProcessIdentity, by raise: Int32, in proc: ProcFileSystem
 ) throws(Errno) {

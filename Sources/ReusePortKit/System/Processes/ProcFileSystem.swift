@@ -1,24 +1,22 @@
 import CLinux
 
-/// proc(5), which is not mounted everywhere. The place can be another one so that its absence can be tested.
+/// proc(5), which is not mounted everywhere. Tests use another root.
 struct ProcFileSystem: Sendable {
-    let root: ByteString
+    var root: ByteString = "/proc"
 
-    init(root: ByteString = "/proc") { self.root = root }
-
-    /// Whether there is anything in it: an empty directory can stand in its place.
+    /// Whether proc is mounted: where it is not, the directory may exist, but is empty.
     var isMounted: Bool {
         let probe: ByteString = "\(root)/self/stat"
         return probe.withCString { access($0, F_OK) == 0 }
     }
 
-    /// A process's directory. What is read through it afterwards is of this very process, and fails with ESRCH once
-    /// it has gone, even if its number is used again.
+    /// Opens a process's directory. Files in it can be read as long as this process exists, and then fail with ESRCH,
+    /// even if another process has its number.
     func open(process pid: Int32) throws(Errno) -> Descriptor {
         try ReusePortKit.open("\(root)/\(pid)", O_RDONLY | O_DIRECTORY)
     }
 
-    /// The directory of this very process; ESRCH if its number is another's by now.
+    /// Opens the directory of exactly this process; ESRCH if another one has its number.
     func open(_ process: ProcessIdentity) throws(Errno) -> Descriptor {
         let directory = try open(process: process.pid)
         let line = try readAll(try ReusePortKit.open("stat", in: directory, O_RDONLY), atMost: longestFile)
@@ -26,30 +24,31 @@ struct ProcFileSystem: Sendable {
         return directory
     }
 
-    /// All of a file below the root. These files have no size to ask for: they are read to their end.
+    /// Reads a whole file below the root.
     func read(_ name: ByteString) throws(Errno) -> ByteString {
         try readAll(try ReusePortKit.open("\(root)/\(name)", O_RDONLY), atMost: longestFile)
     }
 
-    /// The numbers of all processes that may be seen.
+    /// The pids of all visible processes.
     func processes() throws(Errno) -> [Int32] {
         try numbers(in: try ReusePortKit.open(root, O_RDONLY | O_DIRECTORY))
     }
 }
 
-/// Bytes; the longest there can be is a command line, of a quarter of the stack's limit.
+/// A limit in bytes. The longest files are command lines, which may have a quarter of the stack's limit.
 private let longestFile = 1 << 26
 
-/// The entries of a directory that are numbers, and each as readlinkat(2) wants it.
+/// Calls `body` with each entry of a directory that is a number, also as the C string for readlinkat(2), until it
+/// returns false.
 func forEachNumber(
     in directory: borrowing Descriptor, _ body: (Int32, UnsafePointer<CChar>) -> Bool
 ) throws(Errno) {
-    // fdopendir(3) takes the descriptor over, and shares the reading position with the one it comes from.
+    // closedir(3) closes the stream's descriptor, and a duplicate would share the reading position: so opens it anew.
     let copy = try open(".", in: directory, O_RDONLY | O_DIRECTORY)
     guard let stream = fdopendir(copy.number) else { throw .current }
     _ = copy.release()
     defer { closedir(stream) }
-    // What readdir(3) fails with is what an ending process leaves: the end.
+    // Takes a failure of readdir(3) for the end of the directory: the process has ended meanwhile.
     while let entry = readdir(stream) {
         guard let name = clinux_entry_name(entry), let number = processNumber(name) else { continue }
         if !body(number, name) { return }

@@ -1,11 +1,11 @@
 import CLinux
 
-/// How a process has ended.
+/// The way in which a process ended.
 enum ProcessEnd: Equatable {
     case exited(Int32)
     case killed(Int32)
 
-    /// Takes a status of wait(2) apart.
+    /// Decodes a wait(2) status.
     init(waitStatus status: Int32) {
         let signal = status & 0x7F
         self = signal == 0 ? .exited(status >> 8 & 0xFF) : .killed(signal)
@@ -15,17 +15,19 @@ enum ProcessEnd: Equatable {
     var description: ByteString {
         switch self {
         case .exited(let code): "exited with \(code)"
-        case .killed(let number): "killed by signal \(number)\(signalInBrackets(number))"
+        case .killed(let number):
+            "killed by signal \(number)\(nameIfAny(ofSignal: number).map { " (\($0))" } ?? "")"
         }
     }
 }
 
-/// How a process that need not be our child has ended. Nil if that cannot be learnt.
+/// Finds out how a process ended that may be anybody's child; nil if that is not possible.
 ///
-/// Until the parent has asked for the status it is in /proc, for callers who may trace the process. After that it is in
-/// the pidfd (PIDFD_GET_INFO, Linux 6.15).
+/// /proc has the status until the parent has waited for the process, for callers that may trace it. The pidfd has it
+/// after that (PIDFD_GET_INFO, Linux 6.15).
 func end(of copy: borrowing ProcessHandle) -> ProcessEnd? {
-    // The parent may ask between our two looks. If /proc hides the status, a slow parent is waited for.
+    // Tries again, because the parent may wait for the process between the two reads. If /proc hides the status, polls
+    // until the parent has waited: the kernel has no event for that.
     let deadline = Deadline(after: Milliseconds(100))
     while true {
         if let end = endInPidfd(of: copy) { return end }
@@ -48,21 +50,15 @@ private enum ProcEnd {
     case hidden, gone
 }
 
-/// Field 52 of proc_pid_stat(5), which reads as 0 for callers who may not trace the process.
+/// Reads field 52 of proc_pid_stat(5), which is 0 for callers that may not trace the process.
 private func endInProc(of copy: borrowing ProcessHandle) -> ProcEnd {
     guard let line = try? ProcFileSystem().read("\(copy.identity.pid)/stat"),
         let status = ProcessStatus(parsing: line), status.identity == copy.identity,
         let close = line.lastIndex(of: UInt8(ascii: ")"))
     else { return .gone }
-    // Field 3 is the first behind the name. Field 52 is the last one, and the line ends there.
+    // Field 3 is the first after the name. Field 52 is the last of the line.
     let fields = line.prefix(line.count - 1).dropFirst(close + 2).split(on: UInt8(ascii: " "))
     guard status.hasEnded, fields.count > 49, let code = fields[49].decimal, code <= 0xFFFF else { return .hidden }
     if code == 0 && geteuid() != 0 { return .hidden }
     return .known(ProcessEnd(waitStatus: Int32(code)))
-}
-
-/// ` (KILL)`; nothing for a number without a name.
-private func signalInBrackets(_ number: Int32) -> ByteString {
-    let name = signalName(number)
-    return name == ByteString(decimal: number) ? "" : " (\(name))"
 }

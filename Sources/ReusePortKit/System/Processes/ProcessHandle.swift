@@ -1,21 +1,18 @@
 import CLinux
 
-/// A hold on one process: no signal through it reaches another that got the number later (pidfd_open(2), Linux 5.3).
-///
-/// The exit status of a process that is not our child cannot be had: only its parent is told. All that can be learnt
-/// is that it has ended.
+/// A reference to one process (pidfd_open(2), Linux 5.3): signals sent through it never reach another process that gets
+/// its number later.
 struct ProcessHandle: ~Copyable, Sendable {
     let identity: ProcessIdentity
     /// The pidfd; readable once the process has ended.
     let descriptor: Descriptor
 
-    /// Whoever has the number now. The identity is read after the handle has been opened, and is that of the same
-    /// process: if it has ended in between, this fails with ESRCH.
+    /// Refers to the process that has the number now. ESRCH if it ends before its identity has been read.
     init(to pid: Int32, in proc: ProcFileSystem = ProcFileSystem()) throws(Errno) {
         let descriptor = try openPidfd(pid)
         let identity = try ProcessIdentity(of: pid, in: proc)
-        // Still there now (as a zombie at least) means that the number was not free, and so not another's, when the
-        // identity was read. That it may not be sent signals by us says the same.
+        // If the process still exists now, be it as a zombie, its number was still its own when the identity was read.
+        // EPERM also means that it exists.
         do throws(Errno) {
             try sendSignal(0, through: descriptor)
         } catch .notPermitted {
@@ -24,11 +21,11 @@ struct ProcessHandle: ~Copyable, Sendable {
         self.identity = identity
     }
 
-    /// This very process: ESRCH if its number is another's by now.
+    /// Refers to exactly this process; ESRCH if another one has its number.
     init(to identity: ProcessIdentity, in proc: ProcFileSystem = ProcFileSystem()) throws(Errno) {
         let descriptor = try openPidfd(identity.pid)
-        // Opened first, so that it stands for the process whose identity is read if that is the one it should be: a
-        // process that has this identity now has had the number ever since it started.
+        // The pidfd is opened first. A process that has this identity afterwards had the number also before, so the
+        // pidfd is that process's.
         guard try ProcessIdentity(of: identity.pid, in: proc) == identity else { throw .noProcess }
         self.descriptor = descriptor
         self.identity = identity
@@ -37,13 +34,13 @@ struct ProcessHandle: ~Copyable, Sendable {
     /// pidfd_send_signal(2). ESRCH once the process has ended and its parent knows.
     borrowing func signal(_ number: Int32) throws(Errno) { try sendSignal(number, through: descriptor) }
 
-    /// True as soon as the process has ended (all its threads; its parent may not know yet), false when the deadline
-    /// passes first. Without a deadline it waits for ever.
+    /// Waits until all threads of the process have ended. Returns false when the deadline passes first; nil waits
+    /// without limit.
     borrowing func waitForExit(until deadline: Deadline?) throws(Errno) -> Bool {
         try waitForEvents(POLLIN, on: descriptor, until: deadline)
     }
 
-    /// Whether it has ended.
+    /// Whether the process has ended.
     var hasExited: Bool {
         borrowing get {
             var entry = pollfd(fd: descriptor.number, events: Int16(POLLIN), revents: 0)
@@ -51,8 +48,8 @@ struct ProcessHandle: ~Copyable, Sendable {
         }
     }
 
-    /// pidfd_getfd(2), Linux 5.6: a copy of the process's descriptor, of the same open file, close-on-exec. EPERM
-    /// unless we may trace the process: its uids are ours and it is dumpable, or we have CAP_SYS_PTRACE.
+    /// pidfd_getfd(2), Linux 5.6: duplicates a descriptor of the process, close-on-exec. EPERM unless the caller may
+    /// trace the process: it has the caller's uids and is dumpable, or the caller has CAP_SYS_PTRACE.
     borrowing func borrowDescriptor(_ number: Int32) throws(Errno) -> Descriptor {
         let result = clinux_syscall(Int(CLINUX_SYS_pidfd_getfd), Int(descriptor.number), Int(number), 0, 0, 0, 0)
         return Descriptor(owning: Int32(try checked(result)))
@@ -65,7 +62,7 @@ func openPidfd(_ pid: Int32) throws(Errno) -> Descriptor {
     return Descriptor(owning: Int32(try checked(result)))
 }
 
-/// pidfd_send_signal(2), Linux 5.1; signal 0 only asks whether one could be sent.
+/// pidfd_send_signal(2), Linux 5.1; signal 0 only checks whether a signal could be sent.
 private func sendSignal(_ number: Int32, through pidfd: borrowing Descriptor) throws(Errno) {
     try checked(clinux_syscall(Int(CLINUX_SYS_pidfd_send_signal), Int(pidfd.number), Int(number), 0, 0, 0, 0))
 }

@@ -1,4 +1,4 @@
-/// What proc_pid_stat(5) tells of a process, as far as it matters here.
+/// Some fields of proc_pid_stat(5).
 struct ProcessStatus: Hashable, Sendable {
     let identity: ProcessIdentity
     /// The command's name: at most 15 bytes, any bytes.
@@ -7,7 +7,7 @@ struct ProcessStatus: Hashable, Sendable {
     let state: UInt8
     let parent: Int32
 
-    /// Ended, though its parent may not have asked for its exit status yet.
+    /// Ended; its parent may not have waited for it yet.
     var hasEnded: Bool { state == UInt8(ascii: "Z") || state == UInt8(ascii: "X") }
     /// Stopped by a signal or a tracer.
     var isStopped: Bool { state == UInt8(ascii: "T") || state == UInt8(ascii: "t") }
@@ -17,13 +17,14 @@ struct ProcessStatus: Hashable, Sendable {
         self = parsed
     }
 
-    /// The name stands in parentheses and may hold blanks and parentheses itself: the last closing one ends it.
+    /// Parses a line of proc_pid_stat(5). The name is in parentheses and may contain blanks and parentheses, so the
+    /// last closing one ends it.
     init?(parsing line: ByteString) {
         guard let open = line.firstIndex(of: UInt8(ascii: "(")), let close = line.lastIndex(of: UInt8(ascii: ")")),
             open < close, let pid = line.prefix(open).trimmed.decimal, pid <= UInt64(Int32.max)
         else { return nil }
         let fields = line.dropFirst(close + 2).split(on: UInt8(ascii: " "))
-        // Field 3, the state, is the first behind the name.
+        // Field 3, the state, is the first after the name.
         guard fields.count > 19, let state = fields[0].bytes.first, let start = fields[19].decimal,
             let parent = fields[1].decimal, parent <= UInt64(Int32.max)
         else { return nil }
@@ -40,15 +41,7 @@ func commandName(of pid: Int32, in proc: ProcFileSystem = ProcFileSystem()) thro
     return line.hasSuffix("\n") ? line.prefix(line.count - 1) : line
 }
 
-/// /proc/PID/cmdline: the arguments, as far as the program has not written over them. Empty for a process that has
-/// ended, for the kernel's own, and for a moment in the middle of execve(2).
-func commandLine(of pid: Int32, in proc: ProcFileSystem = ProcFileSystem()) throws(Errno) -> [ByteString] {
-    let line = try proc.read("\(pid)/cmdline")
-    if line.isEmpty { return [] }
-    return (line.bytes.last == 0 ? line.prefix(line.count - 1) : line).split(on: 0)
-}
-
-/// The effective user id, from /proc/PID/status. The owner of /proc/PID itself would be root for a process that has
+/// Reads the effective user id from /proc/PID/status. The owner of /proc/PID itself may be root for a process that has
 /// changed its credentials (see PR_SET_DUMPABLE).
 func userID(of pid: Int32, in proc: ProcFileSystem = ProcFileSystem()) throws(Errno) -> UInt32 {
     for line in try proc.read("\(pid)/status").split(on: UInt8(ascii: "\n")) where line.hasPrefix("Uid:\t") {

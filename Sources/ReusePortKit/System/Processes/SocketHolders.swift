@@ -1,23 +1,23 @@
 import CLinux
 
-/// A process that has a socket among its descriptors.
+/// A process that has a socket open.
 struct SocketHolder: Hashable, Sendable {
     /// The socket's inode.
     let inode: UInt64
     let process: ProcessIdentity
-    /// The name of its command.
+    /// The name of the process's command.
     let name: ByteString
-    /// The first descriptor of the process that is this socket.
+    /// The process's first descriptor of the socket.
     let descriptor: Int32
 }
 
-/// What a search through the descriptors of all processes has brought.
+/// The result of a search through the descriptors of all processes.
 struct SocketHolders: Sendable {
-    /// Those that started first come first; one entry for each process and socket.
+    /// One entry for each process and socket, in the order in which the processes started.
     var found: [SocketHolder] = []
-    /// How many processes did not let us see their descriptors (those of other users, unless we are root).
+    /// The number of processes whose descriptors may not be seen: those of other users, unless the caller is root.
     var hidden = 0
-    /// False if the search was given up because there were too many descriptors.
+    /// False if the search ended at the limit.
     var isComplete = true
 
     func holders(of inode: UInt64) -> [SocketHolder] { found.filter { $0.inode == inode } }
@@ -25,11 +25,11 @@ struct SocketHolders: Sendable {
 
 /// Searches /proc/PID/fd of all processes for sockets with these inodes. ENOENT if /proc is not mounted.
 ///
-/// A socket may have no holder that can be seen: in another pid namespace, hidden by permission, on its way in a
-/// message (SCM_RIGHTS), or the kernel's own. And it may have one for a moment only: a child between fork(2) and
-/// execve(2) has all that its parent has, close-on-exec or not.
+/// A socket may have holders that cannot be seen: in another pid namespace, hidden by permission, in a message on its
+/// way (SCM_RIGHTS), or the kernel itself. It may also have a holder for a moment only: a child between fork(2) and
+/// execve(2) has all descriptors of its parent, close-on-exec or not.
 ///
-/// `limit` bounds how many descriptors are looked at (each costs about a microsecond).
+/// `limit` bounds how many descriptors are read (each takes about a microsecond).
 func holders(
     ofSocketInodes inodes: [UInt64], atMost limit: Int = 1_000_000, in proc: ProcFileSystem = ProcFileSystem()
 ) throws(Errno) -> SocketHolders {
@@ -66,15 +66,15 @@ func holders(
     return result
 }
 
-/// The same for one socket.
+/// Searches /proc/PID/fd of all processes for one socket.
 func holders(
     ofSocketInode inode: UInt64, in proc: ProcFileSystem = ProcFileSystem()
 ) throws(Errno) -> SocketHolders {
     try holders(ofSocketInodes: [inode], in: proc)
 }
 
-/// The inodes of all sockets a process has open; a socket that it holds twice counts once. EACCES if we may not see
-/// its descriptors, ESRCH or ENOENT if it has gone.
+/// Finds the inodes of all sockets that a process has open. EACCES if its descriptors may not be seen, ESRCH or ENOENT
+/// if it has gone.
 func socketInodes(
     of process: ProcessIdentity, in proc: ProcFileSystem = ProcFileSystem()
 ) throws(Errno) -> InodeSet {
@@ -84,7 +84,8 @@ func socketInodes(
     return InodeSet(result)
 }
 
-/// Calls `body` with inode and number of each descriptor that is a socket; `limit` is lowered by all that it sees.
+/// Calls `body` with inode and number of each descriptor that is a socket. Lowers `limit` by one for each descriptor,
+/// and stops at 0.
 private func forEachSocket(
     of process: borrowing Descriptor, atMost limit: inout Int, _ body: (UInt64, Int32) -> Void
 ) throws(Errno) {
@@ -100,7 +101,7 @@ private func forEachSocket(
     }
 }
 
-/// The number in `socket:[12345]`.
+/// Reads the number in `socket:[12345]`; nil for links to anything else.
 private func socketInode(inLink link: UnsafeMutableBufferPointer<CChar>, count: Int) -> UInt64? {
     let prefix: StaticString = "socket:["
     let start = prefix.utf8CodeUnitCount

@@ -1,27 +1,16 @@
-/// What a socket asks for with bind(2): it decides which other sockets are in its way.
+/// The address and options of a bind(2), which decide which other sockets it conflicts with.
 struct BindAttempt: Hashable, Sendable {
     let internetProtocol: InternetProtocol
     let address: SocketAddress
-    /// IPV6_V6ONLY; of no meaning for IPv4.
+    /// IPV6_V6ONLY; meaningless for IPv4.
     let isIPv6Only: Bool
-    /// The interface it is bound to, 0 for none.
-    let interface: UInt32
-    /// The owner of the socket: the effective uid of who creates it.
+    /// The interface that the socket is bound to, 0 for none.
+    var interface: UInt32 = 0
+    /// The owner of the socket: the effective uid of the process that creates it.
     let uid: UInt32
 
-    init(
-        _ internetProtocol: InternetProtocol, _ address: SocketAddress, isIPv6Only: Bool, interface: UInt32 = 0,
-        uid: UInt32
-    ) {
-        self.internetProtocol = internetProtocol
-        self.address = address
-        self.isIPv6Only = isIPv6Only
-        self.interface = interface
-        self.uid = uid
-    }
-
-    /// Whether both would be given the same packets: same port, interfaces that do not differ, and addresses that are
-    /// the same or of which one is the wildcard. `[::]` takes in IPv4 unless it is IPv6-only.
+    /// Returns whether both would get the same packets: the ports are equal, the interfaces do not differ, and the
+    /// addresses are equal, or one is the wildcard. `[::]` includes IPv4 unless it is IPv6-only.
     func overlaps(_ record: SocketRecord) -> Bool {
         guard address.port == record.address.port else { return false }
         if interface != 0, record.interface != 0, interface != record.interface { return false }
@@ -30,7 +19,7 @@ struct BindAttempt: Hashable, Sendable {
     }
 }
 
-/// The addresses of this host that a socket is reached at.
+/// The addresses of this host at which clients reach a socket.
 private enum Reach {
     case everything
     case everyIPv4
@@ -44,7 +33,7 @@ private enum Reach {
         case .ipv4(0, _): self = .everyIPv4
         case .ipv4(let address, _): self = .ipv4(address)
         case .ipv6(0, 0, _, _): self = isIPv6Only ? .everyIPv6 : .everything
-        // ::ffff:a.b.c.d is IPv4 by way of an IPv6 socket.
+        // ::ffff:a.b.c.d is IPv4 on an IPv6 socket.
         case .ipv6(0, let low, _, _) where low >> 32 == 0xFFFF:
             let address = UInt32(truncatingIfNeeded: low)
             self = address == 0 ? .everyIPv4 : .ipv4(address)

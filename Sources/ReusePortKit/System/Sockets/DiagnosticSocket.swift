@@ -1,14 +1,14 @@
 import CLinux
 
-/// A netlink socket for sock_diag(7), by which the kernel tells of all sockets in our network namespace. It needs no
-/// privilege. ENOENT for a family whose module (`inet_diag`, `tcp_diag`, `udp_diag`, `unix_diag`) is not there.
+/// A netlink socket for sock_diag(7), through which the kernel lists the sockets of this network namespace. Needs no
+/// privilege. ENOENT for a family whose module (`inet_diag`, `tcp_diag`, `udp_diag`, `unix_diag`) is missing.
 struct DiagnosticSocket: ~Copyable {
     private let descriptor: Descriptor
 
     init() throws(Errno) {
         let type = Int32(SOCK_RAW.rawValue | SOCK_CLOEXEC.rawValue)
         let descriptor = Descriptor(owning: try checked(CLinux.socket(AF_NETLINK, type, NETLINK_SOCK_DIAG)))
-        // Connected to port 0, the kernel: messages of anybody else are refused.
+        // Connects to port 0, the kernel, so that messages of other senders are refused.
         var kernel = sockaddr_nl()
         kernel.nl_family = sa_family_t(AF_NETLINK)
         try withUnsafeBytes(of: &kernel) { raw throws(Errno) in
@@ -18,9 +18,9 @@ struct DiagnosticSocket: ~Copyable {
         self.descriptor = descriptor
     }
 
-    /// Asks for all sockets that match, and calls `body` with each answer behind its netlink header.
+    /// Asks for all sockets that match, and calls `body` with each answer, without its netlink header.
     ///
-    /// The kernel answers in pieces, and sockets come and go in between: an answer is no snapshot.
+    /// The kernel answers in pieces, and sockets come and go in between: the answers are not a snapshot.
     borrowing func dump<Request: BitwiseCopyable>(
         _ request: Request, _ body: (UnsafeRawBufferPointer) -> Void
     ) throws(Errno) {
@@ -36,14 +36,22 @@ struct DiagnosticSocket: ~Copyable {
         try withUnsafeBytes(of: request) { request throws(Errno) in try ask(request, flags: 0, body) }
     }
 
-    /// `flags` are none when a single message is the whole answer.
+    /// Sends a request and reads the answers. Without `flags`, the first message is the whole answer.
     private borrowing func ask(
         _ request: UnsafeRawBufferPointer, flags: Int32, _ body: (UnsafeRawBufferPointer) -> Void
     ) throws(Errno) {
+        try send(request, flags: flags)
+        var answer = Answer()
+        while let message = try answer.next(on: descriptor) {
+            body(message)
+            if flags == 0 { return }
+        }
+    }
+
+    private borrowing func send(_ request: UnsafeRawBufferPointer, flags: Int32) throws(Errno) {
         let number = descriptor.number
-        let headerSize = MemoryLayout<nlmsghdr>.size
         var header = nlmsghdr()
-        header.nlmsg_len = UInt32(headerSize + request.count)
+        header.nlmsg_len = UInt32(Answer.headerSize + request.count)
         header.nlmsg_type = UInt16(SOCK_DIAG_BY_FAMILY)
         header.nlmsg_flags = UInt16(NLM_F_REQUEST | flags)
         header.nlmsg_seq = 1
@@ -53,33 +61,44 @@ struct DiagnosticSocket: ~Copyable {
         _ = try message.withUnsafeBufferPointer { bytes throws(Errno) in
             try uninterrupted { CLinux.send(number, bytes.baseAddress, bytes.count, 0) }
         }
+    }
+}
 
-        // The kernel fills messages of at most 32 KiB.
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 32768, alignment: 8)
-        defer { buffer.deallocate() }
+/// The kernel's answer, read message by message: one function for all requests, whatever is done with the messages.
+private struct Answer: ~Copyable {
+    static let headerSize = MemoryLayout<nlmsghdr>.size
+
+    /// The kernel fills messages of at most 32 KiB.
+    private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 32768, alignment: 8)
+    private var count = 0
+    private var offset = 0
+
+    deinit { buffer.deallocate() }
+
+    /// The next message behind its header, valid until the one after it is read; nil when there are no more.
+    mutating func next(on socket: borrowing Descriptor) throws(Errno) -> UnsafeRawBufferPointer? {
+        let number = socket.number
+        let buffer = buffer
         while true {
-            let count = try uninterrupted { CLinux.recv(number, buffer.baseAddress, buffer.count, Int32(MSG_TRUNC)) }
-            guard count >= headerSize, count <= buffer.count else { throw Errno(rawValue: EBADMSG) }
-            var offset = 0
-            while offset + headerSize <= count {
-                let header = buffer.loadUnaligned(fromByteOffset: offset, as: nlmsghdr.self)
-                let length = Int(header.nlmsg_len)
-                guard length >= headerSize, offset + length <= count else { throw Errno(rawValue: EBADMSG) }
-                let content = UnsafeRawBufferPointer(rebasing: buffer[offset + headerSize..<offset + length])
-                switch Int32(header.nlmsg_type) {
-                case NLMSG_DONE, NLMSG_ERROR:
-                    // Both begin with an error number, negative; 0 is success.
-                    guard content.count >= MemoryLayout<Int32>.size else { return }
-                    let code = content.loadUnaligned(as: Int32.self)
-                    if code < 0 { throw Errno(rawValue: -code) }
-                    return
-                case SOCK_DIAG_BY_FAMILY:
-                    body(content)
-                    if flags == 0 { return }
-                default:
-                    break
-                }
-                offset += aligned(length)
+            if offset + Self.headerSize > count {
+                count = try uninterrupted { CLinux.recv(number, buffer.baseAddress, buffer.count, Int32(MSG_TRUNC)) }
+                guard count >= Self.headerSize, count <= buffer.count else { throw Errno(rawValue: EBADMSG) }
+                offset = 0
+            }
+            let header = buffer.loadUnaligned(fromByteOffset: offset, as: nlmsghdr.self)
+            let length = Int(header.nlmsg_len)
+            guard length >= Self.headerSize, offset + length <= count else { throw Errno(rawValue: EBADMSG) }
+            let content = UnsafeRawBufferPointer(rebasing: buffer[offset + Self.headerSize..<offset + length])
+            offset += aligned(length)
+            switch Int32(header.nlmsg_type) {
+            case NLMSG_DONE, NLMSG_ERROR:
+                // Both begin with an error number, negative; 0 is success.
+                guard content.count >= MemoryLayout<Int32>.size else { return nil }
+                let code = content.loadUnaligned(as: Int32.self)
+                if code < 0 { throw Errno(rawValue: -code) }
+                return nil
+            case SOCK_DIAG_BY_FAMILY: return content
+            default: break
             }
         }
     }

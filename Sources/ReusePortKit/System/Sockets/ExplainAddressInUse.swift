@@ -1,6 +1,6 @@
 import CLinux
 
-/// Why something failed, and what to do about it; both as parts of one line.
+/// The reason and the remedy of a `Failure`.
 struct Explanation: Hashable, Sendable {
     let reason: ByteString
     let remedy: ByteString?
@@ -11,12 +11,12 @@ struct Explanation: Hashable, Sendable {
     }
 }
 
-/// Who is in the way of a bind(2) or listen(2) that has failed with EADDRINUSE, and why they cannot share.
+/// Finds the socket because of which a bind(2) or listen(2) failed with EADDRINUSE, and why they cannot share the port.
 ///
-/// The kernel lets TCP sockets with SO_REUSEPORT share a port if they have the same owner; the owner is told by the
-/// kernel, the option is seen by borrowing the holder's socket for a moment where that is allowed (root, or a process
-/// of our own), and inferred otherwise: what has our owner and is in the way does not share. It takes some
-/// milliseconds, and is to be called after a failure only.
+/// The kernel lets TCP sockets share a port if all have SO_REUSEPORT and the same owner. sock_diag(7) tells the owner.
+/// The option is read from a duplicate of the holder's socket where that is allowed (root, or a process of the same
+/// user). Otherwise it is inferred: a conflicting socket of the same owner does not share. Takes some milliseconds, so
+/// it is called only after a failure.
 func explainAddressInUse(
     _ attempt: BindAttempt, in proc: ProcFileSystem = ProcFileSystem()
 ) -> Explanation {
@@ -25,42 +25,42 @@ func explainAddressInUse(
         let bound = obstacles(to: attempt, in: [.listening, .bound], proc)
     else { return Explanation(plain) }
 
-    // In this order: what certainly is in the way, what is because of its owner, and what may be.
+    // First sockets that certainly conflict, then those that conflict because of their owner, then those that may.
     let culprit =
         bound.first { $0.shares == false && $0.record.uid == attempt.uid }
         ?? bound.first { $0.shares == false }
         ?? bound.first { $0.record.uid != attempt.uid }
         ?? bound.first { $0.shares == nil }
     if let culprit {
-        // The same processes often hold several listeners: they are counted once.
+        // A program often has several such sockets: names the processes of all, each once.
         let alike = bound.filter { $0.shares == culprit.shares && $0.record.uid == culprit.record.uid }
         return explain(culprit, alike, attempt, port)
     }
 
-    // A connection that began without SO_REUSEADDR keeps its local port from being bound: clients', mostly.
+    // A connection without SO_REUSEADDR, mostly a client's, prevents others from binding its local port.
     if let connections = obstacles(to: attempt, in: .connections, proc),
         let culprit = connections.first(where: { $0.reusesAddress == false })
             ?? connections.first(where: { $0.reusesAddress == nil })
     {
         return explainConnection(culprit, port)
     }
-    return Explanation(plain, remedy: "whoever held it has gone meanwhile: try again")
+    return Explanation(plain, remedy: "the socket that held it is gone: try again")
 }
 
-/// A socket that overlaps with the one we want, and what could be learnt of it.
+/// A socket that overlaps with the wanted one.
 private struct Obstacle {
     let record: SocketRecord
-    /// The processes that have it, those that started first in front.
+    /// The processes that have it open, in the order in which they started.
     let holders: [SocketHolder]
-    /// SO_REUSEPORT; nil if we could not look.
+    /// SO_REUSEPORT; nil if it could not be read.
     let shares: Bool?
-    /// SO_REUSEADDR; nil if we could not look.
+    /// SO_REUSEADDR; nil if it could not be read.
     let reusesAddress: Bool?
-    /// Whether /proc was there to look for the holders.
+    /// Whether /proc could be searched for the holders.
     let couldSearch: Bool
 }
 
-/// All sockets in these states that overlap; nil if the kernel does not tell.
+/// Finds all sockets in these states that overlap; nil if the kernel does not list them.
 private func obstacles(to attempt: BindAttempt, in states: SocketStates, _ proc: ProcFileSystem) -> [Obstacle]? {
     guard
         let records = try? internetSockets(
@@ -73,7 +73,7 @@ private func obstacles(to attempt: BindAttempt, in states: SocketStates, _ proc:
     var result: [Obstacle] = []
     for record in overlapping {
         var holders = search?.holders(of: record.inode) ?? []
-        // When we have inherited it, whoever else has it is of more interest.
+        // If this process has inherited the socket, names the other holders only.
         let own = getpid()
         if holders.count > 1 { holders.removeAll { $0.process.pid == own } }
         let options = sharing(of: record, holders, proc)
@@ -85,7 +85,7 @@ private func obstacles(to attempt: BindAttempt, in states: SocketStates, _ proc:
     return result
 }
 
-/// Borrows the socket from the first holder that lets us.
+/// Reads the options of a socket from a duplicate; nil if no holder allows that.
 private func sharing(
     of record: SocketRecord, _ holders: [SocketHolder], _ proc: ProcFileSystem
 ) -> (shares: Bool, reusesAddress: Bool)? {
@@ -93,7 +93,7 @@ private func sharing(
         do throws(Errno) {
             let process = try ProcessHandle(to: holder.process, in: proc)
             let socket = try process.borrowDescriptor(holder.descriptor)
-            // The process may have closed it meanwhile and opened something else.
+            // The process may have closed the socket meanwhile and opened something else.
             guard try socketCookie(of: socket) == record.cookie else { continue }
             return (
                 try option(socket, SOL_SOCKET, SO_REUSEPORT) != 0, try option(socket, SOL_SOCKET, SO_REUSEADDR) != 0
@@ -109,21 +109,17 @@ private func explain(
     _ culprit: Obstacle, _ alike: [Obstacle], _ attempt: BindAttempt, _ port: UInt16
 ) -> Explanation {
     let record = culprit.record
-    let other = record.uid != attempt.uid
-    let processes = processList(alike)
     let owner = userDescription(record.uid)
     var reason: ByteString = "port \(port) is held"
-    // `0.0.0.0:80` is in the way of `127.0.0.1:80`, which is not seen at once.
+    // Names the address if it is another one: `0.0.0.0:80` conflicts with `127.0.0.1:80`.
     if record.address != attempt.address { reason.append(" at \(record.address.description)") }
-    // Without SO_REUSEPORT, or with our uid and in the way, which comes to the same.
-    let doesNotShare = culprit.shares == false || !other
-    let pronoun: ByteString = processes.count == 1 ? "which does not share it" : "which do not share it"
+    // A socket of the same owner that conflicts has no SO_REUSEPORT.
+    let doesNotShare = culprit.shares == false || record.uid == attempt.uid
     let sameOwner: ByteString = "every generation must bind under the same uid"
 
-    guard !processes.isEmpty else {
+    guard let processes = processList(alike) else {
         reason.append(" by a socket of \(owner), inode \(record.inode)")
-        if doesNotShare { reason.append(", which does not share it") }
-        if !doesNotShare { reason.append(", and \(sameOwner)") }
+        reason.append(doesNotShare ? ", which does not share it" : ", and \(sameOwner)")
         let remedy: ByteString =
             if !culprit.couldSearch {
                 "mount /proc to see which process that is"
@@ -135,7 +131,7 @@ private func explain(
         return Explanation(reason, remedy: remedy)
     }
     if doesNotShare {
-        reason.append(" by \(processes.text), \(pronoun)")
+        reason.append(" by \(processes.text), which \(processes.count == 1 ? "does" : "do") not share it")
         return Explanation(reason, remedy: "stop it, choose another port, or have it set SO_REUSEPORT")
     }
     if culprit.shares == true {
@@ -161,19 +157,19 @@ private func explainConnection(_ culprit: Obstacle, _ port: UInt16) -> Explanati
         remedy: "try again in a minute")
 }
 
-/// `pid 1234 (nginx)`, and how many more.
-private func processList(_ obstacles: [Obstacle]) -> (text: ByteString, count: Int, isEmpty: Bool) {
+/// Writes `pid 1234 (nginx)`, or `pid 1234 (nginx) and 2 more`; nil if no process is known.
+private func processList(_ obstacles: [Obstacle]) -> (text: ByteString, count: Int)? {
     var seen: [SocketHolder] = []
     for obstacle in obstacles {
         for holder in obstacle.holders where !seen.contains(where: { $0.process == holder.process }) {
             seen.append(holder)
         }
     }
-    guard let first = seen.first else { return ("", 0, true) }
+    guard let first = seen.first else { return nil }
     var text = named(first.process, first.name)
     if seen.count > 1 { text.append(" and \(seen.count - 1) more") }
-    return (text, seen.count, false)
+    return (text, seen.count)
 }
 
-/// `pid 1234 (nginx)`.
+/// Writes `pid 1234 (nginx)`.
 func named(_ process: ProcessIdentity, _ name: ByteString) -> ByteString { "pid \(process.pid) (\(name))" }

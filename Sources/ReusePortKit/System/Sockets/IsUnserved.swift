@@ -1,9 +1,9 @@
 import CLinux
 
-/// Whether nobody listens on a Unix socket any more, in whatever network namespace.
+/// Returns whether no process, in any network namespace, listens on a Unix socket any more.
 ///
-/// It is about to be removed, so it is reached by the directory that is held open: who owns a directory above it could
-/// show another one under its path for this moment.
+/// Callers are about to remove the socket, so it is reached through an open directory: the owner of a directory above
+/// could make its path lead to another socket for this moment.
 func isUnserved(_ name: ByteString, in folder: borrowing Descriptor) -> Bool {
     guard
         let probe = try? socket(
@@ -12,7 +12,7 @@ func isUnserved(_ name: ByteString, in folder: borrowing Descriptor) -> Bool {
     return reason({ () throws(Errno) in try connect(probe, to: .unix(held(name, in: folder))) }) == .connectionRefused
 }
 
-/// The path of a name in a directory that is held open; needs /proc.
+/// The path of a name in an open directory; needs /proc.
 func held(_ name: ByteString, in folder: borrowing Descriptor) -> ByteString {
     "/proc/self/fd/\(folder.number)/\(name)"
 }

@@ -1,20 +1,10 @@
-/// A listener of a copy, as the kernel knows it.
+/// A listener of a copy. The cookie identifies it.
 struct ListenerIdentity: Hashable, Sendable {
     /// The socket's name in the app.
     var name: ByteString
     var transport: Transport
-    /// Where it is bound; of a Unix socket the path to which it was bound first.
+    /// The address that it is bound to; for a Unix socket the path at bind(2), which may have been renamed since.
     var address: SocketAddress
     var isDualStack: Bool
     var cookie: UInt64
-
-    init(
-        name: ByteString, transport: Transport, address: SocketAddress, isDualStack: Bool, cookie: UInt64
-    ) {
-        self.name = name
-        self.transport = transport
-        self.address = address
-        self.isDualStack = isDualStack
-        self.cookie = cookie
-    }
 }

@@ -1,8 +1,8 @@
 import CLinux
 
-/// The TCP connection between two addresses, as seen from `local`, in whatever state. Where there is none, the kernel
-/// gives the listener that a new one would come to, if there is one; nil if there is neither. It costs a lookup in a
-/// hash table, whatever the number of connections.
+/// Finds the TCP connection between two addresses, as seen from `local`, in any state. If there is none, the kernel
+/// answers with the listener that would get it; nil if there is neither. Costs one lookup in a hash table, however many
+/// connections there are.
 func connection(
     from local: SocketAddress, to remote: SocketAddress, interface: UInt32
 ) throws(Errno) -> SocketRecord? {
@@ -24,15 +24,14 @@ func connection(
     return result
 }
 
-/// The inode of the socket that a Unix socket of ours is connected to; 0 for one that was not accepted yet, or has
-/// gone.
+/// Finds the inode of the socket that a Unix socket is connected to; 0 if that was not accepted yet, or has gone.
 func peerInode(ofUnixSocket socket: borrowing Descriptor) throws(Errno) -> UInt32 {
     var request = unix_diag_req()
     request.sdiag_family = UInt8(AF_UNIX)
     request.udiag_states = UInt32.max
     request.udiag_ino = UInt32(truncatingIfNeeded: try socketInode(of: socket))
     request.udiag_show = UInt32(UDIAG_SHOW_PEER)
-    // The kernel has but 32 bits of the inode to go by: the cookie makes sure.
+    // The request has only 32 bits of the inode, so the cookie identifies the socket.
     let cookie = try socketCookie(of: socket)
     request.udiag_cookie = (UInt32(truncatingIfNeeded: cookie), UInt32(truncatingIfNeeded: cookie >> 32))
     var result: UInt32 = 0
@@ -46,7 +45,7 @@ func peerInode(ofUnixSocket socket: borrowing Descriptor) throws(Errno) -> UInt3
     return result
 }
 
-/// Address and port as an `inet_diag_sockid` has them: in network order.
+/// Writes address and port for an `inet_diag_sockid`, in network order.
 private func words(_ address: SocketAddress) -> ((UInt32, UInt32, UInt32, UInt32), UInt16) {
     switch address {
     case .ipv4(let host, let port):

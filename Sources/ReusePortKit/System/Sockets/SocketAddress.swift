@@ -1,15 +1,15 @@
 import CLinux
 
-/// Where a socket is bound: what `sockaddr` is to C.
+/// The address of a socket, a `sockaddr` in C.
 public enum SocketAddress: Hashable, Sendable {
     /// Four bytes in network order, and the port.
     case ipv4(UInt32, port: UInt16)
     /// Sixteen bytes as two big-endian halves, the port, and the interface's index for link-local addresses (else 0).
     case ipv6(high: UInt64, low: UInt64, port: UInt16, scope: UInt32)
-    /// A path, or nothing for a socket without a name.
+    /// A path; empty for a socket without a name.
     case unix(ByteString)
 
-    /// The longest path that fits into `sockaddr_un` with its final zero byte.
+    /// The length of the longest path that fits into `sockaddr_un` with its final zero byte.
     public static let longestPath = 107
 
     /// AF_INET, AF_INET6 or AF_UNIX.
@@ -35,7 +35,7 @@ public enum SocketAddress: Hashable, Sendable {
         if case .unix(let path) = self { path } else { nil }
     }
 
-    /// The same address with another port; Unix sockets have none and stay as they are.
+    /// Returns the address with another port; a Unix socket's address does not change.
     public func with(port: UInt16) -> SocketAddress {
         switch self {
         case .ipv4(let address, _): .ipv4(address, port: port)
@@ -44,7 +44,7 @@ public enum SocketAddress: Hashable, Sendable {
         }
     }
 
-    /// Without the port and without brackets: `127.0.0.1`, `::1`, `fe80::1%2`; a Unix socket's path.
+    /// The address without port and brackets: `127.0.0.1`, `::1`, `fe80::1%2`; a Unix socket's path.
     public var host: ByteString {
         switch self {
         case .ipv4(let address, _):
@@ -58,7 +58,7 @@ public enum SocketAddress: Hashable, Sendable {
         }
     }
 
-    /// As it is written in addresses: `127.0.0.1:80`, `[::1]:80`, `/run/web.sock`.
+    /// The address in text: `127.0.0.1:80`, `[::1]:80`, `/run/web.sock`.
     public var description: ByteString {
         switch self {
         case .ipv4(_, let port): "\(host):\(port)"
@@ -68,7 +68,7 @@ public enum SocketAddress: Hashable, Sendable {
     }
 }
 
-/// inet_ntop(3): the shortest form of an IPv6 address.
+/// inet_ntop(3): writes the shortest form of an IPv6 address.
 private func ipv6Text(high: UInt64, low: UInt64) -> ByteString {
     var raw = (high.bigEndian, low.bigEndian)
     return withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(INET6_ADDRSTRLEN)) { text in
@@ -78,7 +78,7 @@ private func ipv6Text(high: UInt64, low: UInt64) -> ByteString {
 }
 
 extension SocketAddress {
-    /// Calls `body` with the address as the socket calls take it.
+    /// Calls `body` with the address as a `sockaddr`.
     @discardableResult
     func withSockaddr<Result: ~Copyable, Problem: Error>(
         _ body: (UnsafePointer<sockaddr>, socklen_t) throws(Problem) -> Result
@@ -111,7 +111,7 @@ extension SocketAddress {
         }
     }
 
-    /// Reads the address that a socket call has filled in; nil for families that are none of ours.
+    /// Reads an address that a socket call has written; nil for other families.
     init?(storage: UnsafeRawPointer, count: Int) {
         guard count >= MemoryLayout<sa_family_t>.size else { return nil }
         switch Int32(storage.loadUnaligned(as: sa_family_t.self)) {
@@ -131,7 +131,7 @@ extension SocketAddress {
             var path: [UInt8] = []
             for offset in start..<max(start, count) {
                 let byte = storage.load(fromByteOffset: offset, as: UInt8.self)
-                // A leading zero byte is an abstract name, which is shown as tools show it, with an @.
+                // A leading zero byte marks an abstract name, which other tools write with an @ as well.
                 if byte == 0 && !(offset == start && count > start + 1) { break }
                 path.append(byte == 0 ? UInt8(ascii: "@") : byte)
             }
@@ -142,7 +142,7 @@ extension SocketAddress {
     }
 }
 
-/// Shows a `sockaddr_…` as the `sockaddr` that the calls are declared with.
+/// Calls `body` with a `sockaddr_…` as the `sockaddr` that system calls are declared with.
 private func pointing<Raw, Result: ~Copyable, Problem: Error>(
     _ raw: inout Raw, count: Int, _ body: (UnsafePointer<sockaddr>, socklen_t) throws(Problem) -> Result
 ) throws(Problem) -> Result {

@@ -1,6 +1,6 @@
 import CLinux
 
-/// SO_COOKIE: a number that is this socket's alone until the next boot.
+/// SO_COOKIE: a number that identifies the socket until the next boot.
 func socketCookie(of socket: borrowing Descriptor) throws(Errno) -> UInt64 {
     var cookie: UInt64 = 0
     var size = socklen_t(MemoryLayout<UInt64>.size)
@@ -8,5 +8,5 @@ func socketCookie(of socket: borrowing Descriptor) throws(Errno) -> UInt64 {
     return cookie
 }
 
-/// fstat(2): the number in `socket:[N]`.
+/// fstat(2): the number in /proc/PID/fd links, `socket:[N]`.
 func socketInode(of socket: borrowing Descriptor) throws(Errno) -> UInt64 { try status(of: socket).inode }

@@ -1,17 +1,16 @@
 import CLinux
 
-/// What kind of Internet socket.
+/// The protocol of an Internet socket, as numbered in its headers.
 enum InternetProtocol: UInt8, Sendable {
     case tcp = 6
     case udp = 17
 }
 
-/// A socket's state, as the kernel numbers them (enum in net/tcp_states.h).
+/// A socket's state, with the kernel's numbers (net/tcp_states.h).
 struct SocketState: RawRepresentable, Hashable, Sendable {
     let rawValue: UInt8
-    init(rawValue: UInt8) { self.rawValue = rawValue }
 
-    /// Also an UDP socket that is connected.
+    /// A TCP connection, or a UDP socket that is connected.
     static let established = SocketState(rawValue: 1)
     static let synSent = SocketState(rawValue: 2)
     static let synReceived = SocketState(rawValue: 3)
@@ -25,7 +24,7 @@ struct SocketState: RawRepresentable, Hashable, Sendable {
     static let listening = SocketState(rawValue: 10)
     static let closing = SocketState(rawValue: 11)
 
-    /// As ss(8) and netstat(8) write it.
+    /// The name that ss(8) and netstat(8) use.
     var description: ByteString {
         switch self {
         case .established: "ESTABLISHED"
@@ -44,7 +43,7 @@ struct SocketState: RawRepresentable, Hashable, Sendable {
     }
 }
 
-/// Several states.
+/// A set of states.
 struct SocketStates: OptionSet, Sendable {
     let rawValue: UInt32
     init(rawValue: UInt32) { self.rawValue = rawValue }
@@ -52,18 +51,18 @@ struct SocketStates: OptionSet, Sendable {
 
     static let established = SocketStates(.established)
     static let listening = SocketStates(.listening)
-    /// Connections of which something may come: `established`, `synReceived` and `closeWait`. As a number, as are others
-    /// here, for a list of states would be an array first.
+    /// Connections that may have unread data: `established`, `synReceived` and `closeWait`. Written as a number,
+    /// because a list of states would make an array first.
     static let receiving = SocketStates(rawValue: 1 << 1 | 1 << 3 | 1 << 8)
     /// UDP sockets, connected or not: `established` and `bound`.
     static let datagram = SocketStates(rawValue: 1 << 1 | 1 << 7)
-    /// For TCP, the kernel tells of these since Linux 6.8; before, there are none.
+    /// TCP sockets that are only bound. Linux before 6.8 does not list them.
     static let bound = SocketStates(.bound)
-    /// The connections: all but `listening` and `bound`.
+    /// All states except `listening` and `bound`.
     static let connections = SocketStates(rawValue: 0x1FFE & ~(1 << 10 | 1 << 7))
 
-    /// The mask for the kernel. It files TCP sockets that are just bound under a number of their own,
-    /// TCP_BOUND_INACTIVE, and yet reports them as closed.
+    /// The mask for a request. TCP sockets that are only bound are requested as TCP_BOUND_INACTIVE, although the kernel
+    /// reports their state as closed.
     func mask(for internetProtocol: InternetProtocol) -> UInt32 {
         let boundInactive: UInt32 = 1 << 13
         guard internetProtocol == .tcp, contains(.bound) else { return rawValue }
@@ -71,35 +70,37 @@ struct SocketStates: OptionSet, Sendable {
     }
 }
 
-/// What the kernel tells of one TCP or UDP socket.
+/// The kernel's description of a TCP or UDP socket.
 struct SocketRecord: Hashable, Sendable {
-    /// AF_INET or AF_INET6, as it was created: a dual-stack socket's IPv4 connections are AF_INET6, with addresses such
-    /// as `::ffff:127.0.0.1`.
+    /// AF_INET or AF_INET6. The IPv4 connections of a dual-stack socket are AF_INET6, with addresses such as
+    /// `::ffff:127.0.0.1`.
     let family: Int32
     let address: SocketAddress
-    /// Where it is connected to; the wildcard address and port 0 if it is not.
+    /// The address that it is connected to; the wildcard address and port 0 if it is not connected.
     let remote: SocketAddress
     let state: SocketState
-    /// The owner: who created it, unless it was changed with fchown(2). All members of a reuseport group have the same.
+    /// The owner: the user who created it, or the one set with fchown(2). All members of a reuseport group have one
+    /// owner.
     let uid: UInt32
-    /// 0 when no descriptor stands for it: connections that are not accepted yet, or that are over (TIME-WAIT).
+    /// 0 if it has no descriptor: connections that are not accepted yet, or are over (TIME-WAIT).
     let inode: UInt64
-    /// Unique until the next boot; the same as SO_COOKIE (`socketCookie(of:)`).
+    /// Unique until the next boot: SO_COOKIE (`socketCookie(of:)`).
     let cookie: UInt64
-    /// Of a listening socket: connections that wait to be accepted. Of others: bytes that wait to be read.
+    /// The connections that wait to be accepted, if the socket listens; else the bytes that wait to be read.
     let acceptQueue: UInt32
-    /// Of a listening socket: how many may wait. Of others: bytes sent and not acknowledged.
+    /// The number of connections that may wait, if the socket listens; else the bytes sent and not acknowledged.
     let acceptLimit: UInt32
-    /// The network interface it is bound to (SO_BINDTODEVICE, or link-local), 0 for none.
+    /// The network interface that it is bound to (SO_BINDTODEVICE, or a link-local address), 0 for none.
     let interface: UInt32
-    /// Whether an IPv6 socket leaves IPv4 alone (IPV6_V6ONLY). Nil for IPv4, and for connections.
+    /// IPV6_V6ONLY. Nil for IPv4 sockets, and for connections.
     let isIPv6Only: Bool?
-    /// How many bytes a connection has got so far; nil unless it was asked for, and while it is no connection yet.
+    /// The number of bytes that a connection has received; nil if that was not requested, or before the handshake is
+    /// done.
     let received: UInt64?
 }
 
 extension SocketRecord {
-    /// Reads an `inet_diag_msg` and the attributes behind it.
+    /// Reads an `inet_diag_msg` and the attributes after it.
     init?(message: UnsafeRawBufferPointer) {
         let size = MemoryLayout<inet_diag_msg>.size
         guard message.count >= size else { return nil }
@@ -118,12 +119,12 @@ extension SocketRecord {
         acceptLimit = raw.idiag_wqueue
         var isIPv6Only: Bool?
         var received: UInt64?
-        // tcpi_bytes_received of Linux 4.1, in <linux/tcp.h>: the C library's header ends before it.
-        let place = 128
+        // The offset of tcpi_bytes_received (Linux 4.1), which the C library's struct tcp_info does not have.
+        let offset = 128
         forEachAttribute(in: message, from: size) { type, content in
             if type == Int32(INET_DIAG_SKV6ONLY), let value = content.first { isIPv6Only = value != 0 }
-            if type == Int32(INET_DIAG_INFO), content.count >= place + 8 {
-                received = content.loadUnaligned(fromByteOffset: place, as: UInt64.self)
+            if type == Int32(INET_DIAG_INFO), content.count >= offset + 8 {
+                received = content.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
             }
         }
         self.isIPv6Only = isIPv6Only
@@ -131,11 +132,11 @@ extension SocketRecord {
     }
 }
 
-/// Cookies come as two halves, the low one first.
+/// Joins the two halves of a cookie, of which the low one comes first.
 func cookieNumber(_ halves: (UInt32, UInt32)) -> UInt64 { UInt64(halves.1) << 32 | UInt64(halves.0) }
 
 extension SocketAddress {
-    /// From the words of an `inet_diag_sockid`, which are in network order.
+    /// Reads the words of an `inet_diag_sockid`, which are in network order.
     fileprivate init(family: Int32, words: (UInt32, UInt32, UInt32, UInt32), port: UInt16, interface: UInt32) {
         let port = UInt16(bigEndian: port)
         let first = UInt32(bigEndian: words.0)
@@ -145,7 +146,7 @@ extension SocketAddress {
         }
         let high = UInt64(first) << 32 | UInt64(UInt32(bigEndian: words.1))
         let low = UInt64(UInt32(bigEndian: words.2)) << 32 | UInt64(UInt32(bigEndian: words.3))
-        // As getsockname(2) has it: a scope for fe80::/10 only.
+        // Sets a scope for fe80::/10 only, as getsockname(2) does.
         self = .ipv6(high: high, low: low, port: port, scope: high >> 54 == 0x3FA ? interface : 0)
     }
 }

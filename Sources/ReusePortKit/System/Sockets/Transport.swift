@@ -1,4 +1,4 @@
-/// The transport that a socket is for.
+/// The transport of a socket.
 enum Transport: UInt8, Sendable {
     case tcp, udp, unix
 

@@ -1,26 +1,26 @@
 import CLinux
 
-/// What the kernel tells of one listening Unix socket.
+/// The kernel's description of a listening Unix socket.
 struct UnixSocketRecord: Hashable, Sendable {
-    /// The name as it was given to bind(2): possibly relative, possibly of a file that has since been removed or
-    /// renamed. Abstract names begin with `@`.
+    /// The name that was given to bind(2). It may be relative, and its file may have been removed or renamed since.
+    /// Abstract names begin with `@`.
     let path: ByteString
-    /// The file it is bound to, wherever it is now; nil for abstract names.
+    /// The file that it is bound to, under any name; nil for abstract names.
     let file: UnixSocketFile?
     /// SOCK_STREAM, SOCK_SEQPACKET.
     let type: Int32
     /// The socket's own inode.
     let inode: UInt64
-    /// As for `SocketRecord`.
+    /// Unique until the next boot: SO_COOKIE.
     let cookie: UInt64
     /// Connections that wait to be accepted.
     let acceptQueue: UInt32
-    /// How many may wait.
+    /// The number of connections that may wait.
     let acceptLimit: UInt32
 }
 
-/// Which file a Unix socket is bound to: st_dev of stat(2), and the lower 32 bits of st_ino, for the kernel does not
-/// tell more.
+/// Identifies the file that a Unix socket is bound to: st_dev of stat(2), and the lower 32 bits of st_ino, which is all
+/// that the kernel reports.
 struct UnixSocketFile: Hashable, Sendable {
     let device: UInt64
     let inode: UInt32
@@ -31,7 +31,7 @@ struct UnixSocketFile: Hashable, Sendable {
     }
 }
 
-/// The listening Unix sockets of our network namespace. It needs no privilege.
+/// Lists the listening Unix sockets of this network namespace. Needs no privilege.
 func listeningUnixSockets() throws(Errno) -> [UnixSocketRecord] {
     var request = unix_diag_req()
     request.sdiag_family = UInt8(AF_UNIX)
@@ -46,7 +46,7 @@ func listeningUnixSockets() throws(Errno) -> [UnixSocketRecord] {
 }
 
 extension UnixSocketRecord {
-    /// Reads a `unix_diag_msg` and the attributes behind it.
+    /// Reads a `unix_diag_msg` and the attributes after it.
     fileprivate init?(message: UnsafeRawBufferPointer) {
         let size = MemoryLayout<unix_diag_msg>.size
         guard message.count >= size else { return nil }
@@ -77,14 +77,13 @@ extension UnixSocketRecord {
     }
 }
 
-/// A path comes with its final zero byte, an abstract name with the zero byte that it begins with.
+/// Reads a name: a path with its final zero byte, or an abstract name with its leading zero byte.
 private func unixName(_ bytes: [UInt8]) -> ByteString {
     if bytes.first == 0 { return "@\(ByteString(bytes[1...]))" }
     return ByteString(bytes.last == 0 ? bytes[..<(bytes.count - 1)] : bytes[...])
 }
 
-/// Inside the kernel a device is 12 bits of major and 20 of minor number; to programs, it is spread as makedev(3) has
-/// it.
+/// Converts the kernel's device number (12 bits of major and 20 of minor number) to that of stat(2), see makedev(3).
 private func userDevice(_ device: UInt32) -> UInt64 {
     let major = UInt64(device >> 20)
     let minor = UInt64(device & 0xF_FFFF)
