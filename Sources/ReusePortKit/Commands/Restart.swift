@@ -18,9 +18,7 @@ func restart(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     let isPaused = state.app.suspended == live.id && request.copy == nil
     if copies.allSatisfy({ $0.supervisor != nil }), !isPaused || known == nil {
         if let known {
-            let numbers = copies.map { $0.copy }
-            try checkStart(
-                try prepareCopies(numbers, to: live, known, request.verbosity, runDirectory: directory), numbers)
+            try checkStart(try prepareCopies(copies.map { $0.copy }, of: live, known, request, directory))
         }
         return try restartSupervised(copies, of: live.id, registry, report)
     }
@@ -30,16 +28,16 @@ func restart(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
         let pause = [Setting(option: .of(.suspended), value: "", origin: .commandLine)]
         // Before anything is stopped: what cannot be started again had better run on.
         let next = try prepare(request.again(with: isPaused ? pause : [], directory))
-        try checkStart(next, Array(0..<next.app.copies))
+        try checkStart(next)
         // Nor is there room for two of one label, which a configuration file may give.
-        if !isPaused || next.app.generation == live.label { try endGenerations(request, directory) }
+        if !isPaused || next.request.generation == live.label { try endGenerations(request, directory) }
         return try run(next)
     }
-    try checkStart(
-        try prepareCopies([first.copy], to: live, deployment, request.verbosity, runDirectory: directory), [first.copy])
+    let next = try prepareCopies([first.copy], of: live, deployment, request, directory)
+    try checkStart(next)
     try withdraw([first], registry)
     try endWithdrawn([first], of: live.id, in: registry, report)
-    try addCopies([first.copy], to: live, deployment, request.verbosity, runDirectory: directory)
+    try next.start(HandoffView(next).reporter)
 }
 
 /// Those that a supervisor starts again are only stopped, and their successors waited for.

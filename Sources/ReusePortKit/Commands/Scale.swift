@@ -43,19 +43,30 @@ func scale(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
                 .negative, "scale", "app \(registry.app)", "generation \(live.label) was not started by deploy",
                 remedy: "start more copies with the same --generation, and --copies \(wanted)")
         }
-        try addCopies(
-            missing, to: live, deployment, request.verbosity, runDirectory: directory, holdsTurn: true)
+        let copies = try prepareCopies(missing, of: live, deployment, request, directory)
+        try copies.start(holdsTurn: true, HandoffView(copies).reporter)
     }
     if let deployment = try remember(wanted, registry, live) {
-        let options = try deployment.options()
-        try updateServices(options.request, options.deploy, deployment, live.label, copies: wanted, registry)
+        try updateServices(of: live, deployment, copies: wanted, registry)
     }
     removeRetiredServices(of: registry.app, in: directory, holdsTurn: true) { report(.problem($0)) }
     turn.release(closing: ())
     if missing.isEmpty { report(.scaled(copies: wanted)) }
 }
 
-/// What is deployed next has as many.
+/// Has the services know of how many copies they are.
+private func updateServices(
+    of live: GenerationRecord, _ deployment: Deployment, copies: Int, _ registry: borrowing Registry
+) throws(Failure) {
+    let options = try deployment.options()
+    guard let target = options.deploy.supervision else { return }
+    options.request.copies = copies
+    let services = SupervisedCopies(
+        request: options.request, label: live.label, options: options.deploy, target: target, deployment: deployment)
+    try services.updateServices(registry)
+}
+
+/// Records how many copies there are, so that the next deploy starts as many.
 private func remember(
     _ count: Int, _ registry: borrowing Registry, _ live: GenerationRecord
 ) throws(Failure) -> Deployment? {

@@ -20,7 +20,7 @@ extension Coordinator {
     }
 
     /// Waits until a member is ready; fails as soon as anything happens that ends the handoff.
-    borrowing func awaitReady(_ index: Int, _ probes: Probes, until deadline: Deadline) throws(MemberFailure) {
+    borrowing func awaitReady(_ index: Int, _ probes: Probes, until deadline: Deadline) throws(StepFailure) {
         try awaitExec(index, until: deadline)
         let listeners = members[index].record.listeners
         let report = report
@@ -36,13 +36,13 @@ extension Coordinator {
                 return try registry.probe(listeners[which], held: members[index].copy.sockets[which].source)
             }
         } catch {
-            throw MemberFailure(index, reason(of: index, notReady: error))
+            throw .member(index, reason(of: index, notReady: error))
         }
         show(index, .ready)
     }
 
     /// Returns once the member is the target; fails if it ended before.
-    private borrowing func awaitExec(_ index: Int, until deadline: Deadline) throws(MemberFailure) {
+    private borrowing func awaitExec(_ index: Int, until deadline: Deadline) throws(StepFailure) {
         let pid = members[index].pid
         let outcome = try handoffStep(member: index) { () throws(Failure) in
             try step("wait for", "pid \(pid)") { () throws(Errno) in
@@ -52,9 +52,9 @@ extension Coordinator {
         if outcome == .executed { return }
         // The pipe closes a moment before the process has ended.
         _ = try? members[index].copy.process.waitForExit(until: Deadline(after: .seconds(1)))
-        if case .failed(let words) = outcome { throw MemberFailure(index, EndReason(.launch, words)) }
+        if case .failed(let words) = outcome { throw .member(index, EndReason(.launch, words)) }
         let hasExited = members[index].copy.process.hasExited
-        throw MemberFailure(index, hasExited ? reason(of: index) : EndReason(.launch, "the target was not started"))
+        throw .member(index, hasExited ? reason(of: index) : EndReason(.launch, "the target was not started"))
     }
 
     /// What makes waiting for one member pointless: a signal to the command, or the end of any of its copies. Members
@@ -88,9 +88,14 @@ extension Coordinator {
         return EndReason(end)
     }
 
-    /// The failure's own reason where it tells of this member, or how the member has ended.
-    borrowing func reason(of index: Int, _ failure: MemberFailure) -> EndReason {
-        if failure.member == index, failure.reason.cause != .notReady { return failure.reason }
-        return members[index].copy.process.hasExited ? reason(of: index) : failure.reason
+    /// Why a member fails: by what has failed if that was this member, or else by its end if it has ended.
+    borrowing func reason(of index: Int, _ failure: StepFailure) -> EndReason {
+        let known: EndReason
+        switch failure {
+        case .member(index, let reason) where reason.cause != .notReady: return reason
+        case .member(_, let reason): known = reason
+        case .generation(let outcome): known = outcome.reasonOfCopy
+        }
+        return members[index].copy.process.hasExited ? reason(of: index) : known
     }
 }

@@ -32,7 +32,7 @@ struct Coordinator: ~Copyable {
         let probes = Probes()
         if generation.state == .live { return try join(probes) }
         let entry: Entry
-        do throws(MemberFailure) {
+        do throws(StepFailure) {
             try handoffStep { () throws(Failure) in try endFailedGenerations() }
             let deadline = Deadline(after: request.readyTimeout)
             try handoffStep { () throws(Failure) in try connectProbes(probes) }
@@ -51,7 +51,7 @@ struct Coordinator: ~Copyable {
         release(0)
         switch entry {
         case .waiting:
-            do throws(MemberFailure) { try awaitSiblings() } catch { throw giveUp(error) }
+            do throws(StepFailure) { try awaitSiblings() } catch { throw giveUp(error) }
             tellSupervisor()
         case .joined:
             tellSupervisor()
@@ -67,18 +67,18 @@ struct Coordinator: ~Copyable {
     /// Members of a live generation take their places one by one, and fail one by one.
     private borrowing func join(_ probes: Probes) throws(HandoffFailure) {
         let deadline = Deadline(after: request.readyTimeout)
-        var obstacle: MemberFailure?
-        do throws(MemberFailure) {
+        var obstacle: StepFailure?
+        do throws(StepFailure) {
             try handoffStep { () throws(Failure) in try connectProbes(probes) }
         } catch {
             obstacle = error
         }
-        var failures: [HandoffFailure.Reason] = []
+        var failures: [GenerationOutcome] = []
         var interruption: Int32?
         for index in 0..<members.count {
-            do throws(MemberFailure) {
+            do throws(StepFailure) {
                 if let obstacle { throw obstacle }
-                if let interruption { throw MemberFailure(index, EndReason(.interrupted(interruption))) }
+                if let interruption { throw .member(index, EndReason(.interrupted(interruption))) }
                 try awaitReady(index, probes, until: deadline)
                 _ = try enter(index..<(index + 1))
                 show(index, .serving)
@@ -86,11 +86,11 @@ struct Coordinator: ~Copyable {
             } catch {
                 interruption = interruption ?? receivedSignal()
                 let why = interruption.map { EndReason(.interrupted($0)) } ?? reason(of: index, error)
-                failures.append((members[index].record.copy, why))
+                let failure = GenerationOutcome.failed(copy: members[index].record.copy, why)
+                failures.append(failure)
                 show(index, .failed(why))
                 members[index].releaseListeners()
-                let failure: HandoffFailure.Reason = (members[index].record.copy, why)
-                withdraw(index..<(index + 1), .failed(copy: failure.copy, why), [failure])
+                withdraw(index..<(index + 1), failure, [failure])
             }
         }
         if failures.isEmpty {
@@ -98,7 +98,7 @@ struct Coordinator: ~Copyable {
             close(.joined)
             return succeed(joined: true)
         }
-        throw HandoffFailure(app: request.name, label: generation.label, reasons: failures, joined: true, served: nil)
+        throw HandoffFailure(app: request.name, label: generation.label, outcomes: failures, joined: true)
     }
 
     private borrowing func succeed(joined: Bool) {

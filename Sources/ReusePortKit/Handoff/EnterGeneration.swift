@@ -21,7 +21,7 @@ struct Predecessor {
 
 extension Coordinator {
     /// Registers members as ready, and cuts over if they are the last of their generation, all under the app's lock.
-    borrowing func enter(_ range: Range<Int>) throws(MemberFailure) -> Entry {
+    borrowing func enter(_ range: Range<Int>) throws(StepFailure) -> Entry {
         let lock = try handoffStep { () throws(Failure) in try registry.lock() }
         var state = AppState.reconciled(registry)
         let current = try generationToEnter(state)
@@ -51,23 +51,20 @@ extension Coordinator {
     }
 
     /// The generation as it is by now; fails if members cannot enter it any more.
-    private borrowing func generationToEnter(_ state: AppState) throws(MemberFailure) -> GenerationRecord {
-        guard let current = state.app.generation(generation.id) else {
-            throw MemberFailure(nil, EndReason(.handoff, "the registry was removed"))
-        }
-        guard current.state == .starting || current.state == .live else {
-            let outcome = current.outcome.description
-            throw MemberFailure(nil, EndReason(.handoff, outcome.isEmpty ? "it is \(current.state.name)" : outcome))
+    private borrowing func generationToEnter(_ state: AppState) throws(StepFailure) -> GenerationRecord {
+        let known = state.app.generation(generation.id)
+        guard let current = known, current.state == .starting || current.state == .live else {
+            throw .generation(GenerationOutcome(whyClosed: known))
         }
         return current
     }
 
     /// Registers a member as ready.
-    private borrowing func readyRecord(of index: Int, _ state: inout AppState) throws(MemberFailure) -> CopyRecord {
+    private borrowing func readyRecord(of index: Int, _ state: inout AppState) throws(StepFailure) -> CopyRecord {
         guard var record = state.known(members[index].record) else {
-            throw MemberFailure(index, EndReason(.handoff, "it was removed from the registry"))
+            throw .member(index, EndReason(.handoff, "it was removed from the registry"))
         }
-        if members[index].copy.process.hasExited { throw MemberFailure(index, reason(of: index)) }
+        if members[index].copy.process.hasExited { throw .member(index, reason(of: index)) }
         record.state = .ready
         // Nobody looks for the command that started copies; helpers stay known until they are done, so that others
         // wait for them.
