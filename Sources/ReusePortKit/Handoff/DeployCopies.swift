@@ -22,7 +22,7 @@ func deployCopies(_ deploy: PreparedDeploy, _ report: Reporter) throws(Failure) 
             request.copy = number
             started.append(try starter.start(plan, request, output: outputs[index], &leftovers))
         }
-        let coordinator = try register(started, plan, request, in: registry, .thisProcess, report)
+        let coordinator = try register(started, plan, request, in: registry, by: .command, report)
         if coordinator.generation.state == .starting {
             try registry.store(deploy.deployment.of(coordinator.generation))
         }
