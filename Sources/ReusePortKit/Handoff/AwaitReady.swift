@@ -1,14 +1,14 @@
 import CLinux
 
 extension Coordinator {
-    /// Connects a probe to each member before the first of them accepts: so it is known a moment after the last has
-    /// accepted that all have.
+    /// Connects a probe to each member before the first is waited for, so that all accept theirs meanwhile.
     borrowing func connectProbes(_ probes: Probes) throws(Failure) {
         guard request.readiness == .accept else { return }
         let lock = try registry.lock()
         var state = AppState.forProbes(registry)
         for index in 0..<members.count {
-            // One listener each: a program that serves one client at a time would read from the second in vain.
+            // One listener each: a program that serves one client at a time would read from the first probe, and never
+            // accept a second.
             let listeners = members[index].record.listeners
             guard let which = listeners.firstIndex(where: { $0.identity.transport != .udp }) else { continue }
             probes.add(
@@ -57,8 +57,9 @@ extension Coordinator {
         throw .member(index, hasExited ? reason(of: index) : EndReason(.launch, "the target was not started"))
     }
 
-    /// What makes waiting for one member pointless: a signal to the command, or the end of any of its copies. Members
-    /// that join a live generation fail each for itself, so there the end of others does not matter.
+    /// A descriptor that becomes readable when there is no point in waiting for a member: with a signal to the command,
+    /// or with the end of any of its copies. Members that join a live generation fail each for itself, so there only the
+    /// signal counts.
     private var disturbance: Int32? {
         switch interruptions {
         case .some(let interruptions):
@@ -74,13 +75,13 @@ extension Coordinator {
         return reason
     }
 
-    /// Why a member that has ended did so: in the launcher's own words if it had not become the target.
+    /// Why a member has ended: the launcher's own message if it had not become the target.
     borrowing func reason(of index: Int) -> EndReason {
         if case .failed(let words)? = try? members[index].copy.exec.outcome(until: Deadline(moment: 0)) {
             return EndReason(.launch, words)
         }
         let end = end(of: members[index].copy.process)
-        // The kernel's own kill is told by the control group, which another process may have read and removed by now.
+        // If the kernel killed it, its control group said so, but another process may have read and removed that.
         let known = AppState.reconciled(registry).copies.first { $0.process == members[index].record.process }
         if end == nil || end == .killed(SIGKILL), let reason = known?.reason, reason.isOutOfMemory {
             return reason

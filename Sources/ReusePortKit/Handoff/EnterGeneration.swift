@@ -1,6 +1,6 @@
 import CLinux
 
-/// What has become of members that were ready.
+/// How ready members have entered their generation.
 enum Entry {
     /// Their generation was live already: they have taken their places in it.
     case joined
@@ -29,7 +29,7 @@ extension Coordinator {
         for index in range { entering.append(try readyRecord(of: index, &state)) }
         let isSuspended = state.app.suspended == generation.id
         let result = try handoffStep { () throws(Failure) -> Entry in
-            // Before anything is switched: all connections that come are to find room.
+            // Before anything is switched, so that all connections find room.
             if isSuspended || state.app.suspending == generation.label { try widenFirst(range) }
             if isSuspended {
                 try suspend(entering)
@@ -66,13 +66,13 @@ extension Coordinator {
         }
         if members[index].copy.process.hasExited { throw .member(index, reason(of: index)) }
         record.state = .ready
-        // Nobody looks for the command that started copies; helpers stay known until they are done, so that others
-        // wait for them.
+        // Others wait for helpers, which therefore stay known until they are done, but not for a command.
         if role == .command { record.helper = nil }
         state.replace(record)
         return record
     }
 
+    /// Widens the backlogs of the first of these members.
     private borrowing func widenFirst(_ range: Range<Int>) throws(Failure) {
         for (which, listener) in members[range.lowerBound].record.listeners.enumerated() {
             _ = try widenBacklog(members[range.lowerBound].copy.sockets[which].source, of: listener)
@@ -98,7 +98,7 @@ extension Coordinator {
         _ current: GenerationRecord, _ range: Range<Int>, _ state: inout AppState
     ) throws(Failure) -> Entry {
         guard state.isComplete(current) else { return .waiting }
-        // Before anything is switched, because a switch is not undone.
+        // Whatever can fail comes before the switch, which is not undone.
         try state.preparePaths(of: state.running(current.id))
         let old = state.app.live
         let isSuspended = request.isSuspended || state.app.suspending == current.label
@@ -114,7 +114,7 @@ extension Coordinator {
             Predecessor(generation: old, copies: copies, moves: state.movesQueued(from: copies, to: current.id)))
     }
 
-    /// Tells copies that were started to wait that they can go on, because nobody wants that any more.
+    /// Tells copies that were started suspended to go on, if the generation is not suspended any more.
     private borrowing func wake(_ state: inout AppState) {
         if let failure = state.wake(generation.id) { report(.problem(failure)) }
     }
