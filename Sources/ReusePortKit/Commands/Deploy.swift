@@ -129,12 +129,9 @@ private func anchored(_ setting: Setting) throws(Failure) -> Setting {
 extension VerbRequest {
     /// Asks for another deploy of what is live.
     func again(with settings: [Setting], _ directory: ByteString) -> DeployRequest {
-        func setting(_ key: Option.Key, _ value: ByteString) -> Setting {
-            Setting(option: .of(key), value: value, origin: .commandLine)
-        }
-        var all = settings + [setting(.app, app ?? ""), setting(.runDirectory, directory)]
-        if verbosity == .quiet { all.append(setting(.quiet, "")) }
-        if verbosity == .everything { all.append(setting(.debug, "")) }
+        var all = settings + [Setting(.app, app ?? ""), Setting(.runDirectory, directory)]
+        if verbosity == .quiet { all.append(Setting(.quiet)) }
+        if verbosity == .everything { all.append(Setting(.debug)) }
         return DeployRequest(settings: all, command: [])
     }
 }

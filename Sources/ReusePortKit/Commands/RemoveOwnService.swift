@@ -18,7 +18,7 @@ func removeOwnService(_ supervisor: Supervisor?, _ request: VerbRequest, _ log: 
         let child = try step("start", "a process") { () throws(Errno) in try checked(fork()) }
         if child != 0 { return }
         _ = setsid()
-        if let null = try? open("/dev/null", O_RDWR) { for number in Int32(0)...2 { dup2(null.number, number) } }
+        useNull(at: [0, 1, 2])
         _ = clinux_enter_root()
         // If this fails, the next deploy removes the rest.
         _ = try? removeHidden(hidden, from: scan, patience: .seconds(20))

@@ -25,7 +25,7 @@ func restart(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     let deployment = try liveDeployment(registry)
     if request.copy == nil {
         // The new generation is suspended, too, until somebody says resume.
-        let pause = [Setting(option: .of(.suspended), value: "", origin: .commandLine)]
+        let pause = [Setting(.suspended)]
         // Checked before anything is stopped.
         let next = try prepare(request.again(with: isPaused ? pause : [], directory))
         try checkStart(next)

@@ -82,7 +82,7 @@ private func remember(
     AppState.reconciled(registry).reconcilePaths()
     var deployment = registry.loadDeployment(of: live)
     if let known = deployment {
-        let copies = Setting(option: .of(.copies), value: ByteString(decimal: count), origin: .commandLine)
+        let copies = Setting(.copies, ByteString(decimal: count))
         var now = Deployment(
             generation: live.id, directory: known.directory, known.settings(with: [copies]), command: known.command,
             configuration: known.configuration)

@@ -8,8 +8,7 @@ func suspend(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     let registry = try openApp(request, directory)
     let (live, _) = try openLiveApp(request, directory)
     if registry.loadDeployment(of: live) != nil {
-        return try runDeploy(
-            request.again(with: [Setting(option: .of(.suspended), value: "", origin: .commandLine)], directory))
+        return try runDeploy(request.again(with: [Setting(.suspended)], directory))
     }
     let report = HandoffView(request, live, registry).reporter
     let lock = try registry.lock()

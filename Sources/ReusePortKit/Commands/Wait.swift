@@ -13,7 +13,8 @@ func wait(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
             let changes = try step("watch", registry.path) { () throws(Errno) in try FileWatch(in: registry) }
             let state = AppState.reconciled(registry)
             id = id ?? wanted(request, state)
-            if let id, let generation = state.app.generation(id) {
+            let known = id.flatMap { state.app.generation($0) }
+            if let id, let generation = known {
                 seen = "it is \(generation.state.name)"
                 switch generation.state {
                 case .live:
@@ -27,7 +28,7 @@ func wait(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
                 case .starting: break
                 }
             }
-            if let id, state.app.generation(id) == nil {
+            if id != nil, known == nil {
                 throw Failure(.negative, "wait for", "app \(app)", "its generation was removed from the registry")
             }
             if id == nil && hasEnded { throw gone(request, state) }

@@ -44,11 +44,7 @@ func runAsHelper(_ coordinator: consuming Coordinator) -> Never {
 /// closed, and ignores signals that are not meant for the helper.
 private func leaveCaller(_ coordinator: borrowing Coordinator) {
     let log = coordinator.request.logDescriptor
-    if let null = try? open("/dev/null", O_RDWR) {
-        _ = dup2(null.number, 0)
-        if log != 1 { _ = dup2(null.number, 1) }
-        if log != 2 { _ = dup2(null.number, 2) }
-    }
+    useNull(at: [0, 1, 2].filter { $0 == 0 || $0 != log })
     var needed = [coordinator.registry.folder.number, log, coordinator.request.notifyDescriptor ?? 2]
     for index in 0..<coordinator.members.count {
         needed.append(coordinator.members[index].copy.process.descriptor.number)
@@ -64,6 +60,12 @@ private func leaveCaller(_ coordinator: borrowing Coordinator) {
     // Neither a reader of the log that has gone nor a key on the terminal ends a handoff.
     for signal in [SIGPIPE, SIGINT, SIGQUIT, SIGHUP, SIGTSTP] { clinux_ignore_signal(signal) }
     _ = clinux_enter_root()
+}
+
+/// Opens /dev/null in the place of these descriptors.
+func useNull(at numbers: [Int32]) {
+    guard let null = try? open("/dev/null", O_RDWR) else { return }
+    for number in numbers { _ = dup2(null.number, number) }
 }
 
 /// close_range(2) of everything between the numbers that are needed.

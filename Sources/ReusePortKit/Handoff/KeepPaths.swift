@@ -8,17 +8,10 @@ extension Coordinator {
     /// ended.
     borrowing func keepPaths(from old: [CopyRecord], _ state: AppState) {
         let paths = state.pathsAtRisk(old, successors: state.running(generation.id))
-        guard !paths.isEmpty, let runDirectory = try? runDirectory(of: request) else { return }
-        let child = fork()
-        if child > 0 {
-            var status: Int32 = 0
-            _ = try? uninterrupted { waitpid(child, &status, 0) }
-        }
-        if child != 0 { return }
-        if fork() != 0 { _exit(0) }
+        guard !paths.isEmpty, let runDirectory = try? runDirectory(of: request), case .helper? = try? forkHelper()
+        else { return }
         // The process keeps no descriptor of the caller's and no listener, and ends at a signal.
-        _ = setsid()
-        if let null = try? open("/dev/null", O_RDWR) { for number in Int32(0)...2 { _ = dup2(null.number, number) } }
+        useNull(at: [0, 1, 2])
         closeAllAbove2(but: [])
         _ = clinux_enter_root()
         var none = sigset_t()

@@ -59,7 +59,7 @@ struct CopyStarter: ~Copyable {
         _ = setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
         if ignoresChildren { clinux_ignore_signal(SIGCHLD) }
         if !ignoresPipes { clinux_default_signal(SIGPIPE) }
-        if let null = try? open("/dev/null", O_RDWR) { _ = dup2(null.number, 0) }
+        useNull(at: [0])
         switch output.descriptor {
         case .some(let log):
             _ = dup2(log.number, 1)

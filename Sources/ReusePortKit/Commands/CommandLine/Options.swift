@@ -210,8 +210,7 @@ extension Options {
 
 /// Reads from a configuration file, for verbs, which app it describes, and where that is registered.
 func describedApp(_ path: ByteString) throws(Failure) -> AppRequest {
-    let config = Setting(option: .of(.config), value: path, origin: .commandLine)
-    let options = try Options([config], command: ["-"], isDeploy: true)
+    let options = try Options([Setting(.config, path)], command: ["-"], isDeploy: true)
     guard let app = options.app else { throw .usage("find", "the app in \(path)", "it names none") }
     return app
 }

@@ -50,7 +50,7 @@ private func readCommandLine(_ arguments: [ByteString], isDeploy: Bool) throws(F
         guard word.count > 1, word.bytes[0] == UInt8(ascii: "-") else {
             let isNamed = line.settings.contains { $0.option.key == .app || $0.option.key == .config }
             guard isDeploy, !isNamed else { break }
-            try line.add(Setting(option: .of(.app), value: word, origin: .commandLine))
+            try line.add(Setting(.app, word))
             words.index += 1
             continue
         }

@@ -4,6 +4,15 @@ struct Setting: Sendable {
     var value: ByteString
     var origin: Origin
 
+    init(option: Option, value: ByteString, origin: Origin) {
+        (self.option, self.value, self.origin) = (option, value, origin)
+    }
+
+    /// An option as if the command line had given it.
+    init(_ key: Option.Key, _ value: ByteString = "") {
+        self.init(option: .of(key), value: value, origin: .commandLine)
+    }
+
     /// Where a setting stands.
     enum Origin: Sendable {
         case commandLine
