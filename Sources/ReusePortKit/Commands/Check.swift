@@ -1,4 +1,4 @@
-/// `check`: returns if the generation is live with a copy that runs; otherwise fails with the state that it has.
+/// `check`: returns if the generation is live and a copy of it runs; otherwise fails with its state.
 func check(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     for (name, state) in try knownApps(request, directory) {
         guard let label = request.generation else {

@@ -1,4 +1,4 @@
-/// `count`: how many copies get connections, a number alone on its line, or JSON.
+/// `count`: prints how many copies get connections, as a line with a number, or as JSON.
 func count(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     let count = try knownApps(request, directory).reduce(0) { $0 + serving($1.state) }
     try write(request.isJSON ? "{\"count\":\(count)}\n" : "\(count)\n")

@@ -1,86 +1,64 @@
 import CLinux
 
-/// A deploy of which everything is understood, looked up and checked.
-struct PreparedDeploy {
-    let app: AppRequest
-    let options: Options
-    let plan: Plan
-    let deployment: Deployment
-
-    /// How it is shown. Where the copies write to the same place, nothing can be drawn.
-    var view: HandoffView {
-        var isShared = false
-        if case .inherited? = options.deploy.log { isShared = options.deploy.supervision == nil }
-        return HandoffView(app: app.name, verbosity: app.verbosity, isShared: isShared)
-    }
+/// `deploy`, `start` and `migrate`. What the command line leaves out is taken from the last deploy.
+func runDeploy(_ request: DeployRequest) throws(Failure) {
+    let deploy = try prepare(request)
+    guard request.isGiven(.dryRun) else { return try run(deploy) }
+    let (plan, app) = (deploy.plan, deploy.request)
+    try write(
+        request.isGiven(.json) ? showAsJSON(plan, app, copies: app.copies) : show(plan, app, copies: app.copies))
 }
 
-/// `deploy`, `start` and `migrate`: what is not said is taken from the last time.
-func runDeploy(_ request: DeployRequest) throws(Failure) { try run(try prepare(request)) }
-
-/// Changes nothing but the working directory.
+/// Looks up and checks a deploy. Changes nothing but the working directory.
 func prepare(_ request: DeployRequest) throws(Failure) -> PreparedDeploy {
     let (settings, command) = try completed(request)
     let options = try Options(settings, command: command, isDeploy: true)
     guard var app = options.app else { throw Failure("find", "the app", .noEntry) }
     if options.deploy.countsProcessors { app.copies = min(Bank.copies, processorCount()) }
     app.isSuspended = options.deploy.isSuspended
-    // All at once: what finishes would still use the database that is about to change.
+    // Old copies end at once: one that finishes would still use the database that is about to change.
     if app.isSuspended { app.keepRetired = 0 }
     options.app = app
     let plan = try Plan(options)
     let deployment = Deployment(
         generation: 0, directory: try currentDirectory(), try settings.map(anchored), command: command,
         configuration: try snapshot(settings))
-    return PreparedDeploy(app: app, options: options, plan: plan, deployment: deployment)
+    return PreparedDeploy(
+        request: app, numbers: Array(0..<app.copies), options: options.deploy, plan: plan, deployment: deployment)
 }
 
 func run(_ deploy: PreparedDeploy) throws(Failure) {
-    let (app, options, plan, deployment) = (deploy.app, deploy.options, deploy.plan, deploy.deployment)
-    if options.isDryRun {
-        let copies = app.copies
-        return try write(options.isJSON ? showAsJSON(plan, app, copies: copies) : show(plan, app, copies: copies))
-    }
-    let report = deploy.view.reporter
-    if let target = options.deploy.supervision {
-        try deployServices(app, Array(0..<app.copies), options.deploy, on: target, deployment, report)
-    } else {
-        try deployCopies(plan, app, Array(0..<app.copies), log: options.deploy.log, deployment, report)
-    }
-    if let directory = try? runDirectory(of: app) {
-        removeRetiredServices(of: app.name, in: directory) { report(.problem($0)) }
+    let report = HandoffView(deploy).reporter
+    try deploy.start(report)
+    if let directory = try? runDirectory(of: deploy.request) {
+        removeRetiredServices(of: deploy.request.name, in: directory) { report(.problem($0)) }
     }
 }
 
-/// Copies for the live generation, started as those that are there were.
-func addCopies(
-    _ numbers: [Int], to live: GenerationRecord, _ deployment: Deployment, _ verbosity: Verbosity,
-    runDirectory: ByteString, holdsTurn: Bool = false
-) throws(Failure) {
-    let copies = try prepareCopies(numbers, to: live, deployment, verbosity, runDirectory: runDirectory)
-    let report = copies.view.reporter
-    if let target = copies.options.deploy.supervision {
-        try deployServices(
-            copies.app, numbers, copies.options.deploy, on: target, deployment, holdsTurn: holdsTurn, report)
-    } else {
-        try deployCopies(copies.plan, copies.app, numbers, log: copies.options.deploy.log, deployment, report)
+extension HandoffView {
+    /// For a command that starts copies. Nothing can be drawn if they write to the same place.
+    convenience init(_ deploy: PreparedDeploy) {
+        let isShared = deploy.options.log == .inherited && deploy.options.supervision == nil
+        self.init(app: deploy.request.name, verbosity: deploy.request.verbosity, isShared: isShared)
     }
 }
 
-/// Changes nothing but the working directory.
+/// Looks up and checks copies for the live generation, which are started as those that are there were. Changes nothing
+/// but the working directory.
 func prepareCopies(
-    _ numbers: [Int], to live: GenerationRecord, _ deployment: Deployment, _ verbosity: Verbosity,
-    runDirectory: ByteString
+    _ numbers: [Int], of live: GenerationRecord, _ deployment: Deployment, _ request: VerbRequest,
+    _ runDirectory: ByteString
 ) throws(Failure) -> PreparedDeploy {
     try enter(deployment)
     let options = try deployment.options()
     guard var app = options.app else { throw Failure("find", "the app", .noEntry) }
     (app.generation, app.joins, app.copies) = (live.label, live.id, max(live.copies, (numbers.max() ?? 0) + 1))
-    (app.verbosity, app.runDirectory) = (verbosity, runDirectory)
+    (app.verbosity, app.runDirectory) = (request.verbosity, runDirectory)
     let registry = try Registry.open(app.name, in: runDirectory, create: false)
     app.isSuspended = registry?.loadApp()?.suspended == live.id
     options.app = app
-    return PreparedDeploy(app: app, options: options, plan: try Plan(options), deployment: deployment)
+    return PreparedDeploy(
+        request: app, numbers: numbers, options: options.deploy, plan: try Plan(options), deployment: deployment)
 }
 
 private func enter(_ deployment: Deployment) throws(Failure) {
@@ -89,7 +67,7 @@ private func enter(_ deployment: Deployment) throws(Failure) {
     }
 }
 
-/// What was asked for, with what the live generation was deployed with where no command is named.
+/// Adds what the live generation was deployed with, if no command is named.
 private func completed(_ request: DeployRequest) throws(Failure) -> ([Setting], [ByteString]) {
     let settings = request.settings
     guard request.command.isEmpty, !settings.contains(where: { $0.option.key == .config }),
@@ -117,10 +95,10 @@ private func runDirectory(of settings: [Setting]) throws(Failure) -> ByteString 
     }
 }
 
-/// With what the live generation was deployed; or, where none is live, the last one that was.
+/// Finds how the live generation was deployed, or the last one that was, if none is live.
 func liveDeployment(_ registry: borrowing Registry) throws(Failure) -> Deployment {
     let app = AppState.reconciled(registry).app
-    // Also one that is about to end: a restart may have been killed before it has started the next.
+    // One that is about to end counts too: a restart may have been killed before it started the next.
     let past = app.generations.reversed().filter { $0.state != .starting && $0.state != .failed }
     let candidates = app.live.map { [$0] } ?? past
     for generation in candidates {
@@ -133,7 +111,7 @@ func liveDeployment(_ registry: borrowing Registry) throws(Failure) -> Deploymen
         remedy: "write reuseport-exec deploy \(registry.app) [options] -- command")
 }
 
-/// What the configuration file says, by itself.
+/// Reads the configuration file, to be kept as it is now, with the directory to which its paths are relative.
 private func snapshot(_ settings: [Setting]) throws(Failure) -> ByteString? {
     guard let config = settings.first(where: { $0.option.key == .config }) else { return nil }
     let path = resolve(config.value, against: try currentDirectory())
@@ -141,7 +119,7 @@ private func snapshot(_ settings: [Setting]) throws(Failure) -> ByteString? {
     return try parseConfiguration(text, path).base == nil ? "relative-to: \(directory(of: path))\n\(text)" : text
 }
 
-/// A configuration file is found again from anywhere.
+/// Makes the path of a configuration file absolute, so that it is found again from anywhere.
 private func anchored(_ setting: Setting) throws(Failure) -> Setting {
     var setting = setting
     if setting.option.key == .config { setting.value = resolve(setting.value, against: try currentDirectory()) }
@@ -149,14 +127,11 @@ private func anchored(_ setting: Setting) throws(Failure) -> Setting {
 }
 
 extension VerbRequest {
-    /// What the live generation was deployed with, deployed again.
+    /// Asks for another deploy of what is live.
     func again(with settings: [Setting], _ directory: ByteString) -> DeployRequest {
-        func setting(_ key: Option.Key, _ value: ByteString) -> Setting {
-            Setting(option: .of(key), value: value, origin: .commandLine)
-        }
-        var all = settings + [setting(.app, app ?? ""), setting(.runDirectory, directory)]
-        if verbosity == .quiet { all.append(setting(.quiet, "")) }
-        if verbosity == .everything { all.append(setting(.debug, "")) }
+        var all = settings + [Setting(.app, app ?? ""), Setting(.runDirectory, directory)]
+        if verbosity == .quiet { all.append(Setting(.quiet)) }
+        if verbosity == .everything { all.append(Setting(.debug)) }
         return DeployRequest(settings: all, command: [])
     }
 }

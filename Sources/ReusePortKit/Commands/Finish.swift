@@ -2,26 +2,24 @@ import CLinux
 
 /// `finish`: records how a copy has ended, and returns when its supervisor may start it again; or has it stay down.
 func finish(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
-    let app = request.app ?? ""
-    let label = request.generation ?? ""
     // A unit's ExecStopPost= is run after a start that has failed as well.
     guard let ending = request.ending ?? ProcessEnd.fromEnvironment() else { return }
-    let log = LogLines(descriptor: 2, verbosity: .steps, subject: "\(app) \(label)")
+    let log = LogLines(descriptor: 2, verbosity: .steps, subject: "\(request.app ?? "") \(request.generation ?? "")")
     let supervisor = Supervisor.current() ?? supervisorOfWorkingDirectory(request)
-    // What it was told until now is heeded, and what it is told from now on is not undone: it may be to start anew.
-    let isToldDown = supervisor?.status.map { !$0.isWantedUp } ?? false
-    var finished = Finished(reason: EndReason(ending))
+    var finished = Finished(ending)
+    // What the supervisor was told until now counts. What it is told from now on is left as it is: it may be told to
+    // start the copy.
+    finished.isToldDown = supervisor?.status.map { !$0.isWantedUp } ?? false
     do throws(Failure) {
-        finished = try record(ending, request, directory)
+        finished = try record(finished, request, directory)
     } catch {
         // The pause before the next start is kept all the same.
         log.warning(error.message)
     }
-    let isDown = finished.isOver || finished.isPermanent || isToldDown
-    if let command = request.onExit { runOnExit(command, ending, request, finished, isDown, log) }
-    guard isDown else {
+    if let command = request.onExit { runOnExit(command, finished, request, log) }
+    guard finished.isDown else {
         pause(finished.pause, supervisor, log, finished.reason.description)
-        // It may have been replaced meanwhile, or ended.
+        // Its generation may have been replaced or ended meanwhile.
         guard finished.pause.count > 0, isOver(request, directory) else { return }
         keepDown(supervisor, log)
         removeOwnService(supervisor, request, log)
@@ -29,72 +27,69 @@ func finish(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
         return
     }
     if finished.isPermanent { log.step("copy \(request.copy ?? 0) \(finished.reason.description), and stays down") }
-    if !isToldDown { keepDown(supervisor, log) }
+    if !finished.isToldDown { keepDown(supervisor, log) }
     if finished.isOver { removeOwnService(supervisor, request, log) }
     // s6 takes this as "keep it down", should it not have read what it was told.
-    if case .s6? = supervisor, !isToldDown { exit(125) }
+    if case .s6? = supervisor, !finished.isToldDown { exit(125) }
 }
 
 /// What is known of a copy that has ended.
 struct Finished {
+    let ending: ProcessEnd
+    var reason: EndReason
     var pid: Int32?
     var crashes: Crashes?
-    var reason: EndReason
-    /// Its generation has been replaced, or has failed.
+    /// Whether its generation has been replaced, or has failed.
     var isOver = false
+    /// Whether `--permanent` has its exit code.
     var isPermanent = false
-    /// Without a record, the launcher has failed before it had one, and there is nothing to count in.
+    /// Whether its supervisor keeps it down already.
+    var isToldDown = false
+    /// The time until it may be started again. Without a record the launcher has failed before it made one, and crashes
+    /// cannot be counted.
     var pause = Milliseconds.seconds(5)
+
+    init(_ ending: ProcessEnd) {
+        self.ending = ending
+        reason = EndReason(ending)
+    }
+
+    /// Whether it is not started again.
+    var isDown: Bool { isOver || isPermanent || isToldDown }
 }
 
-/// Writes it down; answers what follows.
+/// Records the end of a copy, and finds out what follows from it.
 private func record(
-    _ ending: ProcessEnd, _ request: VerbRequest, _ directory: ByteString
+    _ finished: Finished, _ request: VerbRequest, _ directory: ByteString
 ) throws(Failure) -> Finished {
-    let copy = request.copy ?? 0
-    var finished = Finished(reason: EndReason(ending))
-    if case .exited(let code) = ending { finished.isPermanent = request.permanent.contains { $0.contains(Int(code)) } }
+    var finished = finished
+    if case .exited(let code) = finished.ending {
+        finished.isPermanent = request.permanent.contains { $0.contains(Int(code)) }
+    }
     guard let registry = try Registry.open(request.app ?? "", in: directory, create: false) else { return finished }
-    // Of a copy that was to be ready, its helper has the first word.
     let deadline = Deadline(after: .seconds(10))
     while true {
         let changes = try step("watch", registry.path) { () throws(Errno) in try FileWatch(in: registry) }
         let lock = try registry.lock(until: deadline)
         var state = AppState.reconciled(registry)
-        guard let generation = state.app.generations.last(where: { $0.label == request.generation }) else {
-            if isLaunchersOwn(ending) {
-                noteLaunchFailure(ending, request, registry)
-            } else {
-                // Forgotten, long after another has taken over. Nothing is known at all after a boot.
-                finished.isOver = state.app.live != nil
-            }
+        let known = state.app.generations.last { $0.label == request.generation }
+        // Without a generation, another one took over long ago, unless nothing is known at all after a boot.
+        finished.isOver =
+            known.map { isOver(request.copy ?? 0, of: $0) }
+            ?? (!isLaunchersOwn(finished.ending) && state.app.live != nil)
+        guard let generation = known,
+            var record = state.copies(of: generation.id).first(where: { $0.copy == request.copy ?? 0 })
+        else {
+            if isLaunchersOwn(finished.ending) { noteLaunchFailure(finished.ending, request, registry) }
             return finished
         }
-        finished.isOver = isOver(copy, of: generation)
-        guard var record = state.copies(of: generation.id).first(where: { $0.copy == copy }) else {
-            if isLaunchersOwn(ending) { noteLaunchFailure(ending, request, registry) }
-            return finished
-        }
+        // The helper of a copy that was not ready yet records the reason first.
         if generation.state == .starting, record.helper != nil, record.state == .ended, !deadline.hasPassed {
             lock.release(closing: ())
             changes.wait(until: min(deadline, Deadline(after: Milliseconds(100))))
             continue
         }
-        // What was told to stop has not crashed, whatever code it has for that.
-        let isTold = ending == .killed(record.stopSignal) || record.reason?.cause == .toldToStop
-        if ending == .exited(0) || isTold {
-            record.crashes = nil
-        } else {
-            record.crashes = Crashes.after(record.crashes, start: record.since, now: secondsSince1970())
-        }
-        finished.crashes = record.crashes
-        finished.pause = record.crashes?.pause ?? Milliseconds(0)
-        // Else somebody has started the copy in another way meanwhile, and it is not its end.
-        if record.state == .ended {
-            finished.pid = record.process.pid
-            if !isBetter(record.reason, than: ending, finished) { record.reason = EndReason(ending) }
-            finished.reason = record.reason ?? EndReason(ending)
-        }
+        finished.update(&record)
         state.replace(record)
         try state.store(in: registry)
         lock.release(closing: ())
@@ -102,12 +97,32 @@ private func record(
     }
 }
 
-/// Whether the record tells more than the end of the process: that we stopped the copy, or that the kernel ended it for
-/// want of memory.
-private func isBetter(_ known: EndReason?, than ending: ProcessEnd, _ finished: Finished) -> Bool {
-    guard let known else { return false }
-    if known.isOutOfMemory && ending == .killed(SIGKILL) { return true }
-    return finished.isOver && known.cause != .unknown
+extension Finished {
+    /// Counts the crash in the copy's record, and records the reason.
+    fileprivate mutating func update(_ record: inout CopyRecord) {
+        // A copy that was told to stop has not crashed, whatever its exit code.
+        let wasTold = ending == .killed(record.stopSignal) || record.reason?.cause == .toldToStop
+        if ending == .exited(0) || wasTold {
+            record.crashes = nil
+        } else {
+            record.crashes = Crashes.after(record.crashes, start: record.since, now: secondsSince1970())
+        }
+        crashes = record.crashes
+        pause = record.crashes?.pause ?? Milliseconds(0)
+        // If the copy runs, somebody has started it in another way meanwhile, and this is not its end.
+        guard record.state == .ended else { return }
+        pid = record.process.pid
+        if !isBetter(record.reason) { record.reason = EndReason(ending) }
+        reason = record.reason ?? EndReason(ending)
+    }
+
+    /// Whether the record says more than the end of the process: that we stopped the copy, or that the kernel ended it
+    /// because memory ran out.
+    private func isBetter(_ known: EndReason?) -> Bool {
+        guard let known else { return false }
+        if known.isOutOfMemory && ending == .killed(SIGKILL) { return true }
+        return isOver && known.cause != .unknown
+    }
 }
 
 /// Whether this copy is not wanted any more.
@@ -118,25 +133,25 @@ private func isOver(_ request: VerbRequest, _ directory: ByteString) -> Bool {
     return isOver(request.copy ?? 0, of: generation)
 }
 
-/// Of a live generation too, if it has been given fewer copies.
+/// Also true in a live generation that has fewer copies by now.
 private func isOver(_ copy: Int, of generation: GenerationRecord) -> Bool {
     generation.state != .live && generation.state != .starting || copy >= generation.copies
 }
 
-/// Whether this is how the launcher ends that has not come so far as to register its copy.
+/// Whether the launcher ends like this when it has not registered its copy.
 private func isLaunchersOwn(_ ending: ProcessEnd) -> Bool {
     let codes: [Failure.Code] = [.usage, .system, .notExecutable, .notFound]
     return codes.contains { ending == .exited($0.rawValue) }
 }
 
-/// Tells the deploy that has written this service, and waits for its copy to come.
+/// Tells the deploy that has written this service, and waits for its copy to register.
 private func noteLaunchFailure(_ ending: ProcessEnd, _ request: VerbRequest, _ registry: borrowing Registry) {
     guard ServiceMarker.fileName.withCString({ access($0, F_OK) }) == 0 else { return }
     _ = try? registry.store(
         launchFailure: "\(ending.description) before it was registered", request.generation ?? "", request.copy ?? 0)
 }
 
-/// For scripts that run us as a child: the directory in which supervisors start the finish script.
+/// Finds the supervisor for a script that runs us as a child, by the directory in which finish scripts are started.
 private func supervisorOfWorkingDirectory(_ request: VerbRequest) -> Supervisor? {
     guard let directory = try? workingDirectory(), let file = try? open("supervise/status", O_RDONLY | O_NONBLOCK),
         let bytes = try? readAll(file, atMost: 4096)
@@ -144,7 +159,8 @@ private func supervisorOfWorkingDirectory(_ request: VerbRequest) -> Supervisor?
     return ServiceStatus(bytes.bytes, isS6: false) != nil ? .runit(directory) : .s6(directory)
 }
 
-/// Waits before the supervisor starts the copy again; a word that it is to stay down, and TERM, end the wait.
+/// Waits before the supervisor starts the copy again. The wait ends early if the supervisor is told to keep it down, and
+/// with TERM.
 private func pause(_ length: Milliseconds, _ supervisor: Supervisor?, _ log: LogLines, _ what: ByteString) {
     if length.count == 0 { return }
     log.step("\(what); it is started again after \(length.description)")
@@ -152,17 +168,17 @@ private func pause(_ length: Milliseconds, _ supervisor: Supervisor?, _ log: Log
     let changes = supervisor?.serviceFolder.map { "\($0)/supervise" as ByteString }
     while !deadline.hasPassed {
         if let status = supervisor?.status, !status.isWantedUp { return }
-        // Without inotify it is looked at now and then.
+        // Without inotify (too many watches) the status is read now and then.
         guard let changes, let watch = try? FileWatch(in: changes) else {
             _ = poll(nil, 0, min(deadline, Deadline(after: Milliseconds(500))).pollTimeout)
             continue
         }
-        // What has changed before the watch was there is seen after a moment.
+        // Not longer than a second: the status may have changed before the watch began.
         watch.wait(until: min(deadline, Deadline(after: .seconds(1))))
     }
 }
 
-/// Returns once the supervisor knows that the copy is not to be started again.
+/// Tells the supervisor not to start the copy again, and returns when it knows.
 private func keepDown(_ supervisor: Supervisor?, _ log: LogLines) {
     guard let supervisor else { return }
     do throws(Failure) {

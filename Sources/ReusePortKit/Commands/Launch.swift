@@ -1,4 +1,5 @@
-/// The command without a verb: becomes the target, as a plain program or, with `--app`, as a copy that takes over.
+/// Carries out a command line without a verb: becomes the target, as a plain program or, with `--app`, as a copy that
+/// takes over.
 func launch(_ options: Options) throws(Failure) {
     let plan = try Plan(options)
     let app = options.app

@@ -1,8 +1,9 @@
 import CLinux
 
-/// The apps with what is known of them; one app that is asked for must be there.
-func knownApps(_ request: VerbRequest, _ directory: ByteString) throws(Failure) -> [(name: ByteString, state: AppState)]
-{
+/// Reads what is known of all apps, or of the one that is asked for; fails if that is not registered.
+func knownApps(
+    _ request: VerbRequest, _ directory: ByteString
+) throws(Failure) -> [(name: ByteString, state: AppState)] {
     var names: [ByteString] = []
     if let app = request.app {
         names = [app]
@@ -23,13 +24,13 @@ func unknown(_ app: ByteString, _ directory: ByteString) -> Failure {
     Failure(.negative, "find", "app \(app)", "nothing is registered in \(directory)")
 }
 
-/// The app that a verb is about, with its live generation.
+/// Reads what is known of the verb's app, and finds its live generation.
 func openLiveApp(_ request: VerbRequest, _ directory: ByteString) throws(Failure) -> (GenerationRecord, AppState) {
     let registry = try openApp(request, directory)
     let state = AppState.reconciled(registry)
     guard let live = state.app.live else {
         throw Failure(
-            .negative, verb: request.verb.names[0], "app \(registry.app)", "no generation of it is live",
+            .negative, verb: request.verb.name, "app \(registry.app)", "no generation of it is live",
             remedy: "start it, with reuseport-exec migrate \(registry.app) if deploy knows it")
     }
     return (live, state)

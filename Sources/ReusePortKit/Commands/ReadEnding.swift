@@ -1,7 +1,9 @@
-/// How a supervised process has ended, by what its supervisor tells the finish script.
+// How a supervised process has ended, in the words in which its supervisor tells the finish script.
+
 extension ProcessEnd {
-    /// runit: the exit code, or -1; then the low byte of the status that wait(2) gave, 128 more with a core dump.
-    /// s6: the exit code, or 256; then the signal, and more that does not matter here.
+    /// Reads the arguments of a finish script. runit gives the exit code, or -1; then the low byte of the status of
+    /// wait(2), in which 128 means a core dump. s6 gives the exit code, or 256; then the signal, and more that does not
+    /// matter here.
     init(words: [ByteString]) throws(Malformed) {
         let first = words[0]
         if first == "-1" || first == "256" {
@@ -14,7 +16,7 @@ extension ProcessEnd {
         }
     }
 
-    /// systemd: what ExecStopPost= finds in its environment; nil if the main process has not ended, or never ran.
+    /// Reads what systemd gives to ExecStopPost= in the environment; nil if the main process has not ended, or never ran.
     static func fromEnvironment() -> ProcessEnd? {
         guard let kind = environmentVariable("EXIT_CODE"), let value = environmentVariable("EXIT_STATUS") else {
             return nil
@@ -26,6 +28,7 @@ extension ProcessEnd {
         }
     }
 
+    /// What `--on-exit` finds as REUSEPORT_EXEC_KIND.
     var kind: ByteString {
         switch self {
         case .exited(0): "normal"

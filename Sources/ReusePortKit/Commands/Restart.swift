@@ -1,6 +1,6 @@
 import CLinux
 
-/// `restart`: stop, then start; of all copies of the live generation, or of one.
+/// `restart`: stops all copies of the live generation, or one, then starts them again.
 func restart(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     let registry = try openApp(request, directory)
     try awaitStarting(registry, until: .command)
@@ -13,44 +13,41 @@ func restart(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     }
     let report = HandoffView(request, live, registry).reporter
     let known = registry.loadDeployment(of: live)
-    // What stands still cannot be in the way of its successor, which takes what waits. Stopped first, it would go on to
-    // stop, and be served that.
+    // A suspended generation is replaced without being stopped first: to stop, its copies would have to go on, and would
+    // accept the connections that wait for the new ones.
     let isPaused = state.app.suspended == live.id && request.copy == nil
     if copies.allSatisfy({ $0.supervisor != nil }), !isPaused || known == nil {
         if let known {
-            let numbers = copies.map { $0.copy }
-            try checkStart(
-                try prepareCopies(numbers, to: live, known, request.verbosity, runDirectory: directory), numbers)
+            try checkStart(try prepareCopies(copies.map { $0.copy }, of: live, known, request, directory))
         }
         return try restartSupervised(copies, of: live.id, registry, report)
     }
     let deployment = try liveDeployment(registry)
     if request.copy == nil {
-        // It is to stand still until somebody says resume.
-        let pause = [Setting(option: .of(.suspended), value: "", origin: .commandLine)]
-        // Before anything is stopped: what cannot be started again had better run on.
+        // The new generation is suspended, too, until somebody says resume.
+        let pause = [Setting(.suspended)]
+        // Checked before anything is stopped.
         let next = try prepare(request.again(with: isPaused ? pause : [], directory))
-        try checkStart(next, Array(0..<next.app.copies))
-        // Nor is there room for two of one label, which a configuration file may give.
-        if !isPaused || next.app.generation == live.label { try endGenerations(request, directory) }
+        try checkStart(next)
+        // Two generations cannot have one label, which a configuration file may give.
+        if !isPaused || next.request.generation == live.label { try endGenerations(request, directory) }
         return try run(next)
     }
-    try checkStart(
-        try prepareCopies([first.copy], to: live, deployment, request.verbosity, runDirectory: directory), [first.copy])
+    let next = try prepareCopies([first.copy], of: live, deployment, request, directory)
+    try checkStart(next)
     try withdraw([first], registry)
     try endWithdrawn([first], of: live.id, in: registry, report)
-    try addCopies([first.copy], to: live, deployment, request.verbosity, runDirectory: directory)
+    try next.start(HandoffView(next).reporter)
 }
 
-/// Those that a supervisor starts again are only stopped, and their successors waited for.
+/// Stops copies that a supervisor starts again, and waits for the new ones.
 private func restartSupervised(
     _ copies: [CopyRecord], of live: UInt64, _ registry: borrowing Registry, _ report: Reporter
 ) throws(Failure) {
     try withdraw(copies, registry)
     let ending = Ending(
         drain: .accepted(settle: nil), order: .together, turn: .seconds(60), tellsSupervisors: false)
-    let outcomes = try endCopies(copies, of: live, ending, in: registry, report)
-    for case .refused(let refusal) in outcomes { throw notStopped(registry.app, refusal) }
+    try checkStopped(try endCopies(copies, of: live, ending, in: registry, report), registry.app)
     let deadline = Deadline(after: .seconds(60))
     let changes = try step("watch", registry.path) { () throws(Errno) in try FileWatch(in: registry) }
     while true {

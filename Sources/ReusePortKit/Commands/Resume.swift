@@ -1,6 +1,7 @@
 import CLinux
 
-/// `resume`: the copies go on. After a failure the app counts as suspended still, so that it may be said again.
+/// `resume`: continues suspended copies. After a failure the app still counts as suspended, so that `resume` can be tried
+/// again.
 func resume(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     let registry = try openApp(request, directory)
     let lock = try registry.lock()
@@ -11,7 +12,7 @@ func resume(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
         || copies.contains { copy in
             copy.channel?.waits == true || (try? ProcessStatus(of: copy.process.pid))?.isStopped == true
         }
-    // Where all have ended, nothing stands still any more: then it is only forgotten.
+    // If all copies have ended, the app is only recorded as not suspended.
     guard isSuspended else {
         throw Failure(.negative, "resume", "app \(registry.app)", "it is not suspended")
     }
@@ -20,13 +21,13 @@ func resume(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
         do throws(Errno) {
             try resume(copy.process)
         } catch {
-            // What has just ended needs nothing.
+            // A copy that has just ended needs nothing.
             if error != .noProcess { refused = Failure("resume", "pid \(copy.process.pid)", error) }
         }
     }
     if let live = state.app.live, let failure = state.wake(live.id) { refused = failure }
     if refused == nil { state.app.suspended = nil }
-    // Those that were told are not to be told again.
+    // Stored even after a failure: copies that got the message to go on do not get it again.
     try state.store(in: registry)
     if let refused { throw refused }
     lock.release(closing: ())

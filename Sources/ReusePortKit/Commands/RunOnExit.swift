@@ -1,35 +1,11 @@
 import CLinux
 
-/// Runs what `--on-exit` says. That it fails, or takes too long, changes nothing.
-func runOnExit(
-    _ command: ByteString, _ ending: ProcessEnd, _ request: VerbRequest, _ finished: Finished, _ isDown: Bool,
-    _ log: LogLines
-) {
-    let copy = request.copy ?? 0
-    var code = ByteString()
-    var signal = ByteString()
-    switch ending {
-    case .exited(let number): code = ByteString(decimal: number)
-    case .killed(let number): signal = signalName(number)
-    }
-    var sentence: ByteString = "copy \(copy) of \(request.app ?? "") \(request.generation ?? ""): "
-    sentence.append(finished.reason.description)
-    if let crashes = finished.crashes, crashes.count > 1 { sentence.append(", \(crashes.count) crashes in a row") }
-    sentence.append(
-        isDown
-            ? finished.isOver ? "; its generation is over, and it stays down" : "; it stays down"
-            : finished.pause.count == 0
-                ? "; it is started again" : "; it is started again after \(finished.pause.description)")
-    let variables: [(ByteString, ByteString)] = [
-        ("APP", request.app ?? ""), ("GENERATION", request.generation ?? ""),
-        ("COPY", ByteString(decimal: copy)), ("PID", finished.pid.map { ByteString(decimal: $0) } ?? ""),
-        ("KIND", ending.kind), ("CODE", code), ("SIGNAL", signal),
-        ("CRASHES", ByteString(decimal: finished.crashes?.count ?? 0)), ("NEXT", isDown ? "down" : "restart"),
-        ("REASON", sentence),
-    ]
+/// Runs the command of `--on-exit`. It changes nothing if that fails, or takes too long.
+func runOnExit(_ command: ByteString, _ finished: Finished, _ request: VerbRequest, _ log: LogLines) {
     let prefix: ByteString = "REUSEPORT_EXEC_"
     let environment = CStrings(
-        callersEnvironment().filter { !$0.hasPrefix(prefix) } + variables.map { "\(prefix)\($0.0)=\($0.1)" })
+        callersEnvironment().filter { !$0.hasPrefix(prefix) }
+            + variables(finished, request).map { "\(prefix)\($0.0)=\($0.1)" })
     clinux_default_signal(SIGCHLD)
     do throws(Errno) {
         var child = try Child(CStrings(["/bin/sh", "-c", command]), environment)
@@ -41,4 +17,38 @@ func runOnExit(
     } catch {
         log.warning("unable to run --on-exit: \(error.description)")
     }
+}
+
+/// What the command finds in its environment.
+private func variables(_ finished: Finished, _ request: VerbRequest) -> [(ByteString, ByteString)] {
+    var code = ByteString()
+    var signal = ByteString()
+    switch finished.ending {
+    case .exited(let number): code = ByteString(decimal: number)
+    case .killed(let number): signal = signalName(number)
+    }
+    return [
+        ("APP", request.app ?? ""), ("GENERATION", request.generation ?? ""),
+        ("COPY", ByteString(decimal: request.copy ?? 0)),
+        ("PID", finished.pid.map { ByteString(decimal: $0) } ?? ""),
+        ("KIND", finished.ending.kind), ("CODE", code), ("SIGNAL", signal),
+        ("CRASHES", ByteString(decimal: finished.crashes?.count ?? 0)),
+        ("NEXT", finished.isDown ? "down" : "restart"), ("REASON", sentence(finished, request)),
+    ]
+}
+
+/// `copy 0 of web blue: exited with 7, 3 crashes in a row; it is started again after 4s`
+private func sentence(_ finished: Finished, _ request: VerbRequest) -> ByteString {
+    var text: ByteString = "copy \(request.copy ?? 0) of \(request.app ?? "") \(request.generation ?? ""): "
+    text.append(finished.reason.description)
+    if let crashes = finished.crashes, crashes.count > 1 { text.append(", \(crashes.count) crashes in a row") }
+    if finished.isOver {
+        text.append("; its generation is over, and it stays down")
+    } else if finished.isDown {
+        text.append("; it stays down")
+    } else {
+        text.append("; it is started again")
+        if finished.pause.count > 0 { text.append(" after \(finished.pause.description)") }
+    }
+    return text
 }

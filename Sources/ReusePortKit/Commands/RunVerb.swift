@@ -1,6 +1,6 @@
 import CLinux
 
-/// Does what a verb says; its answer goes to standard output.
+/// Carries out a verb. Its answer goes to standard output.
 func runVerb(_ request: VerbRequest) throws(Failure) {
     let directory: ByteString
     if let given = request.runDirectory { directory = given } else { directory = try defaultRunDirectory() }

@@ -1,39 +1,26 @@
 import CLinux
 
-/// `scale`: more or fewer copies of the live generation, without a restart of any.
+/// `scale`: adds copies to the live generation, or ends some, and leaves the others as they are.
 func scale(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     let registry = try openApp(request, directory)
-    // One at a time: a service for a generation that has been replaced meanwhile would bring that back.
+    // No deploy may come between: a service for a generation that has been replaced meanwhile would bring that back.
     let turn = try registry.lock(.deploy, until: .command)
     try awaitStarting(registry, until: .command)
     var (live, state) = try openLiveApp(request, directory)
     let wanted = request.copies ?? live.copies
     let report = HandoffView(request, live, registry).reporter
-    // A restart or scale that was killed has left them: nobody sends them connections, nor ends them. With the lock, for
-    // without it a helper that has done its work and gone looks as if it had been killed.
-    var left: [CopyRecord] = []
-    try registry.change { (state: inout AppState) throws(Failure) in
-        guard state.app.live?.id == live.id else { return }
-        left = state.running(live.id).filter { copy in
-            let isAbandoned = (copy.state == .starting || copy.state == .ready) && copy.helper == nil
-            return copy.copy < wanted && (copy.state == .stopping || isAbandoned)
-        }
-        // A helper may have been killed when the kernel sent its copy connections already.
-        if !left.isEmpty { try state.withdraw(left) }
-    }
-    if !left.isEmpty {
-        try endWithdrawn(left, of: live.id, in: registry, report)
+    if try endAbandoned(of: live.id, below: wanted, registry, report) {
         (live, state) = try openLiveApp(request, directory)
     }
     let present = state.running(live.id).map { $0.copy }
     let known = registry.loadDeployment(of: live)
     let target = (try? known?.options())?.deploy.supervision
-    // What a supervisor is about to start again is not ours to start.
+    // Copies that a supervisor is about to start again are left to it.
     let missing = (0..<wanted).filter { copy in
         !present.contains(copy)
             && target?.willStart(ServiceMarker(app: registry.app, label: live.label, copy: copy)) != true
     }
-    // Also those that a scale which was killed has left.
+    // A scale that was killed may have left copies, too.
     if wanted < live.copies || present.contains(where: { $0 >= wanted }) {
         try shrink(registry, live, to: wanted, report)
     }
@@ -43,19 +30,51 @@ func scale(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
                 .negative, "scale", "app \(registry.app)", "generation \(live.label) was not started by deploy",
                 remedy: "start more copies with the same --generation, and --copies \(wanted)")
         }
-        try addCopies(
-            missing, to: live, deployment, request.verbosity, runDirectory: directory, holdsTurn: true)
+        let copies = try prepareCopies(missing, of: live, deployment, request, directory)
+        try copies.start(holdsTurn: true, HandoffView(copies).reporter)
     }
     if let deployment = try remember(wanted, registry, live) {
-        let options = try deployment.options()
-        try updateServices(options.request, options.deploy, deployment, live.label, copies: wanted, registry)
+        try updateServices(of: live, deployment, copies: wanted, registry)
     }
     removeRetiredServices(of: registry.app, in: directory, holdsTurn: true) { report(.problem($0)) }
     turn.release(closing: ())
     if missing.isEmpty { report(.scaled(copies: wanted)) }
 }
 
-/// What is deployed next has as many.
+/// Ends copies that a restart or scale has left when it was killed: nobody sends them connections, or ends them.
+/// Returns whether there were any.
+private func endAbandoned(
+    of live: UInt64, below count: Int, _ registry: borrowing Registry, _ report: Reporter
+) throws(Failure) -> Bool {
+    // Under the lock: without it, a helper that has done its work and gone looks as if it had been killed.
+    let abandoned = try registry.change { (state: inout AppState) throws(Failure) -> [CopyRecord] in
+        guard state.app.live?.id == live else { return [] }
+        let abandoned = state.running(live).filter { copy in
+            let lacksHelper = (copy.state == .starting || copy.state == .ready) && copy.helper == nil
+            return copy.copy < count && (copy.state == .stopping || lacksHelper)
+        }
+        // A helper may have been killed when its copy already got connections.
+        if !abandoned.isEmpty { try state.withdraw(abandoned) }
+        return abandoned
+    }
+    if abandoned.isEmpty { return false }
+    try endWithdrawn(abandoned, of: live, in: registry, report)
+    return true
+}
+
+/// Tells services how many copies there are.
+private func updateServices(
+    of live: GenerationRecord, _ deployment: Deployment, copies: Int, _ registry: borrowing Registry
+) throws(Failure) {
+    let options = try deployment.options()
+    guard let target = options.deploy.supervision else { return }
+    options.request.copies = copies
+    let services = SupervisedCopies(
+        request: options.request, label: live.label, options: options.deploy, target: target, deployment: deployment)
+    try services.updateServices(registry)
+}
+
+/// Records how many copies there are, so that the next deploy starts as many.
 private func remember(
     _ count: Int, _ registry: borrowing Registry, _ live: GenerationRecord
 ) throws(Failure) -> Deployment? {
@@ -63,7 +82,7 @@ private func remember(
     AppState.reconciled(registry).reconcilePaths()
     var deployment = registry.loadDeployment(of: live)
     if let known = deployment {
-        let copies = Setting(option: .of(.copies), value: ByteString(decimal: count), origin: .commandLine)
+        let copies = Setting(.copies, ByteString(decimal: count))
         var now = Deployment(
             generation: live.id, directory: known.directory, known.settings(with: [copies]), command: known.command,
             configuration: known.configuration)
@@ -75,7 +94,7 @@ private func remember(
     return deployment
 }
 
-/// Takes connections from the copies that are too many, then ends them.
+/// Takes connections from surplus copies, then ends them.
 private func shrink(
     _ registry: borrowing Registry, _ live: GenerationRecord, to count: Int, _ report: Reporter
 ) throws(Failure) {
@@ -87,7 +106,7 @@ private func shrink(
     if let starting = state.app.starting {
         throw Failure(.negative, "scale", "app \(registry.app)", "generation \(starting.label) is taking over")
     }
-    // Nobody accepts what waits at those that are to go.
+    // While copies are suspended, nobody accepts the connections that wait at surplus ones.
     if state.resetsQueued, state.app.suspended == live.id {
         throw Failure(.negative, "scale", "app \(registry.app)", "it is suspended", remedy: "resume it first")
     }
@@ -104,14 +123,11 @@ private func shrink(
     try endWithdrawn(surplus, of: live.id, in: registry, report)
 }
 
-/// Ends copies that get no connections any more, while their generation lives on. Fails when all is done if one could
-/// not be stopped.
+/// Ends copies that get no connections any more, while their generation lives on. If one could not be stopped, this
+/// fails after the others have been.
 func endWithdrawn(
     _ copies: [CopyRecord], of generation: UInt64, in registry: borrowing Registry, _ report: Reporter
 ) throws(Failure) {
     let ending = Ending(drain: .accepted(settle: nil), turn: .seconds(60))
-    let outcomes = try endCopies(copies, of: generation, ending, in: registry, report)
-    var refused: StopRefusal?
-    for case .refused(let refusal) in outcomes { refused = refusal }
-    if let refused { throw notStopped(registry.app, refused) }
+    try checkStopped(try endCopies(copies, of: generation, ending, in: registry, report), registry.app)
 }

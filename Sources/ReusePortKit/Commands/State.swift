@@ -1,4 +1,4 @@
-/// `state`: everything that is known of apps, for people or as JSON.
+/// `state`: prints everything that is known of apps, for people or as JSON.
 func showState(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     let pictures = try knownApps(request, directory).map { AppPicture($0.name, $0.state) }
     let screen = Screen(of: 1)

@@ -1,15 +1,14 @@
 import CLinux
 
-/// `suspend`: the same program again in a generation that stands still, so that the one that served is drained and
-/// ends, and what comes meanwhile waits.
+/// `suspend`: deploys the program again, in a generation that stands still. The one that served is drained and ends, and
+/// connections that come meanwhile wait.
 ///
-/// Where deploy does not know how it was started, the copies stand still as they are, with the requests they are at.
+/// If deploy does not know how it was started, its copies are stopped as they are, in the middle of requests.
 func suspend(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     let registry = try openApp(request, directory)
     let (live, _) = try openLiveApp(request, directory)
     if registry.loadDeployment(of: live) != nil {
-        return try runDeploy(
-            request.again(with: [Setting(option: .of(.suspended), value: "", origin: .commandLine)], directory))
+        return try runDeploy(request.again(with: [Setting(.suspended)], directory))
     }
     let report = HandoffView(request, live, registry).reporter
     let lock = try registry.lock()
@@ -17,7 +16,7 @@ func suspend(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     guard state.app.live?.id == live.id else {
         throw Failure(.negative, "suspend", "app \(registry.app)", "another generation has taken over meanwhile")
     }
-    // First: what is started again meanwhile is to stand still as well.
+    // Stored first, so that copies which are started again meanwhile are suspended, too.
     state.app.suspended = live.id
     try state.store(in: registry)
     let copies = state.running(live.id).filter { $0.state == .live }

@@ -5,7 +5,7 @@ func wait(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     let app = request.app ?? ""
     let deadline = request.timeout.map { Deadline(after: $0) }
     var seen: ByteString = "it is not registered"
-    // By its number it stays the same one, whatever becomes of its process.
+    // Once found, the generation is known by its id, whatever becomes of its process.
     var id: UInt64?
     var hasEnded = false
     while true {
@@ -13,30 +13,32 @@ func wait(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
             let changes = try step("watch", registry.path) { () throws(Errno) in try FileWatch(in: registry) }
             let state = AppState.reconciled(registry)
             id = id ?? wanted(request, state)
-            if let id, let generation = state.app.generation(id) {
+            let known = id.flatMap { state.app.generation($0) }
+            if let id, let generation = known {
                 seen = "it is \(generation.state.name)"
                 switch generation.state {
                 case .live:
-                    // A copy that joins it has to be ready itself; and of those that were, one has to be left.
+                    // A copy that joins has to serve itself; otherwise one that serves is enough.
                     let serving = state.running(id).filter { $0.state == .live }
                     if serving.contains(where: { request.pid == nil || $0.process.pid == request.pid }) { return }
                     if hasEnded { throw gone(request, state) }
                 case .failed: throw failed(app, generation, generation.outcome.description)
-                // It took over, and another one has by now.
+                // It took over, and another one has taken over from it.
                 case .retiring, .retired, .ended: return
                 case .starting: break
                 }
             }
-            if let id, state.app.generation(id) == nil {
+            if id != nil, known == nil {
                 throw Failure(.negative, "wait for", "app \(app)", "its generation was removed from the registry")
             }
             if id == nil && hasEnded { throw gone(request, state) }
             if !hasEnded { hasEnded = isGone(request) }
-            // A process may end, and nothing be written any more: so not for ever at once.
+            // Not without limit: the end of a process changes no file.
             changes.wait(until: nearest(deadline, Milliseconds(id == nil ? 20 : 500)))
         } else {
             if hasEnded { throw gone(request, nil) }
             hasEnded = isGone(request)
+            // There is no folder to watch yet.
             _ = poll(nil, 0, nearest(deadline, Milliseconds(20)).pollTimeout)
         }
         if let deadline, deadline.hasPassed {
@@ -51,10 +53,10 @@ private func nearest(_ deadline: Deadline?, _ pause: Milliseconds) -> Deadline {
     return deadline.map { min($0, soon) } ?? soon
 }
 
-/// The generation that is meant: of that process, of that label, or the youngest.
+/// Finds the generation of the process or label that is asked for; without either, the youngest.
 private func wanted(_ request: VerbRequest, _ state: AppState) -> UInt64? {
     if let pid = request.pid {
-        // What had the number before says nothing of the process that has it now.
+        // A record of an earlier process with this pid does not count.
         let now = try? ProcessIdentity(of: pid)
         return state.copies.last { $0.process.pid == pid && (now == nil || $0.process == now) }?.generation
     }
@@ -62,7 +64,7 @@ private func wanted(_ request: VerbRequest, _ state: AppState) -> UInt64? {
     return state.app.generations.last?.id
 }
 
-/// Whether the process that is to register has ended, or is somebody else by now.
+/// Whether the process that is expected to register has ended.
 private func isGone(_ request: VerbRequest) -> Bool {
     guard let pid = request.pid else { return false }
     guard let process = try? ProcessStatus(of: pid) else { return true }

@@ -1,47 +1,47 @@
-/// What is asked for with `--app`: which generation this copy belongs to, and how it takes over.
+/// What `--app` and its options ask for: the generation of a copy, and how it takes over.
 struct AppRequest: Sendable, Equatable {
     var name: ByteString
-    /// Nil: the next number.
+    /// Its label; nil: the next number.
     var generation: ByteString?
     /// How many copies make the generation complete: 1…255.
     var copies = 1
     /// Which of them this is: 0…copies-1.
     var copy = 0
     var steering = SteeringChoice.automatic
-    /// Nil: that of the generation; of a new one, random.
+    /// Nil: the generation's, which is random for a new one.
     var balance: Balance?
     var readiness = Readiness.accept
     var readyTimeout = Milliseconds.seconds(60)
     /// How long copies go on after they got their last new connection, before they are told to stop. Nil: `usualSettle`
-    /// where the kernel cannot move handshakes that are under way, and not at all where it does.
+    /// where the kernel cannot move handshakes that are under way, otherwise no time.
     var settle: Milliseconds?
     static var usualSettle: Milliseconds { Steering.settleTime(movesQueued: false) }
     var stopSignal: Int32 = 15
-    /// What is sent through the Node channel instead, one after the other: JSON, a line each.
+    /// Messages that are sent through the Node channel instead, one after the other: JSON, a line each.
     var stopMessages = ByteString()
-    /// From the stop signal until KILL, for a copy that has not closed its listeners.
+    /// The time from the stop signal until KILL, for a copy that has not closed its listeners.
     var stopTimeout = Milliseconds.seconds(30)
-    /// How many retired generations may finish what they are at.
+    /// How many retired generations may finish what they have accepted.
     var keepRetired = 3
     var retiredNice: Int32?
-    /// From here on a copy is slowed down; bytes.
+    /// A copy with more bytes than this is slowed down.
     var memoryHigh: UInt64?
-    /// Beyond this the kernel ends it.
+    /// The kernel ends a copy with more bytes than this.
     var memoryMax: UInt64?
-    /// Beyond this, all copies taken together, the kernel ends one; retired ones first.
+    /// When all copies together have more bytes than this, the kernel ends one; retired ones first.
     var appMemoryMax: UInt64?
     /// How long another handoff of the same app may take before this one gives up.
     var lockTimeout = Milliseconds.seconds(60)
-    /// Nil: the usual place.
+    /// Nil: `defaultRunDirectory`.
     var runDirectory: ByteString?
-    /// Written to when the handoff is complete: a newline, as s6 has it.
+    /// Gets a newline when the handoff is complete, as s6 expects it.
     var notifyDescriptor: Int32?
-    /// Where the helper's lines go.
+    /// Gets the lines that the helper writes.
     var logDescriptor: Int32 = 2
     var verbosity = Verbosity.steps
-    /// The live generation that these copies are for, and no other.
+    /// The live generation that these copies are added to; nil: they may make a new one.
     var joins: UInt64?
-    /// Whether the generation is stopped before it takes over, or told to wait.
+    /// Whether the copies are suspended before they take over.
     var isSuspended = false
 
     init(name: ByteString) { self.name = name }
@@ -52,7 +52,7 @@ struct AppRequest: Sendable, Equatable {
     var callersDescriptors: [Int32] { [logDescriptor] + (notifyDescriptor.map { [$0] } ?? []) }
 }
 
-/// How it is known that a copy can serve.
+/// How a copy shows that it can serve.
 enum Readiness: Sendable, Equatable {
     /// A connection is taken from the accept queue of every listener.
     case accept
@@ -70,7 +70,7 @@ enum Readiness: Sendable, Equatable {
     case none
 }
 
-/// How much the helper says.
+/// How much is reported.
 enum Verbosity: UInt8, Sendable, Comparable {
     case quiet, steps, everything
 

@@ -1,14 +1,14 @@
 import CLinux
 
 extension Coordinator {
-    /// Connects a probe to each member before the first of them accepts: so it is known a moment after the last has
-    /// accepted that all have.
+    /// Connects a probe to each member before the first is waited for, so that all accept theirs meanwhile.
     borrowing func connectProbes(_ probes: Probes) throws(Failure) {
         guard request.readiness == .accept else { return }
         let lock = try registry.lock()
         var state = AppState.forProbes(registry)
         for index in 0..<members.count {
-            // One listener each: a program that serves one client at a time would read from the second in vain.
+            // One listener each: a program that serves one client at a time would read from the first probe, and never
+            // accept a second.
             let listeners = members[index].record.listeners
             guard let which = listeners.firstIndex(where: { $0.identity.transport != .udp }) else { continue }
             probes.add(
@@ -20,7 +20,7 @@ extension Coordinator {
     }
 
     /// Waits until a member is ready; fails as soon as anything happens that ends the handoff.
-    borrowing func awaitReady(_ index: Int, _ probes: Probes, until deadline: Deadline) throws(MemberFailure) {
+    borrowing func awaitReady(_ index: Int, _ probes: Probes, until deadline: Deadline) throws(StepFailure) {
         try awaitExec(index, until: deadline)
         let listeners = members[index].record.listeners
         let report = report
@@ -36,13 +36,13 @@ extension Coordinator {
                 return try registry.probe(listeners[which], held: members[index].copy.sockets[which].source)
             }
         } catch {
-            throw MemberFailure(index, reason(of: index, notReady: error))
+            throw .member(index, reason(of: index, notReady: error))
         }
         show(index, .ready)
     }
 
     /// Returns once the member is the target; fails if it ended before.
-    private borrowing func awaitExec(_ index: Int, until deadline: Deadline) throws(MemberFailure) {
+    private borrowing func awaitExec(_ index: Int, until deadline: Deadline) throws(StepFailure) {
         let pid = members[index].pid
         let outcome = try handoffStep(member: index) { () throws(Failure) in
             try step("wait for", "pid \(pid)") { () throws(Errno) in
@@ -52,13 +52,14 @@ extension Coordinator {
         if outcome == .executed { return }
         // The pipe closes a moment before the process has ended.
         _ = try? members[index].copy.process.waitForExit(until: Deadline(after: .seconds(1)))
-        if case .failed(let words) = outcome { throw MemberFailure(index, EndReason(.launch, words)) }
+        if case .failed(let words) = outcome { throw .member(index, EndReason(.launch, words)) }
         let hasExited = members[index].copy.process.hasExited
-        throw MemberFailure(index, hasExited ? reason(of: index) : EndReason(.launch, "the target was not started"))
+        throw .member(index, hasExited ? reason(of: index) : EndReason(.launch, "the target was not started"))
     }
 
-    /// What makes waiting for one member pointless: a signal to the command, or the end of any of its copies. Members
-    /// that join a live generation fail each for itself, so there the end of others does not matter.
+    /// A descriptor that becomes readable when there is no point in waiting for a member: with a signal to the command,
+    /// or with the end of any of its copies. Members that join a live generation fail each for itself, so there only the
+    /// signal counts.
     private var disturbance: Int32? {
         switch interruptions {
         case .some(let interruptions):
@@ -74,13 +75,13 @@ extension Coordinator {
         return reason
     }
 
-    /// Why a member that has ended did so: in the launcher's own words if it had not become the target.
+    /// Why a member has ended: the launcher's own message if it had not become the target.
     borrowing func reason(of index: Int) -> EndReason {
         if case .failed(let words)? = try? members[index].copy.exec.outcome(until: Deadline(moment: 0)) {
             return EndReason(.launch, words)
         }
         let end = end(of: members[index].copy.process)
-        // The kernel's own kill is told by the control group, which another process may have read and removed by now.
+        // If the kernel killed it, its control group said so, but another process may have read and removed that.
         let known = AppState.reconciled(registry).copies.first { $0.process == members[index].record.process }
         if end == nil || end == .killed(SIGKILL), let reason = known?.reason, reason.isOutOfMemory {
             return reason
@@ -88,9 +89,14 @@ extension Coordinator {
         return EndReason(end)
     }
 
-    /// The failure's own reason where it tells of this member, or how the member has ended.
-    borrowing func reason(of index: Int, _ failure: MemberFailure) -> EndReason {
-        if failure.member == index, failure.reason.cause != .notReady { return failure.reason }
-        return members[index].copy.process.hasExited ? reason(of: index) : failure.reason
+    /// Why a member fails: by what has failed if that was this member, or else by its end if it has ended.
+    borrowing func reason(of index: Int, _ failure: StepFailure) -> EndReason {
+        let known: EndReason
+        switch failure {
+        case .member(index, let reason) where reason.cause != .notReady: return reason
+        case .member(_, let reason): known = reason
+        case .generation(let outcome): known = outcome.reasonOfCopy
+        }
+        return members[index].copy.process.hasExited ? reason(of: index) : known
     }
 }

@@ -5,7 +5,7 @@ struct Turn: ~Copyable {
     let lock: Descriptor
     /// The right to change the groups, where places in them matter.
     let groups: Descriptor?
-    /// Keeps other apps from our addresses until our listeners are written down.
+    /// Keeps other apps from our addresses until our listeners are recorded.
     let addresses: Descriptor?
     let state: AppState
     let generation: UInt64
@@ -14,55 +14,69 @@ struct Turn: ~Copyable {
     consuming func end() {}
 }
 
-/// That another generation is on its way for longer than anybody wants to wait.
-func isTakingOver(_ label: ByteString, _ app: ByteString) -> Failure {
-    Failure(
-        .negative, "start", "a generation of app \(app)", "generation \(label) is taking over",
-        remedy: "wait for it, or longer with --lock-timeout")
-}
-
 /// Waits until no other generation is on its way, and finds the generation for these copies, or makes it.
 func awaitTurn(
     _ registry: borrowing Registry, _ request: AppRequest, _ copies: borrowing OwnedArray<StartedCopy>,
     _ report: Reporter
 ) throws(Failure) -> Turn {
+    var wait = try TurnWait(request, copies)
+    while true {
+        if let turn = try wait.takeTurn(registry, report) { return turn }
+    }
+}
+
+/// The wait of copies for their turn.
+private struct TurnWait {
+    let request: AppRequest
+    let runDirectory: ByteString
     var numbers: [Int] = []
     var listeners: [CopyRecord.Listener] = []
-    for index in 0..<copies.count {
-        numbers.append(copies[index].number)
-        listeners += copies[index].listeners
-    }
-    let cookies = listeners.map { $0.identity.cookie }
-    let first = copies[0].listeners
-    // The user's patience (--lock-timeout) is for other generations of this app. Other apps hold the lock of addresses
-    // for moments only, and are waited for in any case.
-    let deadline = Deadline(after: request.lockTimeout)
-    let patienceWithOthers = max(deadline, Deadline(after: .seconds(10)))
-    var patienceWithLock = deadline
-    // An old copy that does not end is no reason not to start a new one.
-    var patienceWithGroups: Deadline?
-    // The live generation of this label when we came: another may have replaced it by the time it is our turn.
+    let listenersOfFirst: [CopyRecord.Listener]
+    /// How long the user wants to wait for other generations of this app (`--lock-timeout`).
+    let deadline: Deadline
+    /// Other apps hold the lock of addresses for moments only, so they get 10 seconds in any case.
+    let deadlineForOthers: Deadline
+    var deadlineForRecords: Deadline
+    /// An old copy that does not end is no reason not to start a new one.
+    var deadlineForGroups: Deadline?
+    /// The live generation that copies of this label are for. Another one may replace it before it is their turn.
     var meant: UInt64?
-    while true {
-        let lock = try registry.lock(until: patienceWithLock)
-        // Held until ours are written down: copies of another app that registers first would look like copies that our
-        // registry has lost.
+
+    init(_ request: AppRequest, _ copies: borrowing OwnedArray<StartedCopy>) throws(Failure) {
+        self.request = request
+        runDirectory = try ReusePortKit.runDirectory(of: request)
+        listenersOfFirst = copies[0].listeners
+        deadline = Deadline(after: request.lockTimeout)
+        deadlineForOthers = max(deadline, Deadline(after: .seconds(10)))
+        deadlineForRecords = deadline
+        for index in 0..<copies.count {
+            numbers.append(copies[index].number)
+            listeners += copies[index].listeners
+        }
+    }
+
+    /// Takes the locks; nil if others have their turn, after a wait.
+    mutating func takeTurn(_ registry: borrowing Registry, _ report: Reporter) throws(Failure) -> Turn? {
+        let lock = try registry.lock(until: deadlineForRecords)
+        // Copies of another app that registers before us would look like copies that our registry has lost.
         let addresses: Descriptor?
         do throws(Failure) {
-            addresses = try lockAddresses(of: request.name, in: try runDirectory(of: request))
+            addresses = try lockAddresses(of: request.name, in: runDirectory)
         } catch {
-            if error.code != .negative || patienceWithOthers.hasPassed { throw error }
-            // While another app has that lock, our own helpers are to get the app's; nor is it their fault when time
-            // has passed.
-            patienceWithLock = patienceWithOthers
+            if error.code != .negative || deadlineForOthers.hasPassed { throw error }
+            // While another app has that lock, our own helpers take turns with the records, for which nobody is to
+            // blame either.
+            deadlineForRecords = deadlineForOthers
             lock.release(closing: ())
             // flock(2) tells nobody when a lock is free.
             _ = poll(nil, 0, 20)
-            continue
+            return nil
         }
-        try refuseOtherApps(visible(listeners), of: request.name, in: try runDirectory(of: request))
+        try refuseOtherApps(visible(listeners), of: request.name, in: runDirectory)
         var state = AppState.reconciled(registry)
-        for label in state.recover(first, joining: cookies) { report(.recovered(label)) }
+        for label in state.recover(listenersOfFirst, joining: listeners.map { $0.identity.cookie }) {
+            report(.recovered(label))
+        }
         if let live = state.app.live, live.label == request.generation { meant = live.id }
         switch try state.choose(request, numbers) {
         case .wait(let label):
@@ -71,43 +85,56 @@ func awaitTurn(
             addresses.release()
             guard !deadline.hasPassed else { throw isTakingOver(label, request.name) }
             awaitChange(of: registry, until: deadline) { registry.loadApp()?.starting == nil }
+            return nil
         case .enter(let id):
             if let meant, meant != id {
                 throw Failure(
                     .negative, "join", "generation \(request.generation ?? "")",
                     "another one has taken over from it meanwhile",
-                    remedy: "start it again if it is to take over in turn")
+                    remedy: "start it again if it should take over in turn")
             }
             let groups = try state.lockGroups(in: registry, within: Milliseconds(0))
-            let limit = patienceWithGroups ?? min(deadline, Deadline(after: .seconds(10)))
-            patienceWithGroups = limit
-            if groups == nil, state.needsTurn, !limit.hasPassed {
+            if groups == nil, state.needsTurn, mayWaitForGroups() {
                 lock.release(closing: ())
                 addresses.release()
+                // flock(2) tells nobody when a lock is free.
                 _ = poll(nil, 0, 20)
-                continue
+                return nil
             }
             return Turn(lock: lock, groups: groups, addresses: addresses, state: state, generation: id)
         }
     }
+
+    private mutating func mayWaitForGroups() -> Bool {
+        let limit = deadlineForGroups ?? min(deadline, Deadline(after: .seconds(10)))
+        deadlineForGroups = limit
+        return !limit.hasPassed
+    }
 }
 
-/// Waits until the app's file changes, for 100 ms at most: that a coordinator was killed changes no file. `hasHappened`
-/// tells whether it changed before the watch began.
+/// The failure of a wait for another generation that takes too long.
+func isTakingOver(_ label: ByteString, _ app: ByteString) -> Failure {
+    Failure(
+        .negative, "start", "a generation of app \(app)", "generation \(label) is taking over",
+        remedy: "wait for it, or longer with --lock-timeout")
+}
+
+/// Waits until the app's file changes, for 100 ms at most, because no file changes when a coordinator is killed.
+/// `hasHappened` tells whether it changed before the watch began.
 func awaitChange(of registry: borrowing Registry, until deadline: Deadline, unless hasHappened: () -> Bool) {
     let soon = min(deadline, Deadline(after: Milliseconds(100)))
     guard let changes = try? FileWatch(ofApp: registry) else {
-        // There are too many inotify watches.
+        // Without inotify (too many watches) the file is read now and then.
         _ = poll(nil, 0, min(soon, Deadline(after: Milliseconds(20))).pollTimeout)
         return
     }
     if !hasHappened() { changes.wait(until: soon) }
 }
 
-/// Which generation a copy is to enter.
+/// The generation that copies can enter now.
 private enum Choice {
     case enter(UInt64)
-    /// Another generation is on its way.
+    /// None, because the generation of this label is on its way.
     case wait(ByteString)
 }
 

@@ -17,8 +17,7 @@ struct Barrier: ~Copyable {
         _ = write(writer.number, bytes, count)
     }
 
-    /// Waits in a copy; false if it is not to go on. Closes the copy's own writing end, which would hide the end of the
-    /// command.
+    /// Waits in a copy; false if the command has ended. Closes the copy's own writing end, which would hide that end.
     func pass() -> Bool {
         close(writer.number)
         var byte: UInt8 = 0

@@ -32,6 +32,11 @@ func check(_ app: AppRequest, _ plan: Plan) throws(Failure) {
         }
     }
     try checkPaths(app.copies, plan)
+    try checkReadiness(app, plan)
+}
+
+/// Refuses a form of readiness that these sockets and descriptors do not allow.
+private func checkReadiness(_ app: AppRequest, _ plan: Plan) throws(Failure) {
     switch app.readiness {
     case .accept, .http:
         if app.steering == .off && plan.sockets.contains(where: { $0.transport != .unix }) {
@@ -55,14 +60,14 @@ func check(_ app: AppRequest, _ plan: Plan) throws(Failure) {
     }
 }
 
-/// The paths of all copies are different ones, and none is too long.
+/// Refuses paths that two copies would share, or that are too long.
 private func checkPaths(_ copies: Int, _ plan: Plan) throws(Failure) {
     var seen: [ByteString] = []
     for socket in plan.sockets {
         for copy in 0..<copies {
             let address = socket.address(of: copy)
             guard let path = address.path else { continue }
-            // The name beside it is longer by two dots, a process's number and a digit.
+            // The temporary name beside it is longer by two dots, a pid and a digit.
             try checkLength(address, socket.name, spare: 12)
             if seen.contains(path) {
                 throw .usage("hand over", "socket \(socket.name)", "two copies would have the path \(path)")

@@ -1,18 +1,19 @@
 import CLinux
 
-/// Carries out one handoff over its members: start → ready → cutover → drain → retire.
+/// Carries out one handoff over its members, from when they are registered:
+/// ready (AwaitReady) → enter (EnterGeneration) → retire (Retire) → end (EndCopies), or GiveUp.
 ///
 /// The launcher's helper coordinates one member, `deploy` and `scale` all that they have started. Members of a
 /// generation that is live already join it, each for itself; those of a new one take over together. Several helpers
-/// can coordinate one generation, a copy each: then the one whose copy is ready last cuts over.
+/// can coordinate one generation, a copy each; the one whose copy is ready last cuts over.
 ///
 /// It can be killed at any moment: before the cutover the next invocation ends what it has started, afterwards the
 /// generation serves and the next invocation ends the old one.
 struct Coordinator: ~Copyable {
     enum Role {
-        /// A process beside one copy, which others wait for by its name in the registry.
+        /// A process that the launcher forks beside its copy. It is named in the registry, and others wait for it.
         case helper
-        /// The command that started the copies.
+        /// The command that started the copies: `deploy` or `scale`.
         case command
     }
 
@@ -32,7 +33,7 @@ struct Coordinator: ~Copyable {
         let probes = Probes()
         if generation.state == .live { return try join(probes) }
         let entry: Entry
-        do throws(MemberFailure) {
+        do throws(StepFailure) {
             try handoffStep { () throws(Failure) in try endFailedGenerations() }
             let deadline = Deadline(after: request.readyTimeout)
             try handoffStep { () throws(Failure) in try connectProbes(probes) }
@@ -45,13 +46,13 @@ struct Coordinator: ~Copyable {
         try takeOver(entry)
     }
 
-    /// What follows when the members have entered their generation.
+    /// Completes the handoff when the members have entered their generation.
     private borrowing func takeOver(_ entry: Entry) throws(HandoffFailure) {
         for index in 1..<max(1, members.count) { members[index].releaseListeners() }
         release(0)
         switch entry {
         case .waiting:
-            do throws(MemberFailure) { try awaitSiblings() } catch { throw giveUp(error) }
+            do throws(StepFailure) { try awaitSiblings() } catch { throw giveUp(error) }
             tellSupervisor()
         case .joined:
             tellSupervisor()
@@ -67,18 +68,18 @@ struct Coordinator: ~Copyable {
     /// Members of a live generation take their places one by one, and fail one by one.
     private borrowing func join(_ probes: Probes) throws(HandoffFailure) {
         let deadline = Deadline(after: request.readyTimeout)
-        var obstacle: MemberFailure?
-        do throws(MemberFailure) {
+        var obstacle: StepFailure?
+        do throws(StepFailure) {
             try handoffStep { () throws(Failure) in try connectProbes(probes) }
         } catch {
             obstacle = error
         }
-        var failures: [HandoffFailure.Reason] = []
+        var failures: [GenerationOutcome] = []
         var interruption: Int32?
         for index in 0..<members.count {
-            do throws(MemberFailure) {
+            do throws(StepFailure) {
                 if let obstacle { throw obstacle }
-                if let interruption { throw MemberFailure(index, EndReason(.interrupted(interruption))) }
+                if let interruption { throw .member(index, EndReason(.interrupted(interruption))) }
                 try awaitReady(index, probes, until: deadline)
                 _ = try enter(index..<(index + 1))
                 show(index, .serving)
@@ -86,11 +87,11 @@ struct Coordinator: ~Copyable {
             } catch {
                 interruption = interruption ?? receivedSignal()
                 let why = interruption.map { EndReason(.interrupted($0)) } ?? reason(of: index, error)
-                failures.append((members[index].record.copy, why))
+                let failure = GenerationOutcome.failed(copy: members[index].record.copy, why)
+                failures.append(failure)
                 show(index, .failed(why))
                 members[index].releaseListeners()
-                let failure: HandoffFailure.Reason = (members[index].record.copy, why)
-                withdraw(index..<(index + 1), .failed(copy: failure.copy, why), [failure])
+                withdraw(index..<(index + 1), failure, [failure])
             }
         }
         if failures.isEmpty {
@@ -98,7 +99,7 @@ struct Coordinator: ~Copyable {
             close(.joined)
             return succeed(joined: true)
         }
-        throw HandoffFailure(app: request.name, label: generation.label, reasons: failures, joined: true, served: nil)
+        throw HandoffFailure(app: request.name, label: generation.label, outcomes: failures, joined: true)
     }
 
     private borrowing func succeed(joined: Bool) {
@@ -115,7 +116,7 @@ extension Coordinator {
         report(.copy(members[index].record.copy, pid: members[index].pid, progress))
     }
 
-    /// The signal that has come to the command; nil if none has.
+    /// The signal that has come to the command, if one has.
     borrowing func receivedSignal() -> Int32? {
         switch interruptions {
         case .some(let interruptions): interruptions.received()
@@ -123,14 +124,14 @@ extension Coordinator {
         }
     }
 
-    /// Where places in the group direct connections, a listener is needed to redirect it until the old copies have
-    /// gone; for no longer than the copy lives.
+    /// Closes our hold on a member's listeners. Where places in the group direct connections, one of them is needed to
+    /// redirect it until the old copies have gone, so there they are closed when the copy ends.
     private borrowing func release(_ index: Int) {
         guard AppState(readingAppOf: registry).needsHeldListeners else { return members[index].releaseListeners() }
         members[index].releaseListenersAtEnd()
     }
 
-    /// Makes room for as many waiting connections as the system allows, since nobody accepts while copies stand still.
+    /// Makes room for as many waiting connections as the system allows, because suspended copies accept none.
     private borrowing func widenBacklogs() throws(Failure) {
         var room = 0
         for index in 0..<members.count {
@@ -144,8 +145,8 @@ extension Coordinator {
 
     /// Writes down that the coordinator is done, and sets the app's memory limit to what this generation asks for.
     private borrowing func close(_ entry: Entry) {
-        // Helpers that only waited leave without a word: their siblings would wait for each of their writes, and that
-        // a helper has gone is seen without it.
+        // Helpers that only waited write nothing: their siblings would wait for each of the writes, and can see that a
+        // helper has gone.
         if case .waiting = entry, members[0].record.group == nil { return }
         if role == .command, registry.loadApp()?.group == nil { return }
         do throws(Failure) {
@@ -159,7 +160,7 @@ extension Coordinator {
             }
             if let problem { report(.appLimitNotSet(problem)) }
         } catch {
-            // The generation serves by now; that it could not be written down is no reason to stop it.
+            // The generation serves by now, and is not stopped because this could not be recorded.
             report(.problem(error))
         }
     }

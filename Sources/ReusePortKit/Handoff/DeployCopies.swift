@@ -2,13 +2,11 @@ import CLinux
 
 /// Starts copies of one generation, hands over to them, and returns when they serve and the old generation is retired.
 ///
-/// Copies join the live generation if `request.generation` is its label. The command can be killed at any moment. Before
-/// the barrier opens, the copies end with it; afterwards the registry names them, and the next invocation ends them;
-/// from the cutover on they serve.
-func deployCopies(
-    _ plan: Plan, _ request: AppRequest, _ numbers: [Int], log destination: LogDestination?,
-    _ deployment: Deployment, _ report: Reporter
-) throws(Failure) {
+/// Copies join the live generation if it has the label that is asked for. The command can be killed at any moment.
+/// Before the barrier opens, the copies end with it; afterwards the registry names them, and the next invocation ends
+/// them; from the cutover on they serve.
+func deployCopies(_ deploy: PreparedDeploy, _ report: Reporter) throws(Failure) {
+    let (plan, request) = (deploy.plan, deploy.request)
     try openStandardDescriptors()
     try checkKept(plan.keptDescriptors)
     // A lock of the caller's would be held by the copies' logger for as long as they live.
@@ -17,18 +15,18 @@ func deployCopies(
     var leftovers = Leftovers()
     do throws(Failure) {
         let starter = try CopyStarter()
-        let outputs = try Outputs(destination, app: request.name, numbers)
+        let outputs = try Outputs(deploy.options.log, app: request.name, deploy.numbers)
         var started = OwnedArray<StartedCopy>()
-        for (index, number) in numbers.enumerated() {
+        for (index, number) in deploy.numbers.enumerated() {
             var request = request
             request.copy = number
             started.append(try starter.start(plan, request, output: outputs[index], &leftovers))
         }
-        let coordinator = try register(started, plan, request, in: registry, .thisProcess, report)
+        let coordinator = try register(started, plan, request, in: registry, by: .command, report)
         if coordinator.generation.state == .starting {
-            try registry.store(deployment.of(coordinator.generation))
+            try registry.store(deploy.deployment.of(coordinator.generation))
         }
-        starter.barrier.open(for: numbers.count)
+        starter.barrier.open(for: deploy.numbers.count)
         // The registry knows the copies' paths from here on.
         leftovers = Leftovers()
         do throws(HandoffFailure) {
@@ -40,14 +38,5 @@ func deployCopies(
     } catch {
         leftovers.remove()
         throw error
-    }
-}
-
-extension Deployment {
-    /// The same for a generation that has its number and label by now.
-    func of(_ generation: GenerationRecord) -> Deployment {
-        var deployment = self
-        (deployment.generation, deployment.label) = (generation.id, generation.label)
-        return deployment
     }
 }

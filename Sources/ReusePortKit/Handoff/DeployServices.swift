@@ -2,16 +2,16 @@ import CLinux
 
 /// Has a supervisor start copies, waits until they have taken over, and fails with nothing left of them.
 ///
-/// The copies hand over by their own helpers, as those of hand-written services do: also when they are started again.
-/// Killed at any moment this leaves services that take over, or fail, by themselves.
+/// The copies hand over by their own helpers, as those of hand-written services do, and when they are started again.
+/// If this is killed, the services that it leaves take over, or fail, by themselves.
 ///
-/// `holdsTurn`: whether the caller has `deploy.lock`.
+/// `holdsTurn`: the caller has `deploy.lock`.
 func deployServices(
-    _ request: AppRequest, _ numbers: [Int], _ options: DeployOptions, on target: SupervisionTarget,
-    _ deployment: Deployment, holdsTurn: Bool = false, _ report: Reporter
+    _ deploy: PreparedDeploy, on target: SupervisionTarget, holdsTurn: Bool, _ report: Reporter
 ) throws(Failure) {
+    let request = deploy.request
     let registry = try openRegistry(of: request)
-    // One at a time: until its copies come, nothing in the registry speaks of a generation that is about to be.
+    // One deploy at a time: until its copies come, nothing in the registry speaks of its generation.
     let turn = holdsTurn ? nil : try registry.lock(.deploy, until: Deadline(after: request.lockTimeout))
     try removeAbandonedServices(of: request.name, on: target, registry)
     if request.joins == nil { try awaitStarting(registry, until: Deadline(after: request.lockTimeout)) }
@@ -19,59 +19,37 @@ func deployServices(
         try Interruptions()
     }
     registry.removeLaunchFailures()
-    let (expected, sequence) = try prepare(request, deployment, registry)
-    let label = expected.label
-    report(.registered(label: label, copies: numbers))
-    var watch = ServiceWatch(
-        request, label, numbers, deployment, past: registry.loadCopies().map { $0.process }, sequence: sequence, report)
+    let expected = try announce(deploy, registry)
+    report(.registered(label: expected.label, copies: deploy.numbers))
+    let copies = SupervisedCopies(
+        request: request, label: expected.label, options: deploy.options, target: target,
+        deployment: deploy.deployment)
+    var watch = ServiceWatch(deploy, expected: expected, past: registry.loadCopies().map { $0.process }, report)
     var services: [Service] = []
     do throws(Failure) {
-        do throws(Failure) {
-            for number in numbers {
-                let service = try describeService(request, label, number, options, on: target, deployment, registry)
-                try writeService(service, on: target)
-                services.append(service)
-            }
-            report(.servicesWritten(for: target.description))
-            try startServices(services, on: target)
-        } catch {
-            if !services.isEmpty { report(.problem(error)) }
-            try fail(label, registry, joins: request.joins != nil, MemberFailure(error).reason)
-            throw error
-        }
+        try start(copies, deploy.numbers, &services, registry, report)
         do throws(HandoffFailure) {
             try watch.run(registry, interruptions)
         } catch {
             report(.problem(error.failure))
-            try fail(label, registry, joins: request.joins != nil, error.reasons.first?.reason ?? .unknown)
+            try recordFailure(of: copies, error.outcomes[0], registry)
             throw error.failure
         }
-        registry.removeLaunchFailures()
     } catch {
         if request.joins == nil {
-            // The number is still to be had, if no copy has come so far.
+            // Its id is free again if no copy has come so far.
             registry.remove([expected], but: AppState.reconciled(registry).app.generations)
         }
-        do throws(Failure) {
-            if !services.isEmpty { try takeDown(services, on: target) }
-        } catch {
-            // The user wants to know why the deploy failed, not this.
-            report(.problem(error))
-        }
-        // Only now have their loggers surely written all of it.
-        var shown = 0
-        for (index, service) in services.enumerated() where shown < 3 && watch.concerns(index) {
-            report(.output(of: service.name, joined(serviceOutput(service, on: target), by: "\n")))
-            shown += 1
-        }
+        withdraw(services, from: target, showing: { watch.concerns($0) }, report)
         registry.removeLaunchFailures()
         throw error
     }
-    if let turn { turn.release(closing: ()) }
+    registry.removeLaunchFailures()
+    turn.release()
     report(
         .served(
             HandoffResult(
-                label: label, copies: request.copies, joined: false, isSuspended: request.isSuspended)))
+                label: expected.label, copies: request.copies, joined: false, isSuspended: request.isSuspended)))
 }
 
 /// Waits until no generation is on its way: what is started meanwhile would wait as well, and nobody could say why.
@@ -82,12 +60,10 @@ func awaitStarting(_ registry: borrowing Registry, until deadline: Deadline) thr
     }
 }
 
-/// Decides the generation's label, and notes whether it is to stand still when it takes over, and with what it is
-/// deployed: services that are written take over, also without us. Answers the number of the youngest generation there
-/// is as well.
-private func prepare(
-    _ request: AppRequest, _ deployment: Deployment, _ registry: borrowing Registry
-) throws(Failure) -> (expected: Deployment, sequence: UInt64) {
+/// Decides the generation's label, and records how it is deployed and whether it is suspended: services that are
+/// written take over even if the command has been killed.
+private func announce(_ deploy: PreparedDeploy, _ registry: borrowing Registry) throws(Failure) -> Deployment {
+    let request = deploy.request
     let lock = try registry.lock(until: Deadline(after: request.lockTimeout))
     var state = AppState.reconciled(registry)
     let label = request.generation ?? state.unusedNumber()
@@ -99,95 +75,62 @@ private func prepare(
         }
         state.app.suspending = request.isSuspended ? label : nil
     }
-    // The number is likely to be theirs: nobody else can have taken it, or its record, who has not had the lock since.
-    var expected = deployment
+    // The generation is likely to get this id, since only a copy that registers meanwhile could take it.
+    var expected = deploy.deployment
     (expected.generation, expected.label) = (state.app.lastID + 1, label)
     try registry.store(unfinished: label)
     if request.joins == nil { try registry.store(expected) }
     try state.store(in: registry)
     lock.release(closing: ())
-    return (expected, state.app.lastID)
+    return expected
 }
 
-/// What a service directory needs to know of a copy.
-private func describeService(
-    _ request: AppRequest, _ label: ByteString, _ number: Int, _ options: DeployOptions, on target: SupervisionTarget,
-    _ deployment: Deployment, _ registry: borrowing Registry
-) throws(Failure) -> Service {
-    let launcher = try step("find", "this program") { () throws(Errno) in
-        try readLink("exe", in: try open("/proc/self", O_RDONLY | O_DIRECTORY))
-    }
-    var service = Service(
-        app: request.name, label: label, copy: number, command: [], workingDirectory: deployment.directory)
-    service.runDirectory = request.runDirectory
-    if case .file(let path)? = options.log {
-        service.logDirectory = resolve(path, against: deployment.directory)
-    }
-    service.permanent = options.permanent
-    service.onExit = options.onExit
-    (service.stopSignal, service.stopTimeout) = (request.stopSignal, request.stopTimeout)
-    service.readyTimeout = request.readyTimeout
-
-    if target == .systemd {
-        (service.memoryHigh, service.memoryMax) = (request.memoryHigh, request.memoryMax)
-        if request.appMemoryMax != nil {
-            throw .usage(
-                "deploy", "app \(request.name) on systemd", "a unit has no limit for all copies",
-                remedy: "put the units into a slice with MemoryMax=")
-        }
-    }
-    var words: [ByteString] = [launcher, "--app", request.name, "--generation", label]
-    words += ["--copies", ByteString(decimal: request.copies), "--copy", ByteString(decimal: number)]
-    for pair in deployment.settings {
-        switch pair.name {
-        case "--app", "--copies", "--log", "--on", "--permanent", "--on-exit": continue
-        case "--memory-high" where target == .systemd, "--memory-max" where target == .systemd: continue
-        case "--config":
-            service.configuration = deployment.configuration
-            let path: ByteString
-            if let folder = target.directory {
-                path = "\(folder)/\(service.name)/config"
-            } else {
-                // The unit has them.
-                let lines = (service.configuration ?? "").split(on: UInt8(ascii: "\n")).filter {
-                    !$0.trimmed.hasPrefix("memory-")
-                }
-                path = try registry.store(configuration: joined(lines, by: "\n"), of: label)
-            }
-            words += ["--config", path]
-        default:
-            words.append(pair.name)
-            if !pair.value.isEmpty { words.append(pair.value) }
-        }
-    }
-    service.command = words + (deployment.command.isEmpty ? [] : ["--"] + deployment.command)
-    return service
-}
-
-/// Services that are started again, all of them after a reboot, are to know of how many copies they are.
-func updateServices(
-    _ request: AppRequest, _ options: DeployOptions, _ deployment: Deployment, _ label: ByteString, copies: Int,
-    _ registry: borrowing Registry
+/// Writes the services and has them started. `services` are those that have to be taken down after a failure.
+private func start(
+    _ copies: SupervisedCopies, _ numbers: [Int], _ services: inout [Service], _ registry: borrowing Registry,
+    _ report: Reporter
 ) throws(Failure) {
-    guard let target = options.supervision, !target.hasGone else { return }
-    var request = request
-    request.copies = copies
-    for number in 0..<copies {
-        try updateService(
-            try describeService(request, label, number, options, on: target, deployment, registry), on: target)
+    do throws(Failure) {
+        for number in numbers {
+            let service = try copies.service(number, registry)
+            try writeService(service, on: copies.target)
+            services.append(service)
+        }
+        report(.servicesWritten(for: copies.target.description))
+        try startServices(services, on: copies.target)
+    } catch {
+        if !services.isEmpty { report(.problem(error)) }
+        try recordFailure(of: copies, .failed(copy: nil, EndReason(error)), registry)
+        throw error
     }
-    if target == .systemd { try reloadUnits() }
 }
 
-/// Writes down that a generation has failed, if its copies have not done so themselves: their supervisors keep them
+/// Records that a generation has failed, if its copies have not done so themselves. Their supervisors then keep them
 /// down.
-private func fail(
-    _ label: ByteString, _ registry: borrowing Registry, joins: Bool, _ why: EndReason
+private func recordFailure(
+    of copies: SupervisedCopies, _ outcome: GenerationOutcome, _ registry: borrowing Registry
 ) throws(Failure) {
     try registry.change { state in
         state.app.suspending = nil
-        if !joins, let starting = state.app.starting, starting.label == label {
-            state.close(starting.id, .failed, .failed(copy: nil, why))
+        if copies.request.joins == nil, let starting = state.app.starting, starting.label == copies.label {
+            state.close(starting.id, .failed, outcome)
         }
+    }
+}
+
+/// Takes services down, and shows what some of them have written.
+private func withdraw(
+    _ services: [Service], from target: SupervisionTarget, showing concerns: (Int) -> Bool, _ report: Reporter
+) {
+    do throws(Failure) {
+        if !services.isEmpty { try takeDown(services, on: target) }
+    } catch {
+        // The command fails for another reason, which the user wants to know.
+        report(.problem(error))
+    }
+    // Once the services are down, their loggers have written all of it.
+    for index in services.indices.filter(concerns).prefix(3) {
+        let service = services[index]
+        report(.output(of: service.name, joined(serviceOutput(service, on: target), by: "\n")))
     }
 }

@@ -1,46 +1,46 @@
 import CLinux
 
-/// How copies are brought to their end.
+/// Says how copies are ended.
 struct Ending {
     /// What happens to connections that wait at the copies before they are told to stop.
     enum Drain {
         case none
         /// The copies get time to finish handshakes (`--settle`, or as given), to accept what waits, and to read it.
         case accepted(settle: Milliseconds?)
-        /// The same, unless what waits moves to other copies by itself.
+        /// As `accepted`, unless what waits moves to other copies by itself.
         case acceptedUnlessMoved(settle: Milliseconds?)
-        /// Time to accept what waits; handshakes have long ended.
+        /// The copies get time to accept what waits; handshakes have long ended.
         case acceptedWithoutSettling
     }
 
     enum Order {
-        /// In the batches that keep places in the groups known, each followed by a redirection.
+        /// In batches after which the places in the groups are still known; each is followed by a redirection.
         case bySteering
-        /// All at once: they get no connections.
+        /// All at once, because they get no connections.
         case together
     }
 
     var drain: Drain
     var order = Order.bySteering
-    /// How long to wait for the right to change the groups; nil: they are no members any more.
+    /// How long to wait for the right to change the groups; nil: the copies are no members any more.
     var turn: Milliseconds?
     /// Whether a copy may live on when its listeners are closed.
     var keepsFinishing = false
-    /// Whether what waits moves to the live generation when listeners are closed; nil: find out.
+    /// Whether what waits moves to the live generation when listeners are closed; nil: `endCopies` finds out.
     var moves: Bool?
     var stopTimeoutAtMost: Milliseconds?
     /// KILL instead of the stop signal.
     var killsAtOnce = false
-    /// Whether supervisors are told to keep them down; else they start them again.
+    /// Whether supervisors are told to keep the copies down; otherwise they start them again.
     var tellsSupervisors = true
-    /// What their generation is marked with; nil: it lives on, or has failed.
+    /// What is recorded of their generation; nil: it lives on, or has failed.
     var outcome: GenerationOutcome?
-    /// The reason of copies that stop; nil: that they were told to.
+    /// What is recorded of copies that stop; nil: they were told to.
     var reason: EndReason?
 }
 
-/// Ends copies of one generation: drains them, has them stopped, and records what has become of each. The only way in
-/// which copies end.
+/// Ends copies of one generation, which is done nowhere else: drains them, stops them, and records what has become of
+/// each.
 ///
 /// `choose` is called when they are drained, and decides which copies to stop by what is known then. `follow` redirects
 /// the groups after members have left them.
@@ -59,18 +59,16 @@ func endCopies(
     let toStop = choose(state, copies)
     let sparing = state.supervisors(sparing: toStop)
     var batches = ending.order == .together ? [toStop] : state.stopBatches(toStop)
-    // With nobody to stop, the generation is closed all the same.
+    // The generation is closed even if there is no copy to stop.
     if batches.isEmpty { batches = [[]] }
     var remaining = 0
     var all: [StopOutcome] = []
     for (index, batch) in batches.enumerated() {
         if index > 0, let first = batch.first {
-            // While its predecessors left, the kernel's hash may have sent this batch connections, so handshakes get
-            // the settle time again. What it has accepted is not waited for: many silent clients would add up.
-            let mayHaveMore = state.havePlace([first])
-            patience = try awaitDrained(
-                batch, moves: false, settle: ending.settle, hasSettled: !mayHaveMore, reads: false,
-                patience: patience)
+            // While the batches before it left, the kernel's hash may have sent this one connections, so handshakes
+            // get the settle time again. What it has accepted is not waited for: many silent clients would add up.
+            if state.havePlace([first]) { awaitHandshakes(of: batch, settle: ending.settle, moves: false) }
+            patience = try awaitAccepted(by: batch, within: patience, moves: false)
         }
         let outcomes = try stop(
             batch.map { stopOrder(for: $0, ending, moves: moves) }, sparing: sparing,
@@ -82,7 +80,7 @@ func endCopies(
             if isLast, let outcome = ending.outcome, state.app.generation(generation)?.state != .failed {
                 state.close(generation, remaining > 0 ? .retired : .ended, outcome)
             }
-            // The others lose nothing by staying as they are.
+            // Copies that stop together get no connections, so nothing has to be redirected.
             guard ending.order == .bySteering else { return }
             do throws(Failure) {
                 try follow(&state)
@@ -110,7 +108,7 @@ extension Ending {
     }
 }
 
-/// Takes the right to change the groups. That it cannot be had is told, and is no reason to leave copies running.
+/// Takes the right to change the groups. If that fails, it is reported, and the copies are ended all the same.
 private func takeTurn(_ registry: borrowing Registry, _ patience: Milliseconds, _ report: Reporter) -> Descriptor? {
     do throws(Failure) {
         return try AppState(readingAppOf: registry).lockGroups(in: registry, within: patience)
@@ -120,21 +118,25 @@ private func takeTurn(_ registry: borrowing Registry, _ patience: Milliseconds, 
     }
 }
 
-/// Returns what is left of the time for accepting.
+/// Drains copies; returns what is left of the time that they have to accept what waits.
 private func drain(_ copies: [CopyRecord], _ ending: Ending, moves: Bool) throws(Failure) -> Milliseconds {
+    let patience = Milliseconds.seconds(5)
     switch ending.drain {
-    case .none: return .seconds(5)
-    case .acceptedUnlessMoved where moves: return .seconds(5)
+    case .none: return patience
+    case .acceptedUnlessMoved where moves: return patience
     case .accepted(let settle), .acceptedUnlessMoved(let settle):
         // Copies that stand still accept nothing.
         if !moves { for copy in copies { try? resume(copy.process) } }
-        return try awaitDrained(copies, moves: moves, settle: settle)
+        awaitHandshakes(of: copies, settle: settle, moves: moves)
+        let rest = try awaitAccepted(by: copies, within: patience, moves: moves)
+        awaitRead(by: copies)
+        return rest
     case .acceptedWithoutSettling:
-        return try awaitDrained(copies, moves: moves, hasSettled: true)
+        return try awaitAccepted(by: copies, within: patience, moves: moves)
     }
 }
 
-/// What is done to stop one copy.
+/// Says how one copy is stopped.
 private func stopOrder(for copy: CopyRecord, _ ending: Ending, moves: Bool) -> StopOrder {
     var order = StopOrder(
         process: copy.process, listeners: copy.listeners.map { $0.identity },
@@ -149,13 +151,13 @@ private func stopOrder(for copy: CopyRecord, _ ending: Ending, moves: Bool) -> S
 }
 
 extension AppState {
-    /// The supervisors of copies other than these that live on: they are told nothing.
+    /// The supervisors of all copies that live on when these stop. They are told nothing.
     func supervisors(sparing stopped: [CopyRecord]) -> [Supervisor] {
         copies.filter { copy in copy.state != .ended && !stopped.contains { $0.fileName == copy.fileName } }
             .compactMap { $0.supervisor }
     }
 
-    /// Records what stopping has led to; returns how many copies are still there.
+    /// Records how copies have stopped; returns how many are still there.
     mutating func record(_ outcomes: [StopOutcome], of stopped: [CopyRecord], reason: EndReason?) -> Int {
         var remaining = 0
         for (copy, outcome) in zip(stopped, outcomes) {

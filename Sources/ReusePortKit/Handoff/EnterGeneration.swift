@@ -1,6 +1,6 @@
 import CLinux
 
-/// What has become of members that were ready.
+/// How ready members have entered their generation.
 enum Entry {
     /// Their generation was live already: they have taken their places in it.
     case joined
@@ -21,7 +21,7 @@ struct Predecessor {
 
 extension Coordinator {
     /// Registers members as ready, and cuts over if they are the last of their generation, all under the app's lock.
-    borrowing func enter(_ range: Range<Int>) throws(MemberFailure) -> Entry {
+    borrowing func enter(_ range: Range<Int>) throws(StepFailure) -> Entry {
         let lock = try handoffStep { () throws(Failure) in try registry.lock() }
         var state = AppState.reconciled(registry)
         let current = try generationToEnter(state)
@@ -29,7 +29,7 @@ extension Coordinator {
         for index in range { entering.append(try readyRecord(of: index, &state)) }
         let isSuspended = state.app.suspended == generation.id
         let result = try handoffStep { () throws(Failure) -> Entry in
-            // Before anything is switched: all connections that come are to find room.
+            // Before anything is switched, so that all connections find room.
             if isSuspended || state.app.suspending == generation.label { try widenFirst(range) }
             if isSuspended {
                 try suspend(entering)
@@ -51,31 +51,28 @@ extension Coordinator {
     }
 
     /// The generation as it is by now; fails if members cannot enter it any more.
-    private borrowing func generationToEnter(_ state: AppState) throws(MemberFailure) -> GenerationRecord {
-        guard let current = state.app.generation(generation.id) else {
-            throw MemberFailure(nil, EndReason(.handoff, "the registry was removed"))
-        }
-        guard current.state == .starting || current.state == .live else {
-            let outcome = current.outcome.description
-            throw MemberFailure(nil, EndReason(.handoff, outcome.isEmpty ? "it is \(current.state.name)" : outcome))
+    private borrowing func generationToEnter(_ state: AppState) throws(StepFailure) -> GenerationRecord {
+        let known = state.app.generation(generation.id)
+        guard let current = known, current.state == .starting || current.state == .live else {
+            throw .generation(GenerationOutcome(whyClosed: known))
         }
         return current
     }
 
     /// Registers a member as ready.
-    private borrowing func readyRecord(of index: Int, _ state: inout AppState) throws(MemberFailure) -> CopyRecord {
+    private borrowing func readyRecord(of index: Int, _ state: inout AppState) throws(StepFailure) -> CopyRecord {
         guard var record = state.known(members[index].record) else {
-            throw MemberFailure(index, EndReason(.handoff, "it was removed from the registry"))
+            throw .member(index, EndReason(.handoff, "it was removed from the registry"))
         }
-        if members[index].copy.process.hasExited { throw MemberFailure(index, reason(of: index)) }
+        if members[index].copy.process.hasExited { throw .member(index, reason(of: index)) }
         record.state = .ready
-        // Nobody looks for the command that started copies; helpers stay known until they are done, so that others
-        // wait for them.
+        // Others wait for helpers, which therefore stay known until they are done, but not for a command.
         if role == .command { record.helper = nil }
         state.replace(record)
         return record
     }
 
+    /// Widens the backlogs of the first of these members.
     private borrowing func widenFirst(_ range: Range<Int>) throws(Failure) {
         for (which, listener) in members[range.lowerBound].record.listeners.enumerated() {
             _ = try widenBacklog(members[range.lowerBound].copy.sockets[which].source, of: listener)
@@ -101,7 +98,7 @@ extension Coordinator {
         _ current: GenerationRecord, _ range: Range<Int>, _ state: inout AppState
     ) throws(Failure) -> Entry {
         guard state.isComplete(current) else { return .waiting }
-        // Before anything is switched, because a switch is not undone.
+        // Whatever can fail comes before the switch, which is not undone.
         try state.preparePaths(of: state.running(current.id))
         let old = state.app.live
         let isSuspended = request.isSuspended || state.app.suspending == current.label
@@ -117,7 +114,7 @@ extension Coordinator {
             Predecessor(generation: old, copies: copies, moves: state.movesQueued(from: copies, to: current.id)))
     }
 
-    /// Tells copies that were started to wait that they can go on, because nobody wants that any more.
+    /// Tells copies that were started suspended to go on, if the generation is not suspended any more.
     private borrowing func wake(_ state: inout AppState) {
         if let failure = state.wake(generation.id) { report(.problem(failure)) }
     }

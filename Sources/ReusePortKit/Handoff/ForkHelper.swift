@@ -1,12 +1,12 @@
 import CLinux
 
-/// Which of the two processes we are after the fork.
+/// Tells the two processes apart after the fork.
 enum HelperFork {
     case helper
     case parent(helper: ProcessIdentity)
 }
 
-/// Forks a process as nobody's child: the target must not find one that it does not know.
+/// Forks a process that is not our child, because the target must not find a child that it does not know.
 func forkHelper() throws(Failure) -> HelperFork {
     let pipe = try step("start", "the helper", remedy: descriptorRemedy) { () throws(Errno) in try PipeEnds() }
     let reader = pipe.reader
@@ -17,7 +17,7 @@ func forkHelper() throws(Failure) -> HelperFork {
         _ = try? uninterrupted { waitpid(child, &status, 0) }
         writer.release(closing: ())
         let identity = try step("start", "the helper") { () throws(Errno) in
-            // The child has told the number of its own child; nothing if the second fork failed.
+            // The child writes the pid of its own child, or nothing if the second fork failed.
             var helper: Int32 = 0
             let count = try uninterrupted { read(reader.number, &helper, MemoryLayout<Int32>.size) }
             guard count == MemoryLayout<Int32>.size else { throw .again }
@@ -33,22 +33,18 @@ func forkHelper() throws(Failure) -> HelperFork {
     return .helper
 }
 
-/// The helper's life: coordinates its member, and ends.
+/// Coordinates a member in the helper, and ends it.
 func runAsHelper(_ coordinator: consuming Coordinator) -> Never {
     leaveCaller(coordinator)
     do throws(HandoffFailure) { try coordinator.run() } catch {}
     _exit(0)
 }
 
-/// Closes all descriptors that are the target's or the caller's, since somebody may wait for the end of them, and
-/// ignores signals that are not meant for it.
+/// Closes all descriptors that are the target's or the caller's, because others may wait until all copies of them are
+/// closed, and ignores signals that are not meant for the helper.
 private func leaveCaller(_ coordinator: borrowing Coordinator) {
     let log = coordinator.request.logDescriptor
-    if let null = try? open("/dev/null", O_RDWR) {
-        _ = dup2(null.number, 0)
-        if log != 1 { _ = dup2(null.number, 1) }
-        if log != 2 { _ = dup2(null.number, 2) }
-    }
+    useNull(at: [0, 1, 2].filter { $0 == 0 || $0 != log })
     var needed = [coordinator.registry.folder.number, log, coordinator.request.notifyDescriptor ?? 2]
     for index in 0..<coordinator.members.count {
         needed.append(coordinator.members[index].copy.process.descriptor.number)
@@ -59,11 +55,17 @@ private func leaveCaller(_ coordinator: borrowing Coordinator) {
         }
     }
     closeAllAbove2(but: needed)
-    // Commands that the helper runs (--ready exec:, systemctl) have no use for what the caller has opened.
+    // Commands that the helper runs (--ready exec:, systemctl) do not need what the caller has opened.
     for number in needed where number > 2 { _ = clinux_fcntl(number, F_SETFD, Int(FD_CLOEXEC)) }
     // Neither a reader of the log that has gone nor a key on the terminal ends a handoff.
     for signal in [SIGPIPE, SIGINT, SIGQUIT, SIGHUP, SIGTSTP] { clinux_ignore_signal(signal) }
     _ = clinux_enter_root()
+}
+
+/// Opens /dev/null in the place of these descriptors.
+func useNull(at numbers: [Int32]) {
+    guard let null = try? open("/dev/null", O_RDWR) else { return }
+    for number in numbers { _ = dup2(null.number, number) }
 }
 
 /// close_range(2) of everything between the numbers that are needed.

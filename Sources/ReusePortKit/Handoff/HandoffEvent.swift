@@ -1,10 +1,10 @@
-/// What happens in a handoff, as it happens. Output makes the words of it.
+/// What happens in a handoff. The layer Output makes words of it.
 enum HandoffEvent {
-    /// The coordinator is at work, in a process that is its own from now on.
+    /// The coordinator begins; from now on the process does nothing else.
     case coordinating
-    /// The generation has its label and its members; nothing was said of it before.
+    /// The generation has its label and its members. This comes first.
     case registered(label: ByteString, copies: [Int])
-    /// A copy has come to another state; nil: its process is not known.
+    /// A copy has changed its state; nil: its process is not known.
     case copy(Int, pid: Int32?, CopyProgress)
     /// A member waits until the other copies of its generation are ready.
     case awaitingSiblings
@@ -16,11 +16,11 @@ enum HandoffEvent {
     case drained(ByteString)
     case retiring(ByteString)
     case retired(ByteString, RetireOutcome)
-    /// Copies are stopped that will not serve.
+    /// The copies of a handoff that failed are stopped.
     case stopping(ByteString)
-    /// An earlier generation that failed has copies left, which end now.
+    /// Copies that an earlier, failed generation has left are ended.
     case endingFailed(ByteString)
-    /// An earlier generation has outlived `--keep-retired`, or an interrupted handoff.
+    /// An old generation is ended: it is beyond `--keep-retired`, or an interrupted handoff left it.
     case endingOld(ByteString)
     /// The generation failed; the live one was left alone.
     case failed(ByteString)
@@ -28,7 +28,7 @@ enum HandoffEvent {
     case keepingPaths
     /// The handoff is over.
     case over
-    /// The registry had lost a generation, which is entered again under this label.
+    /// The registry had lost a generation, which is recorded again under this label.
     case recovered(ByteString)
     /// A server that belongs to no generation shares the address; it gets connections until the cutover.
     case foreignServer(pid: Int32, name: ByteString, socket: ByteString)
@@ -38,25 +38,25 @@ enum HandoffEvent {
     case predecessor(copy: Int, pid: Int32, EndReason)
     /// `--app-memory-max` could not be set.
     case appLimitNotSet(Errno)
-    /// So many connections can wait at copies that stand still.
+    /// So many connections can wait at suspended copies.
     case room(Int)
-    /// Service directories or units are there.
+    /// Service directories or units were written.
     case servicesWritten(for: ByteString)
-    /// What a failed copy or service wrote, and where it stands.
+    /// The last output of a failed copy or service, and where it was written.
     case output(of: ByteString, ByteString)
-    /// All is done: so many copies serve.
+    /// The handoff has succeeded.
     case served(HandoffResult)
     /// Something failed that does not end the handoff.
     case problem(Failure)
-    /// Something failed that only a reader of `--debug` wants to know.
+    /// Something failed that is of interest with `--debug` only.
     case minorProblem(Failure)
     /// While copies are stopped.
     case stop(StopEvent)
     /// While a copy is waited for.
     case readiness(ReadinessEvent)
-    /// An app has as many copies as it was to have, without one more or less.
+    /// `scale` is done, without a copy that was added.
     case scaled(copies: Int)
-    /// An app stands still without a new generation, because its command is not known.
+    /// An app is suspended without a new generation, because deploy does not know its command.
     case standsStill
 }
 
@@ -76,7 +76,7 @@ enum RetireOutcome: Sendable, Equatable {
     case stillThere
 }
 
-/// What a handoff that went well has led to.
+/// The result of a handoff that succeeded.
 struct HandoffResult: Sendable, Equatable {
     var label: ByteString
     var copies: Int
@@ -85,7 +85,7 @@ struct HandoffResult: Sendable, Equatable {
     var isSuspended: Bool
 }
 
-/// Hands events on to whoever shows them.
+/// Passes events on to be shown.
 struct Reporter {
     let report: (HandoffEvent) -> Void
 

@@ -1,50 +1,61 @@
-/// A member that will not serve, and why. `member` is its index; nil: no single one is to blame.
-struct MemberFailure: Error {
-    var member: Int?
-    var reason: EndReason
-
-    init(_ member: Int?, _ reason: EndReason) {
-        self.member = member
-        self.reason = reason
-    }
-
-    /// A step of the handoff itself that failed.
-    init(_ failure: Failure, member: Int? = nil) {
-        self.member = member
-        reason = EndReason(
-            .handoff, failure.object.isEmpty ? failure.reason : "\(failure.object): \(failure.reason)")
-    }
+/// Why a handoff stops before its members serve.
+enum StepFailure: Error {
+    /// The member with this index will not serve.
+    case member(Int, EndReason)
+    /// The whole generation will not, and no single member is to blame.
+    case generation(GenerationOutcome)
 }
 
-/// Runs a step of the handoff; its failure is nobody's in particular.
+/// Runs a step of the handoff. If it fails, the member with this index is to blame; without one, the generation is.
 func handoffStep<Result: ~Copyable>(
     member: Int? = nil, _ body: () throws(Failure) -> Result
-) throws(MemberFailure) -> Result {
+) throws(StepFailure) -> Result {
     do throws(Failure) {
         return try body()
     } catch {
-        throw MemberFailure(error, member: member)
+        let reason = EndReason(error)
+        throw member.map { .member($0, reason) } ?? .generation(.failed(copy: nil, reason))
+    }
+}
+
+extension EndReason {
+    /// Records a step that failed, for people to read.
+    init(_ failure: Failure) {
+        self.init(.handoff, failure.object.isEmpty ? failure.reason : "\(failure.object): \(failure.reason)")
+    }
+}
+
+extension GenerationOutcome {
+    /// Says why copies cannot enter a generation as it is by now; nil: the registry does not know it any more.
+    init(whyClosed generation: GenerationRecord?) {
+        if let generation, generation.outcome != .none {
+            self = generation.outcome
+        } else {
+            let why: ByteString = generation.map { "it is \($0.state.name)" } ?? "the registry was removed"
+            self = .failed(copy: nil, EndReason(.handoff, why))
+        }
+    }
+
+    /// The reason of a copy that fails because its generation does.
+    var reasonOfCopy: EndReason {
+        if case .failed(_, let reason) = self { reason } else { EndReason(.handoff, description) }
     }
 }
 
 /// A handoff that failed; the live generation serves on.
 struct HandoffFailure: Error {
-    /// A copy by its number, nil for none in particular, and what became of it.
-    typealias Reason = (copy: Int?, reason: EndReason)
-
     var app: ByteString
     var label: ByteString
-    var reasons: [Reason]
+    /// What became of each copy that failed; else of the generation.
+    var outcomes: [GenerationOutcome]
     /// Whether copies were to join a generation that is live.
-    var joined: Bool
+    var joined = false
     /// The generation that is live instead.
     var served: ByteString?
 
-    /// The same as the last line of a command.
+    /// The last line of a command.
     var failure: Failure {
-        let why = ReusePortKit.joined(
-            reasons.map { one in one.copy.map { "copy \($0): \(one.reason.description)" } ?? one.reason.description },
-            by: "; ")
+        let why = ReusePortKit.joined(outcomes.map { $0.description }, by: "; ")
         if joined {
             return Failure(
                 .negative, "add", "to generation \(label) of app \(app)", why,

@@ -1,17 +1,17 @@
 import CLinux
 
-/// What a deploy that waits for its copies wants to know at once: that one of them has ended, or that it is to stop
-/// itself. One descriptor that becomes readable for any of them.
+/// Tells a command that waits for its copies when one of them has ended, or when a signal asks it to stop: one
+/// descriptor becomes readable for any of these.
 struct Interruptions: ~Copyable {
     private let poll: Descriptor
     private let signals: Descriptor
 
-    /// From now on INT, TERM, HUP and QUIT end nothing by themselves: a generation would be left half started.
+    /// Blocks INT, TERM, HUP and QUIT, which would leave a generation half started.
     init() throws(Errno) {
         let poll = Descriptor(owning: try checked(epoll_create1(Int32(EPOLL_CLOEXEC))))
         var set = sigset_t()
         sigemptyset(&set)
-        // By nohup(1), and in the background of a script, some are ignored; the kernel would keep those for us as well.
+        // Signals that are ignored, by nohup(1) or in the background of a script, stay so; signalfd(2) would get them.
         for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT] where clinux_signal_is_ignored(signal) == 0 {
             sigaddset(&set, signal)
         }
@@ -31,7 +31,7 @@ struct Interruptions: ~Copyable {
         try checked(clinux_epoll_add(poll.number, process.descriptor.number))
     }
 
-    /// The signal that has come; nil if none has.
+    /// The signal that has come, if one has.
     func received() -> Int32? {
         var info = signalfd_siginfo()
         let size = MemoryLayout<signalfd_siginfo>.size

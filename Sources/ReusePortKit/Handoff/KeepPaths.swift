@@ -1,22 +1,17 @@
 import CLinux
 
 extension Coordinator {
-    /// A program that knows the public path of a Unix socket from its own configuration may remove it at its end, and
-    /// by then it is its successor's. If it has the right to, a process of ours puts it back as soon as it has gone,
-    /// and stays for as long as the old copies do.
+    /// Puts back public paths of Unix sockets that old copies remove.
+    ///
+    /// A program that has the path in its own configuration may remove it when it ends, when it is already the path of
+    /// its successor. If the old copies have the right to do that, a process of ours watches the paths until they have
+    /// ended.
     borrowing func keepPaths(from old: [CopyRecord], _ state: AppState) {
         let paths = state.pathsAtRisk(old, successors: state.running(generation.id))
-        guard !paths.isEmpty, let runDirectory = try? runDirectory(of: request) else { return }
-        let child = fork()
-        if child > 0 {
-            var status: Int32 = 0
-            _ = try? uninterrupted { waitpid(child, &status, 0) }
-        }
-        if child != 0 { return }
-        if fork() != 0 { _exit(0) }
-        // It has nothing of the caller's, nor a listener, and ends at a signal.
-        _ = setsid()
-        if let null = try? open("/dev/null", O_RDWR) { for number in Int32(0)...2 { _ = dup2(null.number, number) } }
+        guard !paths.isEmpty, let runDirectory = try? runDirectory(of: request), case .helper? = try? forkHelper()
+        else { return }
+        // The process keeps no descriptor of the caller's and no listener, and ends at a signal.
+        useNull(at: [0, 1, 2])
         closeAllAbove2(but: [])
         _ = clinux_enter_root()
         var none = sigset_t()
@@ -38,13 +33,13 @@ extension Coordinator {
             guard let process = try? ProcessHandle(to: copy.process) else { continue }
             while true {
                 let hasExited = process.hasExited
-                // Other files may come and go there all the time. Without a lock: the registry was removed.
+                // Other files may come and go there all the time. If there is no lock, the registry was removed.
                 if hasExited || paths.contains(where: { !exists($0) }),
                     let lock = try? registry.lock(until: Deadline(after: .seconds(60)))
                 {
                     AppState.reconciled(registry).reconcilePaths()
                     lock.release(closing: ())
-                    // A program that does nothing else is not to keep us busy.
+                    // A program that removes paths again and again must not keep us busy.
                     _ = poll(nil, 0, 10)
                 }
                 if hasExited { break }

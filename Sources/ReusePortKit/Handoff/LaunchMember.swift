@@ -1,10 +1,10 @@
 import CLinux
 
 /// `--app` in the launcher: registers this process as a copy, and starts the helper that coordinates it. Returns the
-/// address at which the target is to say that it is ready, if it is to.
-func launchMember(_ plan: Plan, _ request: AppRequest, _ opened: inout Opened, _ report: Reporter) throws(Failure)
-    -> ByteString?
-{
+/// target's NOTIFY_SOCKET, with `--ready notify`.
+func launchMember(
+    _ plan: Plan, _ request: AppRequest, _ opened: inout Opened, _ report: Reporter
+) throws(Failure) -> ByteString? {
     let registry = try openRegistry(of: request)
     var channel = try ReadinessChannel.make(request.readiness)
     channel.node = opened.channel.take()
@@ -17,17 +17,17 @@ func launchMember(_ plan: Plan, _ request: AppRequest, _ opened: inout Opened, _
     started.append(
         StartedCopy(
             number: request.copy,
-            // Held from now on: what the helper then watches is this process, even if it ends at once.
+            // Opened now, so that the helper watches this process even if it ends at once.
             process: try watchProcess(getpid()), sockets: try opened.duplicateSockets(plan.sockets.count),
             listeners: try identify(plan, opened.placements, opened.addresses), channel: channel, exec: exec.watch))
-    let coordinator = try register(started, plan, request, in: registry, .besideThisProcess, report)
+    let coordinator = try register(started, plan, request, in: registry, by: .helper, report)
     opened.group = coordinator.members[0].record.group
     opened.waits = coordinator.members[0].record.channel?.waits == true
     return notifySocketName
 }
 
 extension Opened {
-    /// The sockets for the helper: this process gives its own away to the target.
+    /// Copies the sockets for the helper, because this process gives its own away to the target.
     fileprivate func duplicateSockets(_ count: Int) throws(Failure) -> OwnedArray<Placement> {
         var result = OwnedArray<Placement>()
         for index in 0..<count {

@@ -1,4 +1,4 @@
-/// Where the output of copies goes that no supervisor reads.
+/// Where copies without a supervisor write to.
 enum LogDestination: Sendable, Equatable {
     /// Appended to a file. `{copy}` in its path is the copy's number.
     case file(ByteString)
@@ -12,7 +12,6 @@ enum LogDestination: Sendable, Equatable {
         case "-": self = .inherited
         default:
             if text.isEmpty || text.hasSuffix("/") { throw Malformed("this is no file's name") }
-            // A brace is meant as a template, here as elsewhere.
             if text.replacing("{copy}", with: "").contains(UInt8(ascii: "{")) {
                 throw Malformed("unknown template in '\(text)'", remedy: "use {copy}")
             }

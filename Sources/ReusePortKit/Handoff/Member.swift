@@ -1,6 +1,6 @@
 import CLinux
 
-/// A process that is about to be a copy: its sockets are bound, and nobody knows of it yet.
+/// A process that becomes a copy: its sockets are bound, and it is not registered yet.
 struct StartedCopy: ~Copyable {
     let number: Int
     /// The copy, before its exec and after.
@@ -18,13 +18,13 @@ struct Member: ~Copyable {
 
     var pid: Int32 { copy.process.identity.pid }
 
-    /// Closes the coordinator's own hold on the listeners. A listener that somebody else holds stays open when its
-    /// process has died, and swallows connections.
+    /// Closes the coordinator's own descriptors of the listeners, which would keep them open when the copy has ended:
+    /// connections would come, and nobody would accept them.
     borrowing func releaseListeners() {
         for index in 0..<copy.sockets.count { closeInPlace(copy.sockets[index].source.number) }
     }
 
-    /// The same as soon as the copy has ended, for a coordinator that needs the listeners a while longer.
+    /// Closes them when the copy ends, for a coordinator that needs the listeners until then.
     borrowing func releaseListenersAtEnd() {
         closeAtEnd(
             of: copy.process.descriptor.number, (0..<copy.sockets.count).map { copy.sockets[$0].source.number })

@@ -1,12 +1,12 @@
 import CLinux
 
-/// Where copies write to, open.
+/// An open file, pipe or socket to which copies write.
 struct Output: ~Copyable {
     /// Nil: deploy's own standard output and error.
     let descriptor: Descriptor?
-    /// Of a file.
+    /// The path of a file.
     let path: ByteString?
-    /// How many bytes were there before.
+    /// The size of the file before the copies write to it.
     let start: UInt64
 
     static func open(_ destination: LogDestination?, app: ByteString, copy: Int) throws(Failure) -> Output {
@@ -23,7 +23,7 @@ struct Output: ~Copyable {
         let object: ByteString = "log \(path)"
         let place = try followPath(path, object: object)
         let file = try step("open", object) { () throws(Errno) in
-            // Anybody may have put a FIFO there, at which we would wait: that is the reason for O_NONBLOCK.
+            // Without O_NONBLOCK we would wait at a FIFO, which anybody may have put there.
             try ReusePortKit.open(
                 place.name, in: place.directory,
                 O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, mode: 0o640)
@@ -32,7 +32,7 @@ struct Output: ~Copyable {
         guard info.isRegular && info.links == 1 || info.isCharacterDevice || info.isFIFO else {
             throw Failure(.system, "open", object, "it is a special file, or has other names")
         }
-        // Who made it could have the copies wait, by not reading.
+        // The owner of a FIFO could make the copies wait, by not reading.
         if info.isFIFO, info.owner != 0, info.owner != geteuid() {
             throw Failure(.system, "trust", object, "it is a FIFO of uid \(info.owner)")
         }
@@ -41,7 +41,7 @@ struct Output: ~Copyable {
         return Output(descriptor: file, path: path, start: info.isRegular ? info.size : 0)
     }
 
-    /// Reports the end of what was written since.
+    /// Reports the end of what was written to a file since it was opened.
     borrowing func show(_ report: Reporter) {
         guard let path, let place = try? followPath(path, object: path),
             let file = try? ReusePortKit.open(place.name, in: place.directory, O_RDONLY | O_NOFOLLOW | O_NONBLOCK),
@@ -50,7 +50,7 @@ struct Output: ~Copyable {
         let from = max(start, info.size - min(info.size, 4096))
         _ = lseek(file.number, Int(from), SEEK_SET)
         guard var text = try? readAll(file, atMost: 1 << 16) else { return }
-        // Where it begins in the middle of a line, it may as well be in the middle of a character.
+        // The text may begin in the middle of a line, even of a character: drop all up to the next line.
         if from > start, let end = text.firstIndex(of: UInt8(ascii: "\n")), end + 1 < text.count {
             text = text.dropFirst(end + 1)
         }
@@ -58,7 +58,7 @@ struct Output: ~Copyable {
     }
 }
 
-/// Where all copies of a deploy write to: one place for all, or one for each.
+/// The outputs of all copies of a deploy: one for all, or one for each.
 struct Outputs: ~Copyable {
     private var places = OwnedArray<Output>()
 
@@ -69,7 +69,7 @@ struct Outputs: ~Copyable {
         }
     }
 
-    /// That of a copy, by its index among them.
+    /// The output of the copy with this index.
     subscript(index: Int) -> Output { _read { yield places[min(index, places.count - 1)] } }
 
     /// Reports the end of each.
@@ -78,14 +78,14 @@ struct Outputs: ~Copyable {
     }
 }
 
-/// `APP.log` at the usual place, whose directory is made if need be.
+/// The path of `APP.log` in the usual log directory, which is made if need be.
 private func usualLogFile(of app: ByteString) throws(Failure) -> ByteString {
     let directory = try usualLogDirectory()
     try makeLogDirectory(directory, mode: 0o755)
     return "\(directory)/\(app).log"
 }
 
-/// A stream to the journal where there is one, else to a logger(1) that ends with the last copy.
+/// Opens a stream to the journal where there is one, otherwise to a logger(1) that ends with the last copy.
 private func openSystemLog(_ app: ByteString) throws(Failure) -> Descriptor {
     if let stream = try? openJournalStream(app) { return stream }
     let pipe = try step("make", "pipe to logger", remedy: descriptorRemedy) { () throws(Errno) in try PipeEnds() }
@@ -100,8 +100,8 @@ private func openSystemLog(_ app: ByteString) throws(Failure) -> Descriptor {
     return pipe.writer
 }
 
-/// The journal's own protocol for what systemd starts: a few lines of header, then whatever is written.
-/// (sd_journal_stream_fd(3): identifier, unit, priority 6, prefixes read, not forwarded to syslog, kmsg, console.)
+/// Opens a stream as systemd does for services: a header of a few lines, then the output. (sd_journal_stream_fd(3):
+/// identifier, unit, priority 6, prefixes read, not forwarded to syslog, kmsg, console.)
 private func openJournalStream(_ app: ByteString) throws(Errno) -> Descriptor {
     let stream = try socket(family: AF_UNIX, type: Int32(SOCK_STREAM.rawValue))
     try connect(stream, to: .unix("/run/systemd/journal/stdout"))

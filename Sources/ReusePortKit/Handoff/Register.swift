@@ -1,95 +1,97 @@
 import CLinux
 
-/// What registration depends on: who coordinates the members.
-enum CoordinatorStart {
-    /// The launcher: forks the helper, and goes on to become the copy.
-    case besideThisProcess
-    /// `deploy` and `scale`: this process coordinates the copies that it has started.
-    case thisProcess
-}
-
-/// Registers copies in their generation, and lets them listen: all in one turn under the app's lock.
+/// Registers copies in their generation, and lets them listen, all in one turn under the app's lock.
 ///
-/// Until now the sockets are bound only, and no connection can have come to them. From listen(2) on they are members of
+/// Until now the sockets are only bound, so no connection can have come to them. From listen(2) on they are members of
 /// their reuseport groups; a program that is attached there already keeps connections from them.
 ///
-/// Where a helper is to coordinate them, it is started here, and does not return.
+/// A helper that is to coordinate them starts here, and does not return.
 func register(
     _ started: consuming OwnedArray<StartedCopy>, _ plan: Plan, _ request: AppRequest,
-    in registry: borrowing Registry, _ start: CoordinatorStart, _ report: Reporter
+    in registry: borrowing Registry, by role: Coordinator.Role, _ report: Reporter
 ) throws(Failure) -> Coordinator {
     var started = started
     let turn = try awaitTurn(registry, request, started, report)
-    var state = turn.state
-    guard let generation = state.app.generation(turn.generation) else {
+    guard let generation = turn.state.app.generation(turn.generation) else {
         throw Failure("find", "generation", .noEntry)
     }
-    var numbers: [Int] = []
-    for index in 0..<started.count { numbers.append(started[index].number) }
-    report(.registered(label: generation.label, copies: numbers))
-    var groups: [CopyGroup] = []
+    report(.registered(label: generation.label, copies: (0..<started.count).map { started[$0].number }))
+    var registration = Registration(
+        plan: plan, request: request, role: role, generation: generation, report: report, state: turn.state)
     do throws(Failure) {
-        let interruptions = try watchEnds(of: started, start)
+        let interruptions = try watchEnds(of: started, role)
         var members = OwnedArray<Member>()
         while started.count > 0 {
-            let copy = started.remove(at: 0)
-            if let old = state.predecessor(generation.id, copy.number) {
-                report(.predecessor(copy: copy.number, pid: old.process.pid, old.reason ?? .unknown))
-            }
-            let group = try state.makeGroup(
-                request.memoryLimits, copy: copy.number, of: generation.id, copy.process.identity,
-                under: Supervisor.current(), in: registry)
-            if let group { groups.append(group) }
-            if members.count == 0 { try state.prepareToListen(copy.listeners) }
-            try state.checkAddresses(copy.listeners, plan)
-            for (index, socket) in plan.sockets.enumerated() { try listenIfWanted(copy.sockets[index].source, socket) }
-            if members.count == 0 {
-                let found = try state.attach(
-                    request.name, request.steering, for: generation.id, copy.listeners, held: copy.sockets)
-                report(found)
-            } else {
-                // The groups are steered by now.
-                try state.noteJoined(copy.listeners)
-            }
-            var record = state.newRecord(of: copy, in: generation.id, request)
-            // Whoever supervises the command does not supervise the copies that it leaves behind.
-            if case .besideThisProcess = start { record.supervisor = Supervisor.current() }
-            record.group = group
-            record.channel = try state.channel(copy.channel, of: record, request, plan)
-            state.replace(record)
-            members.append(Member(copy: copy, record: record))
+            members.append(try registration.add(started.remove(at: 0), isFirst: members.count == 0, registry))
         }
-        let role: Coordinator.Role =
-            switch start {
-            case .besideThisProcess: .helper
-            case .thisProcess: .command
-            }
         let coordinator = Coordinator(
             role: role, registry: try registry.duplicate(), request: request, generation: generation,
             members: members, interruptions: interruptions, report: report)
-        let registered = try store(coordinator, start, &state)
+        let registered = try store(coordinator, &registration.state)
         turn.end()
         return registered
     } catch {
-        for group in groups { removeUnusedGroup(group, in: registry) }
+        for group in registration.groups { removeUnusedGroup(group, in: registry) }
         throw error
     }
 }
 
-/// Names the coordinator in the records before anything is written: a copy whose coordinator is not known counts as
-/// one whose coordinator was killed. Then writes them.
+/// What is known of an app while copies are added to it, one after the other.
+private struct Registration {
+    let plan: Plan
+    let request: AppRequest
+    let role: Coordinator.Role
+    let generation: GenerationRecord
+    let report: Reporter
+    var state: AppState
+    /// The control groups that were made, to be removed if registration fails.
+    var groups: [CopyGroup] = []
+
+    /// Lets a copy listen, and records it. The first one steers the groups, which the others then join.
+    mutating func add(
+        _ copy: consuming StartedCopy, isFirst: Bool, _ registry: borrowing Registry
+    ) throws(Failure) -> Member {
+        if let old = state.predecessor(generation.id, copy.number) {
+            report(.predecessor(copy: copy.number, pid: old.process.pid, old.reason ?? .unknown))
+        }
+        let group = try state.makeGroup(
+            request.memoryLimits, copy: copy.number, of: generation.id, copy.process.identity,
+            under: Supervisor.current(), in: registry)
+        if let group { groups.append(group) }
+        if isFirst { try state.prepareToListen(copy.listeners) }
+        try state.checkAddresses(copy.listeners, plan)
+        for (index, socket) in plan.sockets.enumerated() { try listenIfWanted(copy.sockets[index].source, socket) }
+        if isFirst {
+            let found = try state.attach(
+                request.name, request.steering, for: generation.id, copy.listeners, held: copy.sockets)
+            report(found)
+        } else {
+            try state.noteJoined(copy.listeners)
+        }
+        var record = state.newRecord(of: copy, in: generation.id, request)
+        // The supervisor of a command does not supervise the copies that the command leaves behind.
+        if role == .helper { record.supervisor = Supervisor.current() }
+        record.group = group
+        record.channel = try state.channel(copy.channel, of: record, request, plan)
+        state.replace(record)
+        return Member(copy: copy, record: record)
+    }
+}
+
+/// Names the coordinator in the records, then writes them: a copy whose coordinator is not known counts as one whose
+/// coordinator was killed.
 private func store(
-    _ coordinator: consuming Coordinator, _ start: CoordinatorStart, _ state: inout AppState
+    _ coordinator: consuming Coordinator, _ state: inout AppState
 ) throws(Failure) -> Coordinator {
     let identity: ProcessIdentity
-    switch start {
-    case .thisProcess:
+    switch coordinator.role {
+    case .command:
         identity = try step("find", "this process") { () throws(Errno) in try ProcessIdentity(of: getpid()) }
         // The launcher joins its group by itself, as its last step as root.
         for index in 0..<coordinator.members.count {
             try joinGroup(coordinator.members[index].record.group, coordinator.members[index].pid)
         }
-    case .besideThisProcess:
+    case .helper:
         switch try forkHelper() {
         case .helper: runAsHelper(coordinator)
         case .parent(let helper): identity = helper
@@ -104,11 +106,11 @@ private func store(
     return coordinator
 }
 
-/// For the command: signals to it, and ends of the copies that it has started.
+/// Watches, for a command, signals to it and ends of the copies that it has started.
 private func watchEnds(
-    of started: borrowing OwnedArray<StartedCopy>, _ start: CoordinatorStart
+    of started: borrowing OwnedArray<StartedCopy>, _ role: Coordinator.Role
 ) throws(Failure) -> Interruptions? {
-    guard case .thisProcess = start else { return nil }
+    guard role == .command else { return nil }
     let interruptions = try step("wait for", "signals", remedy: descriptorRemedy) { () throws(Errno) in
         try Interruptions()
     }
@@ -124,7 +126,7 @@ func runDirectory(of request: AppRequest) throws(Failure) -> ByteString {
     return try defaultRunDirectory()
 }
 
-/// The app's folder, made if need be.
+/// Opens the app's folder, and makes it if need be.
 func openRegistry(of request: AppRequest) throws(Failure) -> Registry {
     let directory = try runDirectory(of: request)
     guard let registry = try Registry.open(request.name, in: directory, create: true) else {
@@ -139,7 +141,7 @@ func watchProcess(_ pid: Int32) throws(Failure) -> ProcessHandle {
     }
 }
 
-/// Listeners as clients see them.
+/// The listeners as clients see them, by the public paths of Unix sockets.
 func visible(_ listeners: [CopyRecord.Listener]) -> [ListenerIdentity] {
     listeners.map { listener in
         var identity = listener.identity
@@ -148,7 +150,7 @@ func visible(_ listeners: [CopyRecord.Listener]) -> [ListenerIdentity] {
     }
 }
 
-/// The sockets as the kernel and the registry know them.
+/// Finds the cookies of sockets, by which the kernel and the registry know them.
 func identify(
     _ plan: Plan, _ sockets: borrowing OwnedArray<Placement>, _ addresses: [SocketAddress]
 ) throws(Failure) -> [CopyRecord.Listener] {
@@ -166,8 +168,8 @@ func identify(
 }
 
 extension AppState {
-    /// The copy that had this place before, if the kernel ended it for want of memory: its supervisor has started it
-    /// again and cannot tell why.
+    /// Finds the copy that had this place before, if the kernel ended it because memory ran out. The supervisor that has
+    /// started this one instead does not know why.
     fileprivate func predecessor(_ generation: UInt64, _ number: Int) -> CopyRecord? {
         copies.first {
             $0.generation == generation && $0.copy == number && $0.state == .ended
@@ -183,7 +185,7 @@ extension AppState {
             since: secondsSince1970(), listeners: copy.listeners, supervisor: nil, stopSignal: request.stopSignal,
             stopTimeout: request.stopTimeout, nice: request.retiredNice)
         record.settle = request.settle
-        // Whether the crashes of its predecessors count is decided when it ends, by how long it has run.
+        // How long this copy runs decides, when it ends, whether the crashes before it count.
         record.crashes = known(record)?.crashes
         return record
     }
@@ -222,7 +224,7 @@ extension AppState {
 }
 
 extension AppState {
-    /// What concerns the copy's Node channel; nil if it has none.
+    /// Records the copy's Node channel; nil if it has none.
     fileprivate func channel(
         _ channel: borrowing ReadinessChannel, of copy: CopyRecord, _ request: AppRequest, _ plan: Plan
     ) throws(Failure) -> ChannelRecord? {
@@ -237,7 +239,7 @@ extension AppState {
 }
 
 extension Reporter {
-    /// What was found when the groups were steered.
+    /// Reports what was found when the groups were steered.
     fileprivate func callAsFunction(_ found: SteeringReport) {
         if let reason = found.fallback { self(.noEBPF(reason)) }
         for one in found.foreign {

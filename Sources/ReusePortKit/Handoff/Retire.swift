@@ -23,8 +23,8 @@ extension Coordinator {
             choose: { state, _ in
                 report(.drained(label))
                 report(.retiring(label))
-                // Copies that have crashed count, too: their supervisors are about to start them again. Copies that
-                // `scale` has taken away do not.
+                // Copies that have crashed are stopped too, because their supervisors are about to start them again;
+                // not those that `scale` has taken away.
                 let count = state.app.generation(old.generation.id)?.copies ?? old.generation.copies
                 let copies = state.copies(of: old.generation.id).filter {
                     $0.state != .ended || $0.supervisor != nil && $0.copy < count
@@ -43,13 +43,13 @@ extension Coordinator {
         report(.retired(label, outcome))
     }
 
-    /// Ends copies of generations that failed: a coordinator that was killed has left them. They serve nobody, or did
-    /// so for a moment between a cutover and the kill.
+    /// Ends copies of generations that failed, which a coordinator has left when it was killed. They serve nobody, or
+    /// served for a moment between a cutover and the kill.
     ///
     /// This comes before the cutover, while their places in the group are behind those of the live copies, so that no
     /// live copy moves.
     borrowing func endFailedGenerations() throws(Failure) {
-        // Whether one has failed may not be written down yet: reconciling finds out.
+        // A generation that has failed may still be recorded as starting: reconciling finds out.
         let others = (registry.loadApp()?.generations ?? []).filter { $0.id != generation.id }
         guard others.contains(where: { $0.state == .failed || $0.state == .starting }) else { return }
         let state = AppState.reconciled(registry)

@@ -2,30 +2,26 @@ import CLinux
 
 /// Watches a generation whose copies a supervisor starts: their own helpers hand over.
 struct ServiceWatch {
-    private let request: AppRequest
-    private let label: ByteString
-    private let numbers: [Int]
-    private let deployment: Deployment
+    private let deploy: PreparedDeploy
+    /// The label of the generation, and the id that it gets if no other copy registers before.
+    private let expected: Deployment
     /// The processes that were copies before.
     private let past: [ProcessIdentity]
-    /// The number of the youngest generation before.
-    private let sequence: UInt64
     private let report: Reporter
-    private var id: UInt64?
-    /// Why each of the copies has failed, if it has.
-    private var reasons: [EndReason?]
-    /// Why there is nothing to wait for any more, where no copy has a reason.
+    private var isKnown = false
+    /// What became of each of the copies, if it has failed.
+    private var failures: [GenerationOutcome?]
+    /// What became of the generation, if there is nothing to wait for any more.
     private var outcome: GenerationOutcome?
     private var hasTakenOver = false
 
-    init(
-        _ request: AppRequest, _ label: ByteString, _ numbers: [Int], _ deployment: Deployment,
-        past: [ProcessIdentity], sequence: UInt64, _ report: Reporter
-    ) {
-        (self.request, self.label, self.numbers, self.deployment) = (request, label, numbers, deployment)
-        (self.past, self.sequence, self.report) = (past, sequence, report)
-        reasons = numbers.map { _ in nil }
+    init(_ deploy: PreparedDeploy, expected: Deployment, past: [ProcessIdentity], _ report: Reporter) {
+        (self.deploy, self.expected, self.past, self.report) = (deploy, expected, past, report)
+        failures = deploy.numbers.map { _ in nil }
     }
+
+    private var request: AppRequest { deploy.request }
+    private var numbers: [Int] { deploy.numbers }
 
     /// Returns when the generation serves and nobody is at work on the handoff any more.
     mutating func run(
@@ -33,31 +29,30 @@ struct ServiceWatch {
     ) throws(HandoffFailure) {
         // runsvdir looks for new services every five seconds.
         let deadline = Deadline(after: Milliseconds(request.readyTimeout.count + 15_000))
-        // The others are likely to fail for the same reason, or for the real one.
+        // The other copies are likely to fail for the same reason, or the first of them for the real one.
         var patience: Deadline?
         let changes: FileWatch
         do throws(Errno) {
             changes = try FileWatch(in: registry)
         } catch {
-            throw failure(EndReason(.handoff, "\(registry.path) cannot be watched: \(error.description)"), nil)
+            let why = EndReason(.handoff, "\(registry.path) cannot be watched: \(error.description)")
+            throw failure([.failed(copy: nil, why)], nil)
         }
         while true {
             let state = AppState.reconciled(registry)
             if look(at: state, registry) { return }
-            // Taken in any case: a signal that stays makes the wait below a busy one.
+            // The signal is taken even if it changes nothing, because one that stays would end the wait below at once.
             let signal = interruptions.received()
             if !hasTakenOver {
-                if let signal { throw failure(EndReason(.interrupted(signal)), state) }
+                if let signal { throw failure([.failed(copy: nil, EndReason(.interrupted(signal)))], state) }
                 if let outcome {
                     let end = patience ?? Deadline(after: Milliseconds(300))
                     patience = end
-                    if end.hasPassed || reasons.allSatisfy({ $0 != nil }) {
-                        throw failure(EndReason(.handoff, outcome.description), state)
+                    if end.hasPassed || failures.allSatisfy({ $0 != nil }) {
+                        throw failure(failuresOfCopies(or: outcome), state)
                     }
                 }
-                if deadline.hasPassed {
-                    throw failure(EndReason(.handoff, late(state).description), state)
-                }
+                if deadline.hasPassed { throw failure(failuresOfCopies(or: late(state)), state) }
             }
             // The end of a helper changes no file, so look again now and then.
             let pause = Milliseconds(hasTakenOver ? 100 : 500)
@@ -66,25 +61,25 @@ struct ServiceWatch {
     }
 
     /// Whether the output of a copy is of interest after a failure: not where others are known to have failed.
-    func concerns(_ index: Int) -> Bool { reasons[index] != nil || reasons.allSatisfy { $0 == nil } }
+    func concerns(_ index: Int) -> Bool { failures[index] != nil || failures.allSatisfy { $0 == nil } }
 
     /// Reports what is new; true when all is done.
     private mutating func look(at state: AppState, _ registry: borrowing Registry) -> Bool {
         if !hasTakenOver {
             for (index, number) in numbers.enumerated() {
-                if let why = registry.loadLaunchFailure(label, number) {
+                if let why = registry.loadLaunchFailure(expected.label, number) {
                     note(index, nil, EndReason(.launch, why), isLast: true)
                 }
             }
         }
-        let found = state.app.generations.first {
-            $0.label == label && (request.joins ?? $0.id) == $0.id
-                && (request.joins != nil || $0.id > sequence)
+        let found = state.app.generations.first { generation in
+            guard generation.label == expected.label else { return false }
+            return request.joins.map { $0 == generation.id } ?? (generation.id >= expected.generation)
         }
         guard let generation = found else { return false }
-        if id == nil, request.joins == nil {
-            id = generation.id
-            _ = try? registry.store(deployment.of(generation))
+        if !isKnown, request.joins == nil {
+            isKnown = true
+            _ = try? registry.store(deploy.deployment.of(generation))
         }
         let copies = state.copies(of: generation.id)
         let serving = reportCopies(copies, generation)
@@ -96,7 +91,7 @@ struct ServiceWatch {
                 report(request.joins == nil ? .tookOver(from: nil) : .joined)
                 if request.isSuspended { report(.room((try? widenBacklogs(of: copies)) ?? 0)) }
             }
-            // The helper of the last copy has the old generation to end.
+            // The helper of the last copy has to end the old generation.
             return hasTakenOver && !state.copies.contains { $0.helper != nil }
         case .retiring, .retired, .ended, .failed:
             if hasTakenOver && generation.state != .failed { return true }
@@ -111,8 +106,8 @@ struct ServiceWatch {
         for (index, number) in numbers.enumerated() {
             // Not the process that was this copy before.
             guard let copy = copies.first(where: { $0.copy == number && !past.contains($0.process) }) else { continue }
-            // The first to fail is the generation's reason; it may have been stopped since.
-            if case .failed(number, let reason) = generation.outcome { reasons[index] = reason }
+            // The first copy that failed is the generation's reason, even if it has been stopped since.
+            if case .failed(number, _) = generation.outcome { failures[index] = generation.outcome }
             switch copy.state {
             case .starting: report(.copy(number, pid: copy.process.pid, .starting))
             case .ready: report(.copy(number, pid: copy.process.pid, .ready))
@@ -131,30 +126,28 @@ struct ServiceWatch {
         return serving
     }
 
-    /// A copy has failed. `isLast`: nothing is waited for any more but the reasons of others.
+    /// Notes that a copy has failed. `isLast`: nothing is waited for any more but the reasons of others.
     private mutating func note(_ index: Int, _ pid: Int32?, _ reason: EndReason, isLast: Bool) {
         report(.copy(numbers[index], pid: pid, .failed(reason)))
-        reasons[index] = reason
-        if isLast { outcome = .failed(copy: numbers[index], reason) }
+        let failure = GenerationOutcome.failed(copy: numbers[index], reason)
+        failures[index] = failure
+        if isLast { outcome = failure }
     }
 
-    /// The reasons of the copies that failed; `general` where none has one.
-    private func failure(_ general: EndReason, _ state: AppState?) -> HandoffFailure {
-        var all: [HandoffFailure.Reason] = []
-        var isInterrupted = false
-        if case .interrupted = general.cause { isInterrupted = true }
-        if !isInterrupted {
-            for (index, reason) in reasons.enumerated() {
-                if let reason { all.append((numbers[index], reason)) }
-            }
-        }
-        if all.isEmpty { all = [(nil, general)] }
-        return HandoffFailure(
-            app: request.name, label: label, reasons: all, joined: false, served: state?.app.live?.label)
+    /// What became of the copies that failed; of the generation where none has.
+    private func failuresOfCopies(or outcome: GenerationOutcome) -> [GenerationOutcome] {
+        let known = failures.compactMap { $0 }
+        return known.isEmpty ? [outcome] : known
+    }
+
+    private func failure(_ outcomes: [GenerationOutcome], _ state: AppState?) -> HandoffFailure {
+        HandoffFailure(
+            app: request.name, label: expected.label, outcomes: outcomes, served: state?.app.live?.label)
     }
 
     private func late(_ state: AppState) -> GenerationOutcome {
-        let present = state.app.generations.last { $0.label == label }.map { state.running($0.id).count } ?? 0
+        let found = state.app.generations.last { $0.label == expected.label }
+        let present = found.map { state.running($0.id).count } ?? 0
         return present == 0 ? .notStarted : .incomplete(present: present, wanted: request.copies)
     }
 }

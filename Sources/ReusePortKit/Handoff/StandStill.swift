@@ -1,10 +1,10 @@
 import CLinux
 
-/// Stops copies and all that they have started, and returns when they stand still.
+/// Suspends copies and all that they have started: stops the processes, and returns when they stand still.
 ///
-/// SIGSTOP needs nothing of the program. Connections that come to its listeners meanwhile wait in their accept queues:
-/// the kernel completes their handshakes. Copies that wait for a message to go on are left alone, since they have to run
-/// to get it.
+/// SIGSTOP needs no help of the program. Connections that come to its listeners meanwhile wait in their accept queues:
+/// the kernel completes their handshakes. Copies that wait for a message are left alone, because they have to run to
+/// get it.
 func suspend(_ copies: [CopyRecord]) throws(Failure) {
     let copies = copies.filter { $0.channel?.waits != true }
     for copy in copies {
@@ -37,15 +37,14 @@ private func standsStill(_ process: ProcessIdentity) -> Bool {
     return now.identity != process || now.isStopped || now.hasEnded
 }
 
-/// Lets a copy, and all that it has started, go on.
+/// Continues a copy and all that it has started.
 func resume(_ copy: ProcessIdentity) throws(Errno) {
     for child in descendants(of: copy, in: ProcFileSystem()) { try? ProcessHandle(to: child).signal(SIGCONT) }
     try ProcessHandle(to: copy).signal(SIGCONT)
 }
 
 extension AppState {
-    /// Tells the copies of a generation that wait for the message to go on, as nodesockd has it. Answers what has
-    /// failed.
+    /// Sends the copies of a generation that wait for it the message to go on, as nodesockd does. Returns what failed.
     mutating func wake(_ generation: UInt64) -> Failure? {
         var failure: Failure?
         for index in copies.indices where copies[index].generation == generation {

@@ -1,9 +1,10 @@
 import CLinux
 
-/// Starts the copies of one deploy: they wait at a barrier until they are registered.
+/// Starts the copies of one deploy, which wait at a barrier until they are registered.
 struct CopyStarter: ~Copyable {
     let barrier: Barrier
-    /// The caller's limit of open descriptors, which copies get back: the coordinator needs those of all copies.
+    /// The caller's limit of open descriptors. The coordinator raises it because it holds those of all copies; each copy
+    /// gets the old one back.
     private let limit: rlimit
     private let ignoresChildren: Bool
     private let ignoresPipes: Bool
@@ -20,7 +21,7 @@ struct CopyStarter: ~Copyable {
         // With SIGCHLD ignored, children would leave no exit status.
         ignoresChildren = clinux_signal_is_ignored(SIGCHLD) != 0
         clinux_default_signal(SIGCHLD)
-        // A reader of our messages that has gone must not end a handoff half-way.
+        // Writing to a pipe whose reader has gone must not end the handoff.
         ignoresPipes = clinux_signal_is_ignored(SIGPIPE) != 0
         clinux_ignore_signal(SIGPIPE)
     }
@@ -52,13 +53,13 @@ struct CopyStarter: ~Copyable {
     private borrowing func become(
         _ plan: Plan, _ opened: consuming Opened, _ readiness: ByteString?, _ output: borrowing Output
     ) -> Never {
-        // Keys on the command's terminal, and its end, are not meant for copies.
+        // A new session: signals of the command's terminal are not meant for copies.
         _ = setsid()
         var limit = limit
         _ = setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
         if ignoresChildren { clinux_ignore_signal(SIGCHLD) }
         if !ignoresPipes { clinux_default_signal(SIGPIPE) }
-        if let null = try? open("/dev/null", O_RDWR) { _ = dup2(null.number, 0) }
+        useNull(at: [0])
         switch output.descriptor {
         case .some(let log):
             _ = dup2(log.number, 1)
@@ -66,7 +67,7 @@ struct CopyStarter: ~Copyable {
         case .none: break
         }
         guard barrier.pass() else { _exit(1) }
-        // The command removes what was made for it, since it learns of the failure.
+        // The command learns of the failure, and removes what was made.
         let failure = becomeTarget(plan, opened, Leftovers(), readiness: readiness)
         _exit(failure.code.rawValue)
     }
@@ -78,7 +79,7 @@ extension Opened {
         if case .descriptor(let number) = readiness, let end = channel.takeWriteEnd() { append(end, at: number) }
     }
 
-    /// The sockets alone. All other descriptors are the copy's, and somebody may wait for the end of them.
+    /// Keeps the sockets, and closes all other descriptors, because others may wait until all copies of them are closed.
     fileprivate consuming func takeSockets(_ count: Int) -> OwnedArray<Placement> {
         while placements.count > count { _ = placements.popLast() }
         return placements

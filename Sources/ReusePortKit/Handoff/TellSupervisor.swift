@@ -1,7 +1,7 @@
 import CLinux
 
 extension Coordinator {
-    /// Says that the copy has taken over, in the way of the supervisor that started it. Copies of a command have none.
+    /// Tells the supervisor that started the copy that it has taken over. Copies of a command have no supervisor.
     borrowing func tellSupervisor() {
         guard role == .helper else { return }
         if let number = request.notifyDescriptor {

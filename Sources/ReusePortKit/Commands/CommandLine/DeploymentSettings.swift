@@ -1,6 +1,7 @@
-// Records of deployments have options by name; the table knows what they mean.
+// Deployments are recorded with the names of options, which the table of options explains.
+
 extension Deployment {
-    /// Records what a deployment was asked for, without what counts only once.
+    /// Records the options of a deployment that count again when it is repeated.
     init(
         generation: UInt64, directory: ByteString, _ settings: [Setting], command: [ByteString],
         configuration: ByteString?
@@ -12,7 +13,7 @@ extension Deployment {
             command: command, configuration: configuration)
     }
 
-    /// What it means for copies that are added.
+    /// The options for copies that are added.
     func options() throws(Failure) -> Options {
         try Options(settings(with: []), command: command, isDeploy: true, configuration: configuration)
     }

@@ -1,4 +1,4 @@
-/// The text of `--help`, or of one of its topics: each fits a screen of 24 lines and 80 columns.
+/// Makes the text of `--help`, or of one of its topics. Each fits a screen of 24 lines and 80 columns.
 func help(_ topic: Option.Topic?) -> ByteString {
     guard let topic else { return overview() }
     if topic == .verbs { return verbs() }
@@ -10,7 +10,7 @@ func help(_ topic: Option.Topic?) -> ByteString {
     return page
 }
 
-/// What stands below the options.
+/// The text below the options of a topic.
 private func text(_ topic: Option.Topic) -> ByteString {
     switch topic {
     case .sockets: socketHelp
@@ -54,7 +54,7 @@ private func dialects() -> ByteString {
     return text
 }
 
-/// The page of the verbs: what each takes, but for what many take.
+/// Makes the page of the verbs: each with its own options, then those that many verbs take.
 private func verbs() -> ByteString {
     var page = ByteString()
     for row in VerbRow.all {

@@ -1,5 +1,5 @@
-/// A row of the table of options. Everything that knows an option reads it there: the parsers of command lines and
-/// configuration files, help, suggestions, shell completion, and the test of the manual.
+/// A row of the table of options. It serves the parsers of command lines and configuration files, help, suggestions,
+/// shell completion, and the test of the manual.
 struct Option: Sendable {
     let key: Key
     /// With its two hyphens.
@@ -9,17 +9,16 @@ struct Option: Sendable {
     /// What stands for the value in help texts; nil for options without one.
     let value: StaticString?
     let isRepeatable: Bool
-    /// Another option that says the same thing in another way. What the command line says of one replaces what a file
-    /// says of the other.
+    /// Another option that decides the same thing. On the command line one of them replaces the other in a file.
     let rival: Key?
     let places: Places
     let topic: Topic
     /// Half a line for help texts.
     let summary: StaticString
-    /// The same where it stands behind a verb, if that has to be said in another way.
+    /// The summary where the option stands behind a verb, if it differs.
     let verbSummary: StaticString?
     let completion: Completion
-    /// Understands a value and stores it.
+    /// Parses a value and stores it.
     let parse: @Sendable (Options, ByteString) throws(Malformed) -> Void
 
     init(
@@ -44,7 +43,7 @@ struct Option: Sendable {
 }
 
 extension Option {
-    /// What the option is to the program.
+    /// The option's name in the program.
     enum Key: UInt8, Sendable {
         case socket, file, keepDescriptor
         case user, groups, noGroups, noNewPrivileges, chroot, chdir, umask
@@ -75,11 +74,11 @@ extension Option {
         static let record = Places(rawValue: 16)
 
         static let everywhere: Places = [.alone, .app, .deploy, .file, .record]
-        /// Of a generation: with `--app` or `deploy`.
+        /// Options of a generation: with `--app` or `deploy`.
         static let handover: Places = [.app, .deploy, .file, .record]
-        /// Of one time only.
+        /// Options that are not repeated with the deployment.
         static let once: Places = [.app, .deploy, .file]
-        /// Of one copy: `deploy` says it for each of its own.
+        /// Options of one copy, which `deploy` adds for each of its own.
         static let oneCopy: Places = [.app, .file]
         static let deployOnly: Places = [.deploy, .file, .record]
         /// On every command line, and nowhere else.
@@ -129,14 +128,14 @@ extension Option {
 
     var text: ByteString { ByteString(stringLiteral: name) }
 
-    /// Whether this is how the option is written, with its hyphens.
+    /// Whether `word` is the option's name or alias, with its hyphens.
     func isNamed(_ word: ByteString) -> Bool {
         if word == name { return true }
         guard let alias else { return false }
         return word == alias
     }
 
-    /// The option that is written so.
+    /// Finds an option by its name or alias.
     static func named(_ name: ByteString) -> Option? { all.first { $0.isNamed(name) } }
 
     static func of(_ key: Key) -> Option { all.first { $0.key == key }! }

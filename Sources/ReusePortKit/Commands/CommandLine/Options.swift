@@ -1,11 +1,11 @@
-/// Everything that a command line and its configuration file ask for, understood but not looked up: what the rows of
-/// the table of options write into. A class, for these are a hundred words, which nobody is to copy.
+/// Everything that a command line and its configuration file ask for, parsed but not looked up. The rows of the table of
+/// options write into it. A class, because it is too large to be copied.
 final class Options {
-    /// What the launcher does.
+    /// The options of the launcher.
     var launch = LaunchOptions()
-    /// What goes with `--app` and `deploy`. Its name is empty without them.
+    /// The options of `--app` and `deploy`. Its name is empty without them.
     var request = AppRequest(name: "")
-    /// What goes with `deploy` alone.
+    /// The options of `deploy` alone.
     var deploy = DeployOptions()
     var isDryRun = false
     var isJSON = false
@@ -14,14 +14,14 @@ final class Options {
     var pid: Int32?
     var timeout: Milliseconds?
     var onlyRetired = false
-    /// The rows whose options were given, in a file first.
+    /// The options that were given, those in a file first.
     private var given: [Option] = []
-    /// Whether a configuration file is being read, which may have niagra's form.
+    /// Whether a configuration file is being read. Only there are values in niagra's form allowed.
     private var isFile = false
-    /// Set if the file was written for niagra, and so the program is to be told of its descriptors in niagra's way.
+    /// The dialect of a file that was written for niagra, whose program expects its descriptors in that way.
     private var niagras: Dialect?
 
-    /// What goes with `--app`; nil without it.
+    /// The options of `--app` and `deploy`; nil without them.
     var app: AppRequest? {
         get { request.name.isEmpty ? nil : request }
         set { request = newValue ?? AppRequest(name: "") }
@@ -31,7 +31,7 @@ final class Options {
 
     func isGiven(_ key: Option.Key) -> Bool { given.contains { $0.key == key } }
 
-    /// Understands one option.
+    /// Parses and stores one option.
     func take(_ setting: Setting) throws(Failure) {
         do throws(Malformed) {
             // Bytes of value zero cannot come from argv, but they can from a file, and end every C string.
@@ -74,8 +74,8 @@ extension Options {
 // MARK: - A command line with its file
 
 extension Options {
-    /// Understands a command line that runs a command. What it says wins over the file that it names. `isDeploy`: for
-    /// the verb. `configuration`: what the file said once, if that counts and not what it says now.
+    /// Parses a command line that runs a command, and the configuration file that it names, over which it wins.
+    /// `configuration` replaces the file's contents by earlier ones.
     convenience init(
         _ line: [Setting], command: [ByteString], isDeploy: Bool = false, configuration: ByteString? = nil
     ) throws(Failure) {
@@ -83,7 +83,7 @@ extension Options {
         let file = Options()
         if let config = line.first(where: { $0.option.key == .config }) {
             try file.read(config.value, text: configuration, overriddenBy: line)
-            // Without a name in it, the app is called like the file: niagra's files have none.
+            // Without a name in it, as in niagra's files, the app is called like the file.
             if isDeploy, file.request.name.isEmpty { file.request.name = appName(fromFile: config.value) ?? "" }
         }
         (request, deploy, given) = (file.request, file.deploy, file.given)
@@ -98,7 +98,7 @@ extension Options {
         launch.copy = request.copy
     }
 
-    /// Reads a configuration file, without what is said in another way by `line`.
+    /// Reads a configuration file, without the options that `line` replaces.
     private func read(
         _ path: ByteString, text: ByteString?, overriddenBy line: [Setting]
     ) throws(Failure) {
@@ -119,7 +119,8 @@ extension Options {
         return try? parseLabel(name, "")
     }
 
-    /// nodesockd's programs say that they are ready, and are told to stop, through their channel.
+    /// Sets the defaults of dialect nodesockd: programs say that they are ready, and are told to stop, through their
+    /// channel.
     private func followNodesockd() {
         if !isGiven(.ready) { request.readiness = .message }
         if !isGiven(.stopSignal) && !isGiven(.stopMessage) { request.stopMessages = "\"shutdown\"" }
@@ -143,7 +144,7 @@ extension Options {
             return
         }
         for setting in line {
-            // A configuration file may be for deploy as well, so there these options do no harm.
+            // In a configuration file, which may be for deploy as well, these options are allowed.
             let isForDeploy = setting.option.places.isDisjoint(with: [.alone, .app])
             if isForDeploy || setting.option.key == .copies && deploy.countsProcessors {
                 throw .usage("parse", setting.option.text, "it goes with deploy")
@@ -198,7 +199,7 @@ extension Options {
         try checkOrder("--memory-max", request.memoryMax, "--app-memory-max", request.appMemoryMax)
     }
 
-    /// Refuses a limit that another one never lets be reached.
+    /// Refuses a limit that is never reached because of a lower one.
     private func checkOrder(
         _ name: ByteString, _ size: UInt64?, _ other: ByteString, _ limit: UInt64?
     ) throws(Failure) {
@@ -207,16 +208,15 @@ extension Options {
     }
 }
 
-/// Reads what a configuration file says to verbs: which app it describes, and where that is registered.
+/// Reads from a configuration file, for verbs, which app it describes, and where that is registered.
 func describedApp(_ path: ByteString) throws(Failure) -> AppRequest {
-    let config = Setting(option: .of(.config), value: path, origin: .commandLine)
-    let options = try Options([config], command: ["-"], isDeploy: true)
+    let options = try Options([Setting(.config, path)], command: ["-"], isDeploy: true)
     guard let app = options.app else { throw .usage("find", "the app in \(path)", "it names none") }
     return app
 }
 
 extension Plan {
-    /// Looks up what a command line asks for, and refuses what could not be handed over.
+    /// Makes the plan of a command line, and refuses sockets that could not be handed over.
     init(_ options: Options) throws(Failure) {
         var launch = options.launch
         if let app = options.app {

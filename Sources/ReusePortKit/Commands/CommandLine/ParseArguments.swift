@@ -1,4 +1,4 @@
-/// What a command line asks for. Indirect, for a verb's are many words, which nobody is to copy inline.
+/// What a command line asks for. Indirect, because a verb's request is large, and would be copied inline.
 indirect enum Invocation {
     case help(Option.Topic?)
     case version
@@ -7,10 +7,12 @@ indirect enum Invocation {
     case deploy(DeployRequest)
 }
 
-/// `deploy`, `start` or `migrate`, as it was written; what was left out may be known from the last time.
+/// `deploy`, `start` or `migrate` as it was written; the last deploy may supply what was left out.
 struct DeployRequest: Sendable {
     var settings: [Setting]
     var command: [ByteString]
+
+    func isGiven(_ key: Option.Key) -> Bool { settings.contains { $0.option.key == key } }
 }
 
 /// Reads the command line, without the program's own name, and the configuration file that it names.
@@ -48,7 +50,7 @@ private func readCommandLine(_ arguments: [ByteString], isDeploy: Bool) throws(F
         guard word.count > 1, word.bytes[0] == UInt8(ascii: "-") else {
             let isNamed = line.settings.contains { $0.option.key == .app || $0.option.key == .config }
             guard isDeploy, !isNamed else { break }
-            try line.add(Setting(option: .of(.app), value: word, origin: .commandLine))
+            try line.add(Setting(.app, word))
             words.index += 1
             continue
         }
@@ -84,7 +86,7 @@ extension CommandLine {
     }
 }
 
-/// The help page that is asked for; a word that names none is left to be whatever it is.
+/// Finds the help page that is asked for; nil for the overview.
 private func topic(_ word: ByteString?) throws(Failure) -> Option.Topic? {
     guard let word, word.bytes.first != UInt8(ascii: "-") else { return nil }
     if let topic = Option.Topic.allCases.first(where: { $0.name == word }) { return topic }

@@ -8,16 +8,16 @@ struct VerbRequest: Sendable {
     var pid: Int32?
     var timeout: Milliseconds?
     var onlyRetired = false
-    /// For scale.
+    /// For `scale`.
     var copies: Int?
-    /// For restart: this copy only; for finish: which one has ended (0).
+    /// For `restart`: this copy only; for `finish`: the copy that has ended (0).
     var copy: Int?
     var verbosity = Verbosity.steps
-    /// For finish: exit codes after which it is not to be started again.
+    /// For `finish`: exit codes after which the copy is not started again.
     var permanent: [ClosedRange<Int>] = []
-    /// For finish: what the shell is to run.
+    /// For `finish`: a command for the shell.
     var onExit: ByteString?
-    /// For finish: how the copy has ended; nil if systemd says it.
+    /// For `finish`: how the copy has ended; nil if systemd's environment says it.
     var ending: ProcessEnd?
 
     fileprivate init(_ verb: Verb, _ options: Options) {
@@ -40,7 +40,7 @@ func parseVerb(_ verb: Verb, _ arguments: [ByteString]) throws(Failure) -> VerbR
     let row = verb.row
     let options = Options()
     var operands: [ByteString] = []
-    /// How many of them stand before `--`.
+    /// How many operands stand before `--`, if that has been read.
     var front: Int?
     var words = Words(arguments)
     while let word = words.next {
@@ -56,32 +56,16 @@ func parseVerb(_ verb: Verb, _ arguments: [ByteString]) throws(Failure) -> VerbR
     try check(options, row)
     var request = VerbRequest(verb, options)
     // The configuration file names the app.
-    let isDescribed = options.config != nil
     let described = try options.config.map { path throws(Failure) in try describedApp(path) }
-    let hasApp =
+    let namesApp =
         switch row.operand {
-        case .none: !operands.isEmpty
+        case .none: true
         // `scale --config FILE 3`
-        case .copies: !operands.isEmpty && !(isDescribed && operands.count == 1 && isCount(operands[0]))
+        case .copies: !(described != nil && operands.count == 1 && isCount(operands[0]))
         // `finish --config FILE -- "$@"`
-        case .ending: !operands.isEmpty && !(isDescribed && front == 0)
+        case .ending: !(described != nil && front == 0)
         }
-    if hasApp {
-        if row.app == .never { throw tooMuch(operands[0], row) }
-        request.app = try operand(operands.removeFirst()) { word throws(Malformed) in
-            try parseLabel(word, "an app's name")
-        }
-    }
-    if row.operand == .copies, !operands.isEmpty {
-        request.copies = try operand(operands.removeFirst()) { word throws(Malformed) in
-            try parseNumber(word, 1...Bank.copies)
-        }
-    }
-    if row.operand == .ending, !operands.isEmpty {
-        request.ending = try operand(operands[0]) { _ throws(Malformed) in try ProcessEnd(words: operands) }
-        operands = []
-    }
-    if let extra = operands.first { throw tooMuch(extra, row) }
+    try request.take(operands, row, namesApp: namesApp)
     if row.app != .never { request.app = request.app ?? described?.name }
     request.runDirectory = request.runDirectory ?? described?.runDirectory
     if row.app == .always && request.app == nil {
@@ -93,6 +77,29 @@ func parseVerb(_ verb: Verb, _ arguments: [ByteString]) throws(Failure) -> VerbR
             remedy: "write reuseport-exec \(verb.name) APP N")
     }
     return request
+}
+
+extension VerbRequest {
+    /// Reads the operands: the app, if the first names it, then what the verb takes.
+    fileprivate mutating func take(_ operands: [ByteString], _ row: VerbRow, namesApp: Bool) throws(Failure) {
+        var operands = operands
+        if namesApp, !operands.isEmpty {
+            if row.app == .never { throw tooMuch(operands[0], row) }
+            app = try operand(operands.removeFirst()) { word throws(Malformed) in
+                try parseLabel(word, "an app's name")
+            }
+        }
+        if row.operand == .copies, !operands.isEmpty {
+            copies = try operand(operands.removeFirst()) { word throws(Malformed) in
+                try parseNumber(word, 1...Bank.copies)
+            }
+        }
+        if row.operand == .ending, let first = operands.first {
+            ending = try operand(first) { _ throws(Malformed) in try ProcessEnd(words: operands) }
+            operands = []
+        }
+        if let extra = operands.first { throw tooMuch(extra, row) }
+    }
 }
 
 private func option(_ name: ByteString, of row: VerbRow) throws(Failure) -> Option {
@@ -121,7 +128,7 @@ private func tooMuch(_ word: ByteString, _ row: VerbRow) -> Failure {
     .usage("parse", word, "\(row.verb.name) takes \(row.app == .never ? "no app" : "one app")")
 }
 
-/// Reads a word that is no option.
+/// Reads a word that is not an option.
 private func operand<Value>(
     _ word: ByteString, _ parse: (ByteString) throws(Malformed) -> Value
 ) throws(Failure) -> Value {

@@ -1,10 +1,10 @@
 import CLinux
 
-/// What a configuration file says.
+/// The contents of a configuration file.
 struct Configuration {
     var settings: [Setting] = []
     var command: [ByteString] = []
-    /// More words of the command, behind its own: those of niagra's `environment:` and `app-NAME:`.
+    /// Words that follow the command's own: those of niagra's `environment:` and `app-NAME:`.
     fileprivate var arguments: [ByteString] = []
     /// Where relative paths in it begin, if not in the file's own directory.
     var base: ByteString?
@@ -15,7 +15,7 @@ func readConfiguration(_ path: ByteString) throws(Failure) -> Configuration {
     try parseConfiguration(try readTrusted(path), path)
 }
 
-/// `path` is where messages say that it stands.
+/// Reads the text of a configuration file, which messages place at `path`.
 func parseConfiguration(_ text: ByteString, _ path: ByteString) throws(Failure) -> Configuration {
     var configuration = Configuration()
     var lineNumber = 0
@@ -42,7 +42,8 @@ extension Configuration {
         let key = line[indent..<colon].trimmed
         let value = line.dropFirst(colon + 1).trimmed
         let start = colon + 1 + line.bytes.dropFirst(colon + 1).prefix { isBlank($0) }.count
-        if key == "command" {
+        switch key {
+        case "command":
             if !command.isEmpty { throw failure(Malformed("there is a command already", at: indent)) }
             do throws(Malformed) {
                 command = try splitWords(value)
@@ -51,16 +52,16 @@ extension Configuration {
             }
             if command.isEmpty { throw failure(Malformed("the command is missing", at: start)) }
             return
-        }
-        if key == "relative-to" {
+        case "relative-to":
             guard value.hasPrefix("/") else {
                 throw failure(Malformed("'\(value)' does not start at the root", at: start))
             }
             base = value
             return
+        // niagra's files say this; one process is one copy in any case.
+        case "copies" where value == "1": return
+        default: break
         }
-        // niagra's files say so; with it, one process is one copy in any case.
-        if key == "copies" && value == "1" { return }
         guard let option = Option.named("--\(key)"), option.places.contains(.file) else {
             if key == "environment" || key.hasPrefix("app-") && nearest(to: key, among: keys)?.hasPrefix("app-") != true
             {

@@ -1,8 +1,17 @@
-/// One option as it was given: on the command line or in a configuration file.
+/// An option that was given on the command line or in a configuration file.
 struct Setting: Sendable {
     var option: Option
     var value: ByteString
     var origin: Origin
+
+    init(option: Option, value: ByteString, origin: Origin) {
+        (self.option, self.value, self.origin) = (option, value, origin)
+    }
+
+    /// An option as if the command line had given it.
+    init(_ key: Option.Key, _ value: ByteString = "") {
+        self.init(option: .of(key), value: value, origin: .commandLine)
+    }
 
     /// Where a setting stands.
     enum Origin: Sendable {
@@ -11,7 +20,7 @@ struct Setting: Sendable {
         case file(path: ByteString, line: Int, column: Int)
     }
 
-    /// The error for a value that cannot be understood.
+    /// The error for a value that cannot be parsed.
     func failure(_ malformed: Malformed) -> Failure {
         switch origin {
         case .commandLine:
@@ -23,7 +32,7 @@ struct Setting: Sendable {
         }
     }
 
-    /// Whether the command line says something else instead.
+    /// Whether the command line replaces this setting of a file.
     func isOverridden(by line: [Setting]) -> Bool {
         line.contains { other in
             other.option.key == option.key && !option.isRepeatable || other.option.key == option.rival

@@ -1,12 +1,12 @@
-/// A command of its own, instead of options and a target.
+/// A command other than running a target.
 enum Verb: UInt8, Sendable {
     case list, count, state, wait, check, deploy, scale, restart, suspend, resume, retire, terminate, finish
 
-    /// The verb that is written so.
+    /// Finds a verb by one of its names.
     static func named(_ word: ByteString) -> Verb? { VerbRow.all.first { $0.names.contains(word) }?.verb }
 
     var row: VerbRow { VerbRow.all.first { $0.verb == self }! }
-    /// As it is written: first by its own name, then by others.
+    /// Its name, then others that mean the same.
     var names: [ByteString] { row.names }
     var name: ByteString { names[0] }
 }
@@ -18,7 +18,7 @@ struct VerbRow: Sendable {
     private let words: StaticString
     let app: AppArgument
     let operand: Operand
-    /// The option without which the verb means nothing.
+    /// An option that must be given.
     let required: Option.Key?
     /// Its options. All verbs have those in `common` as well.
     let options: [Option.Key]
@@ -52,7 +52,7 @@ struct VerbRow: Sendable {
 
     var names: [ByteString] { ByteString(stringLiteral: words).split(on: UInt8(ascii: " ")) }
 
-    /// What every verb takes but `deploy`, whose options are those of a command line.
+    /// Options of every verb except `deploy`, which has those of a command line.
     static let common: [Option.Key] = [.runDirectory, .config]
 
     func takes(_ option: Option) -> Bool {

@@ -1,9 +1,9 @@
 import CLinux
 
-/// Reads what a copy says through its Node channel while it starts, and gives a cluster's worker the listeners that it
-/// asks for.
+/// Reads messages of a copy from its Node channel while it starts, and gives a cluster's worker the listeners that it asks
+/// for.
 final class ChannelReader {
-    /// The far end; whoever made the reader holds it open.
+    /// The far end, which the caller keeps open.
     let number: Int32
     private(set) var isReady = false
     /// Whether the program has closed its end.
@@ -19,7 +19,7 @@ final class ChannelReader {
         self.offered = offered
     }
 
-    /// Takes what has come, but no more than 64 messages at once, for a program may send without end.
+    /// Reads what has come, but no more than 64 messages at once, because a program may send without end.
     func read() {
         for _ in 0..<64 {
             // With MSG_TRUNC, recv(2) answers the length of the message even if the buffer is shorter.
@@ -44,7 +44,7 @@ final class ChannelReader {
             isReady = true
             return
         }
-        // Drover's worker says it by a number.
+        // Drover's worker says that it is ready by a number.
         if member("event", ofJSON: line) == "\"status-changed\"", member("payload", ofJSON: line) == "3" {
             isReady = true
         }
@@ -55,10 +55,10 @@ final class ChannelReader {
         if !command.hasPrefix("\"NODE_") { seen = .otherMessages }
     }
 
-    /// Answers as a cluster's primary does when its worker is about to listen: with a listener, or with the reason why
-    /// there is none.
+    /// Answers as a cluster's primary does when its worker is about to listen: with a listener, or with an error.
     private func answer(_ query: ListenerQuery) {
-        // A worker that listens there already counts on. A second copy of the same socket would have no accepting side.
+        // A worker that already listens there asks again with an index. It gets no second descriptor of the same socket,
+        // from which nothing would accept.
         let index = query.isRepeated ? nil : query.find(in: offered)
         // The worker shares its listener with no other, so any key will do. `data` holds its TLS session keys, which
         // stay its own.
@@ -72,14 +72,14 @@ final class ChannelReader {
             reply.append(",\"errno\":-\(query.isRepeated ? EADDRINUSE : EADDRNOTAVAIL)}")
             seen = .wantsListener(address: query.address, port: query.port)
         }
-        // The worker does not ask again. If the answer cannot be sent, it never becomes ready, and that is told.
+        // If the answer cannot be sent, the worker does not ask again and never becomes ready, which is reported then.
         _ = reason { () throws(Errno) in
             try send(reply, through: self.number, with: index.map { offered[$0].number })
         }
     }
 }
 
-/// What a cluster's worker asks for; the values are JSON.
+/// A cluster's worker asks for a listener; the values are JSON.
 private struct ListenerQuery {
     let number: ByteString
     let address: ByteString
@@ -87,7 +87,7 @@ private struct ListenerQuery {
     let data: ByteString
     private let descriptor: UInt64?
     private let isUDP: Bool
-    /// Whether the worker has asked for the same before.
+    /// Whether the worker has asked for this listener before.
     let isRepeated: Bool
 
     init(message: ByteString) {
@@ -100,7 +100,7 @@ private struct ListenerQuery {
         isRepeated = (member("index", ofJSON: message).decimal ?? 0) > 0
     }
 
-    /// The listener that is meant; of several with the same port, the one with the same address.
+    /// Finds the listener with this port; of several, the one with this address.
     func find(in offered: [OfferedListener]) -> Int? {
         let candidates = offered.indices.filter { isMeant(offered[$0]) }
         return candidates.last { isAddress(of: offered[$0]) } ?? candidates.first
@@ -119,17 +119,17 @@ private struct ListenerQuery {
 
 /// A listener that a cluster's worker may ask for.
 struct OfferedListener {
-    /// As clients see it.
+    /// The listener as clients see it.
     let identity: ListenerIdentity
-    /// Where it is bound: a Unix socket has another path there than clients use.
+    /// The address to which it is bound. For a Unix socket this is another path than the one that clients use.
     let boundHost: ByteString
     /// Our descriptor.
     let number: Int32
-    /// The number at which the target thinks that it has it.
+    /// The number of the target's descriptor.
     let target: Int32
 }
 
-/// The listeners of a copy that it may ask for.
+/// Lists the listeners that a copy may ask for.
 func offer(_ listeners: [CopyRecord.Listener], _ sockets: borrowing OwnedArray<Placement>) -> [OfferedListener] {
     var result: [OfferedListener] = []
     for (index, identity) in visible(listeners).enumerated() {

@@ -1,4 +1,4 @@
-/// Reads `shutdown`, `stop,quit`, or a message that is written as JSON. Answers JSON, a line for each message.
+/// Reads `shutdown`, `stop,quit`, or a message that is written as JSON. Returns JSON, a line for each message.
 func parseStopMessages(_ text: ByteString) throws(Malformed) -> ByteString {
     if let first = text.bytes.first, ByteString("{[\"").contains(first) {
         guard isJSON(text), !text.contains(UInt8(ascii: "\n")) else {

@@ -9,10 +9,10 @@ func awaitAcceptance(
     }
 }
 
-/// Waits until a connection of ours, the probe, has been taken from the listener's accept queue, by whatever process.
+/// Waits until a connection of ours, the probe, has been taken from the listener's accept queue, by any process.
 ///
-/// The probe is then closed before another is made: a program that serves one client at a time would read from it in
-/// vain until it is.
+/// The probe is then closed before another is made, because a program that serves one client at a time would read from
+/// it until it is closed.
 private func awaitAcceptance(
     by listener: ListenerIdentity, _ watch: inout Watch, _ connect: () throws(Failure) -> Descriptor
 ) throws(NotReady.Reason) {
@@ -39,7 +39,7 @@ private func isAccepted(
 ) throws(NotReady.Reason) -> Bool {
     var looks = 0
     while true {
-        // An event of the probe (its end, an error) is seen by its state as well, so the state alone is asked for.
+        // The state also tells the probe's end or error, so nothing else is looked at.
         let state = try orNotReady("look up probe of", object) { () throws(Errno) in
             try acceptance(of: probe, interface: interface)
         }
@@ -55,8 +55,8 @@ private func isAccepted(
         case .held:
             watch.see(.probeHeldBack(object))
             looks += 1
-            // HTTP servers skip an empty line. It is one byte, so that no server leaves a rest unread, for which the
-            // kernel would reset the connection.
+            // HTTP servers skip an empty line. It is one byte, so that no server closes with a rest unread, because then
+            // the kernel would reset the connection.
             if looks == 2 { _ = clinux_send_newline(probe.number) }
         case .waiting: watch.see(.probeNotAccepted(object))
         }
@@ -64,8 +64,8 @@ private func isAccepted(
     }
 }
 
-/// Waits until the probe has an event, or for a while that is short beside the time waited already: a quick program is
-/// found ready at once, and a slow one is not asked a thousand times.
+/// Waits until the probe has an event, or for a fraction of the time waited so far: a quick program is found ready at
+/// once, and a slow one is not asked a thousand times. The kernel has no event for the acceptance of a connection.
 private func rest(since began: UInt64, _ watch: inout Watch, on probe: Int32? = nil) throws(NotReady.Reason) {
     let waited = MonotonicClock.milliseconds - began
     if waited < 5 {
@@ -77,7 +77,7 @@ private func rest(since began: UInt64, _ watch: inout Watch, on probe: Int32? = 
     _ = try watch.wait(for: POLLIN, on: probe, atMost: min(max(waited / 16, 1), 20))
 }
 
-/// How far a connection of ours has come at the server.
+/// How far the server has come with a connection of ours.
 enum Acceptance: Equatable {
     case connecting
     /// Established for us, but not yet for the server: it waits for data (TCP_DEFER_ACCEPT).
@@ -89,8 +89,8 @@ enum Acceptance: Equatable {
     case broken(Errno)
 }
 
-/// Asks the kernel for the server's end of this very connection. The length of the accept queue would not do: other
-/// clients come and go.
+/// Asks the kernel for the server's end of this connection. The length of the accept queue would tell nothing, because
+/// other clients come and go.
 func acceptance(of probe: borrowing Descriptor, interface: UInt32) throws(Errno) -> Acceptance {
     let failure = Errno(rawValue: try option(probe, SOL_SOCKET, SO_ERROR))
     if failure.rawValue != 0 { return .broken(failure) }

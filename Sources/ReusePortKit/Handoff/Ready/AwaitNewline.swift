@@ -14,7 +14,7 @@ func awaitNewline(
         }
         if buffer.prefix(count).contains(UInt8(ascii: "\n")) { return }
         if count == 0 {
-            // A process that ends closes its descriptors first; that it has ended is the better reason.
+            // A process that ends closes its descriptors first. Its end is the better reason, so wait for that.
             _ = try watch.wait(atMost: 200)
             throw .failed(
                 Failure(

@@ -44,8 +44,8 @@ private func isReady(_ message: ByteString, _ watch: inout Watch) -> Bool {
     return isReady
 }
 
-/// Whether a process is `ancestor` or has it among its parents. False for one that has ended since: nobody can tell any
-/// more whether it belonged to the copy.
+/// Whether a process is `ancestor` or has it among its parents. False for one that has ended, because its parents cannot
+/// be found any more.
 private func descends(_ pid: Int32, from ancestor: Int32) -> Bool {
     var next = pid
     var steps = 0

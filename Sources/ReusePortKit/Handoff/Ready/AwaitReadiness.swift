@@ -1,21 +1,21 @@
 import CLinux
 
-/// What a copy has to show before it counts as ready, and until when.
+/// What a copy must do to count as ready, and until when.
 struct ReadinessCheck {
     let readiness: Readiness
     let listeners: [ListenerIdentity]
     let deadline: Deadline
-    /// A descriptor that becomes readable when there is something more urgent to see to.
+    /// A descriptor that becomes readable when something more urgent happens.
     var interruption: Int32?
-    /// What a cluster's worker may ask for through its Node channel.
+    /// The listeners that a cluster's worker may ask for through its Node channel.
     var offered: [OfferedListener] = []
     let report: (ReadinessEvent) -> Void
 }
 
-/// Waits until a copy is ready. Its end is noticed at once.
+/// Waits until a copy is ready. Fails at once if the copy ends.
 ///
-/// `connect` gives a private, non-blocking stream connection, made or being made, to a listener of exactly this copy,
-/// by its index in `listeners`. It may be called again for each attempt; what it throws is final.
+/// `connect` returns a private, non-blocking stream connection, made or being made, to a listener of exactly this copy,
+/// by its index in `listeners`. It is called again for each attempt; an error that it throws is final.
 ///
 /// The caller need not be the copy's parent. For `fd:N` it must not hold the pipe's write end.
 func awaitReadiness(
@@ -61,7 +61,7 @@ private func find(
     return index
 }
 
-/// Waits for what the copy says itself, by a notification or by a newline.
+/// Waits until the copy itself says that it is ready, by a notification or by a newline.
 private func awaitWord(
     _ readiness: Readiness, _ pid: Int32, _ channel: borrowing ReadinessChannel, _ copy: NamedProcess,
     _ watch: inout Watch

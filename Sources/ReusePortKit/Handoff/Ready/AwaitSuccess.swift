@@ -1,9 +1,8 @@
 import CLinux
 
-/// Ready when the shell has run the command with success. REUSEPORT_EXEC_PID tells the command which process it is
-/// about.
+/// Ready when the shell has run the command with success. The command finds the copy's pid in REUSEPORT_EXEC_PID.
 ///
-/// The command gets no input, its output goes nowhere, and its messages go where ours go.
+/// It gets no input, its output is dropped, and its standard error is ours.
 func awaitSuccess(of command: ByteString, about pid: Int32, _ watch: inout Watch) throws(NotReady.Reason) {
     let name: ByteString = "REUSEPORT_EXEC_PID="
     let environment = CStrings(callersEnvironment().filter { !$0.hasPrefix(name) } + ["\(name)\(pid)"])

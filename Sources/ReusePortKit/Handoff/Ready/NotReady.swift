@@ -1,10 +1,10 @@
-/// A copy is not ready, and nobody waits for it any more.
+/// The error of a wait that ended before the copy was ready.
 struct NotReady: Error {
     let copy: NamedProcess
     let reason: Reason
 
     enum Reason: Error {
-        /// It has ended: how, if that can be learnt.
+        /// It has ended; nil: nobody can tell how.
         case ended(ProcessEnd?)
         /// The deadline has passed, that long after the wait began.
         case late(after: Milliseconds, seen: ReadinessEvent?)
@@ -16,7 +16,7 @@ struct NotReady: Error {
 }
 
 extension NotReady {
-    /// The same in words.
+    /// The message.
     var failure: Failure {
         switch reason {
         case .failed(let failure): failure
@@ -34,12 +34,12 @@ extension NotReady {
     }
 }
 
-/// `60 s`: rounded, for a moment has passed since the deadline was set.
+/// `60 s`: rounded, because a moment has passed since the deadline was set.
 private func rounded(_ length: Milliseconds) -> ByteString {
     length.count < 1900 ? "\(length.count) ms" : "\((length.count + 500) / 1000) s"
 }
 
-/// A step of the wait; if its system call fails, the copy is not ready.
+/// Runs a step of the wait. If its system call fails, the copy is not ready.
 @inline(__always)
 func orNotReady<Result: ~Copyable>(
     _ verb: StaticString, _ object: ByteString, _ body: () throws(Errno) -> Result
@@ -51,7 +51,7 @@ func orNotReady<Result: ~Copyable>(
     }
 }
 
-/// The caller's connection; if it fails, the copy is not ready.
+/// Makes the caller's connection. If that fails, the copy is not ready.
 @inline(__always)
 func orNotReady(_ connect: () throws(Failure) -> Descriptor) throws(NotReady.Reason) -> Descriptor {
     do throws(Failure) {

@@ -35,7 +35,7 @@ private func parseRequest(_ text: ByteString) throws(Malformed) -> Readiness {
     guard path.hasPrefix("/") else {
         throw Malformed("the path does not begin with a slash", at: name.count + 1, remedy: "write http:\(name):/path")
     }
-    // The path becomes part of a request line, in which a blank ends it.
+    // A blank would end the path in the request line.
     for (index, byte) in path.bytes.enumerated() where byte <= 0x20 || byte == 0x7F {
         throw Malformed("the path has a blank or a control character", at: name.count + 1 + index, remedy: "write %20")
     }

@@ -1,10 +1,10 @@
 import CLinux
 
-/// What the copy says through that it is ready, made before it starts: a socket for `notify`, a pipe for `fd:N`, nothing
-/// for the other forms. All descriptors are close-on-exec.
+/// Carries a copy's word that it is ready, and is made before the copy starts: a socket for `notify`, a pipe for `fd:N`,
+/// nothing for the other forms. All descriptors are close-on-exec.
 ///
 /// The launcher makes it, starts the process that waits, and then becomes the copy. Both call `takeWriteEnd()`: the
-/// process that waits closes that end, for if it kept it open it would not see the copy close its own.
+/// process that waits closes that end, because it would not see the copy close its own otherwise.
 struct ReadinessChannel: ~Copyable {
     /// The reading side.
     let reader: Descriptor?
@@ -39,7 +39,7 @@ struct ReadinessChannel: ~Copyable {
         }
     }
 
-    /// Has the kernel drop what comes through the Node channel from now on, for nobody reads it any more.
+    /// Makes the kernel drop what comes through the Node channel from now on, because nobody reads it any more.
     func leaveNode() throws(Errno) {
         switch node {
         case .some(let node): try swallowMessages(to: node)
@@ -56,8 +56,7 @@ struct ReadinessChannel: ~Copyable {
         }
     }
 
-    /// Gives the pipe's write end away, which is to be the target's descriptor N; nil for other forms, and after the
-    /// first time.
+    /// Takes the pipe's write end, which becomes the target's descriptor N; nil for other forms, and after the first time.
     mutating func takeWriteEnd() -> Descriptor? { writer.take() }
 
     private init() {
@@ -67,7 +66,7 @@ struct ReadinessChannel: ~Copyable {
     }
 
     /// Makes a datagram socket whose name the kernel chooses (bind(2) with the family only, "autobind" in unix(7)), and
-    /// that tells who has sent a message (SO_PASSCRED).
+    /// whose messages come with their sender (SO_PASSCRED).
     private init(notify: ()) throws(Errno) {
         let own = try socket(family: AF_UNIX, type: Int32(SOCK_DGRAM.rawValue))
         var family = sa_family_t(AF_UNIX)

@@ -1,8 +1,8 @@
 import CLinux
 
-/// What every form of readiness looks out for besides its own event: the copy's end, the deadline, an interruption.
+/// Waits, for every form of readiness, for its own event, the copy's end, the deadline or an interruption.
 struct Watch {
-    /// What was seen last, for the message when the deadline passes.
+    /// The last event, for the message when the deadline passes.
     private(set) var seen: ReadinessEvent?
     private let report: (ReadinessEvent) -> Void
     private let pidfd: Int32
@@ -27,10 +27,10 @@ struct Watch {
         seen = event
     }
 
-    /// Sets what is told if nothing else is seen.
+    /// Sets the event for the message if nothing else is seen.
     mutating func expect(_ event: ReadinessEvent) { seen = event }
 
-    /// Reports what is no reason for the copy not to be ready.
+    /// Reports an event that does not explain why the copy is not ready.
     func mention(_ event: ReadinessEvent) { report(event) }
 
     /// poll(2): true once one of `events` has come on the descriptor (or it is in error or hung up), false after

@@ -1,6 +1,6 @@
 import CLinux
 
-/// Whether a process holds this listener only because it inherited it, and does not know of it.
+/// Whether a process has inherited this listener and has never used it.
 ///
 /// With dialect `adopt`, the launcher leaves listeners at high, inheritable numbers, and tells the library of them in
 /// the environment. A program that uses one moves it to a number of its own, and closes that before it starts another

@@ -2,7 +2,7 @@ import CLinux
 
 /// Stops copies, and returns when each of them has ended, or is finishing without listeners, or cannot be stopped.
 ///
-/// First the supervisors are told, for a copy that is started again would take over as a new generation; a copy whose
+/// The supervisors are told first, because a copy that is started again would take over as a new generation; a copy whose
 /// supervisor cannot be told is left as it is. Then the copies are lowered and sent their stop signals, all at once.
 /// The kernel is asked whether their listeners are gone, whoever holds them. A copy that has not closed them at its stop
 /// timeout is killed, and so are its descendants that hold them.

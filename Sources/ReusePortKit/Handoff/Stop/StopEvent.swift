@@ -1,20 +1,20 @@
-/// What happens while copies are stopped, for whoever watches or logs it.
+/// What happens while copies are stopped.
 enum StopEvent: Sendable, Equatable {
     case told(NamedProcess, StopRequest)
-    /// It gets its stop signal instead.
+    /// Its Node channel cannot be used, so it gets its stop signal instead.
     case channelFailed(NamedProcess, Errno)
     case keepsNiceValue(NamedProcess, Errno)
     case keepsMemoryScore(NamedProcess, Errno)
-    /// Its supervisor could not be told: the message of the `Failure`. That does no harm if another process is its
-    /// parent by now.
+    /// Its supervisor could not be told, with the message of the `Failure`. It is harmless if another process is its parent
+    /// by now.
     case supervisorNotTold(ByteString, isHarmless: Bool)
     case killing(NamedProcess, KillReason)
     case killingDescendant(NamedProcess, of: NamedProcess, [ListenerLabel])
-    /// Processes that it had started held these listeners without knowing it; they were shut.
+    /// Processes that it had started had inherited these listeners and never used them, so they were shut.
     case shutForgotten(NamedProcess, [ListenerLabel])
     case refused(StopRefusal)
 
-    /// Whether the user must know. The rest is for somebody who looks for a fault.
+    /// Whether this is reported to every user. The rest is for `--debug`.
     var isWarning: Bool {
         switch self {
         case .told, .keepsNiceValue, .keepsMemoryScore, .shutForgotten, .supervisorNotTold(_, isHarmless: true): false

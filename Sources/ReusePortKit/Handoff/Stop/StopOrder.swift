@@ -1,4 +1,4 @@
-/// One copy that is to stop, and how.
+/// Says which copy to stop, and how.
 struct StopOrder: Sendable {
     var process: ProcessIdentity
     /// The listeners that must be gone in the end.
@@ -8,13 +8,13 @@ struct StopOrder: Sendable {
     var stopSignal: Int32
     /// Its Node channel. If that has stop messages, they are sent instead of the signal.
     var channel: ChannelRecord?
-    /// How long after the stop signal it is killed.
+    /// How long it has, from the stop signal on, until it is killed.
     var stopTimeout: Milliseconds
     /// Whether it may live on as soon as its listeners are closed.
     var keepsFinishing: Bool
     /// The nice value that it gets with the stop signal; nil leaves it as it is.
     var nice: Int32?
-    /// Whether it shares a memory limit with copies that are to live longer.
+    /// Whether it shares a memory limit with copies that live on.
     var sharesLimit = false
     /// Whether connections that wait at its listeners move to a new generation when they are closed.
     var moves = false

@@ -1,4 +1,4 @@
-/// What has become of a copy that was to stop.
+/// What became of a copy that was told to stop.
 enum StopOutcome: Sendable, Equatable {
     /// It had ended before anything was done; its listeners have gone too.
     case alreadyGone

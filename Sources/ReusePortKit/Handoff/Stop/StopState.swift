@@ -12,7 +12,7 @@ enum StopState {
     case endingDescendants(KillReason?, until: Deadline)
     case finished(StopOutcome)
 
-    /// By when something must have happened; nil once it is finished.
+    /// The moment at which the next step is due if nothing happens; nil once it is finished.
     var deadline: Deadline? {
         switch self {
         case .notAsked, .foundEnded: Deadline(moment: 0)
@@ -36,12 +36,12 @@ enum StopSight {
     case gone
 }
 
-/// What is to be done next about a copy.
+/// The next step of stopping a copy.
 enum StopStep: Equatable {
     case wait
     /// Send the next message, as soon as it has no connections to its listeners any more.
     case sendNextMessage
-    /// It has had its time: kill it; or, if it may go on finishing, whoever keeps its listeners open.
+    /// Its time is over: kill it, or only the processes that keep its listeners open if it may go on finishing.
     case kill
     case endDescendants
     /// KILL has not helped.
@@ -50,7 +50,7 @@ enum StopStep: Equatable {
 }
 
 extension StopState {
-    /// The whole policy, in one table: what each sight leads to in each state.
+    /// Decides the next step, for each state and what is seen in it.
     ///
     /// `isLate` says that the deadline has passed, `hasMessage` that there is another message to be sent, and
     /// `keepsFinishing` that it may live on without listeners.

@@ -7,11 +7,11 @@ final class StoppingCopy {
     let setting: StopSetting
     private(set) var state: StopState
     private(set) var hasEnded: Bool
-    /// Its listeners that are still open, whoever holds them.
+    /// Its listeners that are still open in any process.
     var open: [OpenListener] = []
     /// Nil if it had gone before, or cannot be held.
     private let handle: ProcessHandle?
-    /// Processes that it has started. Once those between have ended, a descendant cannot be told from others any more.
+    /// Processes that it, or one of them, has started. They are remembered because their parents may end.
     private var descendants: [ProcessIdentity] = []
     private var requests: StopRequests
     private var holderSearch = HolderSearch()
@@ -36,7 +36,7 @@ final class StoppingCopy {
 
     var isFinished: Bool { state.outcome != nil }
 
-    /// Whether it runs, as far as is known, and is to be asked to stop or to be waited for.
+    /// Whether it runs, as far as is known, and has to be told to stop or waited for.
     var isAwaited: Bool { !isFinished && !hasEnded }
 
     /// The descriptor that becomes readable when it ends.
@@ -82,13 +82,13 @@ final class StoppingCopy {
     }
 }
 
-/// Where copies are stopped, and who is told what happens.
+/// What all copies that are stopped together have in common.
 struct StopSetting {
     let proc: ProcFileSystem
     let report: (StopEvent) -> Void
 }
 
-/// What a copy is sent, one after the other.
+/// The messages that a copy is sent, one after the other, or its stop signal.
 private struct StopRequests {
     private var rest: [StopRequest]
     /// What it was sent last.
@@ -133,8 +133,8 @@ private struct HolderSearch {
 // MARK: - Steps
 
 extension StoppingCopy {
-    /// Looks up what it has started, makes it nicer, and the first to go when memory runs out. A failure of that is no
-    /// reason to keep the copy.
+    /// Remembers its descendants, raises its nice value, and makes it the first to go when memory runs out. If this fails,
+    /// the copy is stopped all the same.
     func lower() {
         rememberDescendants()
         if let nice = order.nice,
@@ -161,7 +161,7 @@ extension StoppingCopy {
         sendNextRequest()
     }
 
-    /// Does what follows from what has been seen.
+    /// Does the next step, by what has been seen.
     func decide() {
         if isFinished { return }
         shutForgotten()
@@ -241,7 +241,7 @@ extension StoppingCopy {
     /// Its time is over: kills it, or only its descendants if it has closed its own listeners and may go on finishing.
     private func endLateCopy() {
         lookAtListeners()
-        // As long as it lives, for its end hands them to init.
+        // Before it ends, because then init becomes their parent.
         rememberDescendants()
         if order.keepsFinishing, !open.isEmpty, !isHolder {
             if case .endingDescendants = state { giveUp() } else { endDescendants() }
@@ -263,8 +263,7 @@ extension StoppingCopy {
         return open.contains { inodes.contains($0.inode) }
     }
 
-    /// It has done its part, but others hold its listeners: kills those that it has started. Other processes are not
-    /// ours to end.
+    /// Kills its descendants that hold its listeners. Other processes are not ours to end.
     private func endDescendants() {
         var others: [NamedProcess] = []
         var seen: [ProcessIdentity] = []
@@ -287,8 +286,7 @@ extension StoppingCopy {
         state = .endingDescendants(why, until: Deadline(after: killPatience))
     }
 
-    /// Nothing has gone after KILL: a process is in a system call that cannot be interrupted, or others hold its
-    /// listeners.
+    /// Ends the wait after KILL: a process is in a system call that cannot be interrupted, or others hold the listeners.
     private func giveUp() {
         if case .killing = state {
             refuse(.stillRuns(after: killPatience))

@@ -1,6 +1,5 @@
-/// Tells the supervisors of copies not to start them again: all of them first, then waits until all know.
-///
-/// Refuses to stop a copy whose supervisor cannot be told.
+/// Tells the supervisors of copies not to start them again, and waits until all know. A copy whose supervisor cannot be
+/// told is not stopped.
 func tellSupervisors(of copies: [StoppingCopy], sparing: [Supervisor], searchPath: ByteString) {
     var unread = OwnedArray<UnreadCommand>()
     for copy in copies where !copy.isFinished {
@@ -37,8 +36,8 @@ private struct UnreadCommand: ~Copyable {
 }
 
 extension StoppingCopy {
-    /// A copy whose supervisor does not know must not end, for it would be started again. That is no danger if it has
-    /// ended already, or if the supervisor is not its parent any more.
+    /// Leaves a copy running whose supervisor would start it again. It is stopped all the same if it has ended already,
+    /// or if the supervisor is not its parent any more.
     fileprivate func supervisorIsNotTold(_ supervisor: Supervisor, _ failure: Failure) {
         if hasEnded {
             setting.report(.supervisorNotTold(failure.message, isHarmless: false))
