@@ -62,6 +62,7 @@ func endCopies(
     // The generation is closed even if there is no copy to stop.
     if batches.isEmpty { batches = [[]] }
     var remaining = 0
+    var obstacle: Failure?
     var all: [StopOutcome] = []
     for (index, batch) in batches.enumerated() {
         if index > 0, let first = batch.first {
@@ -75,21 +76,23 @@ func endCopies(
             report: { report(.stop($0)) })
         all += outcomes
         let isLast = index == batches.count - 1
-        try registry.change { (state: inout AppState) throws(Failure) in
-            remaining += state.record(outcomes, of: batch, reason: ending.reason)
-            if isLast, let outcome = ending.outcome, state.app.generation(generation)?.state != .failed {
-                state.close(generation, remaining > 0 ? .retired : .ended, outcome)
+        do throws(Failure) {
+            try registry.change { (state: inout AppState) throws(Failure) in
+                remaining += state.record(outcomes, of: batch, reason: ending.reason)
+                if isLast, let outcome = ending.outcome, state.app.generation(generation)?.state != .failed {
+                    state.close(generation, remaining > 0 ? .retired : .ended, outcome)
+                }
+                // Copies that stop together get no connections, so nothing has to be redirected.
+                guard ending.order == .bySteering else { return }
+                do throws(Failure) { try follow(&state) } catch { report(.problem(error)) }
             }
-            // Copies that stop together get no connections, so nothing has to be redirected.
-            guard ending.order == .bySteering else { return }
-            do throws(Failure) {
-                try follow(&state)
-            } catch {
-                report(.problem(error))
-            }
+        } catch {
+            // The other copies are stopped all the same; the next invocation sees what could not be recorded.
+            obstacle = error
         }
     }
     turn.release()
+    if let obstacle { throw obstacle }
     return all
 }
 
