@@ -54,13 +54,14 @@ extension AppState {
         }
     }
 
-    /// `slot 0/2`, for people to look at; nil if a copy has none.
-    func slotDescription(of copy: CopyRecord) -> ByteString? {
-        guard let steering = app.steering, copy.state < .stopping, let generation = app.generation(copy.generation)
-        else { return nil }
-        let own = copy.listeners.first { $0.isInGroup }
-        let slot = own.flatMap { listeners(of: generation).slot(of: $0) }
-        return steering.slotDescription(slot ?? Slot(generation.bank, copy: UInt8(copy.copy)))
+    /// `slot 0/2` for each copy of a generation, for `state`; nil for one that has no slot.
+    func slotDescriptions(of generation: GenerationRecord) -> [ByteString?] {
+        let all = listeners(of: generation)
+        return copies(of: generation.id).map { copy in
+            guard let steering = app.steering, copy.state < .stopping else { return nil }
+            let slot = copy.listeners.first { $0.isInGroup }.flatMap { all.slot(of: $0) }
+            return steering.slotDescription(slot ?? Slot(generation.bank, copy: UInt8(copy.copy)))
+        }
     }
 }
 

@@ -131,11 +131,11 @@ enum GenerationOutcome: Sendable, Equatable {
         case .none: ""
         case .recovered: "recovered"
         case .replaced(let label): "generation \(label) took over"
-        case .ended(let command): "\(command) was asked for"
+        case .ended(let command): "ended by \(command)"
         case .failed(let copy?, let reason): "copy \(copy): \(reason.description)"
         case .failed(nil, let reason): reason.description
         case .copiesEnded: "its copies have ended"
-        case .orphaned: "nobody waits for its readiness any more"
+        case .orphaned: "the process that coordinated it was killed"
         case .incomplete(let present, let wanted): "only \(present) of \(wanted) copies are there"
         case .notStarted: "its supervisor has not started it"
         case .other(let text): text
