@@ -8,11 +8,9 @@ func removeOwnService(_ supervisor: Supervisor?, _ request: VerbRequest, _ log: 
     if name.hasPrefix(".") { return }
     let wanted = ServiceMarker(app: request.app ?? "", label: request.generation ?? "", copy: request.copy ?? 0)
     do throws(Failure) {
-        var isS6 = false
-        if case .s6 = supervisor { isS6 = true }
         // That others may write to where it lies is a reason to leave it alone, and none to speak of.
-        guard let scan = try? ScanDirectory.open(directory(of: path), isS6: isS6), scan.marker(of: name) == wanted,
-            let hidden = try hideService(name, in: scan)
+        guard let scan = try? ScanDirectory.open(directory(of: path), isS6: supervisor.isS6),
+            scan.marker(of: name) == wanted, let hidden = try hideService(name, in: scan)
         else { return }
         // The supervisor waits for us, and uses what is in there until it ends: somebody else has to remove that.
         let child = try step("start", "a process") { () throws(Errno) in try checked(fork()) }
