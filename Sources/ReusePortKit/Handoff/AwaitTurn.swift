@@ -27,7 +27,7 @@ func awaitTurn(
     _ report: Reporter
 ) throws(Failure) -> Turn {
     var numbers: [Int] = []
-    var listeners: [CopyRecord.Listener] = []
+    var listeners: [Listener] = []
     for index in 0..<copies.count {
         numbers.append(copies[index].number)
         listeners += copies[index].listeners

@@ -36,10 +36,10 @@ func register(
             if let old = state.predecessor(generation.id, copy.number) {
                 report(.predecessor(copy: copy.number, pid: old.process.pid, old.reason ?? .unknown))
             }
-            let group = try state.makeGroup(
-                request.memoryLimits, copy: copy.number, of: generation.id, copy.process.identity,
-                under: Supervisor.current(), in: registry)
-            if let group { groups.append(group) }
+            var record = state.newRecord(of: copy, in: generation.id, request)
+            record.group = try state.makeGroup(
+                request.memoryLimits, for: record, under: Supervisor.current(), in: registry)
+            if let group = record.group { groups.append(group) }
             if members.count == 0 { try state.prepareToListen(copy.listeners) }
             try state.checkAddresses(copy.listeners, plan)
             for (index, socket) in plan.sockets.enumerated() { try listenIfWanted(copy.sockets[index].source, socket) }
@@ -51,10 +51,8 @@ func register(
                 // The groups are steered by now.
                 try state.noteJoined(copy.listeners)
             }
-            var record = state.newRecord(of: copy, in: generation.id, request)
             // Whoever supervises the command does not supervise the copies that it leaves behind.
             if case .besideThisProcess = start { record.supervisor = Supervisor.current() }
-            record.group = group
             record.channel = try state.channel(copy.channel, of: record, request, plan)
             state.replace(record)
             members.append(Member(copy: copy, record: record))
@@ -140,7 +138,7 @@ func watchProcess(_ pid: Int32) throws(Failure) -> ProcessHandle {
 }
 
 /// Listeners as clients see them.
-func visible(_ listeners: [CopyRecord.Listener]) -> [ListenerIdentity] {
+func visible(_ listeners: [Listener]) -> [ListenerIdentity] {
     listeners.map { listener in
         var identity = listener.identity
         if let path = listener.publicPath { identity.address = .unix(path) }
@@ -151,8 +149,8 @@ func visible(_ listeners: [CopyRecord.Listener]) -> [ListenerIdentity] {
 /// The sockets as the kernel and the registry know them.
 func identify(
     _ plan: Plan, _ sockets: borrowing OwnedArray<Placement>, _ addresses: [SocketAddress]
-) throws(Failure) -> [CopyRecord.Listener] {
-    var listeners: [CopyRecord.Listener] = []
+) throws(Failure) -> [Listener] {
+    var listeners: [Listener] = []
     for (index, socket) in plan.sockets.enumerated() {
         let cookie = try step("identify", "socket \(socket.name)") { () throws(Errno) in
             try socketCookie(of: sockets[index].source)
@@ -160,7 +158,7 @@ func identify(
         let identity = ListenerIdentity(
             name: socket.name, transport: socket.transport, address: addresses[index], isDualStack: socket.isDualStack,
             cookie: cookie)
-        listeners.append(CopyRecord.Listener(identity: identity, publicPath: socket.address.path))
+        listeners.append(Listener(identity: identity, publicPath: socket.address.path))
     }
     return listeners
 }
@@ -189,7 +187,7 @@ extension AppState {
     }
 
     /// Refuses paths that others serve, and addresses that running copies have under another name.
-    fileprivate func checkAddresses(_ listeners: [CopyRecord.Listener], _ plan: Plan) throws(Failure) {
+    fileprivate func checkAddresses(_ listeners: [Listener], _ plan: Plan) throws(Failure) {
         let ours = copies.flatMap { $0.listeners.map { $0.identity.cookie } }
         for (socket, listener) in zip(plan.sockets, listeners) {
             guard let path = listener.publicPath else { continue }
@@ -202,7 +200,7 @@ extension AppState {
 
     /// Slots and places are found by the socket's name: under another one, the running copies would not be found, and
     /// clients would be directed to this copy before it is ready.
-    private func checkNames(_ listeners: [CopyRecord.Listener]) throws(Failure) {
+    private func checkNames(_ listeners: [Listener]) throws(Failure) {
         for copy in copies where copy.state != .ended && copy.state != .retired {
             for known in copy.listeners where known.identity.transport != .unix {
                 guard
