@@ -7,7 +7,7 @@ import Testing
     @Test func theBalanceIsRemembered() throws {
         var app = AppRecord()
         for (index, balance) in (Balance.allCases + [nil]).enumerated() {
-            app.sequence = UInt64(index)
+            app.lastID = UInt64(index)
             app.generations.append(
                 GenerationRecord(
                     id: UInt64(index), label: "g", copies: 4, bank: .first, balance: balance, state: .ended, since: 1
