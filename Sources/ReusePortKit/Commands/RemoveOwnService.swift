@@ -8,11 +8,9 @@ func removeOwnService(_ supervisor: Supervisor?, _ request: VerbRequest, _ log: 
     if name.hasPrefix(".") { return }
     let wanted = ServiceMarker(app: request.app ?? "", label: request.generation ?? "", copy: request.copy ?? 0)
     do throws(Failure) {
-        var isS6 = false
-        if case .s6 = supervisor { isS6 = true }
         // If others may write to the directory around it, it is left alone without a message.
-        guard let scan = try? ScanDirectory.open(directory(of: path), isS6: isS6), scan.marker(of: name) == wanted,
-            let hidden = try hideService(name, in: scan)
+        guard let scan = try? ScanDirectory.open(directory(of: path), isS6: supervisor.isS6),
+            scan.marker(of: name) == wanted, let hidden = try hideService(name, in: scan)
         else { return }
         // The supervisor waits for us, and uses the directory until it ends, so another process has to remove that.
         let child = try step("start", "a process") { () throws(Errno) in try checked(fork()) }

@@ -4,6 +4,6 @@ func showState(_ request: VerbRequest, _ directory: ByteString) throws(Failure) 
     let screen = Screen(of: 1)
     try write(
         request.isJSON
-            ? "[\(joined(pictures.map { $0.json }, by: ","))]\n"
+            ? "\(array(pictures.map { $0.asJSON() }))\n"
             : joined(pictures.map { $0.text(on: screen) }, by: "\n"))
 }

@@ -30,8 +30,8 @@ private struct TurnWait {
     let request: AppRequest
     let runDirectory: ByteString
     var numbers: [Int] = []
-    var listeners: [CopyRecord.Listener] = []
-    let listenersOfFirst: [CopyRecord.Listener]
+    var listeners: [Listener] = []
+    let listenersOfFirst: [Listener]
     /// How long the user wants to wait for other generations of this app (`--lock-timeout`).
     let deadline: Deadline
     /// Other apps hold the lock of addresses for moments only, so they get 10 seconds in any case.

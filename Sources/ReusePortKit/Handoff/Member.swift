@@ -6,7 +6,7 @@ struct StartedCopy: ~Copyable {
     /// The copy, before its exec and after.
     let process: ProcessHandle
     let sockets: OwnedArray<Placement>
-    let listeners: [CopyRecord.Listener]
+    let listeners: [Listener]
     let channel: ReadinessChannel
     let exec: ExecWatch
 }

@@ -54,10 +54,10 @@ private struct Registration {
         if let old = state.predecessor(generation.id, copy.number) {
             report(.predecessor(copy: copy.number, pid: old.process.pid, old.reason ?? .unknown))
         }
-        let group = try state.makeGroup(
-            request.memoryLimits, copy: copy.number, of: generation.id, copy.process.identity,
-            under: Supervisor.current(), in: registry)
-        if let group { groups.append(group) }
+        var record = state.newRecord(of: copy, in: generation.id, request)
+        record.group = try state.makeGroup(
+            request.memoryLimits, for: record, under: Supervisor.current(), in: registry)
+        if let group = record.group { groups.append(group) }
         if isFirst { try state.prepareToListen(copy.listeners) }
         try state.checkAddresses(copy.listeners, plan)
         for (index, socket) in plan.sockets.enumerated() { try listenIfWanted(copy.sockets[index].source, socket) }
@@ -68,10 +68,8 @@ private struct Registration {
         } else {
             try state.noteJoined(copy.listeners)
         }
-        var record = state.newRecord(of: copy, in: generation.id, request)
         // The supervisor of a command does not supervise the copies that the command leaves behind.
         if role == .helper { record.supervisor = Supervisor.current() }
-        record.group = group
         record.channel = try state.channel(copy.channel, of: record, request, plan)
         state.replace(record)
         return Member(copy: copy, record: record)
@@ -142,7 +140,7 @@ func watchProcess(_ pid: Int32) throws(Failure) -> ProcessHandle {
 }
 
 /// The listeners as clients see them, by the public paths of Unix sockets.
-func visible(_ listeners: [CopyRecord.Listener]) -> [ListenerIdentity] {
+func visible(_ listeners: [Listener]) -> [ListenerIdentity] {
     listeners.map { listener in
         var identity = listener.identity
         if let path = listener.publicPath { identity.address = .unix(path) }
@@ -153,8 +151,8 @@ func visible(_ listeners: [CopyRecord.Listener]) -> [ListenerIdentity] {
 /// Finds the cookies of sockets, by which the kernel and the registry know them.
 func identify(
     _ plan: Plan, _ sockets: borrowing OwnedArray<Placement>, _ addresses: [SocketAddress]
-) throws(Failure) -> [CopyRecord.Listener] {
-    var listeners: [CopyRecord.Listener] = []
+) throws(Failure) -> [Listener] {
+    var listeners: [Listener] = []
     for (index, socket) in plan.sockets.enumerated() {
         let cookie = try step("identify", "socket \(socket.name)") { () throws(Errno) in
             try socketCookie(of: sockets[index].source)
@@ -162,7 +160,7 @@ func identify(
         let identity = ListenerIdentity(
             name: socket.name, transport: socket.transport, address: addresses[index], isDualStack: socket.isDualStack,
             cookie: cookie)
-        listeners.append(CopyRecord.Listener(identity: identity, publicPath: socket.address.path))
+        listeners.append(Listener(identity: identity, publicPath: socket.address.path))
     }
     return listeners
 }
@@ -191,7 +189,7 @@ extension AppState {
     }
 
     /// Refuses paths that others serve, and addresses that running copies have under another name.
-    fileprivate func checkAddresses(_ listeners: [CopyRecord.Listener], _ plan: Plan) throws(Failure) {
+    fileprivate func checkAddresses(_ listeners: [Listener], _ plan: Plan) throws(Failure) {
         let ours = copies.flatMap { $0.listeners.map { $0.identity.cookie } }
         for (socket, listener) in zip(plan.sockets, listeners) {
             guard let path = listener.publicPath else { continue }
@@ -204,7 +202,7 @@ extension AppState {
 
     /// Slots and places are found by the socket's name: under another one, the running copies would not be found, and
     /// clients would be directed to this copy before it is ready.
-    private func checkNames(_ listeners: [CopyRecord.Listener]) throws(Failure) {
+    private func checkNames(_ listeners: [Listener]) throws(Failure) {
         for copy in copies where copy.state != .ended && copy.state != .retired {
             for known in copy.listeners where known.identity.transport != .unix {
                 guard

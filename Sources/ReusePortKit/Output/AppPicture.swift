@@ -1,6 +1,6 @@
 import CLinux
 
-/// Everything that is known of an app: the registry's part, and what the kernel says of its sockets now.
+/// An app as `state` shows it: its records, and what the kernel says of its sockets now.
 struct AppPicture {
     private let name: ByteString
     private let state: AppState
@@ -27,21 +27,17 @@ struct AppPicture {
         return listening.first { $0.cookie == identity.cookie }.map { ($0.acceptQueue, $0.acceptLimit) }
     }
 
-    /// Connections that the copy holds; nil if its descriptors may not be seen.
+    /// How many connections the copy holds; nil if its descriptors may not be seen.
     private func established(_ copy: CopyRecord) -> Int? {
         guard copy.state != .ended else { return 0 }
         return try? count(connections, heldBy: copy.process)
-    }
-
-    private func copies(_ generation: GenerationRecord) -> [CopyRecord] {
-        state.copies.filter { $0.generation == generation.id }
     }
 }
 
 // MARK: - For people
 
 extension AppPicture {
-    /// What serves, then generation by generation, the youngest last, with a line for each copy.
+    /// Says what serves, then lists the generations, the youngest last, with a line for each copy.
     func text(on screen: Screen) -> ByteString {
         var sheet = Sheet()
         sheet.add([Cell(name, .heading), summary, Cell("steering \(state.app.steering?.name ?? "none")")])
@@ -49,7 +45,7 @@ extension AppPicture {
         return sheet.text(on: screen)
     }
 
-    /// What somebody who was woken up wants to know first.
+    /// Whether the app serves: what an operator wants to know first.
     private var summary: Cell {
         guard let live = state.app.live else { return Cell("nothing serves", .bad) }
         let count = state.running(live.id).count { $0.state == .live }
@@ -59,8 +55,9 @@ extension AppPicture {
     }
 
     private func add(_ generation: GenerationRecord, to sheet: inout Sheet) {
-        let copies = copies(generation)
+        let copies = state.copies(of: generation.id)
         let shared = sharedSocket(copies)
+        let slots = state.slotDescriptions(of: generation)
         let running = copies.count { $0.state != .ended }
         var heading = [
             Cell("generation \(generation.label)", .heading),
@@ -74,14 +71,19 @@ extension AppPicture {
             heading.append(Cell("\(shared.identity.name) \(address(shared))"))
         }
         sheet.add(heading, tail: generation.outcome.description, indent: 2)
-        for copy in copies where isWorthALine(copy, of: generation) {
-            sheet.add(cells(copy, of: generation, shared), tail: reason(of: copy), indent: 4, group: 1)
+        for (copy, slot) in zip(copies, slots) where isWorthALine(copy, of: generation) {
+            var cells = [
+                Cell("copy \(copy.copy)"), Cell("pid \(copy.process.pid)"),
+                Cell(copy.state.name, copy.ink(in: generation)),
+            ]
+            if copy.state != .ended { cells += runningCells(copy, slot, shared) }
+            sheet.add(cells, tail: reason(of: copy), indent: 4, group: 1)
             if shared == nil && copy.state != .ended { addSockets(copy, to: &sheet) }
         }
     }
 
-    /// The socket of all copies, if they have one each, and at the same address.
-    private func sharedSocket(_ copies: [CopyRecord]) -> CopyRecord.Listener? {
+    /// The socket of all copies, if each has one and all are at the same address.
+    private func sharedSocket(_ copies: [CopyRecord]) -> Listener? {
         let first = copies.first?.listeners.first
         let isShared = copies.allSatisfy { copy in
             copy.listeners.count == 1 && copy.listeners[0].identity.name == first?.identity.name
@@ -90,7 +92,7 @@ extension AppPicture {
         return isShared ? first : nil
     }
 
-    private func address(_ listener: CopyRecord.Listener) -> ByteString {
+    private func address(_ listener: Listener) -> ByteString {
         listener.publicPath ?? listener.identity.address.description
     }
 
@@ -101,26 +103,20 @@ extension AppPicture {
         return reason.isEmpty ? count : "\(reason), \(count)"
     }
 
-    /// Whether a copy's line tells more than its generation's: what has ended as it was to end does not.
+    /// Whether a copy's line tells more than its generation's. That of a copy which ended as planned does not.
     private func isWorthALine(_ copy: CopyRecord, of generation: GenerationRecord) -> Bool {
         if copy.state != .ended || generation.state == .live { return true }
         guard generation.state == .failed, let reason = copy.reason, reason != .unknown else { return false }
-        // The generation's line says it already.
+        // The generation's line gives this reason already.
         if case .failed(_, reason) = generation.outcome { return false }
         return true
     }
 
-    private func cells(
-        _ copy: CopyRecord, of generation: GenerationRecord, _ shared: CopyRecord.Listener?
-    ) -> [Cell] {
+    private func runningCells(_ copy: CopyRecord, _ slot: ByteString?, _ shared: Listener?) -> [Cell] {
         var cells = [
-            Cell("copy \(copy.copy)"), Cell("pid \(copy.process.pid)"),
-            Cell(copy.state.name, copy.ink(in: generation)),
+            Cell("up \(ago(copy.since))"), Cell(slot ?? ""),
+            shared == nil ? Cell("") : queue(copy.listeners[0], of: copy),
         ]
-        if copy.state == .ended { return cells }
-        let slot = state.slotDescription(of: copy) ?? ""
-        cells += [Cell("up \(ago(copy.since))"), Cell(slot)]
-        cells.append(shared == nil ? Cell("") : queue(copy.listeners[0], of: copy))
         if let count = established(copy), copy.listeners.contains(where: { $0.identity.transport == .tcp }) {
             cells.append(Cell("\(count) \(count == 1 ? "connection" : "connections")"))
         }
@@ -135,8 +131,8 @@ extension AppPicture {
         }
     }
 
-    /// How many connections wait to be accepted; empty for a listener that is closed as it is to be.
-    private func queue(_ listener: CopyRecord.Listener, of copy: CopyRecord) -> Cell {
+    /// How many connections wait to be accepted; empty where no listener is expected.
+    private func queue(_ listener: Listener, of copy: CopyRecord) -> Cell {
         guard let (waiting, limit) = queue(listener.identity) else {
             let isMissed = copy.state == .live && listener.identity.transport != .udp
             return isMissed ? Cell("not listening", .bad) : Cell("")
@@ -160,46 +156,35 @@ extension CopyRecord {
 // MARK: - For programs
 
 extension AppPicture {
-    var json: ByteString {
+    func asJSON() -> ByteString {
         let generations = state.app.generations.map { generation in
             object([
-                ("generation", ReusePortKit.json(generation.label)),
-                ("state", ReusePortKit.json(generation.state.name)),
-                ("suspended", state.app.suspended == generation.id ? "true" : "false"),
-                ("since", ByteString(decimal: generation.since)),
-                ("reason", ReusePortKit.json(generation.outcome.description)),
-                ("copies", "[\(joined(copies(generation).map { member(generation, $0) }, by: ","))]"),
+                ("generation", json(generation.label)), ("state", json(generation.state.name)),
+                ("suspended", json(state.app.suspended == generation.id)), ("since", json(generation.since)),
+                ("reason", json(generation.outcome.description)),
+                ("copies", array(state.copies(of: generation.id).map { asJSON($0, of: generation) })),
             ])
         }
         return object([
-            ("app", ReusePortKit.json(name)),
-            ("steering", state.app.steering.map { ReusePortKit.json($0.name) } ?? "null"),
-            ("generations", "[\(joined(generations, by: ","))]"),
+            ("app", json(name)), ("steering", json(state.app.steering?.name)), ("generations", array(generations)),
         ])
     }
 
-    private func member(_ generation: GenerationRecord, _ copy: CopyRecord) -> ByteString {
+    private func asJSON(_ copy: CopyRecord, of generation: GenerationRecord) -> ByteString {
         let sockets = copy.listeners.map { listener in
             let queue = queue(listener.identity)
             return object([
-                ("name", ReusePortKit.json(listener.identity.name)),
-                ("transport", ReusePortKit.json(listener.identity.transport.name)),
-                ("address", ReusePortKit.json(listener.publicPath ?? listener.identity.address.description)),
-                ("listening", queue == nil ? "false" : "true"),
-                ("accept_queue", queue.map { ByteString(decimal: $0.waiting) } ?? "null"),
-                ("accept_limit", queue.map { ByteString(decimal: $0.limit) } ?? "null"),
+                ("name", json(listener.identity.name)), ("transport", json(listener.identity.transport.name)),
+                ("address", json(address(listener))), ("listening", json(queue != nil)),
+                ("accept_queue", json(queue?.waiting)), ("accept_limit", json(queue?.limit)),
             ])
         }
         return object([
-            ("copy", ByteString(decimal: copy.copy)), ("pid", ByteString(decimal: copy.process.pid)),
-            ("since", ByteString(decimal: copy.since)), ("state", ReusePortKit.json(copy.state.name)),
-            ("bank", ByteString(decimal: generation.bank.rawValue)), ("slot", ByteString(decimal: copy.copy)),
-            ("connections", established(copy).map { ByteString(decimal: $0) } ?? "null"),
-            ("reason", ReusePortKit.json(copy.reason?.description ?? "")),
-            ("crashes", ByteString(decimal: copy.crashes?.count ?? 0)),
-            ("channel", copy.channel == nil ? "false" : "true"),
-            ("crashing_since", copy.crashes.map { ByteString(decimal: $0.since) } ?? "null"),
-            ("sockets", "[\(joined(sockets, by: ","))]"),
+            ("copy", json(copy.copy)), ("pid", json(copy.process.pid)), ("since", json(copy.since)),
+            ("state", json(copy.state.name)), ("bank", json(generation.bank.rawValue)), ("slot", json(copy.copy)),
+            ("connections", json(established(copy))), ("reason", json(copy.reason?.description ?? "")),
+            ("crashes", json(copy.crashes?.count ?? 0)), ("channel", json(copy.channel != nil)),
+            ("crashing_since", json(copy.crashes?.since)), ("sockets", array(sockets)),
         ])
     }
 }

@@ -1,17 +1,16 @@
-/// Shows a handoff to whoever looks on: as lines in a log, or as a picture on a terminal; and in the title of its
-/// process.
+/// Shows a handoff as lines in a log or as a picture on a terminal, and in the title of its process.
 final class HandoffView {
     private let app: ByteString
     private var lines: LogLines
     private var title: ProcessTitle?
     private var titleStart = ByteString()
-    /// The picture of a command, once its generation is known.
+    /// What a command draws, once its generation is known.
     private var progress: Progress?
     private let draws: Bool
     private let screen: Screen?
     private var hasTakenOver = false
 
-    /// For a helper, or a command that starts no copies.
+    /// For a helper, or for a command that starts no copies.
     init(app: ByteString, verbosity: Verbosity, descriptor: Int32 = 2, subject: ByteString? = nil) {
         self.app = app
         lines = LogLines(descriptor: descriptor, verbosity: verbosity, subject: subject ?? app)
@@ -19,7 +18,7 @@ final class HandoffView {
         screen = nil
     }
 
-    /// For a command that starts copies. `isShared`: the copies write to the same place, so nothing can be drawn there.
+    /// For a command that starts copies. With `isShared` the copies write to the same terminal, so nothing can be drawn.
     init(app: ByteString, verbosity: Verbosity, isShared: Bool) {
         self.app = app
         lines = LogLines(descriptor: 2, verbosity: verbosity, subject: app)
@@ -35,7 +34,7 @@ final class HandoffView {
         case .registered(let label, let copies): begin(label, copies)
         case .copy(let number, let pid, let state): show(number, pid, state)
         case .output(let place, let text): progress?.output(of: place, text)
-        case .served(let result): progress?.finish(result.description, isGood: true)
+        case .served(let result): progress?.write(.step, result.description)
         case .tookOver: hasTakenOver = true
         default: break
         }
@@ -51,30 +50,18 @@ final class HandoffView {
     }
 
     private func show(_ words: HandoffWords) {
-        if progress == nil {
-            lines.write(words.level, words.text)
-        } else {
-            switch words.level {
-            case .step: progress?.step(words.text)
-            case .detail: progress?.detail(words.text)
-            case .warning: progress?.warning(words.text)
-            }
-        }
+        write(words.level, words.text)
         guard words.isTimed, lines.verbosity >= .everything else { return }
-        let text: ByteString = "at \(MonotonicClock.microseconds) us: \(words.text)"
-        if progress == nil { lines.detail(text) } else { progress?.detail(text) }
+        write(.detail, "at \(MonotonicClock.microseconds) us: \(words.text)")
+    }
+
+    private func write(_ level: LogLevel, _ text: ByteString) {
+        if progress == nil { lines.write(level, text) } else { progress?.write(level, text) }
     }
 
     private func show(_ number: Int, _ pid: Int32?, _ state: CopyProgress) {
         if progress != nil {
-            let shown: Progress.CopyState =
-                switch state {
-                case .starting: .starting
-                case .ready: .ready
-                case .serving: .serving
-                case .failed(let reason): .failed(reason.description)
-                }
-            progress?.note(copy: number, pid: pid, shown)
+            progress?.note(copy: number, pid: pid, state)
             return
         }
         let who: ByteString = pid.map { "pid \($0)" } ?? "copy \(number)"

@@ -1,15 +1,15 @@
-/// The words for what happens in a handoff.
+/// The text for an event of a handoff.
 struct HandoffWords {
     let level: LogLevel
     let text: ByteString
-    /// Whether benchmarks and people who look for a fault want to know when exactly it was.
+    /// Whether `--debug` adds the time in microseconds, which benchmarks read.
     var isTimed = false
 
     init(_ level: LogLevel, _ text: ByteString, timed: Bool = false) {
         (self.level, self.text, isTimed) = (level, text, timed)
     }
 
-    /// Nil for what is shown in another way, or not at all.
+    /// Nil for an event that is shown in another way, or not at all.
     init?(_ event: HandoffEvent) {
         switch event {
         case .coordinating, .registered, .copy, .awaitingSiblings, .draining, .stopping, .keepingPaths, .output,
@@ -17,7 +17,7 @@ struct HandoffWords {
             return nil
         case .tookOver(let old):
             self.init(.step, "took over\(old.map { " from generation \($0)" } ?? "")", timed: true)
-        case .joined: self.init(.step, "they have taken their places")
+        case .joined: self.init(.step, "the copies have taken their places")
         case .drained(let label): self.init(.detail, "generation \(label) is drained", timed: true)
         case .retiring(let label): self.init(.step, "generation \(label) is told to stop", timed: true)
         case .retired(let label, let outcome):
@@ -41,7 +41,7 @@ struct HandoffWords {
                 pid \(pid) (\(name)) listens on socket \(socket) and belongs to no generation: it gets connections \
                 until this one takes over, and none after that; stop it then
                 """)
-        case .noEBPF(let failure): self.init(.detail, "\(failure.message); cbpf then")
+        case .noEBPF(let failure): self.init(.detail, "\(failure.message); using cbpf instead")
         case .predecessor(let copy, let pid, let reason):
             self.init(.warning, "copy \(copy) was pid \(pid), which has ended: \(reason.description)")
         case .appLimitNotSet(let reason):
@@ -57,13 +57,15 @@ struct HandoffWords {
         case .readiness(let event): self.init(.detail, event.description)
         case .scaled(let count): self.init(.step, "has \(count) \(count == 1 ? "copy" : "copies")")
         case .standsStill:
-            self.init(.step, "stands still, with the requests it is at, for deploy did not start it")
+            self.init(
+                .step, "stands still with its unfinished requests: deploy did not start it, so its command is not known"
+            )
         }
     }
 }
 
 extension HandoffEvent {
-    /// What ps(1) shows of the coordinator from now on; nil: the same as before.
+    /// The title that ps(1) shows for the coordinator from now on; nil: it does not change.
     var title: ByteString? {
         switch self {
         case .copy(_, let pid?, .starting): "waiting for readiness of pid \(pid)"

@@ -1,12 +1,12 @@
-/// The last lines of what a program wrote, fit for a terminal: without its colours, which would be escapes, and without
-/// empty lines at the end.
+/// The last lines of a program's output, fit for a terminal: without its colours, which would show as escapes, and
+/// without empty lines at the end.
 func lastLines(_ count: Int, of output: ByteString) -> [ByteString] {
     var lines = output.split(on: UInt8(ascii: "\n")).map { withoutColours($0) }
     while lines.last?.trimmed.isEmpty == true { lines.removeLast() }
     return lines.suffix(count).map { $0.printable }
 }
 
-/// Without control sequences as ECMA-48 has them, carriage returns at the end, and with blanks for tabs.
+/// Removes control sequences (ECMA-48) and a final carriage return, and replaces tabs with blanks.
 private func withoutColours(_ line: ByteString) -> ByteString {
     var result = ByteString()
     var index = 0

@@ -19,7 +19,7 @@ func list(_ apps: [(name: ByteString, state: AppState)], on screen: Screen) -> B
 }
 
 extension AppRecord {
-    /// What a generation is, in a word.
+    /// The state of a generation in a word, which is "suspended" for a live one whose copies stand still.
     func shown(_ generation: GenerationRecord, _ addition: ByteString = "") -> Cell {
         if generation.state == .live, suspended == generation.id { return Cell("suspended\(addition)", .waiting) }
         let ink: Ink
@@ -35,7 +35,7 @@ extension AppRecord {
 }
 
 extension GenerationRecord {
-    /// Of how many of its copies run: a live generation is to have them all.
+    /// The colour for how many of its copies run: a live generation should have them all.
     func ink(ofRunning count: Int) -> Ink { state == .live && count < copies ? .bad : .plain }
 }
 
@@ -44,15 +44,14 @@ func listAsJSON(_ apps: [(name: ByteString, state: AppState)]) -> ByteString {
         let generations = state.app.generations.map { generation in
             object([
                 ("generation", json(generation.label)), ("state", json(generation.state.name)),
-                ("suspended", state.app.suspended == generation.id ? "true" : "false"),
-                ("copies", ByteString(decimal: generation.copies)),
-                ("running", ByteString(decimal: state.running(generation.id).count)),
-                ("since", ByteString(decimal: generation.since)), ("reason", json(generation.outcome.description)),
+                ("suspended", json(state.app.suspended == generation.id)), ("copies", json(generation.copies)),
+                ("running", json(state.running(generation.id).count)), ("since", json(generation.since)),
+                ("reason", json(generation.outcome.description)),
             ])
         }
-        return object([("app", json(name)), ("generations", "[\(joined(generations, by: ","))]")])
+        return object([("app", json(name)), ("generations", array(generations))])
     }
-    return "[\(joined(items, by: ","))]\n"
+    return "\(array(items))\n"
 }
 
 /// How long ago a moment was: `5s`, `3m`, `2h`, `4d`.

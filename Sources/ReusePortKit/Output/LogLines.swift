@@ -13,12 +13,12 @@ struct LogLines: Sendable {
         if verbosity >= .steps { write("info", text) }
     }
 
-    /// A change that only somebody who looks for a fault wants to see.
+    /// Writes what only `--debug` shows.
     func detail(_ text: ByteString) {
         if verbosity >= .everything { write("debug", text) }
     }
 
-    /// What the user must know, however quiet it is to be.
+    /// Writes what even `--quiet` shows.
     func warning(_ text: ByteString) { write("warning", text) }
 
     func write(_ level: LogLevel, _ text: ByteString) {
@@ -31,7 +31,7 @@ struct LogLines: Sendable {
 
     private func write(_ level: ByteString, _ text: ByteString) {
         let line: ByteString = "reuseport-exec: \(level): \(subject): \(text.printable)\n"
-        // A reader that has gone does not stop a handoff.
+        // A handoff goes on without a reader, so errors are ignored.
         _ = line.bytes.withUnsafeBytes { CLinux.write(descriptor, $0.baseAddress, $0.count) }
     }
 }

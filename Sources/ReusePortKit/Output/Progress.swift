@@ -1,19 +1,14 @@
 import CLinux
 
-/// What `deploy` shows while it goes on, on standard error: lines that are written anew on a terminal as things change,
-/// one line for each step otherwise.
+/// Shows a running `deploy` on standard error: on a terminal as lines that are rewritten as things change, elsewhere as
+/// one line for each step.
 ///
-/// Nothing here fails, and nothing waits for a reader for long: the handoff is worth more than its picture.
+/// Nothing here fails, and nothing waits long for a reader: the handoff matters more than its picture.
 struct Progress {
-    enum CopyState: Sendable, Equatable {
-        case starting, ready, serving, stopping, stopped
-        case failed(ByteString)
-    }
-
     private struct Copy {
         var number: Int
         var pid: Int32?
-        var state: CopyState?
+        var state: CopyProgress?
     }
 
     private let descriptor: Int32
@@ -22,14 +17,13 @@ struct Progress {
     private var copies: [Copy]
     /// The copies' lines as they stand on the screen; empty if nothing is drawn.
     private var drawn: [ByteString] = []
-    /// How many lines have been written below those.
+    /// How many lines have been written below the copies' lines.
     private var below = 0
-    /// It is not known any more where on the screen those are.
+    /// Whether the copies' lines can no longer be found on the screen.
     private var isLost = false
-    /// Nobody takes what is written, for the time being.
+    /// Whether the terminal took nothing when it was last written to.
     private var isStuck = false
 
-    /// For the copies with these numbers.
     init(
         app: ByteString, label: ByteString, copies numbers: [Int], verbosity: Verbosity, descriptor: Int32 = 2,
         screen given: Screen? = nil
@@ -45,15 +39,15 @@ struct Progress {
         draw()
     }
 
-    /// A picture of warnings only is none.
+    /// Nothing is drawn if only warnings are wanted.
     private var isDrawing: Bool { screen.isRewritable && log.verbosity > .quiet }
 }
 
 // MARK: - What happens
 
 extension Progress {
-    /// A copy is another one by now, or something else; its process is shown from when it is known.
-    mutating func note(copy number: Int, pid: Int32?, _ state: CopyState) {
+    /// Shows the new state of a copy. Its pid is shown from when it is known.
+    mutating func note(copy number: Int, pid: Int32?, _ state: CopyProgress) {
         guard let index = copies.firstIndex(where: { $0.number == number }) else { return }
         let known = pid ?? copies[index].pid
         if copies[index].state == state && copies[index].pid == known { return }
@@ -63,57 +57,43 @@ extension Progress {
         case .starting: log.step("copy \(number) is starting\(known.map { ", as pid \($0)" } ?? "")")
         case .ready: log.step("copy \(number) is ready")
         case .serving: log.detail("copy \(number) serves")
-        case .stopping: log.step("copy \(number) is told to stop")
-        case .stopped: log.step("copy \(number) has stopped")
-        case .failed(let reason): log.warning("copy \(number): \(reason)")
+        case .failed(let reason): log.warning("copy \(number): \(reason.description)")
         }
     }
 
-    /// A step of the handoff: `took over from generation 6`.
-    mutating func step(_ text: ByteString) {
-        if isDrawing { say(screen.isUTF8 ? "✓" : "ok", .good, text) } else { log.step(text) }
+    /// Shows a step of the handoff, such as `took over from generation 6`, a detail, or a warning.
+    mutating func write(_ level: LogLevel, _ text: ByteString) {
+        guard isDrawing else { return log.write(level, text) }
+        switch level {
+        case .step: say(screen.isUTF8 ? "✓" : "ok", .good, text)
+        case .detail: if log.verbosity >= .everything { say(screen.isUTF8 ? "·" : "-", .past, text) }
+        case .warning: say("!", .waiting, text)
+        }
     }
 
-    /// Of use only for somebody who looks for a fault: `--debug`.
-    mutating func detail(_ text: ByteString) {
-        if log.verbosity < .everything { return }
-        if isDrawing { say(screen.isUTF8 ? "·" : "-", .past, text) } else { log.detail(text) }
-    }
-
-    mutating func warning(_ text: ByteString) {
-        if isDrawing { say("!", .waiting, text) } else { log.warning(text) }
-    }
-
-    /// The last lines of what failed copies have written to a file, or wherever.
+    /// Shows the last lines that failed copies wrote to a file or to their log.
     mutating func output(of place: ByteString, _ text: ByteString) {
         let lines = lastLines(10, of: text)
         if lines.isEmpty { return }
-        warning("the last lines of \(place):")
+        write(.warning, "the last lines of \(place):")
         if isDrawing {
             add(lines.map { "   \(screen.cut($0, to: max(usable - 3, 0)))" })
         } else {
             for line in lines { log.warning("| \(line)") }
         }
     }
-
-    /// The last line: `serves with 4 copies`.
-    mutating func finish(_ outcome: ByteString, isGood: Bool) {
-        guard isDrawing else { return isGood ? log.step(outcome) : log.warning(outcome) }
-        let mark: ByteString = screen.isUTF8 ? (isGood ? "✓" : "✗") : (isGood ? "ok" : "failed")
-        say(mark, isGood ? .good : .bad, outcome)
-    }
 }
 
 // MARK: - Lines
 
 extension Progress {
-    /// Without the last column: some terminals go to the next line at once when it is written to.
+    /// The columns without the last: some terminals wrap at once when that is written to.
     private var usable: Int { max((screen.width ?? 80) - 1, 1) }
 
-    /// A line for each of up to 8 copies, or one for all.
+    /// One line for each of up to 8 copies, or a bar for all of more.
     private func copyLines() -> [ByteString] {
         if copies.count > 8 { return [bar()] }
-        // As wide as they will ever be: nothing moves when a pid comes or grows.
+        // The columns are as wide as they will ever be, so that nothing moves when a pid comes or grows.
         let digits = copies.reduce(0) { max($0, ByteString(decimal: $1.number).count) }
         return copies.map { copy in
             let number = padded(ByteString(decimal: copy.number), digits)
@@ -131,22 +111,19 @@ extension Progress {
         return text
     }
 
-    private func shown(_ state: CopyState?) -> (ByteString, Ink) {
+    private func shown(_ state: CopyProgress?) -> (ByteString, Ink) {
         switch state {
         case nil: ("-", .past)
         case .starting?: ("starting", .waiting)
         case .ready?: ("ready", .plain)
         case .serving?: ("serves", .good)
-        case .stopping?: ("stopping", .waiting)
-        case .stopped?: ("stopped", .past)
-        case .failed(let reason)?: ("failed: \(reason.printable)", .bad)
+        case .failed(let reason)?: ("failed: \(reason.description.printable)", .bad)
         }
     }
 
     private func bar() -> ByteString {
         var counts: [(word: ByteString, ink: Ink, count: Int)] = [
-            ("serve", .good, 0), ("ready", .plain, 0), ("starting", .waiting, 0), ("stopping", .waiting, 0),
-            ("stopped", .past, 0), ("failed", .bad, 0),
+            ("serve", .good, 0), ("ready", .plain, 0), ("starting", .waiting, 0), ("failed", .bad, 0),
         ]
         for copy in copies {
             switch copy.state {
@@ -154,13 +131,12 @@ extension Progress {
             case .serving?: counts[0].count += 1
             case .ready?: counts[1].count += 1
             case .starting?: counts[2].count += 1
-            case .stopping?: counts[3].count += 1
-            case .stopped?: counts[4].count += 1
-            case .failed?: counts[5].count += 1
+            case .failed?: counts[3].count += 1
             }
         }
         let width = 20
-        let done = (counts[0].count + counts[1].count) * width / copies.count
+        let ready = counts[0].count + counts[1].count
+        let done = ready * width / copies.count
         var bar = ByteString()
         for index in 0..<width {
             bar.append(index < done ? (screen.isUTF8 ? "█" : "#") : (screen.isUTF8 ? "░" : "."))
@@ -173,7 +149,6 @@ extension Progress {
             line.append(screen.painted(text, ink))
         }
         add(bar, .plain)
-        let ready = counts[0].count + counts[1].count
         add("  \(ready) of \(copies.count)", .heading)
         for one in counts where one.count > 0 { add("  \(one.count) \(one.word)", one.ink) }
         return line
@@ -183,13 +158,13 @@ extension Progress {
 // MARK: - Writing
 
 extension Progress {
-    /// Writes the copies' lines below all others.
+    /// Writes the copies' lines, below everything written so far.
     private mutating func draw() {
         (drawn, below, isLost) = (copyLines(), 0, false)
         write("\(joined(drawn, by: "\n"))\n")
     }
 
-    /// Writes those of the copies' lines anew that have changed.
+    /// Rewrites the copies' lines that have changed.
     private mutating func redraw() {
         lookAtSize()
         if isLost { return draw() }
@@ -197,7 +172,7 @@ extension Progress {
         var text = ByteString()
         for (index, line) in lines.enumerated() where line != drawn[index] {
             let up = lines.count - index + below
-            // It has left the screen at the top, and cannot be reached.
+            // A line that has scrolled off the top cannot be reached.
             if let rows = screen.size?.rows, up >= rows { continue }
             text.append("\u{1B}[\(up)A\r\(line)\u{1B}[K\u{1B}[\(up)B\r")
             drawn[index] = line
@@ -205,14 +180,14 @@ extension Progress {
         write(text)
     }
 
-    /// A window that got narrower has broken its lines, or has cut them off.
+    /// Reads the size of the window. One that got narrower has wrapped or cut its lines, so those are drawn again.
     private mutating func lookAtSize() {
         guard let before = screen.size, let now = Screen.size(of: descriptor) else { return }
         if now.columns < before.columns { isLost = true }
         screen.size = now
     }
 
-    /// Writes a text below all others, broken between words where it does not fit.
+    /// Writes a text below everything written so far, wrapped between words.
     private mutating func say(_ mark: ByteString, _ ink: Ink, _ text: ByteString) {
         lookAtSize()
         var sheet = Sheet()
@@ -229,8 +204,8 @@ extension Progress {
         for line in lines { write("\(line)\n") }
     }
 
-    /// write(2) as far as it goes. What nobody takes is not waited for longer than a second, once: a terminal that was
-    /// stopped by ^S must not stop the handoff.
+    /// Writes as much as the terminal takes. It waits for it once, for a second at most: a terminal that was stopped by
+    /// ^S must not stop the handoff.
     private mutating func write(_ text: ByteString) {
         var written = 0
         var pauses = 0
@@ -246,6 +221,7 @@ extension Progress {
             if count > 0 { written += count }
             if count == -1 && Errno.current != .interrupted {
                 pauses += 1
+                // A terminal that polls as writable may still refuse: no event tells when it will not.
                 if Errno.current != .again || pauses > 10 { break }
                 poll(nil, 0, 10)
             }

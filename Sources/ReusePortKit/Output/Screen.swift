@@ -1,13 +1,13 @@
 import CLinux
 
-/// What text is shown on: how much room there is, and what it can show.
+/// Where text is shown: how much room there is, and what can be shown.
 struct Screen: Sendable, Equatable {
-    /// Columns and rows of a terminal. Nil where there is none: then nothing is cut, wrapped or drawn again.
+    /// Columns and rows of a terminal. Nil for a file or a pipe, where nothing is cut, wrapped or drawn again.
     var size: Size?
     var isColoured = false
-    /// Whether what is not ASCII is shown as it is meant.
+    /// Whether it shows characters beyond ASCII.
     var isUTF8 = false
-    /// Whether a line that stands there can be written anew.
+    /// Whether a line that was written can be rewritten.
     var isRewritable = false
 
     struct Size: Sendable, Equatable {
@@ -15,14 +15,13 @@ struct Screen: Sendable, Equatable {
         var rows: Int
     }
 
-    /// A file or a pipe.
     static let noTerminal = Screen()
 
     var width: Int? { size?.columns }
 }
 
 extension Screen {
-    /// What a descriptor leads to. `variable` is getenv(3).
+    /// Looks at a descriptor. `variable` is getenv(3).
     init(of descriptor: Int32, variable: (ByteString) -> ByteString? = environmentVariable) {
         size = Screen.size(of: descriptor, variable: variable)
         isUTF8 = Screen.isUTF8(variable)
@@ -48,7 +47,7 @@ extension Screen {
         return Int32(number)
     }
 
-    /// setlocale(3) asks the first of these that is set and not empty.
+    /// Looks at the first variable that is set and not empty, as setlocale(3) does.
     private static func isUTF8(_ variable: (ByteString) -> ByteString?) -> Bool {
         for name in ["LC_ALL", "LC_CTYPE", "LANG"] as [ByteString] {
             guard let locale = variable(name), !locale.isEmpty else { continue }
@@ -60,7 +59,7 @@ extension Screen {
     }
 }
 
-/// What is meant by a colour, so that it means the same everywhere.
+/// A meaning that is shown by a colour.
 enum Ink: Sendable {
     case plain, heading, good, waiting, bad, past
 
@@ -81,19 +80,10 @@ extension Screen {
         isColoured && ink != .plain && !text.isEmpty ? "\u{1B}[\(ink.code)m\(text)\u{1B}[0m" : text
     }
 
-    /// How many columns a text takes that is fit for a terminal.
-    func columns(_ text: ByteString) -> Int {
-        var sum = 0
-        var index = 0
-        while index < text.count {
-            let next = character(text, at: index)
-            sum += next.columns
-            index += next.length
-        }
-        return sum
-    }
+    /// How many columns a printable text takes.
+    func columns(_ text: ByteString) -> Int { measure(text, within: .max).columns }
 
-    /// As much of a text as fits, with an ellipsis if that is not all.
+    /// As much of a text as fits, with an ellipsis if it does not fit whole.
     func cut(_ text: ByteString, to width: Int) -> ByteString {
         if columns(text) <= width { return text }
         let mark: ByteString = isUTF8 ? "…" : "..."
@@ -103,15 +93,18 @@ extension Screen {
 
     /// The first characters, as many as fit.
     func head(of text: ByteString, within width: Int) -> ByteString {
-        var sum = 0
-        var index = 0
-        while index < text.count {
-            let next = character(text, at: index)
-            sum += next.columns
-            if sum > width { break }
-            index += next.length
+        text.prefix(measure(text, within: width).length)
+    }
+
+    /// Bytes and columns of the first characters, as many as fit.
+    private func measure(_ text: ByteString, within width: Int) -> (length: Int, columns: Int) {
+        var fit = (length: 0, columns: 0)
+        while fit.length < text.count {
+            let next = character(text, at: fit.length)
+            if fit.columns + next.columns > width { break }
+            fit = (fit.length + next.length, fit.columns + next.columns)
         }
-        return text.prefix(index)
+        return fit
     }
 
     /// Bytes and columns of the character that starts at `index`. Not inlined: saves 2 kB.
@@ -127,7 +120,8 @@ extension Screen {
     }
 }
 
-/// wcwidth(3) by its main ranges, for that one wants a locale to be set, and its tables. In doubt the greater.
+/// How many columns a character takes, by the main ranges; in doubt the greater. wcwidth(3) would need a locale and its
+/// tables.
 private func columnCount(_ scalar: UInt32) -> Int {
     switch scalar {
     case 0x300...0x36F, 0x200B...0x200F, 0xFE00...0xFE0F: 0

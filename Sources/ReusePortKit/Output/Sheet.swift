@@ -1,4 +1,4 @@
-/// A piece of a line that is broken, if ever, only where it is too long for a line of its own.
+/// A piece of a line. It is wrapped only if it is too long for a line of its own.
 struct Cell: Sendable {
     var text: ByteString
     var ink: Ink
@@ -9,8 +9,8 @@ struct Cell: Sendable {
     }
 }
 
-/// Lines of cells. Those of one group have their cells below each other; columns in which there is nothing take no
-/// room. What does not fit on the screen goes on in the next line, further to the right: nothing is left out.
+/// Lines of cells. The lines of one group have their cells in columns; empty columns take no room. A line that does not
+/// fit on the screen goes on in the next, further to the right: nothing is left out.
 struct Sheet {
     private struct Row {
         var indent: Int
@@ -21,7 +21,7 @@ struct Sheet {
 
     private var rows: [Row] = []
 
-    /// The tail follows the last cell, wherever that ends.
+    /// Adds a line. The tail follows the last cell, wherever that ends.
     mutating func add(_ cells: [Cell], tail: ByteString = "", indent: Int = 0, group: Int? = nil) {
         rows.append(Row(indent: indent, group: group, cells: cells, tail: Cell(tail)))
     }
@@ -58,20 +58,20 @@ struct Sheet {
                 widths[index] = max(widths[index], screen.columns(cell.text))
             }
         }
-        // One long name would push the others' cells off the screen: only its own row is to suffer.
+        // One long name would push the other rows' cells off the screen, so only its own row gets the room.
         let sum = widths.dropLast().reduce(indent) { $0 + $1 + 2 }
         if let width = screen.width, sum > width { widths = widths.map { min($0, 16) } }
         return widths
     }
 }
 
-/// A line that is being written, and those in which it goes on.
+/// A line that is being written, with the lines in which it goes on.
 private struct Line {
     private let screen: Screen
     private let indent: Int
     private var text = ByteString()
     private var column = 0
-    /// Blanks that are due before the next cell.
+    /// How many blanks come before the next cell.
     private var gap = 0
 
     init(screen: Screen, indent: Int) {
@@ -97,7 +97,7 @@ private struct Line {
 
     private mutating func put(_ cell: Cell) {
         guard let end = screen.width else { return write(cell.text, cell.ink) }
-        // Broken at blanks, or anywhere in a word that has no room in a line of its own.
+        // Wraps at blanks, or within a word that is too long for a line of its own.
         var rest = cell.text
         while column + gap + screen.columns(rest) > end {
             let room = max(end - column - gap, 8)

@@ -1,5 +1,5 @@
-/// The text of `--dry-run`: what would be done, step by step. `app`: what goes with `--app` or `deploy`, which starts
-/// so many `copies`.
+/// The text of `--dry-run`: what would be done, step by step. `app` is set with `--app` and `deploy`; `copies` is how
+/// many deploy would start.
 func show(_ plan: Plan, _ app: AppRequest?, copies: Int = 1) -> ByteString {
     var text = ByteString()
     func line(_ verb: ByteString, _ what: ByteString) {
@@ -43,10 +43,10 @@ func show(_ plan: Plan, _ app: AppRequest?, copies: Int = 1) -> ByteString {
     return text
 }
 
-/// What goes with `--app`: registering is the launcher's, the rest is its helper's.
+/// The steps that `--app` adds. The launcher registers; its helper does the rest.
 private func steps(_ app: AppRequest) -> [(ByteString, ByteString)] {
     let generation: ByteString = app.generation.map { "generation \($0)" } ?? "the next number as generation"
-    let place: ByteString = runDirectory(of: app).map { ", in \($0)" } ?? ""
+    let place: ByteString = (try? runDirectory(of: app)).map { ", in \($0)" } ?? ""
     var result: [(ByteString, ByteString)] = [
         ("register", "app \(app.name), \(generation), copy \(app.copy) of \(app.copies)\(place)"),
         ("wait", "for another handoff of the app, \(app.lockTimeout.description) at most"),
@@ -65,7 +65,7 @@ private func steps(_ app: AppRequest) -> [(ByteString, ByteString)] {
     let settle = (app.settle ?? AppRequest.usualSettle).description
     result.append(("settle", app.settle == nil ? "for \(settle), unless steered by ebpf" : "for \(settle)"))
     let keep: ByteString =
-        app.keepRetired == 0 ? "none finishes behind its stop timeout" : "\(app.keepRetired) may finish"
+        app.keepRetired == 0 ? "none may run beyond its stop timeout" : "\(app.keepRetired) may finish"
     result.append(("retire", "the old generation; \(keep)"))
     let stopping =
         app.stopMessages.isEmpty ? signalName(app.stopSignal) : "the message \(app.stopMessages)"
@@ -73,12 +73,6 @@ private func steps(_ app: AppRequest) -> [(ByteString, ByteString)] {
     result.append(
         ("later", "be stopped by \(stopping), and KILL after \(app.stopTimeout.description)\(nice)"))
     return result
-}
-
-/// Nil where none can be found; that is a mistake only when it is needed.
-private func runDirectory(of app: AppRequest) -> ByteString? {
-    if let given = app.runDirectory { return given }
-    return try? defaultRunDirectory()
 }
 
 extension Readiness {
@@ -119,34 +113,18 @@ private func details(_ socket: SocketPlan) -> ByteString {
     return text
 }
 
-/// The command with what dialects append to it; ports that are not known yet stay templates.
+/// The command with the arguments that dialects append. Ports that are not known yet stay templates.
 private func shownCommand(_ plan: Plan) -> [ByteString] {
     let addresses = plan.sockets.map { $0.address }
     return plan.command.map { $0.shown(plan.sockets) } + announce(plan, addresses).arguments
 }
 
-/// A word as a shell would need it written.
+/// A word as it is written in a shell. Templates such as `{port}` stay readable.
 private func quoted(_ word: ByteString) -> ByteString {
-    let isPlain =
-        !word.isEmpty
-        && word.bytes.allSatisfy { byte in
-            switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "0")...UInt8(ascii: "9"), 0x80...:
-                true
-            default: ByteString("_-./:=,+@%{}").contains(byte)
-            }
-        }
-    if isPlain { return word }
-    var result: ByteString = "'"
-    for byte in word.bytes {
-        if byte == UInt8(ascii: "'") { result.append("'\\''") } else { result.append(byte) }
-    }
-    result.append("'")
-    return result
+    quotedForShell(word) { $0 >= 0x80 || ByteString("=+@%{}").contains($0) }
 }
 
-/// Where the copies of a deploy bind: at one address, or each at its own.
+/// The addresses that the copies of a deploy bind: one for all, or one for each.
 private func addresses(_ socket: SocketPlan, _ copies: Int) -> [ByteString] {
     var result: [ByteString] = []
     for copy in 0..<copies {
@@ -156,66 +134,56 @@ private func addresses(_ socket: SocketPlan, _ copies: Int) -> [ByteString] {
     return result
 }
 
-/// The text of `--dry-run --json`: one object, with null for what is left as the caller has it.
+/// The text of `--dry-run --json`: one object, with null for what stays as the caller has it.
 func showAsJSON(_ plan: Plan, _ app: AppRequest?, copies: Int = 1) -> ByteString {
-    func number<Number: FixedWidthInteger>(_ value: Number?) -> ByteString {
-        value.map { ByteString(decimal: $0) } ?? "null"
-    }
-    func text(_ value: ByteString?) -> ByteString { value.map(json) ?? "null" }
-    func mode(_ value: UInt32?) -> ByteString { value.map { json("0\(ByteString(octal: $0))") } ?? "null" }
-    func flag(_ value: Bool) -> ByteString { value ? "true" : "false" }
-    func list(_ values: [ByteString]) -> ByteString { "[\(joined(values, by: ","))]" }
-    func object(_ members: [(ByteString, ByteString)]) -> ByteString {
-        "{\(joined(members.map { "\(json($0.0)):\($0.1)" }, by: ","))}"
-    }
-    let sockets = plan.sockets.map { socket in
-        object([
-            ("name", json(socket.name)), ("address", json(socket.written)), ("transport", json(socket.transport.name)),
-            ("addresses", list(addresses(socket, copies).map(json))),
-            ("descriptor", number(socket.descriptor)),
-            ("listening", flag(socket.isListening && socket.transport != .udp)),
-            ("backlog", number(socket.backlog)), ("mode", mode(socket.mode)), ("owner", number(socket.owner)),
-            ("group", number(socket.group)), ("freebind", flag(socket.isFreebind)), ("device", text(socket.device)),
-            ("nodelay", flag(socket.isNodelay)),
-        ])
-    }
     let files = plan.files.map { file in
         object([
             ("name", json(file.name)), ("path", json(file.path)), ("flags", json(file.request.flags)),
-            ("descriptor", number(file.descriptor)),
+            ("descriptor", json(file.descriptor)),
         ])
     }
-    let app = app.map { app in
-        object([
-            ("name", json(app.name)), ("generation", text(app.generation)), ("copies", number(app.copies)),
-            ("copy", number(app.copy)), ("steering", json(app.steering.name)),
-            ("balance", json((app.balance ?? .random).name)),
-            ("ready", json(app.readiness.description)), ("ready_timeout_ms", number(app.readyTimeout.count)),
-            ("settle_ms", number((app.settle ?? AppRequest.usualSettle).count)),
-            ("lock_timeout_ms", number(app.lockTimeout.count)),
-            ("stop_signal", json(signalName(app.stopSignal))), ("stop_messages", list(messages(app.stopMessages))),
-            ("stop_timeout_ms", number(app.stopTimeout.count)),
-            ("keep_retired", number(app.keepRetired)), ("retired_nice", number(app.retiredNice)),
-            ("memory_high", number(app.memoryHigh)), ("memory_max", number(app.memoryMax)),
-            ("app_memory_max", number(app.appMemoryMax)),
-            ("run_directory", text(runDirectory(of: app))), ("notify_descriptor", number(app.notifyDescriptor)),
-            ("log_descriptor", number(app.logDescriptor)), ("log", json(app.verbosity.description)),
-        ])
-    }
-    let variables = plan.variables.map { (json($0.name), json($0.value.shown(plan.sockets))) }
     let plan = object([
-        ("sockets", list(sockets)), ("files", list(files)),
-        ("channel", plan.channel.map { list([number($0.near), number($0.far)]) } ?? "null"),
-        ("app", app ?? "null"), ("keep_descriptors", list(plan.keptDescriptors.map { number($0) })),
-        ("chroot", text(plan.chroot)),
-        ("user", number(plan.identity.user)), ("group", number(plan.identity.group)),
-        ("groups", plan.identity.groups.map { list($0.map { number($0) }) } ?? "null"), ("chdir", text(plan.chdir)),
-        ("umask", mode(plan.umask)), ("no_new_privs", flag(plan.noNewPrivileges)),
-        ("pass", list(plan.dialects.map { json($0.name) })), ("preload", text(plan.library)),
-        ("clear_environment", flag(plan.clearsEnvironment)),
-        ("keep_variables", list(plan.keptVariables.map(json))),
-        ("environment", "{\(joined(variables.map { "\($0.0):\($0.1)" }, by: ","))}"),
-        ("command", list(shownCommand(plan).map(json))),
+        ("sockets", array(plan.sockets.map { asJSON($0, copies: copies) })), ("files", array(files)),
+        ("channel", plan.channel.map { array([json($0.near), json($0.far)]) } ?? "null"),
+        ("app", app.map { asJSON($0) } ?? "null"),
+        ("keep_descriptors", array(plan.keptDescriptors.map { json($0) })), ("chroot", json(plan.chroot)),
+        ("user", json(plan.identity.user)), ("group", json(plan.identity.group)),
+        ("groups", plan.identity.groups.map { array($0.map { json($0) }) } ?? "null"), ("chdir", json(plan.chdir)),
+        ("umask", mode(plan.umask)), ("no_new_privs", json(plan.noNewPrivileges)),
+        ("pass", array(plan.dialects.map { json($0.name) })), ("preload", json(plan.library)),
+        ("clear_environment", json(plan.clearsEnvironment)),
+        ("keep_variables", array(plan.keptVariables.map { json($0) })),
+        ("environment", object(plan.variables.map { ($0.name, json($0.value.shown(plan.sockets))) })),
+        ("command", array(shownCommand(plan).map { json($0) })),
     ])
     return "\(plan)\n"
 }
+
+private func asJSON(_ socket: SocketPlan, copies: Int) -> ByteString {
+    object([
+        ("name", json(socket.name)), ("address", json(socket.written)), ("transport", json(socket.transport.name)),
+        ("addresses", array(addresses(socket, copies).map { json($0) })), ("descriptor", json(socket.descriptor)),
+        ("listening", json(socket.isListening && socket.transport != .udp)), ("backlog", json(socket.backlog)),
+        ("mode", mode(socket.mode)), ("owner", json(socket.owner)), ("group", json(socket.group)),
+        ("freebind", json(socket.isFreebind)), ("device", json(socket.device)), ("nodelay", json(socket.isNodelay)),
+    ])
+}
+
+private func asJSON(_ app: AppRequest) -> ByteString {
+    object([
+        ("name", json(app.name)), ("generation", json(app.generation)), ("copies", json(app.copies)),
+        ("copy", json(app.copy)), ("steering", json(app.steering.name)),
+        ("balance", json((app.balance ?? .random).name)), ("ready", json(app.readiness.description)),
+        ("ready_timeout_ms", json(app.readyTimeout.count)),
+        ("settle_ms", json((app.settle ?? AppRequest.usualSettle).count)),
+        ("lock_timeout_ms", json(app.lockTimeout.count)), ("stop_signal", json(signalName(app.stopSignal))),
+        ("stop_messages", array(messages(app.stopMessages))), ("stop_timeout_ms", json(app.stopTimeout.count)),
+        ("keep_retired", json(app.keepRetired)), ("retired_nice", json(app.retiredNice)),
+        ("memory_high", json(app.memoryHigh)), ("memory_max", json(app.memoryMax)),
+        ("app_memory_max", json(app.appMemoryMax)), ("run_directory", json(try? runDirectory(of: app))),
+        ("notify_descriptor", json(app.notifyDescriptor)), ("log_descriptor", json(app.logDescriptor)),
+        ("log", json(app.verbosity.description)),
+    ])
+}
+
+private func mode(_ value: UInt32?) -> ByteString { json(value.map { "0\(ByteString(octal: $0))" }) }

@@ -1,15 +1,15 @@
-/// What the registry says of an app.
+/// The registry's record of an app.
 struct AppRecord: Sendable, Equatable {
     /// How its connections are directed; nil: not chosen yet, or lost.
     var steering: Steering?
-    /// The number that the youngest generation got.
+    /// The id of the youngest generation.
     var lastID: UInt64 = 0
     var generations: [GenerationRecord] = []
-    /// In which its copies' groups are, once one has asked for a limit.
+    /// The group above those of its copies, once a copy has asked for a limit.
     var group: MemoryGroup?
-    /// The generation whose copies are stopped until `resume`; what joins it is stopped as well.
+    /// The generation whose copies are stopped until `resume`; copies that join it are stopped as well.
     var suspended: UInt64?
-    /// The label of the generation that is to be stopped when it takes over.
+    /// The label of the generation whose copies are stopped when it takes over.
     var suspending: ByteString?
 
     init() {}
@@ -19,67 +19,44 @@ struct AppRecord: Sendable, Equatable {
 
     func generation(_ id: UInt64) -> GenerationRecord? { generations.first { $0.id == id } }
 
-    /// Changes the generation with this number, if it is known.
+    /// Changes the generation with this id, if it is known.
     mutating func change(_ id: UInt64, _ body: (inout GenerationRecord) -> Void) {
         guard let index = generations.firstIndex(where: { $0.id == id }) else { return }
         body(&generations[index])
     }
 }
 
-/// What the registry says of a generation.
+/// The registry's record of a generation.
 struct GenerationRecord: Sendable, Equatable {
-    enum State: UInt8, Sendable, CaseIterable {
+    enum State: ByteString, Sendable, CaseIterable {
         /// Its copies are started, and get no connections yet.
         case starting
         /// It gets the connections.
         case live
         /// It is being told to stop.
         case retiring
-        /// Its listeners are closed, it finishes what it is at.
+        /// Its listeners are closed, and it finishes its requests.
         case retired
         /// It never took over.
         case failed
         /// All its copies have gone.
         case ended
 
-        var name: ByteString {
-            switch self {
-            case .starting: "starting"
-            case .live: "live"
-            case .retiring: "retiring"
-            case .retired: "retired"
-            case .failed: "failed"
-            case .ended: "ended"
-            }
-        }
+        var name: ByteString { rawValue }
     }
 
-    /// Unique in the app: labels are used again, numbers are not.
+    /// Unique in the app: labels are used again, ids are not.
     var id: UInt64
     var label: ByteString
     var copies: Int
     var bank: Bank
-    /// What its first copy said, for all of them; nil if that is not known any more.
+    /// The balance that its first copy asked for; nil if it is not known any more.
     var balance: Balance?
     var state: State
     /// Seconds since 1970 of the last change of state.
     var since: UInt64
     /// Why it failed or ended.
-    var outcome: GenerationOutcome
-
-    init(
-        id: UInt64, label: ByteString, copies: Int, bank: Bank, balance: Balance? = nil, state: State, since: UInt64,
-        outcome: GenerationOutcome = .none
-    ) {
-        self.id = id
-        self.label = label
-        self.copies = copies
-        self.bank = bank
-        self.balance = balance
-        self.state = state
-        self.since = since
-        self.outcome = outcome
-    }
+    var outcome = GenerationOutcome.none
 }
 
 extension AppRecord {
@@ -88,24 +65,21 @@ extension AppRecord {
         var file = RegistryText()
         file.add("format", "1")
         file.add("sequence", ByteString(decimal: lastID))
-        for line in steering?.lines ?? [] { file.lines.append(RegistryText.Line(key: line.key, fields: line.fields)) }
+        file.lines += steering?.lines ?? []
         if let group { file.add("group", list: group.fields) }
         if let suspended { file.add("suspended", ByteString(decimal: suspended)) }
         if let suspending { file.add("suspending", suspending) }
         for one in generations {
-            file.add(
-                "generation", ByteString(decimal: one.id), one.label, ByteString(decimal: one.copies),
-                ByteString(decimal: one.bank.rawValue), one.state.name, ByteString(decimal: one.since),
-                one.outcome.description)
+            file.add("generation", list: one.fields)
             if one.outcome != .none { file.add("outcome", list: [ByteString(decimal: one.id)] + one.outcome.fields) }
             if let balance = one.balance { file.add("balance", ByteString(decimal: one.id), balance.name) }
         }
         return file.text
     }
 
-    /// Reads the file; nil if it is not whole or not ours.
+    /// Reads the file; nil if it is damaged.
     init?(text: ByteString) {
-        // Nobody counts that far: it is damage, and must not overflow what is added to it.
+        // A larger number is damage, and would overflow when one is added.
         guard let file = RegistryText(text), file.number("format") == 1, let sequence = file.number("sequence"),
             sequence < 1 << 62
         else {
@@ -114,31 +88,45 @@ extension AppRecord {
         lastID = sequence
         group = file.fields("group").flatMap { MemoryGroup(fields: $0) }
         do throws(Errno) {
-            steering = try Steering.read(file.lines.map { ($0.key, $0.fields) })
+            steering = try Steering.read(file.lines)
         } catch {
             return nil
         }
         suspended = file.number("suspended")
         suspending = file.fields("suspending")?.first
-        for line in file.lines where line.key == "generation" {
-            guard line.fields.count == 7, let id = line.fields[0].decimal, let copies = line.fields[2].decimal,
-                let bank = line.fields[3].decimal, id < 1 << 62, let since = line.fields[5].decimal,
-                let state = GenerationRecord.State.allCases.first(where: { $0.name == line.fields[4] })
-            else { return nil }
-            generations.append(
-                GenerationRecord(
-                    id: id, label: line.fields[1], copies: Int(truncatingIfNeeded: copies & 0xFFF),
-                    bank: bank == 0 ? .first : .second, state: state, since: since,
-                    outcome: line.fields[6].isEmpty ? .none : .other(line.fields[6])))
+        for fields in file.all("generation") {
+            guard let generation = GenerationRecord(fields: fields) else { return nil }
+            generations.append(generation)
         }
-        for line in file.lines where line.key == "outcome" && line.fields.count > 1 {
-            guard let id = line.fields[0].decimal, let outcome = GenerationOutcome(fields: Array(line.fields[1...]))
-            else { continue }
+        for fields in file.all("outcome") {
+            guard let id = fields[0].decimal, let outcome = GenerationOutcome(fields: Array(fields[1...])) else {
+                continue
+            }
             change(id) { $0.outcome = outcome }
         }
-        for line in file.lines where line.key == "balance" && line.fields.count == 2 {
-            guard let id = line.fields[0].decimal else { continue }
-            change(id) { $0.balance = Balance.named(line.fields[1]) }
+        for fields in file.all("balance") where fields.count == 2 {
+            guard let id = fields[0].decimal else { continue }
+            change(id) { $0.balance = Balance.named(fields[1]) }
         }
+    }
+}
+
+extension GenerationRecord {
+    /// The fields of its first line in the app's file; outcome and balance have lines of their own.
+    fileprivate var fields: [ByteString] {
+        [
+            ByteString(decimal: id), label, ByteString(decimal: copies), ByteString(decimal: bank.rawValue), state.name,
+            ByteString(decimal: since), outcome.description,
+        ]
+    }
+
+    fileprivate init?(fields: [ByteString]) {
+        guard fields.count == 7, let id = fields[0].decimal, id < 1 << 62, let copies = fields[2].decimal,
+            let bank = fields[3].decimal, let state = State(rawValue: fields[4]), let since = fields[5].decimal
+        else { return nil }
+        self.init(
+            id: id, label: fields[1], copies: Int(truncatingIfNeeded: copies & 0xFFF),
+            bank: bank == 0 ? .first : .second, state: state, since: since,
+            outcome: fields[6].isEmpty ? .none : .other(fields[6]))
     }
 }

@@ -1,6 +1,6 @@
 import CLinux
 
-// The registry's records as steering sees them. What is changed here is written down by `store`.
+// Steering's operations on the registry's records. Changes are written by `store`.
 
 extension AppState {
     /// The listeners of a generation and the copies that hold them, as they are recorded now.
@@ -15,7 +15,7 @@ extension AppState {
 
     private var liveListeners: GenerationListeners? { app.live.map { listeners(of: $0) } }
 
-    /// Carries out an operation, and keeps what it found out about the groups even if it fails.
+    /// Carries out an operation, and keeps what it learned about the groups even if it fails.
     private mutating func withSteering<Result: ~Copyable>(
         _ body: (inout Steering) throws(Failure) -> Result
     ) throws(Failure) -> Result {
@@ -33,18 +33,18 @@ extension AppState {
     var needsHeldListeners: Bool { app.steering?.needsHeldListeners ?? false }
     var resetsQueued: Bool { app.steering?.resetsQueued ?? false }
 
-    /// Whether everything that waits at these copies moves to the live copies of a generation when their listeners
-    /// close.
+    /// Whether all connections that wait at these copies move to the live copies of a generation when these close their
+    /// listeners.
     func movesQueued(from copies: [CopyRecord], to generation: UInt64) -> Bool {
         guard let steering = app.steering else { return false }
         let others = running(generation).filter { $0.state == .live }.flatMap { $0.listeners }
         return steering.movesQueued(from: copies.flatMap { $0.listeners }, to: others)
     }
 
-    /// Whether one of these copies has a place in a group, that others move into when it closes its listener.
+    /// Whether one of these copies has a place in a group that others move into when it closes its listener.
     func havePlace(_ copies: [CopyRecord]) -> Bool { app.steering?.hasPlace(copies.flatMap { $0.listeners }) ?? false }
 
-    /// The order in which these copies of one generation may be stopped, those together that may go together.
+    /// The order in which these copies of one generation may be stopped: batches of those that may stop together.
     func stopBatches(_ stopping: [CopyRecord]) -> [[CopyRecord]] {
         guard let steering = app.steering, let id = stopping.first?.generation,
             let generation = app.generation(id)
@@ -54,27 +54,28 @@ extension AppState {
         }
     }
 
-    /// `slot 0/2`, for people to look at; nil if a copy has none.
-    func slotDescription(of copy: CopyRecord) -> ByteString? {
-        guard let steering = app.steering, copy.state < .stopping, let generation = app.generation(copy.generation)
-        else { return nil }
-        let own = copy.listeners.first { $0.isInGroup }
-        let slot = own.flatMap { listeners(of: generation).slot(of: $0) }
-        return steering.slotDescription(slot ?? Slot(generation.bank, copy: UInt8(copy.copy)))
+    /// `slot 0/2` for each copy of a generation, for `state`; nil for one that has no slot.
+    func slotDescriptions(of generation: GenerationRecord) -> [ByteString?] {
+        let all = listeners(of: generation)
+        return copies(of: generation.id).map { copy in
+            guard let steering = app.steering, copy.state < .stopping else { return nil }
+            let slot = copy.listeners.first { $0.isInGroup }.flatMap { all.slot(of: $0) }
+            return steering.slotDescription(slot ?? Slot(generation.bank, copy: UInt8(copy.copy)))
+        }
     }
 }
 
 // MARK: - Joining
 
 extension AppState {
-    /// Has to be called before these listeners join their groups by listen(2).
+    /// Must be called before these listeners join their groups by listen(2).
     mutating func prepareToListen(_ joining: [Listener]) throws(Failure) {
         let live = liveListeners
         if live == nil { return }
         try withSteering { (steering) throws(Failure) in try steering.prepareToListen(joining, live: live) }
     }
 
-    /// Makes sure that the groups of these listeners, which listen by now, are steered, for a generation that they join.
+    /// Makes sure that the groups of these listeners, which have just joined them, are steered.
     mutating func attach(
         _ name: ByteString, _ choice: SteeringChoice, for id: UInt64, _ joining: [Listener],
         held: borrowing OwnedArray<Placement>
@@ -87,7 +88,7 @@ extension AppState {
         return try Steering.attach(&app.steering, request, joining, held: held)
     }
 
-    /// Notes that more listeners have joined groups that were steered in the same turn.
+    /// Notes that more listeners have joined groups that `attach` has steered in this turn.
     mutating func noteJoined(_ joined: [Listener]) throws(Failure) {
         try withSteering { (steering) throws(Failure) in try steering.noteJoined(joined) }
     }
@@ -112,26 +113,26 @@ extension AppState {
 // MARK: - Probing
 
 extension AppState {
-    /// Loads what probing needs: with two banks that is the app's file, only places take all of the registry.
+    /// Reads what probing needs: the app's file, and all files if places matter.
     static func forProbes(_ registry: borrowing Registry) -> AppState {
         let state = AppState(readingAppOf: registry)
         return state.needsTurn ? reconciled(registry) : state
     }
 
-    /// Connects to one listener of one copy that no client can see yet; under the app's lock.
+    /// Connects to a listener that no client can see yet. The caller holds the app's lock.
     mutating func probe(_ listener: Listener, held: borrowing Descriptor) throws(Failure) -> Descriptor {
         let live = liveListeners
         return try withSteering { (steering) throws(Failure) in try steering.probe(listener, held: held, live: live) }
     }
 
-    /// Writes down what probing has found out of the groups.
+    /// Writes what probing has learned about the groups.
     func storeProbed(in registry: borrowing Registry) throws(Failure) {
         if needsTurn { try registry.store(app) }
     }
 }
 
 extension Registry {
-    /// Connects to one listener of one copy that no client can see yet.
+    /// Connects to a listener that no client can see yet.
     borrowing func probe(_ listener: Listener, held: borrowing Descriptor) throws(Failure) -> Descriptor {
         guard listener.isInGroup else { return try Rename.probe(listener.identity) }
         let lock = try lock()
@@ -152,17 +153,17 @@ extension AppState {
         return (0..<generation.copies).allSatisfy { copy in ready.contains { $0.copy == copy } }
     }
 
-    /// Makes sure, before anything is switched, that the paths of these copies can be published by what switches.
+    /// Makes sure, before anything is switched, that the cutover can publish the paths of these copies.
     func preparePaths(of ready: [CopyRecord]) throws(Failure) {
         try Rename.prepare(united(ready), among: united(copies))
     }
 
-    /// Directs new connections to a generation, after which `makeLive` writes down that it is.
+    /// Directs new connections to a generation. The caller then records that with `makeLive`.
     mutating func cutOver(
         to generation: GenerationRecord, _ listeners: [Listener], held: borrowing OwnedArray<Placement>
     ) throws(Failure) {
         let next = self.listeners(of: generation)
-        // The first generation has brought its own.
+        // The groups were steered with the first generation's balance.
         let changesBalance = app.generations.count > 1 && app.live?.balance != generation.balance
         try withSteering { (steering) throws(Failure) in
             try steering.cutOver(to: next, listeners, held: held, changesBalance: changesBalance)
@@ -177,8 +178,8 @@ extension AppState {
         try withSteering { (steering) throws(Failure) in try steering.grow(to: grown, by: copy.listeners, held: held) }
     }
 
-    /// From now on the copies of the live generation whose number is `count` or more get no new connection. Needs no
-    /// listener of one's own.
+    /// Directs no more connections to the copies of the live generation with the number `count` or more. Needs no held
+    /// listener.
     mutating func shrink(_ generation: GenerationRecord, to count: Int) throws(Failure) {
         guard let rest = resized(generation, to: count) else { return }
         try withSteering { (steering) throws(Failure) in try steering.shrink(to: rest) }
@@ -207,7 +208,7 @@ extension AppState {
         try withSteering { (steering) throws(Failure) in try steering.rollBack(to: live) }
     }
 
-    /// The same by listeners that are held, as long as they are open.
+    /// Directs everything to the live generation again, through these held listeners.
     mutating func rollBack(_ listeners: [Listener], held: borrowing OwnedArray<Placement>) throws(Failure) {
         guard let live = liveListeners else { return }
         try withSteering { (steering) throws(Failure) in try steering.rollBack(to: live, listeners, held: held) }
@@ -217,10 +218,10 @@ extension AppState {
 // MARK: - Paths
 
 extension AppState {
-    /// Whether a cutover had begun to publish a generation when it was killed: its copies were ready then.
+    /// Whether a killed cutover had begun to publish a generation, whose copies were ready then.
     func isPublished(_ generation: UInt64) -> Bool { Rename.isPublished(united(running(generation))) }
 
-    /// Puts right what the file system has of the app's Unix sockets. Under the app's lock.
+    /// Corrects the paths of the app's Unix sockets in the file system. The caller holds the app's lock.
     func reconcilePaths() {
         var claims: [Rename.Claim] = []
         for copy in copies {
@@ -228,7 +229,7 @@ extension AppState {
             let isOver = copy.state == .ended || copy.state == .retired
             for listener in copy.listeners where listener.publicPath != nil {
                 let cookie = listener.identity.cookie
-                // Copies that share a listener have the best right of them all.
+                // Of copies that share a listener, the one with the best right counts.
                 if let index = claims.firstIndex(where: { $0.listener.identity.cookie == cookie }) {
                     if right == .serves || claims[index].right == .none { claims[index].right = right }
                     claims[index].isOver = claims[index].isOver && isOver
@@ -257,7 +258,7 @@ extension AppState {
         }
     }
 
-    /// The public paths that these old copies may remove at their end, and that are their successors' by now.
+    /// The public paths that these old copies may remove when they end, although their successors serve them.
     func pathsAtRisk(_ old: [CopyRecord], successors: [CopyRecord]) -> [ByteString] {
         let listeners = old.flatMap { copy in copy.listeners.map { (listener: $0, pid: copy.process.pid) } }
         return Rename.pathsAtRisk(
@@ -265,7 +266,7 @@ extension AppState {
             user: { try? userID(of: listeners[$0].pid) })
     }
 
-    /// The listeners of copies, each once.
+    /// The listeners of copies that have public paths, each once.
     private func united(_ copies: [CopyRecord]) -> [Listener] {
         var result: [Listener] = []
         for listener in copies.flatMap({ $0.listeners }) where listener.publicPath != nil {
@@ -277,8 +278,7 @@ extension AppState {
 
 // MARK: - Room
 
-/// Makes room for waiting connections at all listeners of these copies that can be borrowed, and answers how many can
-/// wait.
+/// Makes room for waiting connections at all listeners of these copies that can be borrowed. Returns how many can wait.
 func widenBacklogs(of copies: [CopyRecord]) throws(Failure) -> Int {
     var room = 0
     var done: [UInt64] = []

@@ -4,11 +4,11 @@ import CLinux
 struct AppState {
     var app: AppRecord
     var copies: [CopyRecord]
-    /// The records as they are in the files, so that only what changes is written.
+    /// The records as the files have them, so that only changes are written.
     private(set) var writtenApp: AppRecord?
     private(set) var writtenCopies: [CopyRecord]
 
-    /// Reads the files as they are.
+    /// Reads the files without correcting them.
     init(reading registry: borrowing Registry) {
         writtenApp = registry.loadApp()
         writtenCopies = registry.loadCopies()
@@ -16,7 +16,7 @@ struct AppState {
         copies = writtenCopies
     }
 
-    /// Reads the app's own file and none of its copies': enough to find the maps.
+    /// Reads the app's own file, without those of its copies: enough to find the maps.
     init(readingAppOf registry: borrowing Registry) {
         writtenApp = registry.loadApp()
         writtenCopies = []
@@ -24,7 +24,7 @@ struct AppState {
         copies = []
     }
 
-    /// A state of which nothing is written yet.
+    /// A state that is in no file yet.
     init(app: AppRecord, copies: [CopyRecord]) {
         self.app = app
         self.copies = copies
@@ -65,7 +65,7 @@ struct AppState {
         if app.suspended != id { app.suspended = nil }
         app.suspending = nil
         for index in copies.indices where copies[index].generation == id {
-            // Copies may still be recorded as starting if a cutover is known from the kernel only.
+            // Copies may still be recorded as starting if only the kernel knows of the cutover.
             if copies[index].state == .ready || copies[index].state == .starting { copies[index].state = .live }
         }
     }
@@ -77,7 +77,7 @@ struct AppState {
 
     /// Writes what has changed, and removes the files of copies whose generation is forgotten.
     mutating func store(in registry: borrowing Registry) throws(Failure) {
-        // First: paths of copies that are about to be forgotten can only be found while those are known.
+        // This comes first: the paths of copies that are forgotten below are found through their records.
         reconcilePaths()
         copies.removeAll { copy in
             if app.generation(copy.generation) != nil { return false }
@@ -95,7 +95,7 @@ struct AppState {
 }
 
 extension Registry {
-    /// Takes the app's lock, changes what is known of it, and writes what has changed; writes nothing if `body` fails.
+    /// Takes the app's lock, lets `body` change the state, and writes the changes; writes nothing if `body` fails.
     borrowing func change<Result>(
         _ body: (inout AppState) throws(Failure) -> Result
     ) throws(Failure) -> Result {

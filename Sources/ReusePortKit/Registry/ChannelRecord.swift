@@ -1,12 +1,12 @@
-/// A copy's Node channel as the registry knows it. A class, for records of copies are copied in a hundred places.
+/// The registry's record of a copy's Node channel. A class, so that copying a `CopyRecord` copies one pointer.
 final class ChannelRecord: Sendable, Equatable {
-    /// Where the target has the end that is not its own.
+    /// The target's number for the far end of the channel.
     let number: Int32
-    /// That socket, whatever the target may have put at the number since.
+    /// The cookie of that socket: the target may have put another one at the number since.
     let cookie: UInt64
-    /// What is sent to stop it, one after the other: JSON, a line each.
+    /// The messages that stop it, in order: JSON, a line each.
     let stopMessages: ByteString
-    /// Whether the copy was started to wait for the message to go on, as nodesockd has it, and has not got that.
+    /// Whether the copy was started to wait for a message before it serves, as nodesockd has it, and has not got that.
     let waits: Bool
 
     init(number: Int32, cookie: UInt64, stopMessages: ByteString = "", waits: Bool = false) {
@@ -17,10 +17,23 @@ final class ChannelRecord: Sendable, Equatable {
     }
 
     static func == (one: ChannelRecord, other: ChannelRecord) -> Bool {
-        // A cookie is never used again, and all but this stays.
+        // A cookie is never used again, and only `waits` changes.
         one.cookie == other.cookie && one.waits == other.waits
     }
 }
 
-/// One by one.
+extension ChannelRecord {
+    /// As the registry keeps it; `init?(fields:)` reads it.
+    var fields: [ByteString] {
+        [ByteString(decimal: number), ByteString(decimal: cookie), stopMessages, waits ? "waits" : ""]
+    }
+
+    convenience init?(fields: [ByteString]) {
+        guard fields.count == 4, let number = fields[0].decimal, number < 1 << 20, let cookie = fields[1].decimal
+        else { return nil }
+        self.init(number: Int32(number), cookie: cookie, stopMessages: fields[2], waits: !fields[3].isEmpty)
+    }
+}
+
+/// Splits stop messages, which are a line each.
 func messages(_ lines: ByteString) -> [ByteString] { lines.isEmpty ? [] : lines.split(on: UInt8(ascii: "\n")) }

@@ -1,15 +1,15 @@
-/// With what a generation was deployed: enough to do it again, or to add copies to it.
+/// The options and the command of a deployed generation: enough to deploy it again, or to add copies to it.
 struct Deployment: Sendable, Equatable {
-    /// The generation's number.
+    /// The generation's id.
     var generation: UInt64
-    /// And its label, for the number may have been another's by then; empty where it was not written down.
+    /// The generation's label, because the id may belong to another one by now; empty if it was not recorded.
     var label = ByteString()
-    /// Where relative paths in it are meant.
+    /// The directory to which relative paths refer.
     var directory: ByteString
-    /// The options by name and value, without those of one time only. A value is empty if the option takes none.
+    /// The options by name and value, without those that count only once. A value is empty if the option takes none.
     var settings: [Pair]
     var command: [ByteString]
-    /// What the configuration file said: copies that are added, or started again, are to be the same.
+    /// The text of the configuration file, so that copies that are added or started again are the same.
     var configuration: ByteString?
 
     struct Pair: Sendable, Equatable {
@@ -32,7 +32,7 @@ extension Deployment {
         return file.text
     }
 
-    /// Reads the file; nil if it is not whole or not ours.
+    /// Reads the file; nil if it is damaged.
     init?(text: ByteString) {
         guard let file = RegistryText(text), file.number("format") == 1, let generation = file.number("generation"),
             let directory = file.fields("directory")?.first

@@ -1,14 +1,14 @@
-/// Why a copy ended or failed: a cause to decide by, and what the cause alone does not tell, for people.
+/// Why a copy ended or failed: a cause for decisions, and details for people.
 struct EndReason: Sendable, Equatable {
     enum Cause: Sendable, Equatable {
-        /// Nobody could tell how the process ended.
+        /// It is not known how the process ended.
         case unknown
         case ended(ProcessEnd)
         /// A handoff or a command told it to stop, and it did.
         case toldToStop
         /// It was told to stop and had to be killed.
         case killed
-        /// The kernel killed it because memory ran out.
+        /// The kernel killed it because of a memory limit, or because memory ran out.
         case outOfMemory(OutOfMemory)
         /// The launcher failed before it became the target.
         case launch
@@ -108,23 +108,23 @@ extension EndReason {
     }
 }
 
-/// Why a generation ended, failed, or is there at all.
+/// Why a generation ended or failed, or that it was recovered.
 enum GenerationOutcome: Sendable, Equatable {
-    /// Nothing has happened to it yet that needs a reason.
+    /// It has neither ended nor failed.
     case none
     /// The registry was lost; the kernel still knew its listeners.
     case recovered
     /// The generation with this label took over.
     case replaced(by: ByteString)
-    /// A command with this name ended it.
+    /// The command with this name ended it.
     case ended(by: ByteString)
     /// A copy failed; nil: no single copy did.
     case failed(copy: Int?, EndReason)
     /// All copies ended before it could take over.
     case copiesEnded
-    /// The coordinator was killed: nobody waits for its readiness any more.
+    /// Its coordinator was killed before the cutover.
     case orphaned
-    /// Only so many of its copies came in time.
+    /// Only some of its copies were started in time.
     case incomplete(present: Int, wanted: Int)
     /// Its supervisor did not start a single copy in time.
     case notStarted
@@ -137,18 +137,18 @@ enum GenerationOutcome: Sendable, Equatable {
         case .none: ""
         case .recovered: "recovered"
         case .replaced(let label): "generation \(label) took over"
-        case .ended(let command): "\(command) was asked for"
+        case .ended(let command): "ended by \(command)"
         case .failed(let copy?, let reason): "copy \(copy): \(reason.description)"
         case .failed(nil, let reason): reason.description
         case .copiesEnded: "its copies have ended"
-        case .orphaned: "nobody waits for its readiness any more"
-        case .incomplete(let present, let wanted): "only \(present) of \(wanted) copies are there"
+        case .orphaned: "the process that coordinated it was killed"
+        case .incomplete(let present, let wanted): "only \(present) of \(wanted) copies were started"
         case .notStarted: "its supervisor has not started it"
         case .other(let text): text
         }
     }
 
-    /// Whether a failure that is seen later says more.
+    /// Whether a failure that is seen later replaces it.
     var isVague: Bool {
         switch self {
         case .none, .copiesEnded, .failed(_, .unknown): true
@@ -158,7 +158,7 @@ enum GenerationOutcome: Sendable, Equatable {
 }
 
 extension GenerationOutcome {
-    /// As the registry keeps it: the kind, then what belongs to it.
+    /// As the registry keeps it: the case, then its values.
     var fields: [ByteString] {
         switch self {
         case .none: ["none"]

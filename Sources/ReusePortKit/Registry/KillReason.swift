@@ -1,8 +1,8 @@
-/// Why a copy, or what it had started, was killed instead of ending by itself.
+/// Why a copy or its descendants were killed.
 enum KillReason: Sendable, Equatable {
-    /// It had closed its listeners, but still ran when its time was over.
+    /// It had closed its listeners, but still ran at the end of its stop timeout.
     case stillRan(Overdue)
-    /// It still had these listeners when its time was over.
+    /// It still had these listeners at the end of its stop timeout.
     case stillListened([ListenerLabel], Overdue)
     /// It had ended, but processes that it had started still had these listeners.
     case descendantsListened([ListenerLabel])
@@ -14,7 +14,7 @@ enum KillReason: Sendable, Equatable {
     }
 }
 
-/// What a copy is sent so that it stops.
+/// The request that tells a copy to stop.
 enum StopRequest: Sendable, Equatable {
     case signal(Int32)
     /// JSON, through its Node channel.
@@ -103,7 +103,7 @@ extension KillReason {
         case .stillListened(let listeners, let overdue):
             "it still listened on \(described(listeners)) \(overdue.description)"
         case .descendantsListened(let listeners):
-            "it had ended, but what it had started still listened on \(described(listeners))"
+            "it had ended, but processes that it had started still listened on \(described(listeners))"
         }
     }
 }

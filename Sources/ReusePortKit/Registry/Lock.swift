@@ -1,15 +1,16 @@
 import CLinux
 
-/// The locks around an app. A process that needs several takes them in this order; one that already holds a later lock
-/// takes an earlier one only without waiting for it.
+/// The locks of an app. A process that needs several takes them in this order; if it holds a later one already, it takes
+/// an earlier one only without waiting.
 enum RegistryLock {
-    /// Held while services are written of which the registry does not know yet.
+    /// Held while deploy writes services that the registry does not know yet.
     case deploy
-    /// Held while copies join or leave reuseport groups in which places matter.
+    /// Held while copies join or leave reuseport groups whose places matter.
     case groups
     /// Held while the registry's files are read and changed.
     case records
-    /// In the run directory, for all its apps: held from the look at who listens on an address until ours is recorded.
+    /// In the run directory, for all its apps: held from the check that no other app listens on an address until this
+    /// app's listener is recorded.
     case addresses
 
     fileprivate var fileName: ByteString {
@@ -22,18 +23,18 @@ enum RegistryLock {
     }
 }
 
-/// How long a lock is waited for, by whose patience it is.
+/// How long an invocation waits for a lock.
 extension Deadline {
-    /// Nobody's: another holder has precedence.
+    /// Not at all: another holder has precedence.
     static var noWait: Deadline { Deadline(moment: 0) }
-    /// The holder's: records are locked for moments, so 10 seconds mean that something is wrong.
+    /// For the records: they are locked for moments, so 10 seconds mean that something is wrong.
     static var records: Deadline { Deadline(after: .seconds(10)) }
-    /// The caller's, of commands that have no --lock-timeout: as long as its default.
+    /// In commands without --lock-timeout: as long as its default.
     static var command: Deadline { Deadline(after: .seconds(60)) }
 }
 
 extension Registry {
-    /// flock(2) of one of the app's locks, which ends with the descriptor.
+    /// Takes one of the app's locks by flock(2). Closing the descriptor releases it.
     borrowing func lock(
         _ lock: RegistryLock = .records, until deadline: Deadline = .records
     ) throws(Failure) -> Descriptor {
@@ -53,7 +54,7 @@ extension Registry {
                     .negative, "lock", "app \(app)", "another invocation holds \(path)/\(name)",
                     remedy: "see fuser \(path)/\(name), or wait longer with --lock-timeout")
             }
-            // flock(2) has no timeout, and nothing tells when the lock is free.
+            // flock(2) has no timeout, and no event tells when the lock is free.
             _ = poll(nil, 0, pause)
             pause = min(pause * 2, 16)
         }

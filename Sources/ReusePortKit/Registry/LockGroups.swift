@@ -1,10 +1,10 @@
 extension AppState {
-    /// One at a time changes who is in the groups, where places matter. They are known only if it is known what came
-    /// first: a member that leaves while another comes is followed by that one or by the last before it. And a
-    /// connection that comes to a group with a hole may go to any member, so also to one that somebody else has drained
-    /// already.
+    /// Takes the turn to change the members of groups whose places matter. Only one invocation does so at a time, for two
+    /// reasons. The order of joining and leaving must be known: the place of a member that leaves is filled by the last
+    /// member, which may be one that joins meanwhile. And while a place is empty, a connection may go to any member, even
+    /// to one that another invocation has drained already.
     ///
-    /// Nil where places do not matter, and when it takes others too long: an old copy need not end.
+    /// Nil where places do not matter, and if another invocation keeps the turn for too long: an old copy may never end.
     func lockGroups(in registry: borrowing Registry, within patience: Milliseconds) throws(Failure) -> Descriptor? {
         guard needsTurn else { return nil }
         do throws(Failure) {

@@ -1,22 +1,22 @@
 import CLinux
 
 extension AppState {
-    /// Makes the group for a copy, in the app's, with the limits that were asked for; nil if none were.
+    /// Makes the memory group of a copy, below the app's, with these limits; nil if there are none.
     ///
-    /// Under the app's lock. The copy joins it later, behind the fork of the helper. What fails here leaves no group
-    /// behind; where the app's group is stands in the registry before it is made, so that a kill leaves nothing either
-    /// that the next invocation does not remove.
+    /// The caller holds the app's lock. The copy joins the group later, after the fork of the helper. A failure leaves no
+    /// group behind. The app's group is recorded before it is made, so that the next invocation can remove it after a
+    /// kill.
     mutating func makeGroup(
-        _ limits: MemoryLimits, copy: Int, of id: UInt64, _ process: ProcessIdentity, under supervisor: Supervisor?,
-        in registry: borrowing Registry, _ groups: ControlGroups = ControlGroups()
+        _ limits: MemoryLimits, for copy: CopyRecord, under supervisor: Supervisor?, in registry: borrowing Registry,
+        _ groups: ControlGroups = ControlGroups()
     ) throws(Failure) -> CopyGroup? {
-        guard !limits.isEmpty, let label = app.generation(id)?.label else { return nil }
+        guard !limits.isEmpty, let label = app.generation(copy.generation)?.label else { return nil }
         let object: ByteString = "the memory of app \(registry.app)"
         switch supervisor {
         case .systemd(let unit)?, .userSystemd(let unit)?:
             throw .usage(
                 "limit", object, "systemd keeps the groups of \(unit)",
-                remedy: "write MemoryMax= into the unit, and leave --memory-max out")
+                remedy: "set MemoryMax= in the unit instead of --memory-max")
         case .runit?, .s6?, nil: break
         }
         let place = try placeForApp(registry, object, groups)
@@ -27,7 +27,7 @@ extension AppState {
             try registry.store(known)
         }
         app.group = place
-        let name = groupName(of: copy, generation: label, pid: process.pid)
+        let name = groupName(of: copy.copy, generation: label, pid: copy.process.pid)
         let result = CopyGroup(
             group: MemoryGroup(version: place.version, path: "\(place.path)/\(name)"), max: limits.max,
             appMax: limits.appMax)
@@ -42,7 +42,7 @@ extension AppState {
         return result
     }
 
-    /// Where the app's copies are already, or have been; else the nearest place.
+    /// The group that the app has or had; else one in the nearest place.
     private func placeForApp(
         _ registry: borrowing Registry, _ object: ByteString, _ groups: ControlGroups
     ) throws(Failure) -> MemoryGroup {
@@ -89,7 +89,7 @@ extension AppState {
                 try app.write("+memory", to: "cgroup.subtree_control")
             }
         }
-        // A new generation may fail: it does not lower what the running copies have. See `settleAppLimit`.
+        // A new generation may fail, so it does not lower the limit of the running copies. See `settleAppLimit`.
         guard let max else { return }
         try step("set", "--app-memory-max \(memorySize(max))") { () throws(Errno) in
             let app = try GroupDirectory(place, in: groups)
@@ -103,7 +103,7 @@ extension AppState {
         let name = lastComponent(of: copy.group.path)
         try step("make", "group \(copy.group.path)") { () throws(Errno) in
             let parent = try GroupDirectory(copy.app, in: groups)
-            // What a process that had the same number has left there has counted its own kills.
+            // An earlier process with this pid may have left a group, which has counted its own kills.
             if try makeDirectory(name, in: parent.directory) { return }
             _ = reason { () throws(Errno) in try removeDirectory(name, in: parent.directory) }
             _ = try makeDirectory(name, in: parent.directory)
@@ -128,6 +128,11 @@ extension AppState {
             if group.appMax != nil || app.max != nil { try app.setMax(group.appMax) }
         }
     }
+}
+
+/// The name of an app's memory group.
+func groupName(of registry: borrowing Registry) throws(Errno) -> ByteString {
+    try groupName(ofApp: registry.app, registeredIn: registry.folder)
 }
 
 private let wayOut: ByteString =

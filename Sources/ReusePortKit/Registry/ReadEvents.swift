@@ -1,8 +1,8 @@
-/// The kernel ended a copy for want of memory. Neither limit is set if there was simply none left.
+/// How the kernel ended a copy for want of memory. Neither limit is set if the machine had none left.
 struct OutOfMemory: Sendable, Equatable {
-    /// `--memory-max`, if the copy went beyond it.
+    /// The value of `--memory-max`, if the copy went beyond it.
     var copyLimit: UInt64?
-    /// `--app-memory-max`, if all copies together went beyond it.
+    /// The value of `--app-memory-max`, if all copies together went beyond it.
     var appLimit: UInt64?
 }
 
@@ -25,11 +25,10 @@ extension OutOfMemory {
     }
 }
 
-/// Reads in a copy's control group whether the kernel ended it for want of memory. Nil if it did not, or if the group
+/// Reads from a copy's control group whether the kernel ended it for want of memory. Nil if it did not, or if the group
 /// has gone.
 ///
-/// `end` is how the copy has ended, where that is known. In a group of several processes the kernel may have ended
-/// another one.
+/// `end` is how the copy ended, if that is known: in a group of several processes the kernel may have ended another one.
 func outOfMemory(
     of copy: CopyRecord, end: ProcessEnd? = nil, in groups: ControlGroups = ControlGroups()
 ) -> OutOfMemory? {
@@ -37,12 +36,13 @@ func outOfMemory(
     do throws(Errno) {
         let own = try GroupDirectory(limits.group, in: groups)
         let app = try GroupDirectory(limits.app, in: groups)
-        // The kernel counts where the process was, whosever limit was reached. (Version 1 since Linux 4.13.)
+        // The kernel counts a kill in the group of the process, even if a limit above was reached. (Version 1 since
+        // Linux 4.13.)
         let events: ByteString = limits.group.version == .first ? "memory.oom_control" : "memory.events"
         guard let kills = own.number("oom_kill", in: events), kills > 0 else { return nil }
         var result = OutOfMemory()
         if own.hasReachedItsLimit { result.copyLimit = limits.max }
-        // Version 1 counts a reached limit even if some memory could be taken back: then it may have been either.
+        // Version 1 counts a reached limit even if memory could be reclaimed, so either limit may have been the cause.
         if result.copyLimit == nil || limits.group.version == .first, app.hasReachedItsLimit {
             result.appLimit = limits.appMax
         }
@@ -60,7 +60,7 @@ extension GroupDirectory {
             case .first:
                 return (try? read("memory.failcnt"))?.split(on: UInt8(ascii: "\n"))[0].decimal ?? 0 > 0
             case .second:
-                // Before Linux 5.2 there is only the one that counts what is below as well.
+                // Before Linux 5.2 there is only the file that includes the groups below.
                 return (number("oom", in: "memory.events.local") ?? number("oom", in: "memory.events")) ?? 0 > 0
             }
         }

@@ -1,13 +1,13 @@
 import CLinux
 
 extension AppState {
-    /// The registry's files, corrected by what the kernel says: which processes live, and which bank is live.
+    /// Reads the registry's files and corrects them by the kernel: which processes live, and which bank is live.
     ///
-    /// Any invocation may have been killed after any of its writes. The kernel is switched first and the file written
-    /// after it, so where the two differ the kernel is right.
+    /// Any invocation may have been killed after any of its writes. A cutover switches the kernel before it writes the
+    /// file, so where the two differ the kernel is right.
     static func reconciled(_ registry: borrowing Registry) -> AppState {
-        // Readers take no lock, so the files may change while they are read. Read again until the app's file stays the
-        // same: otherwise a generation whose helper finished in between would look abandoned.
+        // Readers take no lock, so the files may change while they are read. They are read again until the app's file
+        // stays the same: otherwise a generation whose helper finished in between would look orphaned.
         var state: AppState
         var tries = 8
         repeat {
@@ -24,7 +24,7 @@ extension AppState {
 
     /// Forgets coordinators that have gone, and marks copies whose process has gone as ended.
     private mutating func markTheDead() {
-        // All copies of a deploy have the same coordinator: ask once.
+        // All copies of a deploy have one coordinator, which is looked up once.
         var known: (helper: ProcessIdentity, isAlive: Bool)?
         for index in copies.indices {
             if let helper = copies[index].helper {
@@ -37,7 +37,7 @@ extension AppState {
         }
     }
 
-    /// Why a copy that is gone has ended, as far as its record and its control group tell.
+    /// Why a copy has ended, as far as its record and its control group tell.
     private func likelyReason(_ copy: CopyRecord) -> EndReason {
         if let memory = outOfMemory(of: copy) { return EndReason(.outOfMemory(memory)) }
         let wasTold =
@@ -45,12 +45,12 @@ extension AppState {
         return wasTold ? .toldToStop : .unknown
     }
 
-    /// Adds generations that only their copies know, because the app's own file was lost.
+    /// Adds generations that only the records of their copies name, because the app's own file was lost.
     private mutating func addLostGenerations(_ registry: borrowing Registry) {
         if app.group == nil { app.group = copies.last { $0.state != .ended && $0.group != nil }?.group?.app }
         for copy in copies where app.generation(copy.generation) == nil {
             app.lastID = max(app.lastID, copy.generation)
-            // With an app file there, the generation is about to be written, and a deployment of this number may be
+            // If the app's file exists, the generation is about to be added to it, and a deployment with this id may be
             // that of an earlier one that failed.
             let deployments = writtenApp == nil ? registry.loadDeployments() : []
             let label = deployments.first { $0.generation == copy.generation && !$0.label.isEmpty }?.label
@@ -64,7 +64,7 @@ extension AppState {
         app.generations = app.generations.ordered { $0.id < $1.id }
     }
 
-    /// Takes over a cutover that was stored in the kernel, but not in the file.
+    /// Records a cutover that only the kernel knows.
     private mutating func followKernel() {
         switch app.steering?.liveBank {
         case .bank(let bank)?:
@@ -75,14 +75,14 @@ extension AppState {
         }
     }
 
-    /// Decides what generations are by now whose copies or coordinators have gone.
+    /// Corrects the states of generations whose copies or coordinators have gone.
     private mutating func closeGenerations() {
         var live: UInt64?
         for generation in app.generations.reversed() {
             let running = running(generation.id)
             switch generation.state {
             case .starting:
-                // A coordinator that lives knows more, and is about to write it down.
+                // A living coordinator writes the state itself.
                 if copies(of: generation.id).contains(where: { $0.helper != nil }) { continue }
                 // The coordinator was killed between the first rename(2) of Unix sockets and the file.
                 if isPublished(generation.id) {
@@ -109,7 +109,7 @@ extension AppState {
         }
     }
 
-    /// Keeps what runs, what is live, and the last five that have ended, for people to look at.
+    /// Forgets generations that have ended, except the last five, which `state` still shows.
     private mutating func prune() {
         var past = 0
         for generation in app.generations.reversed() {

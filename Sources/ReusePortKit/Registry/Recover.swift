@@ -1,12 +1,12 @@
 import CLinux
 
 extension AppState {
-    /// Finds what serves these addresses although the registry does not know it, before we listen there ourselves.
+    /// Looks for servers at these addresses that the registry does not know, before the caller listens there.
     ///
-    /// Either the registry was lost: then the kernel still has the program, the maps and the bank that is live, and the
-    /// generation is entered again from them; the labels of such generations are answered. Or a server that knows
-    /// nothing of apps shares the address: then it is the live one as far as connections go, until we take over; it is
-    /// not ours to stop. `joining` are listeners that are about to join, of this copy and of others.
+    /// If the registry was lost, the kernel still has the program, the maps and the live bank. The generation is recorded
+    /// again from them, and its label returned. Otherwise the server belongs to no app: it gets connections until this
+    /// app takes over, and is never stopped. `joining` are the cookies of listeners that are about to join, of this copy
+    /// and of others.
     mutating func recover(_ listeners: [Listener], joining: [UInt64]) -> [ByteString] {
         if app.steering == nil, copies.contains(where: { $0.state != .ended && !$0.listeners.isEmpty }) {
             recoverSteering()
@@ -21,7 +21,7 @@ extension AppState {
         return recovered
     }
 
-    /// Only the app's own file was lost: finds the maps in which the copies that are known stand.
+    /// Finds the maps that hold the known copies, after only the app's own file was lost.
     private mutating func recoverSteering() {
         for found in findSteering() {
             for bank in [Bank.first, .second] {
@@ -41,8 +41,8 @@ extension AppState {
         }
     }
 
-    /// Enters the generation whose listeners stand in the live bank of these maps, if there are any; answers the label
-    /// of one that is new.
+    /// Records the generation whose listeners are in the live bank of these maps, if there are any. Returns its label if
+    /// it was not recorded before.
     private mutating func recover(_ unknown: [ForeignListener], from found: FoundSteering) -> ByteString? {
         let bank = found.selector.liveBank
         guard found.isLive(bank) else { return nil }

@@ -1,8 +1,9 @@
 import CLinux
 
-/// Keeps other apps from taking an address, from the look at who has it until ours is written down. Does not wait.
+/// Keeps other apps from taking an address between `refuseOtherApps` and the record of this app's listener. Fails at once
+/// if another invocation holds the lock.
 ///
-/// Nil where the run directory is not ours to write: its owner has made our folder in it.
+/// Nil where this user may not write to the run directory, in which its owner has made the app's folder.
 func lockAddresses(of app: ByteString, in runDirectory: ByteString) throws(Failure) -> Descriptor? {
     guard let folder = try openRunDirectory(runDirectory, create: false),
         runDirectory.withCString({ access($0, W_OK) }) == 0
@@ -10,8 +11,8 @@ func lockAddresses(of app: ByteString, in runDirectory: ByteString) throws(Failu
     return try Registry(app: app, path: runDirectory, folder: folder).lock(.addresses, until: .noWait)
 }
 
-/// Refuses an address on which another app's copies listen: its connections would be directed by both, and its copies
-/// would be taken for ones that the registry has lost, and be stopped.
+/// Refuses an address on which another app's copies listen: both apps would direct its connections, and this one would
+/// take those copies for its own lost ones, and stop them.
 func refuseOtherApps(_ listeners: [ListenerIdentity], of app: ByteString, in runDirectory: ByteString) throws(Failure) {
     guard let folder = try? open(runDirectory, O_RDONLY | O_DIRECTORY) else { return }
     for other in entryNames(of: folder) where other != app && (try? parseLabel(other, "")) != nil {
@@ -20,11 +21,8 @@ func refuseOtherApps(_ listeners: [ListenerIdentity], of app: ByteString, in run
         {
             for listener in copy.listeners {
                 let address = listener.publicPath.map { SocketAddress.unix($0) } ?? listener.identity.address
-                guard
-                    let ours = listeners.first(where: {
-                        $0.transport == listener.identity.transport && $0.address == address
-                    })
-                else { continue }
+                let ours = listeners.first { $0.transport == listener.identity.transport && $0.address == address }
+                guard let ours else { continue }
                 throw Failure(
                     .system, "hand over", "socket \(ours.name) at \(address.description)",
                     "pid \(copy.process.pid) of app \(other) listens there", remedy: "see reuseport-exec state \(other)"

@@ -2,8 +2,8 @@ import CLinux
 
 /// The folder of an app, in which its generations find each other.
 ///
-/// Everything in it can be stale or lost at any moment: it is read together with what the kernel says (`reconciled`), and
-/// written file by file, each replaced whole by rename(2), under one lock.
+/// Its files can be stale or lost at any moment: readers correct them by the kernel (`reconciled`), and writers hold one
+/// lock and replace each file whole by rename(2).
 struct Registry: ~Copyable {
     let app: ByteString
     let path: ByteString
@@ -19,18 +19,18 @@ struct Registry: ~Copyable {
         return Registry(app: app, path: path, folder: folder)
     }
 
-    /// The same folder again, for a process of its own.
+    /// Another descriptor of this folder.
     borrowing func duplicate() throws(Failure) -> Registry {
         let copy = try step("copy", "descriptor of \(path)") { () throws(Errno) in try folder.duplicate() }
         return Registry(app: app, path: path, folder: copy)
     }
 
-    /// What the app's file says; nil if it is missing or not whole.
+    /// The app's record; nil if its file is missing or damaged.
     borrowing func loadApp() -> AppRecord? { contents(of: "app").flatMap { AppRecord(text: $0) } }
 
     borrowing func store(_ record: AppRecord) throws(Failure) { try replace("app", record.text) }
 
-    /// All copies, oldest generation first; files that are not whole are passed over.
+    /// The records of all copies, oldest generation first, without damaged files.
     borrowing func loadCopies() -> [CopyRecord] {
         var copies: [CopyRecord] = []
         for name in entryNames(of: folder) where name.contains(UInt8(ascii: "-")) && name.bytes[0] != UInt8(ascii: ".")
@@ -45,7 +45,7 @@ struct Registry: ~Copyable {
 
     borrowing func store(_ record: CopyRecord) throws(Failure) { try replace(record.fileName, record.text) }
 
-    /// With what a generation was deployed; nil if it was not.
+    /// How a generation was deployed; nil if it was not.
     borrowing func loadDeployment(of generation: GenerationRecord) -> Deployment? {
         guard let found = contents(of: "deployment.\(generation.id)").flatMap({ Deployment(text: $0) }),
             found.label.isEmpty || found.label == generation.label
@@ -53,25 +53,25 @@ struct Registry: ~Copyable {
         return found
     }
 
-    /// With what generations were deployed, also those that are forgotten otherwise.
+    /// How generations were deployed, including those that `AppRecord` has forgotten.
     borrowing func loadDeployments() -> [Deployment] {
         entryNames(of: folder).compactMap { name in
             name.hasPrefix("deployment.") ? contents(of: name).flatMap { Deployment(text: $0) } : nil
         }
     }
 
-    /// For nobody else's eyes: words of a command line can be secrets.
+    /// Writes a deployment that only this user can read: command lines can hold secrets.
     borrowing func store(_ deployment: Deployment) throws(Failure) {
         try replace("deployment.\(deployment.generation)", deployment.text, mode: 0o600)
     }
 
-    /// The configuration file of a generation that systemd starts again: answers its path.
+    /// Writes the configuration file of a generation whose copies systemd starts. Returns its path.
     borrowing func store(configuration: ByteString, of label: ByteString) throws(Failure) -> ByteString {
         try replace("config.\(label)", configuration, mode: 0o600)
         return "\(path)/config.\(label)"
     }
 
-    /// What a service that deploy has written says of a launcher that failed before its copy was known.
+    /// Why the launcher of a service failed before its copy was registered.
     borrowing func loadLaunchFailure(_ label: ByteString, _ copy: Int) -> ByteString? {
         contents(of: "launch.\(label).\(copy)")
     }
@@ -80,20 +80,20 @@ struct Registry: ~Copyable {
         try replace("launch.\(label).\(copy)", reason)
     }
 
-    /// The label of what deploy writes services for, until its copies serve or are taken down: whoever has
-    /// `deploy.lock` and finds it here knows that a deploy was killed.
+    /// Writes the label of the generation for which deploy writes services. It is removed when the copies serve or are
+    /// taken down, so a holder of `deploy.lock` who finds it knows that a deploy was killed.
     borrowing func store(unfinished label: ByteString) throws(Failure) { try replace("launch.now", label) }
 
     borrowing func loadUnfinished() -> ByteString? { contents(of: "launch.now") }
 
-    /// Before a deploy and after it, with the above.
+    /// Removes launch failures and the unfinished label, before and after a deploy.
     borrowing func removeLaunchFailures() {
         for name in entryNames(of: folder) where name.hasPrefix("launch.") {
             _ = reason { () throws(Errno) in try unlink(name, in: folder) }
         }
     }
 
-    /// Removes what belongs to generations that are not known any more.
+    /// Removes the deployments and configuration files of generations that are not known any more.
     borrowing func remove(_ deployments: [Deployment], but known: [GenerationRecord]) {
         for old in deployments where !known.contains(where: { $0.id == old.generation }) {
             _ = reason { () throws(Errno) in try unlink("deployment.\(old.generation)", in: folder) }
@@ -104,7 +104,8 @@ struct Registry: ~Copyable {
         }
     }
 
-    /// Removes what somebody who was killed in the middle of writing of a copy has left. Whoever writes has the lock.
+    /// Removes records of copies that killed invocations left half written. Nothing is being written while it has the
+    /// lock.
     borrowing func removeHalfWritten() {
         guard let lock = try? lock(until: .noWait) else { return }
         for name in entryNames(of: folder) where name.hasPrefix(".") && name.hasSuffix(".new") {
@@ -130,7 +131,7 @@ struct Registry: ~Copyable {
         }
     }
 
-    /// Writes beside the name and renames: whoever reads, and whoever comes after a crash, finds all or nothing of it.
+    /// Writes another file and renames it, so that readers find the old text or the new one, even after a crash.
     private borrowing func replace(_ name: ByteString, _ text: ByteString, mode: mode_t = 0o644) throws(Failure) {
         let temporary: ByteString = ".\(name).new"
         try step("write", "\(path)/\(name)") { () throws(Errno) in
@@ -142,7 +143,7 @@ struct Registry: ~Copyable {
             do throws(Errno) {
                 file = try make()
             } catch {
-                // What a crash left there is nobody's: the lock is ours.
+                // A crash has left it: this process has the lock.
                 guard error == .exists else { throw error }
                 try unlink(temporary, in: folder)
                 file = try make()
@@ -162,14 +163,14 @@ func defaultRunDirectory() throws(Failure) -> ByteString {
     throw .usage("find", "the run directory", "XDG_RUNTIME_DIR is not set", remedy: "set it, or give --run-dir DIR")
 }
 
-/// Opens the run directory, and makes its last part if need be; nil if it is not there.
+/// Opens the run directory, and makes its last component if `create` is set; nil if it does not exist.
 func openRunDirectory(_ path: ByteString, create: Bool) throws(Failure) -> Descriptor? {
     if create {
         let code = path.withCString { mkdir($0, 0o755) == 0 ? 0 : clinux_errno() }
         if code != 0 && code != EEXIST { throw Failure("make", "run directory \(path)", Errno(rawValue: code)) }
     }
     do throws(Errno) {
-        // Its parents may be links, as /var/run is; itself it may not.
+        // Parents may be links, as /var/run is; the directory itself may not.
         return try trusted(try open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW), path)
     } catch {
         if error == .noEntry && !create { return nil }
@@ -177,7 +178,7 @@ func openRunDirectory(_ path: ByteString, create: Bool) throws(Failure) -> Descr
     }
 }
 
-/// Opens an app's folder, and makes it if need be; nil if it is not there.
+/// Opens an app's folder, and makes it if `create` is set; nil if it does not exist.
 private func openAppFolder(
     _ name: ByteString, in parent: borrowing Descriptor, path: ByteString, create: Bool
 ) throws(Failure) -> Descriptor? {
@@ -194,7 +195,7 @@ private func openAppFolder(
     }
 }
 
-/// Refuses a folder in which somebody else can put what we then believe.
+/// Refuses a folder that other users may write to.
 private func trusted(_ folder: consuming Descriptor, _ path: ByteString) throws(Errno) -> Descriptor {
     let info = try status(of: folder)
     let isOwn = info.owner == geteuid() || info.owner == 0
@@ -215,6 +216,6 @@ private func folderFailure(_ errno: Errno, _ object: ByteString) -> Failure {
 }
 
 extension Errno {
-    /// Not a reason that the kernel gives here: the folder is there, but not to be trusted.
+    /// The folder exists, but others may write to it. The kernel does not give this code for the calls above.
     fileprivate static let distrusted = Errno(rawValue: EKEYREJECTED)
 }

@@ -1,25 +1,20 @@
-/// One file of the registry: `key=value` lines, read and written as a whole.
+/// A file of the registry: `key=value` lines, read and written as a whole.
 ///
-/// A value is made of fields with blanks between; in a field, blanks, percent signs and control bytes are written as
-/// `%20`, so that any name or path fits on a line. An empty field is `-`.
+/// A value consists of fields with blanks between them. In a field, blanks, percent signs and control bytes are written
+/// as `%20`, so that any name or path fits on a line. An empty field is `-`.
 struct RegistryText {
-    struct Line {
-        var key: ByteString
-        var fields: [ByteString]
-    }
-
-    var lines: [Line] = []
+    var lines: [Steering.Line] = []
 
     init() {}
 
-    /// Reads a file; nil if it is not one that we wrote whole.
+    /// Reads a file; nil if it is not a complete file of the registry.
     init?(_ text: ByteString) {
-        // The last line says that nothing is missing.
+        // The last line shows that nothing is missing.
         guard text.hasSuffix("end=\n") else { return nil }
         for line in text.split(on: UInt8(ascii: "\n")) where !line.isEmpty {
             guard let (key, value) = line.cut(at: UInt8(ascii: "=")) else { return nil }
             if key == "end" { continue }
-            lines.append(Line(key: key, fields: value.split(on: UInt8(ascii: " ")).map(unescaped)))
+            lines.append((key, value.split(on: UInt8(ascii: " ")).map(unescaped)))
         }
     }
 
@@ -30,27 +25,19 @@ struct RegistryText {
         return result
     }
 
-    mutating func add(_ key: StaticString, _ field: ByteString) { unsafe add(literal: key.start, field) }
-
-    private mutating func add(literal key: Literal, _ field: ByteString) { unsafe add(literal: key, [field]) }
-
     mutating func add(_ key: StaticString, _ fields: ByteString...) { add(key, list: fields) }
 
-    mutating func add(_ key: StaticString, list fields: [ByteString]) { unsafe add(literal: key.start, fields) }
-
-    private mutating func add(literal key: Literal, _ fields: [ByteString]) {
-        lines.append(Line(key: unsafe ByteString(literal: key), fields: fields))
+    mutating func add(_ key: StaticString, list fields: [ByteString]) {
+        lines.append((unsafe ByteString(literal: key.start), fields))
     }
 
-    func fields(_ key: StaticString) -> [ByteString]? { unsafe fields(literal: key.start) }
+    /// The fields of the first line with this key.
+    func fields(_ key: StaticString) -> [ByteString]? { all(key).first }
 
-    private func fields(literal key: Literal) -> [ByteString]? {
-        lines.first { unsafe $0.key.equals(key) }?.fields
-    }
+    /// The fields of each line with this key.
+    func all(_ key: StaticString) -> [[ByteString]] { lines.filter { $0.key == key }.map { $0.fields } }
 
-    func number(_ key: StaticString) -> UInt64? { unsafe number(literal: key.start) }
-
-    private func number(literal key: Literal) -> UInt64? { unsafe fields(literal: key)?.first?.decimal }
+    func number(_ key: StaticString) -> UInt64? { fields(key)?.first?.decimal }
 }
 
 private func escaped(_ field: ByteString) -> ByteString {

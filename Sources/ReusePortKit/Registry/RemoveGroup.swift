@@ -1,21 +1,20 @@
 import CLinux
 
 extension AppState {
-    /// Removes groups that no running copy has, and the app's when there is none left. Whether that has gone.
+    /// Removes the groups of copies that have ended, and the app's if none is left. Returns whether that has gone.
     ///
-    /// Under the app's lock: a group that was made for a copy is in its record before anybody else comes here. The
-    /// kernel does not remove a group with a process in it; a later invocation finds it empty.
+    /// The caller holds the app's lock, under which the group of a new copy is recorded. The kernel does not remove a
+    /// group with a process in it; a later invocation does, when it is empty.
     func removeUnusedGroups(
         _ registry: borrowing Registry, _ groups: ControlGroups = ControlGroups()
     ) -> Bool {
         guard let place = app.group else { return false }
-        // Own names only, and in the control groups only, whatever the registry says.
+        // A damaged registry must not have anything else removed.
         guard lastComponent(of: place.path) == (try? groupName(of: registry)), groups.contain(place.path) else {
             return true
         }
-        var used: [ByteString] = []
-        for copy in copies where copy.state != .ended {
-            if let group = copy.group, group.app == place { used.append(lastComponent(of: group.group.path)) }
+        let used = copies.filter { $0.state != .ended && $0.group?.app == place }.compactMap { copy in
+            copy.group.map { lastComponent(of: $0.group.path) }
         }
         do throws(Errno) {
             let app = try GroupDirectory(place, in: groups)
@@ -29,7 +28,7 @@ extension AppState {
     }
 }
 
-/// Removes the group of a copy that was not started after all, and the app's if that was made for it.
+/// Removes the group of a copy that was not started, and the app's if that was made for it.
 func removeUnusedGroup(_ copy: CopyGroup?, in registry: borrowing Registry, _ groups: ControlGroups = ControlGroups()) {
     guard let copy else { return }
     if let app = try? GroupDirectory(copy.app, in: groups) {
@@ -44,7 +43,7 @@ func removeUnusedGroup(_ copy: CopyGroup?, in registry: borrowing Registry, _ gr
     }
 }
 
-/// Whether the app's group has gone. It stays while it has others in it.
+/// Removes the app's group, unless other groups are in it. Returns whether it has gone.
 private func remove(app: MemoryGroup, _ groups: ControlGroups) -> Bool {
     let problem = reason { () throws(Errno) in
         let parent = try open("\(groups.root)\(directory(of: app.path))", O_RDONLY | O_DIRECTORY)
@@ -53,7 +52,7 @@ private func remove(app: MemoryGroup, _ groups: ControlGroups) -> Bool {
     return problem == nil || problem == .noEntry
 }
 
-/// A process that has just ended may be counted for a moment still.
+/// Removes a copy's group. The kernel refuses for a moment after the last process has ended, without an event.
 private func removeEmpty(_ name: ByteString, in app: borrowing Descriptor) {
     for _ in 0..<20 {
         guard reason({ () throws(Errno) in try removeDirectory(name, in: app) }) == .busy else { return }

@@ -1,4 +1,4 @@
-/// The program that starts a copy again when it ends.
+/// The supervisor of a copy, which starts it again when it ends.
 enum Supervisor: Sendable, Equatable {
     /// runit's runsv, by its service directory.
     case runit(ByteString)

@@ -1,14 +1,14 @@
 import CLinux
 
-/// One command, written to the control pipe of a runsv, s6-supervise or s6-svscan.
+/// A command that was written to the control pipe of a runsv, s6-supervise or s6-svscan.
 struct ControlCommand: ~Copyable {
     private let pipe: Descriptor
 
-    /// Writes it to `pipe` in a service directory, or in the scan directory of an s6-svscan. Nil if nobody has the
-    /// pipe open to read it (ENXIO): then nobody starts the service again.
+    /// Writes a command to `pipe` in a service directory, or in the scan directory of an s6-svscan. Nil if no process
+    /// has the pipe open to read it (ENXIO): then no supervisor starts the service again.
     ///
-    /// Nobody else may be able to put another file there: it must be a FIFO of root's or ours, in a directory of root's
-    /// or ours that no one else may write to. Links on the way (some keep `supervise` in /run) must be root's or ours.
+    /// Others must not be able to put another file there: the pipe must be a FIFO of root or this user, in a directory
+    /// that only they may write to. Links on the way (some keep `supervise` in /run) must belong to them as well.
     static func send(
         _ command: UInt8, to directory: ByteString, pipe: ByteString = "supervise/control"
     ) throws(Failure) -> ControlCommand? {
@@ -20,9 +20,9 @@ struct ControlCommand: ~Copyable {
         guard isTrusted(directory), directory.mode & 0o022 == 0 else {
             throw Failure(.system, "trust", path, "others may write to its directory")
         }
-        // Only root or we could replace the file from here on.
+        // From here on only root or this user could replace the file.
         guard file.isFIFO, isTrusted(file) else {
-            throw Failure(.system, "trust", path, "it is not a FIFO of root's or of the caller's")
+            throw Failure(.system, "trust", path, "it is not a FIFO that belongs to root or to this user")
         }
         do throws(Errno) {
             return ControlCommand(pipe: try write(command, to: place))
@@ -32,8 +32,9 @@ struct ControlCommand: ~Copyable {
         }
     }
 
-    /// Whether the supervisor has read it. Both kinds act on a command before they look at the next event, so a copy
-    /// that is alive now was alive when the supervisor acted. (FIONREAD works at a pipe's writing end too.)
+    /// Whether the supervisor has read the command. runsv and s6-supervise act on a command before they look at the next
+    /// event, so a copy that is alive now was alive when the supervisor acted. (FIONREAD works at a pipe's writing end
+    /// too.)
     var isRead: Bool {
         var count: Int32 = 0
         // This cannot fail for a pipe.

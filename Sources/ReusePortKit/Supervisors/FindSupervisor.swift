@@ -48,16 +48,16 @@ extension Supervisor {
     }
 }
 
-/// Since systemd 248, SYSTEMD_EXEC_PID names the process that systemd has started. Before that there are only variables
-/// that all descendants inherit, so the parent has to be systemd as well.
+/// Since systemd 248, SYSTEMD_EXEC_PID names the process that systemd has started. Earlier versions set only variables
+/// that all descendants inherit, so the parent must be systemd as well.
 private func isStartedBySystemd(parentName: ByteString) -> Bool {
     if let pid = environmentVariable("SYSTEMD_EXEC_PID") { return pid.decimal == UInt64(getpid()) }
     let unit = environmentVariable("INVOCATION_ID") ?? environmentVariable("NOTIFY_SOCKET")
     return parentName == "systemd" && unit != nil
 }
 
-/// Our working directory if it is a service's; else the supervisor's own, in case the run script has changed ours. (A
-/// log service runs in a directory that is not its runsv's, but is started in it.)
+/// The caller's working directory if it is a service's; else that of the supervisor, because a run script may have
+/// changed the caller's. (A log service is started in its own directory, which is not its runsv's.)
 private func serviceDirectory(of supervisor: Int32, in proc: ProcFileSystem) -> ByteString? {
     if let directory = try? workingDirectory(), hasControl(directory) { return directory }
     guard let process = try? proc.open(process: supervisor), let directory = try? readLink("cwd", in: process),

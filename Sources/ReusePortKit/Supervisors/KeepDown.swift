@@ -1,14 +1,14 @@
-/// What runsv and s6-supervise are told.
+/// A command to runsv and s6-supervise.
 enum ControlWord: Sendable {
-    /// The copy that runs is the last one. Only for a copy that runs: if none does, runsv starts one.
+    /// Do not start the service again after the running copy. Only while one runs: otherwise runsv starts one.
     case once
-    /// Nothing is to run. A process that runs is sent TERM (by s6 its down-signal) and then CONT.
+    /// End the service: a running process is sent TERM (by s6 its down-signal) and then CONT.
     case down
 }
 
 extension Supervisor {
-    /// Tells it not to start the running copy again when it ends, and returns once it knows. A copy that is told to
-    /// stop before that may end first, and be started again.
+    /// Tells the supervisor not to start the running copy again when it ends, and returns once it knows. A copy that is
+    /// told to stop before that may end first, and be started again.
     func keepDown(_ word: ControlWord = .once, searchPath: ByteString = safeSearchPath) throws(Failure) {
         guard let command = try tell(word, searchPath: searchPath) else { return }
         let deadline = Deadline(after: controlPatience)
@@ -19,7 +19,8 @@ extension Supervisor {
         }
     }
 
-    /// Begins to tell it. Nil if it knows already, or if nobody is there who would start the copy again.
+    /// Sends the command without waiting until it is read. Nil if the supervisor knows already, or if none runs that
+    /// would start the copy again.
     func tell(_ word: ControlWord, searchPath: ByteString) throws(Failure) -> ControlCommand? {
         switch self {
         case .runit(let directory):
@@ -30,10 +31,10 @@ extension Supervisor {
             // `O` does the same; `s6-svstat` says "up …, want down". `s6-svc -u` undoes it. (s6 2.11)
             return try ControlCommand.send(word == .once ? UInt8(ascii: "O") : UInt8(ascii: "d"), to: directory)
         case .systemd(let unit):
-            try stopUnit(unit, ofUser: false, searchPath: searchPath)
+            try SystemdManager(isUser: false, searchPath: searchPath).stop(unit)
             return nil
         case .userSystemd(let unit):
-            try stopUnit(unit, ofUser: true, searchPath: searchPath)
+            try SystemdManager(isUser: true, searchPath: searchPath).stop(unit)
             return nil
         }
     }
@@ -48,11 +49,11 @@ extension Supervisor {
         }
     }
 
-    /// It has not read a command within `controlPatience`.
+    /// The failure of a supervisor that has not read a command within `controlPatience`.
     var doesNotRead: Failure {
         Failure(
             .system, "tell", description, "it does not read its commands",
-            remedy: "see whether \(processName ?? "it") is stopped")
+            remedy: "see whether \(processName ?? "it") is stopped, and send it CONT")
     }
 }
 

@@ -1,6 +1,6 @@
 import CLinux
 
-/// Where logs go if nothing else is said: `/var/log/reuseport-exec` for root, in XDG_STATE_HOME or ~/.local/state for
+/// The directory for logs without `--log`: `/var/log/reuseport-exec` for root, in XDG_STATE_HOME or ~/.local/state for
 /// others (XDG Base Directory Specification).
 func usualLogDirectory() throws(Failure) -> ByteString {
     if geteuid() == 0 { return "/var/log/reuseport-exec" }
@@ -13,7 +13,7 @@ func usualLogDirectory() throws(Failure) -> ByteString {
     return "\(home)/.local/state/reuseport-exec"
 }
 
-/// Makes a directory for logs and what is missing above it. `mode`: its own; those above are for everybody to read.
+/// Makes a directory for logs with this mode, and the missing ones above it with mode 755.
 func makeLogDirectory(_ path: ByteString, mode: mode_t) throws(Failure) {
     var above = path
     var missing: [ByteString] = []
@@ -28,17 +28,17 @@ func makeLogDirectory(_ path: ByteString, mode: mode_t) throws(Failure) {
             do throws(Errno) {
                 _ = try makeDirectory(place.name, mode: missing.isEmpty ? mode : 0o755, in: place.directory)
             } catch {
-                // Another copy's, made meanwhile.
+                // Another copy may have made it meanwhile.
                 if error != .exists { throw error }
             }
         }
     }
 }
 
-/// The same for a directory that only we are to write into.
+/// Makes a log directory that only this user and root may write to.
 func makeOwnLogDirectory(_ path: ByteString) throws(Failure) {
     try makeLogDirectory(path, mode: 0o750)
-    // Opened as it is used: what others have put there instead is not written into.
+    // Looks at the directory that the path leads to now: others may have put another one there.
     let place = try followPath(path, object: path)
     let info = try step("open", "log directory \(path)") { () throws(Errno) in
         try status(of: open(place.name, in: place.directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW))

@@ -1,10 +1,11 @@
 /// The words of a command as sh(1) reads them: any bytes, in single quotes.
 func quotedForShell(_ words: [ByteString]) -> ByteString {
-    joined(words.map(quotedForShell), by: " ")
+    joined(words.map { quotedForShell($0) }, by: " ")
 }
 
-private func quotedForShell(_ word: ByteString) -> ByteString {
-    let isPlain = word.bytes.allSatisfy { byte in isPlainInAnyShell(byte) }
+/// A word as sh(1) reads it, without quotes if its bytes need none, or are allowed to go without.
+func quotedForShell(_ word: ByteString, allowing isAllowed: (UInt8) -> Bool = { _ in false }) -> ByteString {
+    let isPlain = word.bytes.allSatisfy { byte in isPlainInAnyShell(byte) || isAllowed(byte) }
     if isPlain && !word.isEmpty { return word }
     var result: ByteString = "'"
     for byte in word.bytes {
@@ -27,11 +28,11 @@ private func quotedForUnit(_ word: ByteString) -> ByteString {
         case UInt8(ascii: "\""), UInt8(ascii: "\\"):
             result.append(UInt8(ascii: "\\"))
             result.append(byte)
-        // Specifiers and variables: twice is the sign itself, quoted or not.
+        // Specifiers and variables: twice means the sign itself, quoted or not.
         case UInt8(ascii: "%"), UInt8(ascii: "$"):
             result.append(byte)
             result.append(byte)
-        // A file of units is UTF-8, and what is behind the end of a line is another setting.
+        // A unit file is UTF-8, and after the end of a line comes another setting.
         default:
             if byte >= 0x20 && byte < 0x7F || byte >= 0x80 && isText {
                 result.append(byte)

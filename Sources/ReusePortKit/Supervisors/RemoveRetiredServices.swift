@@ -1,18 +1,18 @@
 import CLinux
 
-/// Removes the services of generations that are over, wherever deploy has written some, and then what was known of
-/// them.
+/// Removes the services of generations that are over, at every supervisor that deploy has used, and then their
+/// deployments from the registry.
 ///
-/// `holdsTurn`: whether the caller has `deploy.lock`. While somebody else has it, nothing is removed: what has just
-/// been written looks like what is over. Who has it comes by here when it is done. That it cannot be done is a warning:
-/// what was asked for has been done by then, and who comes by next tries again.
+/// `holdsTurn`: whether the caller has `deploy.lock`. While another invocation has it, nothing is removed, because
+/// services that have just been written look like those of a generation that is over; that invocation calls this when it
+/// is done. A failure is only reported: the command itself has done its work, and the next one tries again.
 func removeRetiredServices(
     of app: ByteString, in runDirectory: ByteString, holdsTurn: Bool = false, failed: (Failure) -> Void
 ) {
     do throws(Failure) {
         guard let registry = try Registry.open(app, in: runDirectory, create: false) else { return }
         let turn = holdsTurn ? nil : try registry.lock(.deploy, until: .noWait)
-        // Also of generations that are not remembered any more: one that fails again and again makes others forgotten.
+        // Includes generations that the registry has forgotten, as it does when one fails again and again.
         let deployments = registry.loadDeployments()
         let state = AppState.reconciled(registry)
         var targets: [SupervisionTarget] = []
@@ -31,17 +31,17 @@ func removeRetiredServices(
         registry.removeHalfWritten()
         if let turn { turn.release(closing: ()) }
     } catch {
-        // Somebody else has the turn.
+        // Another invocation has the lock.
         if error.code != .negative { failed(error) }
     }
 }
 
 extension AppState {
-    /// Whether a service for this copy is to stay.
+    /// Whether the service of this copy stays.
     func needs(_ label: ByteString, _ copy: Int) -> Bool {
         app.generations.contains { generation in
             guard generation.label == label else { return false }
-            // What finishes is removed when it has.
+            // A copy that finishes requests keeps its service until it ends.
             return generation.state == .starting || generation.state == .live && copy < generation.copies
                 || running(generation.id).contains { $0.copy == copy }
         }

@@ -1,20 +1,20 @@
 import CLinux
 
-/// Removes a service directory of ours whose process has gone: first from its supervisor's sight, then altogether.
+/// Removes a service directory whose process has gone: hides it from its supervisor first, then deletes it.
 func removeService(_ name: ByteString, from scan: borrowing ScanDirectory) throws(Failure) {
     guard let hidden = try hideService(name, in: scan) else { return }
     try removeHidden(hidden, from: scan, patience: .seconds(10))
 }
 
-/// Gives a service directory of ours a name that its supervisor passes over, and tells that to end; answers the name,
-/// nil if somebody else has done it meanwhile.
+/// Gives a service directory a name that its supervisor ignores, and tells that to end. Returns the name; nil if another
+/// process has hidden or removed it meanwhile.
 func hideService(_ name: ByteString, in scan: borrowing ScanDirectory) throws(Failure) -> ByteString? {
-    // What is hidden already has somebody who removes it: the finish script finds itself in it.
+    // A hidden one is being removed already: the finish script may run in it.
     guard !name.hasPrefix("."), scan.marker(of: name) != nil else { return nil }
     let path: ByteString = "\(scan.path)/\(name)"
     let hidden: ByteString = ".\(name).\(getpid()).old"
     do throws(Errno) {
-        // A supervisor that comes to it only now does not start anything.
+        // With this file a supervisor that sees it only now does not start it.
         let directory = try open(name, in: scan.folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
         _ = reason { () throws(Errno) in try makeFile("down", "", mode: 0o644, in: directory) }
         try rename(name, to: hidden, in: scan.folder)
@@ -22,12 +22,12 @@ func hideService(_ name: ByteString, in scan: borrowing ScanDirectory) throws(Fa
         if error == .noEntry { return nil }
         throw Failure("remove", "service \(path)", error)
     }
-    // That nobody is told is no reason to keep it: runsvdir ends what it does not find any more by itself.
+    // A failure is no reason to keep it: runsvdir ends the supervisors of missing services by itself.
     _ = try? scan.tellToForget(hidden)
     return hidden
 }
 
-/// Removes a hidden service directory as soon as its supervisor has let go of it.
+/// Removes a hidden service directory as soon as its supervisor has ended.
 func removeHidden(
     _ name: ByteString, from scan: borrowing ScanDirectory, patience: Milliseconds
 ) throws(Failure) {
@@ -44,20 +44,20 @@ func removeHidden(
     }
 }
 
-/// Removes what an invocation that was killed has left under hidden names.
+/// Removes what killed invocations have left under hidden names.
 func sweepServices(of app: ByteString, in scan: borrowing ScanDirectory) {
     for name in entryNames(of: scan.folder) where name.hasPrefix(".\(app)-") {
         let isNew = name.hasSuffix(".new")
         guard isNew || name.hasSuffix(".old"), let info = try? status(of: name, in: scan.folder),
             info.isDirectory, info.owner == geteuid()
         else { continue }
-        // Somebody may be about to write it, or to remove it.
+        // Another invocation may be writing or removing it.
         if info.modified + 60 > secondsSince1970() || scan.isSupervised(name) { continue }
         if let marker = scan.marker(of: name) {
             if marker.app != app { continue }
             _ = reason { () throws(Errno) in try removeTree(name, in: scan.folder, last: ServiceMarker.fileName) }
         } else {
-            // The marker comes first and goes last: without it there is nothing else, or it is not ours.
+            // The marker is written first and removed last: without it the directory is empty, or not deploy's.
             _ = reason { () throws(Errno) in try removeDirectory(name, in: scan.folder) }
         }
     }
@@ -67,7 +67,7 @@ extension ScanDirectory {
     /// Has the supervisor of a hidden service directory end as soon as its service has.
     fileprivate borrowing func tellToForget(_ name: ByteString) throws(Failure) {
         if isS6 {
-            // Look again, and end the supervisors of what is not there any more.
+            // `a`: look for services; `n`: end the supervisors of missing ones.
             _ = try ControlCommand.send(UInt8(ascii: "a"), to: path, pipe: ".s6-svscan/control")
             _ = try ControlCommand.send(UInt8(ascii: "n"), to: path, pipe: ".s6-svscan/control")
         } else {

@@ -1,7 +1,7 @@
 import CLinux
 
-/// Removes a directory with all that is in it. Links are removed, never followed, and each step is taken from a
-/// directory that is held open. What `last` names goes last: by it the rest is known as long as there is any.
+/// Removes a directory with everything in it. Links are removed, never followed, and each step starts from a directory
+/// that is held open. The file `last` is removed last, as it marks the directory as deploy's.
 func removeTree(
     _ name: ByteString, in parent: borrowing Descriptor, last: ByteString? = nil, depth: Int = 8
 ) throws(Errno) {
@@ -9,14 +9,14 @@ func removeTree(
     for entry in entryNames(of: directory) where entry != last {
         do throws(Errno) {
             if try status(of: entry, in: directory).isDirectory {
-                // Service directories are not deep: whatever this is, nobody's service has made it.
+                // Service directories are not deep, so this is something else.
                 guard depth > 0 else { throw .loop }
                 try removeTree(entry, in: directory, depth: depth - 1)
             } else {
                 try unlink(entry, in: directory)
             }
         } catch {
-            // The supervisor, on its way out, replaces and removes files of its own.
+            // A supervisor that is ending replaces and removes files of its own.
             if error != .noEntry { throw error }
         }
     }

@@ -1,12 +1,21 @@
 import CLinux
 
-/// A directory of service directories, or of units: open, and ours or root's alone to change.
+/// An open directory of service directories, or of units, that only this user and root may change.
 struct ScanDirectory: ~Copyable {
     let path: ByteString
     let folder: Descriptor
     let isS6: Bool
 
-    /// Follows links of root's and ours only, as /service is one on some systems.
+    /// The directory of runit's or s6's services; nil for systemd, which has units.
+    static func open(_ target: SupervisionTarget) throws(Failure) -> ScanDirectory? {
+        switch target {
+        case .runit(let path): try open(path, isS6: false)
+        case .s6(let path): try open(path, isS6: true)
+        case .systemd: nil
+        }
+    }
+
+    /// Follows links, as /service is one on some systems, but only those of root and this user.
     static func open(_ path: ByteString, isS6: Bool) throws(Failure) -> ScanDirectory {
         let place = try followPath(path, object: path)
         let folder = try step(
@@ -23,7 +32,7 @@ struct ScanDirectory: ~Copyable {
         return ScanDirectory(path: path, folder: folder, isS6: isS6)
     }
 
-    /// What a service directory says it is for; nil if it is not one that we wrote.
+    /// The marker of a service directory; nil for one that deploy did not write.
     borrowing func marker(of name: ByteString) -> ServiceMarker? {
         do throws(Errno) {
             let directory = try ReusePortKit.open(name, in: folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
@@ -38,7 +47,7 @@ struct ScanDirectory: ~Copyable {
         }
     }
 
-    /// The service directories that we wrote for an app, by their names.
+    /// The service directories that deploy wrote for an app, with their names.
     borrowing func services(of app: ByteString) -> [(name: ByteString, marker: ServiceMarker)] {
         var found: [(name: ByteString, marker: ServiceMarker)] = []
         for name in entryNames(of: folder) where name.hasPrefix("\(app)-") {
@@ -47,7 +56,7 @@ struct ScanDirectory: ~Copyable {
         return found.ordered { $0.marker.isBefore($1.marker) }
     }
 
-    /// Whether anybody reads the commands of this service directory, or of its log's.
+    /// Whether a supervisor reads the commands of this service directory, or of its log's.
     borrowing func isSupervised(_ name: ByteString) -> Bool {
         for pipe in ["supervise/control", "log/supervise/control"] as [ByteString] {
             // ENXIO: nobody has it open to read.
@@ -58,7 +67,7 @@ struct ScanDirectory: ~Copyable {
         return false
     }
 
-    /// What its supervisor says of it; nil if none ever has.
+    /// What its supervisor last wrote about it; nil if there has been none.
     borrowing func serviceStatus(of name: ByteString) -> ServiceStatus? {
         let flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK
         guard let file = try? ReusePortKit.open("\(name)/supervise/status", in: folder, flags) else { return nil }
@@ -67,7 +76,7 @@ struct ScanDirectory: ~Copyable {
 }
 
 extension FileStatus {
-    /// Whether nobody but root and we may write to it.
+    /// Whether only root and this user may write to it.
     fileprivate var isOurs: Bool { (owner == geteuid() || owner == 0) && mode & 0o022 == 0 }
 }
 
@@ -75,12 +84,12 @@ extension FileStatus {
 struct ServiceStatus: Equatable {
     /// Of the service, or of its finish script.
     var pid: Int32?
-    /// Whether it is to be started again when it ends.
+    /// Whether the supervisor starts it again when it ends.
     var isWantedUp: Bool
     /// Whether its finish script runs, or is about to.
     var isFinishing: Bool
 
-    /// Whether nothing of it runs, or will without another word.
+    /// Whether nothing of it runs, nor will without another command.
     var isOver: Bool { pid == nil && !isFinishing && !isWantedUp }
 
     init?(reading file: borrowing Descriptor, isS6: Bool) {
@@ -109,12 +118,13 @@ struct ServiceStatus: Equatable {
 }
 
 extension Supervisor {
-    /// What it says of its service; nil for systemd, and if it says nothing.
+    var isS6: Bool { if case .s6 = self { true } else { false } }
+
+    /// What it last wrote about its service; nil for systemd, and if it wrote nothing.
     var status: ServiceStatus? {
         guard let directory = serviceFolder,
             let file = try? open("\(directory)/supervise/status", O_RDONLY | O_NONBLOCK)
         else { return nil }
-        if case .s6 = self { return ServiceStatus(reading: file, isS6: true) }
-        return ServiceStatus(reading: file, isS6: false)
+        return ServiceStatus(reading: file, isS6: isS6)
     }
 }

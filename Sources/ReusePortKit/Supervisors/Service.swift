@@ -1,26 +1,26 @@
 import CLinux
 
-/// One copy of one generation, as a supervisor is to run it.
+/// The service with which a supervisor runs one copy of a generation.
 struct Service: Sendable {
     var app: ByteString
     var label: ByteString
     var copy: Int
-    /// What is to be executed: the launcher by its absolute path, with all its options and the target.
+    /// The command to execute: the launcher by its absolute path, with all its options and the target.
     var command: [ByteString]
-    /// The configuration file as it was when this was deployed: what is started again must not be something else. In a
-    /// service directory it is the file `config`.
+    /// The configuration file as it was at the deploy, so that a copy that is started again is the same. In a service
+    /// directory it is the file `config`.
     var configuration: ByteString?
     /// Where relative paths in the command begin: absolute.
     var workingDirectory: ByteString
     /// What `--run-dir` said.
     var runDirectory: ByteString?
-    /// The folder of the app's logs; nil: `/var/log/reuseport-exec/APP`, or the same in `~/.local/state`.
+    /// The folder of the app's logs; nil: `/var/log/reuseport-exec/APP`, or `~/.local/state/reuseport-exec/APP`.
     var logDirectory: ByteString?
     /// What `--permanent` said.
     var permanent: ByteString?
     /// What `--on-exit` said.
     var onExit: ByteString?
-    /// For a unit, which has settings of its own for them.
+    /// Limits of a unit: systemd sets them, not the launcher.
     var memoryHigh: UInt64?
     var memoryMax: UInt64?
     var stopSignal: Int32 = SIGTERM
@@ -32,11 +32,11 @@ struct Service: Sendable {
 
     var marker: ServiceMarker { ServiceMarker(app: app, label: label, copy: copy) }
 
-    /// Of the service directory, and in the unit's name. At most 64 + 64 + 3 bytes and two hyphens: beside it there is
-    /// room for more in the 255 that a name may have.
+    /// The name of the service directory, and a part of the unit's. It has at most 64 + 64 + 3 bytes and two hyphens,
+    /// which leaves room for prefixes and suffixes in the 255 bytes of a file name.
     var name: ByteString { "\(app)-\(label)-\(copy)" }
 
-    /// The options of `finish` and `check` that say whom they are about.
+    /// The options of `finish` for this copy.
     var finishOptions: [ByteString] {
         var words: [ByteString] = [app, "--generation", label, "--copy", ByteString(decimal: copy)]
         if let permanent { words += ["--permanent", permanent] }
@@ -46,7 +46,7 @@ struct Service: Sendable {
 
     var runDirectoryOption: [ByteString] { runDirectory.map { ["--run-dir", $0] } ?? [] }
 
-    /// Refuses what no supervisor could run.
+    /// Refuses a service that no supervisor could run.
     func check() throws(Failure) {
         guard let program = command.first, program.hasPrefix("/") else {
             throw .usage("write", "service \(name)", "the launcher's path does not start at the root")
@@ -57,8 +57,8 @@ struct Service: Sendable {
     }
 }
 
-/// What says that a service directory was written here, and for whom: its file `.reuseport-exec`, or a unit's first
-/// line.
+/// Marks a service directory or a unit as written by deploy for a copy: the file `.reuseport-exec` in the directory, the
+/// first line of a unit.
 struct ServiceMarker: Sendable, Equatable {
     var app: ByteString
     var label: ByteString
@@ -80,7 +80,7 @@ struct ServiceMarker: Sendable, Equatable {
     }
 
     func isBefore(_ other: ServiceMarker) -> Bool {
-        label == other.label ? copy < other.copy : label.bytes.lexicographicallyPrecedes(other.label.bytes)
+        label == other.label ? copy < other.copy : label.precedes(other.label)
     }
 
     init?(text: ByteString) {

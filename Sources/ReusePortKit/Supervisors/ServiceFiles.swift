@@ -1,14 +1,14 @@
 /// A file of a service directory.
 struct ServiceFile: Equatable {
-    /// Seen from the directory; `log/run` is the only one further down.
+    /// The path within the service directory; only `log/run` has a folder in it.
     var name: ByteString
     var text: ByteString
     var isExecutable = true
 }
 
 extension Service {
-    /// What a service directory of runit or s6 consists of. The marker is the first, so that what is left of a half
-    /// written one can be told.
+    /// The files of a service directory of runit or s6. The marker comes first, so that a half written one can be
+    /// recognized.
     func files(forS6 isS6: Bool, logDirectory: ByteString) -> [ServiceFile] {
         var words = command
         if isS6 { words.insert(contentsOf: ["--notify-fd", ByteString(decimal: notifyDescriptor)], at: 1) }
@@ -47,9 +47,9 @@ extension Service {
 
     /// A unit of systemd.
     func unit(workingDirectory: ByteString) -> ByteString {
-        // It is the helper that says READY=1, and which process is the main one. TERM is for that alone; and a retired
-        // copy may finish what it is at, however long it takes: KILL is up to us. Whatever way it has ended it is
-        // started again, as by runit and s6: one that is to stay down is stopped by systemctl.
+        // NotifyAccess: the helper sends READY=1 and names the main process. KillMode: only that gets the stop signal.
+        // SendSIGKILL: a retired copy may finish its requests, and the handoff kills it if need be. Restart: a copy is
+        // started again however it ended, as by runit and s6; `systemctl stop` keeps one down.
         """
         # \(ServiceMarker.fileName) \(app) \(label) \(copy)
         [Unit]
@@ -78,7 +78,7 @@ extension Service {
         return memoryMax.map { "\(high)\nMemoryMax=\($0)" } ?? high
     }
 
-    /// With ranges written out, for systemd has none.
+    /// The exit codes of `--permanent`, with ranges written out because systemd has none.
     private var permanentLine: ByteString {
         guard let permanent, let ranges = try? parseExitCodes(permanent) else { return "" }
         let codes = ranges.flatMap { range in range.map { ByteString(decimal: $0) } }

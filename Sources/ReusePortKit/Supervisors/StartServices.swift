@@ -1,7 +1,7 @@
 import CLinux
 
-/// Has the supervisor see what has been written. It starts the services by itself: s6-svscan now, runsvdir within the
-/// five seconds after which it looks again (nothing makes it look earlier: runsvdir.c of runit 2.1.2).
+/// Has the supervisor start the services that have been written: s6-svscan and systemd at once, runsvdir within the five
+/// seconds after which it looks again (nothing makes it look earlier: runsvdir.c of runit 2.1.2).
 func startServices(_ services: [Service], on target: SupervisionTarget) throws(Failure) {
     switch target {
     case .runit: break
@@ -11,9 +11,7 @@ func startServices(_ services: [Service], on target: SupervisionTarget) throws(F
         }
     case .systemd:
         try reloadUnits()
-        try systemctl(
-            "start", joined(services.map { $0.unitName }, by: " "),
-            ["--no-block", "start", "--"] + services.map { $0.unitName }, ofUser: geteuid() != 0)
+        try SystemdManager.own.run("start", services.map { $0.unitName }, options: ["--no-block"])
     }
 }
 
@@ -21,18 +19,17 @@ func startServices(_ services: [Service], on target: SupervisionTarget) throws(F
 func serviceOutput(_ service: Service, on target: SupervisionTarget, lines: Int = 10) -> [ByteString] {
     var text = ByteString()
     if target == .systemd {
-        let isUser = geteuid() != 0
-        let arguments: [ByteString] = [isUser ? "--user-unit" : "--unit", service.unitName, "--lines"]
-        let end = try? runTool(
-            "journalctl", arguments + [ByteString(decimal: lines), "--output", "cat", "--no-pager", "--quiet"],
-            environment: managerEnvironment(ofUser: isUser, safeSearchPath), searchPath: safeSearchPath,
-            timeout: .seconds(5), reads: true)
-        text = end?.output ?? text
+        let manager = SystemdManager.own
+        let arguments: [ByteString] = [
+            manager.isUser ? "--user-unit" : "--unit", service.unitName, "--lines", ByteString(decimal: lines),
+            "--output", "cat", "--no-pager", "--quiet",
+        ]
+        text = manager.output(of: "journalctl", arguments, timeout: .seconds(5)) ?? text
     } else if let folder = try? logDirectory(of: service),
         let file = try? open("\(folder)/current", O_RDONLY | O_NOFOLLOW | O_NONBLOCK),
         let info = try? status(of: file), info.isRegular
     {
-        // Its end: so much is more than ten lines, unless they are monstrous.
+        // The last 64 kB hold more than ten lines of usual length.
         _ = lseek(file.number, -min(off_t(1 << 16), lseek(file.number, 0, SEEK_END)), SEEK_END)
         text = (try? readAll(file, atMost: 1 << 20)) ?? text
     }

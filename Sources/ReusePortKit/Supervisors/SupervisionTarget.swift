@@ -1,4 +1,4 @@
-/// Who is to start, log and restart the copies of a generation: what `--on` says.
+/// The supervisor that starts, logs and restarts the copies of a generation: the value of `--on`.
 enum SupervisionTarget: Sendable, Equatable {
     /// The runsvdir of this directory.
     case runit(ByteString)
@@ -7,7 +7,7 @@ enum SupervisionTarget: Sendable, Equatable {
     /// systemd: root's is the system's, anybody else's the user's own.
     case systemd
 
-    /// As it is given.
+    /// As `--on` takes it.
     var description: ByteString {
         switch self {
         case .runit(let path): "runit:\(path)"

@@ -17,7 +17,7 @@ extension Service {
     var unitName: ByteString { marker.unitName }
 }
 
-/// Where units are written that are to be gone after the next boot.
+/// The directory for units that last until the next boot.
 private func unitDirectory() throws(Failure) -> ByteString {
     if geteuid() == 0 { return "/run/systemd/system" }
     guard let runtime = environmentVariable("XDG_RUNTIME_DIR"), runtime.hasPrefix("/") else {
@@ -35,7 +35,7 @@ private func openUnits() throws(Failure) -> ScanDirectory {
     return try ScanDirectory.open(path, isS6: false)
 }
 
-/// Writes the unit of a copy. What has its name and is not ours is refused; one of ours for the same copy is replaced.
+/// Writes the unit of a copy. Replaces one that deploy wrote for this copy, and refuses any other of this name.
 func writeUnit(_ service: Service) throws(Failure) {
     let units = try openUnits()
     let path: ByteString = "\(units.path)/\(service.unitName)"
@@ -69,7 +69,7 @@ private func marker(of name: ByteString, _ units: borrowing ScanDirectory) -> Se
     return ServiceMarker(unitLine: text.split(on: UInt8(ascii: "\n"))[0])
 }
 
-/// The units of an app that we wrote.
+/// The units that deploy wrote for an app.
 func unitMarkers(of app: ByteString) -> [ServiceMarker] {
     guard let units = try? openUnits() else { return [] }
     var found: [ServiceMarker] = []
@@ -79,20 +79,17 @@ func unitMarkers(of app: ByteString) -> [ServiceMarker] {
     return found.ordered { $0.isBefore($1) }
 }
 
-func hasUnit(_ service: Service) -> Bool { unitMarkers(of: service.app).contains(service.marker) }
-
 /// Whether a process of the unit runs, or will again; yes if systemd does not say.
 func isActive(_ marker: ServiceMarker) -> Bool {
-    let isUser = geteuid() != 0
-    let end = try? runTool(
-        "systemctl", (isUser ? ["--user"] : []) + ["show", "--property", "ActiveState", "--", marker.unitName],
-        environment: managerEnvironment(ofUser: isUser, safeSearchPath), searchPath: safeSearchPath,
-        timeout: .seconds(10), reads: true)
-    guard let end, end.status == 0 else { return true }
-    return end.output != "ActiveState=inactive\n" && end.output != "ActiveState=failed\n"
+    let manager = SystemdManager.own
+    let output = manager.output(
+        of: "systemctl",
+        (manager.isUser ? ["--user"] : []) + ["show", "--property", "ActiveState", "--", marker.unitName],
+        timeout: .seconds(10))
+    return output != "ActiveState=inactive\n" && output != "ActiveState=failed\n"
 }
 
-/// Removes units of ours; of a failed one systemd forgets the failure as well.
+/// Removes units that deploy wrote, and has systemd forget that they failed.
 func removeUnits(_ markers: [ServiceMarker]) throws(Failure) {
     if markers.isEmpty { return }
     let units = try openUnits()
@@ -101,13 +98,10 @@ func removeUnits(_ markers: [ServiceMarker]) throws(Failure) {
             try unlink(one.unitName, in: units.folder)
         }
     }
-    let names = markers.map { $0.unitName }
-    // It fails for those that have not.
-    _ = try? systemctl("reset", names[0], ["reset-failed", "--"] + names, ofUser: geteuid() != 0)
+    // This fails if one of them has not failed.
+    _ = try? SystemdManager.own.run("reset-failed", markers.map { $0.unitName })
     try reloadUnits()
 }
 
 /// Has systemd read its units again.
-func reloadUnits() throws(Failure) {
-    try systemctl("reload", "the units of systemd", ["daemon-reload"], ofUser: geteuid() != 0, timeout: .seconds(60))
-}
+func reloadUnits() throws(Failure) { try SystemdManager.own.run("daemon-reload", timeout: .seconds(60)) }

@@ -1,8 +1,8 @@
 extension SupervisionTarget {
-    /// Whether a supervisor sees to this copy by itself: it runs, or its finish script, or it is about to be started.
+    /// Whether the supervisor runs this copy or its finish script, or is about to start it.
     func willStart(_ marker: ServiceMarker) -> Bool {
-        guard let directory else { return isActive(marker) }
-        guard let scan = try? ScanDirectory.open(directory, isS6: isS6) else { return false }
+        if self == .systemd { return isActive(marker) }
+        guard let scan = try? ScanDirectory.open(self) else { return false }
         for (name, found) in scan.services(of: marker.app) where found == marker && scan.isSupervised(name) {
             return scan.serviceStatus(of: name)?.isWantedUp == true
         }

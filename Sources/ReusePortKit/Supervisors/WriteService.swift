@@ -1,14 +1,11 @@
 import CLinux
 
-/// Writes the service directory or the unit of a copy, whole or not at all. What is there under its name and was not
-/// written here for the same copy is refused, and so is what runs.
+/// Writes the service directory or the unit of a copy, whole or not at all. Replaces one that deploy wrote for this copy
+/// and that does not run, and refuses any other of this name.
 func writeService(_ service: Service, on target: SupervisionTarget) throws(Failure) {
     try service.check()
-    switch target {
-    case .runit(let path): try write(service, in: try ScanDirectory.open(path, isS6: false))
-    case .s6(let path): try write(service, in: try ScanDirectory.open(path, isS6: true))
-    case .systemd: try writeUnit(service)
-    }
+    guard let scan = try ScanDirectory.open(target) else { return try writeUnit(service) }
+    try write(service, in: scan)
 }
 
 private func write(_ service: Service, in scan: borrowing ScanDirectory) throws(Failure) {
@@ -40,7 +37,7 @@ private func write(_ service: Service, in scan: borrowing ScanDirectory) throws(
         let directory = try makeDirectory(temporary, mode: 0o755, in: scan.folder)
         let log = try makeDirectory("log", mode: 0o755, in: directory)
         for file in service.files(forS6: scan.isS6, logDirectory: logs) {
-            // What the words of a command line say is nobody's business else.
+            // Command lines and configurations may hold secrets.
             let mode: mode_t = file.isExecutable ? 0o700 : file.name == "config" ? 0o600 : 0o644
             if file.name.hasPrefix("log/") {
                 try makeFile(file.name.dropFirst(4), file.text, mode: mode, in: log)
@@ -55,7 +52,7 @@ private func write(_ service: Service, in scan: borrowing ScanDirectory) throws(
     }
 }
 
-/// What scale has just taken away may still run its finish script, which then removes it.
+/// Waits for a service that scale has just taken away: it may still run its finish script, which then removes it.
 private func awaitLeaving(_ service: Service, _ scan: borrowing ScanDirectory) {
     let deadline = Deadline(after: .seconds(10))
     var pause = Pause()
@@ -66,16 +63,15 @@ private func awaitLeaving(_ service: Service, _ scan: borrowing ScanDirectory) {
     }
 }
 
-/// Has a service that is there run something else from its next start on.
+/// Changes the command that an existing service runs from its next start on.
 func updateService(_ service: Service, on target: SupervisionTarget) throws(Failure) {
-    guard let path = target.directory else { return try writeUnit(service) }
-    let scan = try ScanDirectory.open(path, isS6: target.isS6)
+    guard let scan = try ScanDirectory.open(target) else { return try writeUnit(service) }
     guard scan.marker(of: service.name) == service.marker else { return }
     let files = service.files(forS6: scan.isS6, logDirectory: try logDirectory(of: service))
-    try step("write", "service \(path)/\(service.name)") { () throws(Errno) in
+    try step("write", "service \(scan.path)/\(service.name)") { () throws(Errno) in
         let directory = try open(service.name, in: scan.folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
         for file in files where file.name == "run" {
-            // What a crash left there is nobody's.
+            // A crash may have left it.
             _ = reason { () throws(Errno) in try unlink(".run.new", in: directory) }
             try makeFile(".run.new", file.text, mode: 0o700, in: directory)
             try rename(".run.new", to: "run", in: directory)

@@ -28,16 +28,16 @@ import Testing
         #expect(picture.text == "web 7: starting 2 copies\n  copy 0  pid 4711     starting\n  copy 1               -\n")
         progress.note(copy: 1, pid: 1_234_567, .starting)
         progress.note(copy: 0, pid: nil, .ready)
-        progress.step("took over from generation 6")
+        progress.write(.step, "took over from generation 6")
         progress.note(copy: 0, pid: nil, .serving)
-        progress.note(copy: 1, pid: nil, .failed("exited with 3\n, and it is a long story"))
+        progress.note(copy: 1, pid: nil, .failed(EndReason(.handoff, "exited with 3\n, and it is a long story")))
         let text = terminal.written()
         #expect(text.text.contains("\u{1B}[32mserves\u{1B}[0m"))
         picture.show(text)
         progress.note(copy: 0, pid: nil, .serving)
         progress.note(copy: 5, pid: nil, .serving)
         #expect(terminal.written() == "")
-        progress.finish("serves with 1 copy", isGood: true)
+        progress.write(.step, "serves with 1 copy")
         picture.show(terminal.written())
         #expect(
             picture.text == """
@@ -57,19 +57,19 @@ import Testing
         for copy in 0..<3 { progress.note(copy: copy, pid: nil, .ready) }
         picture.show(terminal.written())
         #expect(picture.text == "web 7: starting 10 copies\n  ######..............  3 of 10  3 r...\n")
-        progress.step("a step")
-        progress.finish("nothing was switched", isGood: false)
+        progress.write(.step, "a step")
+        progress.write(.warning, "nothing was switched")
         let text = terminal.written()
         #expect(!text.contains(0x1B))
         picture.show(text)
-        #expect(picture.text.hasSuffix("ok a step\nfailed nothing was switched\n"), "\(picture.text)")
+        #expect(picture.text.hasSuffix("ok a step\n! nothing was switched\n"), "\(picture.text)")
     }
 
     /// What a line was has gone up beyond the screen: it is not written over another one.
     @Test func scrolledAway() {
         terminal.resize(columns: 40, rows: 5)
         var progress = progress([0, 1])
-        for number in 0..<4 { progress.step("step \(number)") }
+        for number in 0..<4 { progress.write(.step, "step \(number)") }
         _ = terminal.written()
         progress.note(copy: 0, pid: 1, .ready)
         progress.note(copy: 1, pid: 1, .ready)
@@ -114,12 +114,12 @@ import Testing
         progress.note(copy: 0, pid: 4711, .starting)
         progress.note(copy: 0, pid: nil, .ready)
         progress.note(copy: 0, pid: nil, .serving)
-        progress.step("took over from generation 6")
-        progress.detail("a detail")
-        progress.note(copy: 0, pid: nil, .failed("exited with 3\n"))
+        progress.write(.step, "took over from generation 6")
+        progress.write(.detail, "a detail")
+        progress.note(copy: 0, pid: nil, .failed(EndReason(.handoff, "exited with 3\n")))
         progress.output(of: "/log", "1\n2\n")
-        progress.warning("careful")
-        progress.finish("all is well", isGood: true)
+        progress.write(.warning, "careful")
+        progress.write(.step, "all is well")
         return terminal.written().text.split(separator: "\r\n").map { String($0) }
     }
 
@@ -147,9 +147,9 @@ import Testing
     @Test func quiet() {
         var progress = progress([0], .quiet)
         progress.note(copy: 0, pid: 4711, .ready)
-        progress.step("took over")
+        progress.write(.step, "took over")
         #expect(terminal.written() == "")
-        progress.warning("careful")
+        progress.write(.warning, "careful")
         #expect(terminal.written() == "reuseport-exec: warning: web 7: careful\r\n")
     }
 
@@ -189,7 +189,7 @@ import Testing
         let isGone = try waitForEvents(0, on: writer, until: Deadline(after: .seconds(10)))
         #expect(isGone)
         progress.note(copy: 0, pid: 1, .ready)
-        progress.step("took over")
+        progress.write(.step, "took over")
         let second = try makePipe()
         try checked(dup3(second[1].number, writer.number, O_CLOEXEC))
         progress.note(copy: 0, pid: 1, .serving)

@@ -232,7 +232,8 @@ import Testing
     @Test func systemctlHangs() throws {
         let path = try systemctl("exec sleep 1000")
         #expect(throws: Failure.self) {
-            try stopUnit("web.service", ofUser: false, searchPath: path, timeout: Milliseconds(100))
+            let manager = SystemdManager(isUser: false, searchPath: path)
+            try manager.stop("web.service", timeout: Milliseconds(100))
         }
     }
 

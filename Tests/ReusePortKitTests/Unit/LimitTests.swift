@@ -148,10 +148,11 @@ import Testing
         }
         var state = LimitTests.state
         let limits = MemoryLimits(high: 1 << 20, max: 2 << 20, appMax: 1 << 30)
-        let process = ProcessIdentity(pid: 4711, startTime: 1)
+        var copy = LimitTests.copy
+        (copy.copy, copy.process) = (1, ProcessIdentity(pid: 4711, startTime: 1))
         let group = try #require(
             try state.makeGroup(
-                limits, copy: 1, of: 1, process, under: nil, in: registry, host.groups))
+                limits, for: copy, under: nil, in: registry, host.groups))
         #expect(group.group == MemoryGroup(version: .second, path: "/cg/\(name)/green.1.4711"))
         #expect(state.app.group == MemoryGroup(version: .second, path: "/cg/\(name)"))
         let known = registry.loadApp()?.group
@@ -166,7 +167,7 @@ import Testing
 
         // Nothing is asked for: nothing is made.
         let none = try state.makeGroup(
-            MemoryLimits(), copy: 1, of: 1, process, under: nil, in: registry, host.groups)
+            MemoryLimits(), for: copy, under: nil, in: registry, host.groups)
         #expect(none == nil)
     }
 
@@ -176,8 +177,7 @@ import Testing
         var state = LimitTests.state
         do throws(Failure) {
             _ = try state.makeGroup(
-                MemoryLimits(max: 1 << 20), copy: 0, of: 1, ProcessIdentity(pid: 4711, startTime: 1), under: nil,
-                in: registry, host.groups)
+                MemoryLimits(max: 1 << 20), for: LimitTests.copy, under: nil, in: registry, host.groups)
         } catch {
             return (error, registry.loadApp())
         }

@@ -80,7 +80,7 @@ import Testing
             ),
             (
                 .descendantsListened(listeners),
-                "it had ended, but what it had started still listened on http 127.0.0.1:80, a b /run/x y.sock"
+                "it had ended, but processes that it had started still listened on http 127.0.0.1:80, a b /run/x y.sock"
             ),
         ] as [(KillReason, ByteString)])
     func killReason(reason: KillReason, words: ByteString) throws {

@@ -130,7 +130,7 @@ struct OfferedListener {
 }
 
 /// Lists the listeners that a copy may ask for.
-func offer(_ listeners: [CopyRecord.Listener], _ sockets: borrowing OwnedArray<Placement>) -> [OfferedListener] {
+func offer(_ listeners: [Listener], _ sockets: borrowing OwnedArray<Placement>) -> [OfferedListener] {
     var result: [OfferedListener] = []
     for (index, identity) in visible(listeners).enumerated() {
         result.append(

@@ -23,3 +23,19 @@ func json(_ text: ByteString) -> ByteString {
 func object(_ members: [(ByteString, ByteString)]) -> ByteString {
     "{\(joined(members.map { "\(json($0.0)):\($0.1)" }, by: ","))}"
 }
+
+/// A JSON array of values that are JSON already.
+func array(_ items: [ByteString]) -> ByteString { "[\(joined(items, by: ","))]" }
+
+/// A JSON string, or null.
+func json(_ text: ByteString?) -> ByteString {
+    guard let text else { return "null" }
+    return json(text)
+}
+
+/// A JSON number, or null.
+func json<Number: FixedWidthInteger>(_ number: Number?) -> ByteString {
+    number.map { ByteString(decimal: $0) } ?? "null"
+}
+
+func json(_ flag: Bool) -> ByteString { flag ? "true" : "false" }
