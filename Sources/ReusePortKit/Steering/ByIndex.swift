@@ -173,15 +173,13 @@ extension ByIndex {
 private func direct(
     _ listener: borrowing Descriptor, to places: [Int], _ balance: Balance, probe: (port: UInt16, place: Int)? = nil
 ) throws(Errno) {
-    guard let program = IndexProgram(places: places, balance: balance) else {
-        if let probe, let program = IndexProgram(places: [probe.place], balance: balance) {
-            return try program.attach(to: listener)
-        }
+    if let program = IndexProgram(places: places, balance: balance) {
+        try program.attach(to: listener, probe: probe)
+    } else if let probe, let program = IndexProgram(places: [probe.place], balance: balance) {
+        try program.attach(to: listener)
+    } else {
         try detachSteering(from: listener)
-        return
     }
-    guard let probe else { return try program.attach(to: listener) }
-    try program.attach(to: listener, probePort: probe.port, probePlace: UInt32(probe.place))
 }
 
 // MARK: - Members of a group

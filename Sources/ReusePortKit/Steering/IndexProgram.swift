@@ -23,12 +23,11 @@ struct IndexProgram: Equatable, Sendable {
         self.balance = balance
     }
 
-    /// Lets this program steer the whole group of `listener`. EINVAL: it is a TCP socket and not listening.
-    func attach(to listener: borrowing Descriptor) throws(Errno) { try attachFilter(code, to: listener) }
-
-    /// Steers the group of `listener`, but sends connections from `probePort` of 127.0.0.1 or ::1 to `probePlace`.
-    func attach(to listener: borrowing Descriptor, probePort: UInt16, probePlace: UInt32) throws(Errno) {
-        try attachFilter(probing(port: probePort, place: probePlace) + code, to: listener)
+    /// Lets this program steer the whole group of `listener`, but sends connections from the probe's port of 127.0.0.1
+    /// or ::1 to its place. EINVAL: it is a TCP socket and not listening.
+    func attach(to listener: borrowing Descriptor, probe: (port: UInt16, place: Int)? = nil) throws(Errno) {
+        let first = probe.map { probing(port: $0.port, place: UInt32($0.place)) } ?? []
+        try attachFilter(first + code, to: listener)
     }
 
     /// Makes code that answers `place` to a probe; other packets go on to the code behind it.

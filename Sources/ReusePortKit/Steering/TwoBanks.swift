@@ -49,7 +49,8 @@ extension TwoBanks {
     func attach(
         _ generation: GenerationListeners, _ listeners: [Listener], held: borrowing OwnedArray<Placement>
     ) throws(Failure) {
-        try open("cut over", generation).attach(to: listeners, held: held, generation.balance ?? .random)
+        let maps = try step("cut over", "generation \(generation.label)") { () throws(Errno) in try OpenMaps(self) }
+        try maps.attach(to: listeners, held: held, generation.balance ?? .random)
     }
 
     func place(
@@ -84,32 +85,23 @@ extension TwoBanks {
     }
 
     func cutOver(to generation: GenerationListeners) throws(Failure) {
-        let maps = try open("cut over", generation)
-        try step("cut over", "generation \(generation.label)") { () throws(Errno) in
-            let before = try maps.selector.load()
-            try maps.selector.store(
-                Selector(
-                    liveBank: generation.bank, liveCount: UInt16(generation.slots), nextCount: before.liveCount))
+        try changeSelector("cut over", generation) { word in
+            word = Selector(
+                liveBank: generation.bank, liveCount: UInt16(generation.slots), nextCount: word.liveCount)
         }
     }
 
     func grow(to generation: GenerationListeners) throws(Failure) {
-        let maps = try open("widen", generation)
-        try step("widen", "generation \(generation.label)") { () throws(Errno) in
-            var word = try maps.selector.load()
+        try changeSelector("widen", generation) { word in
             word.liveBank = generation.bank
             word.liveCount = max(UInt16(generation.slots), word.liveCount)
-            try maps.selector.store(word)
         }
     }
 
     func shrink(to generation: GenerationListeners) throws(Failure) {
-        let maps = try open("narrow", generation)
-        try step("narrow", "generation \(generation.label)") { () throws(Errno) in
-            var word = try maps.selector.load()
+        try changeSelector("narrow", generation) { word throws(Errno) in
             guard word.liveBank == generation.bank else { throw .invalid }
             word.liveCount = UInt16(generation.slots)
-            try maps.selector.store(word)
         }
     }
 
@@ -124,8 +116,15 @@ extension TwoBanks {
         }
     }
 
-    private func open(_ verb: ByteString, _ generation: GenerationListeners) throws(Failure) -> OpenMaps {
-        try step(verb, "generation \(generation.label)") { () throws(Errno) in try OpenMaps(self) }
+    private func changeSelector(
+        _ verb: ByteString, _ generation: GenerationListeners, _ change: (inout Selector) throws(Errno) -> Void
+    ) throws(Failure) {
+        try step(verb, "generation \(generation.label)") { () throws(Errno) in
+            let map = try SelectorMap.open(id: selector)
+            var word = try map.load()
+            try change(&word)
+            try map.store(word)
+        }
     }
 }
 
