@@ -1,6 +1,6 @@
 import CLinux
 
-/// A word of a line and where it stands.
+/// A word of a line, and its offset.
 private struct Word {
     var text: ByteString
     var offset: Int
@@ -21,8 +21,8 @@ private func words(_ text: ByteString) -> [Word] {
     return result
 }
 
-/// Reads niagra's `NAME [secure|insecure] FAMILY HOST PORT [BACKLOG]`, FAMILY being 4, 6 or unix, whose HOST is a path
-/// and whose PORT says nothing; nil if the line is in our own form.
+/// Reads niagra's `NAME [secure|insecure] FAMILY HOST PORT [BACKLOG]`, where FAMILY is 4, 6 or unix; with unix, HOST is a
+/// path and PORT is ignored. Nil if the line is in our own form.
 func parseNiagraSocket(_ text: ByteString) throws(Malformed) -> SocketRequest? {
     var words = words(text)
     guard words.count >= 2, words[1].text == "secure" || words[1].text == "insecure" else {
