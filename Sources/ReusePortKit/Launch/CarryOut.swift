@@ -5,8 +5,8 @@ import CLinux
 /// A failure at any step leaves nothing behind: sockets and files close with this process, and names that were made in
 /// the file system are removed, even if this process has given up the rights to do so meanwhile.
 ///
-/// `callersDescriptors` must be open although the target does not get them. `beforeTheDrop` runs with the caller's rights
-/// when everything is open; it returns the socket at which the target reports that it is ready, if there is one.
+/// `callersDescriptors` must be open, although the target does not get them. `beforeTheDrop` runs with the caller's
+/// rights when everything is open; it returns the socket at which the target reports that it is ready, if there is one.
 func carryOut(
     _ plan: Plan, callersDescriptors: [Int32] = [],
     beforeTheDrop: (inout Opened) throws(Failure) -> ByteString? = { _ in nil }

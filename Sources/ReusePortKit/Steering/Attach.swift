@@ -1,8 +1,8 @@
 import CLinux
 
-// One program steers a whole reuseport group. Attaching a program replaces the one before; it also steers listeners that
-// join later, and stays until the last member has closed. The kernel does not tell which program is attached, so callers
-// attach theirs again to be sure.
+// One program steers a whole reuseport group. Attaching a program replaces the one before; it also steers listeners
+// that join later, and stays until the last member has closed. The kernel does not tell which program is attached, so
+// callers attach theirs again to be sure.
 
 /// setsockopt(2) with SO_ATTACH_REUSEPORT_EBPF: lets `program` steer the group of `listener`.
 ///

@@ -22,8 +22,8 @@ struct SteeringReport {
 }
 
 extension Steering {
-    /// Makes sure that the groups of these listeners are steered. Chooses how, unless running copies are steered already.
-    /// The listeners must have called listen(2): a program cannot be attached to a group before.
+    /// Makes sure that the groups of these listeners are steered. Chooses how, unless running copies are steered
+    /// already. The listeners must have called listen(2): a program cannot be attached to a group before.
     static func attach(
         _ known: inout Steering?, _ request: SteeringRequest, _ listeners: [Listener],
         held: borrowing OwnedArray<Placement>

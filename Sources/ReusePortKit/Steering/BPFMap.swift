@@ -37,8 +37,8 @@ struct BPFMap: ~Copyable, Sendable {
 
     /// bpf(2) with BPF_MAP_GET_FD_BY_ID.
     ///
-    /// ENOENT: there is no such map. ESTALE: the map with this id has another shape, because the kernel reuses ids after
-    /// 2³¹ maps, or after a restart. EPERM: CAP_SYS_ADMIN is needed.
+    /// ENOENT: there is no such map. ESTALE: the map with this id has another shape, because the kernel reuses ids
+    /// after 2³¹ maps, or after a restart. EPERM: CAP_SYS_ADMIN is needed.
     static func open(_ shape: MapShape, id: UInt32) throws(Errno) -> BPFMap {
         let map = BPFMap(descriptor: Descriptor(owning: try checked(clinux_bpf_open_map(id))))
         var info = try map.info()

@@ -58,9 +58,9 @@ extension ByIndex {
     /// The last place that one of these has in any group; nil if none is in a group.
     func lastPlace(of listeners: [Listener]) -> Int? { listeners.compactMap { place(of: $0) }.max() }
 
-    /// Orders copies for stopping one batch after the other, from the last place to the first, so that it is known which
-    /// member moves where; `groupOrder` assumes this order. Copies that share a listener form one batch, because it
-    /// closes with the last of them. Copies that no longer listen form the last batch.
+    /// Orders copies for stopping one batch after the other, from the last place to the first, so that it is known
+    /// which member moves where; `groupOrder` assumes this order. Copies that share a listener form one batch, because
+    /// it closes with the last of them. Copies that no longer listen form the last batch.
     func stopBatches(_ copies: [Int], of generation: GenerationListeners) -> [[Int]] {
         var waiting: [(copy: Int, place: Int)] = []
         var others: [Int] = []

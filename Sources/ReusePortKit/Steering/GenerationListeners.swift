@@ -30,8 +30,8 @@ struct GenerationListeners: Sendable {
     /// How many slots of its bank are in use, or kept for copies that do not run now.
     private(set) var slots = 0
 
-    /// `count` is the number of copies that the generation should have. Listeners of several copies with the same cookie
-    /// become one row.
+    /// `count` is the number of copies that the generation should have. Listeners of several copies with the same
+    /// cookie become one row.
     init(label: ByteString, bank: Bank, balance: Balance?, copies count: Int, members: [Member]) {
         self.label = label
         self.bank = bank

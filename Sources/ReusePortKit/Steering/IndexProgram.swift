@@ -3,11 +3,11 @@ import CLinux
 /// A classic BPF program that directs the connections of a group to those members that are a generation's
 /// copies. Needs no privilege.
 ///
-/// It answers with a member's place in the group. Members join at listen(2) (UDP: bind(2)), and when one leaves, the last
-/// one takes its place, so the program has to be made anew after each change. Its table of places lets it choose among
-/// copies by their numbers, wherever they stand. If no member has the place, the kernel chooses among all by its hash.
-/// Connections whose listener has closed are not directed: without net.ipv4.tcp_migrate_req they are reset, with it the
-/// kernel chooses.
+/// It answers with a member's place in the group. Members join at listen(2) (UDP: bind(2)), and when one leaves, the
+/// last one takes its place, so the program has to be made anew after each change. Its table of places lets it choose
+/// among copies by their numbers, wherever they stand. If no member has the place, the kernel chooses among all by its
+/// hash. Connections whose listener has closed are not directed: without net.ipv4.tcp_migrate_req they are reset, with
+/// it the kernel chooses.
 struct IndexProgram: Equatable, Sendable {
     /// The place of each copy, by its number; several copies may have the same place.
     let places: [Int]
@@ -92,8 +92,8 @@ struct IndexProgram: Equatable, Sendable {
         return [jump] + below + table(middle..<numbers.upperBound)
     }
 
-    /// Scales A to a number below that of copies. Uses A's upper 16 bits, because the lower bits of a product are spread
-    /// less evenly.
+    /// Scales A to a number below that of copies. Uses A's upper 16 bits, because the lower bits of a product are
+    /// spread less evenly.
     private var scaling: [sock_filter] {
         [
             operate(Opcode.shiftRight, 16),

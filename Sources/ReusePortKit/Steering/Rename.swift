@@ -2,9 +2,9 @@ import CLinux
 
 // Unix sockets in the file system.
 //
-// A copy binds a name of its own beside the public path, `.NAME.PID`, which its program is told and which exists as long
-// as the copy. The public path is a second link to the same socket (link(2), rename(2)). So a program that removes the
-// path it was told takes nothing from its successor, and a public path that was removed can be put back.
+// A copy binds a name of its own beside the public path, `.NAME.PID`, which its program is told and which exists as
+// long as the copy. The public path is a second link to the same socket (link(2), rename(2)). So a program that removes
+// the path it was told takes nothing from its successor, and a public path that was removed can be put back.
 
 /// Hands over the public paths of Unix sockets by rename(2), whatever steers the app's groups.
 enum Rename {

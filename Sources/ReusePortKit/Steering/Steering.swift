@@ -1,8 +1,8 @@
 /// How an app's new connections get to its live generation; recorded in the app's file.
 ///
 /// There are two ways for sockets in reuseport groups, `TwoBanks` (eBPF) and `ByIndex` (cBPF), and one for Unix sockets
-/// in the file system, `Rename`, which an app uses beside either. Only this type tells them apart: callers use operations
-/// and questions that do not depend on the way.
+/// in the file system, `Rename`, which an app uses beside either. Only this type tells them apart: callers use
+/// operations and questions that do not depend on the way.
 enum Steering: Sendable, Equatable {
     case twoBanks(TwoBanks)
     case byIndex(ByIndex)
@@ -38,8 +38,8 @@ extension Steering {
         return banks.liveBank
     }
 
-    /// Whether members have to join and leave the groups one at a time, under the group lock, because their order has to
-    /// be known.
+    /// Whether members have to join and leave the groups one at a time, under the group lock, because their order has
+    /// to be known.
     var needsTurn: Bool { groups != nil }
 
     /// Whether the coordinator has to keep listeners open until the old copies are gone, to direct the groups by them.
@@ -127,7 +127,8 @@ extension Steering {
         return probe.takeSocket()
     }
 
-    /// Gives a generation the new connections of all sockets. Call `Rename.prepare` first, because this cannot be undone.
+    /// Gives a generation the new connections of all sockets. Call `Rename.prepare` first, because this cannot be
+    /// undone.
     ///
     /// `listeners` are those of one of its copies, one in each group. `changesBalance` says that the programs in use
     /// have another balance than this generation.

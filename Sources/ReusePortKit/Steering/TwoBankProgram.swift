@@ -2,13 +2,15 @@
 /// says. Needs CAP_BPF and CAP_NET_ADMIN, and Linux 5.14.
 ///
 /// It chooses a listener for each new connection, and for each whose listener closed before it was accepted:
-///  - A probe goes to the slot that is kept for it. It is refused if the slot is empty, rather than answered by another.
+///  - A probe goes to the slot that is kept for it. It is refused if the slot is empty, rather than answered by
+///    another.
 ///  - The canary share of the others goes to the next bank, all else to the live one. Connections that lost their
 ///    listener always go to the live one. (A probe that has lost its listener is recognized only while it is half-open.
 ///    Callers must check that the copy is alive after its answer.)
 ///  - Within its bank the balance says where to start. If the slot is empty, the next seven are tried.
-///  - If all were empty, or the count is 0, the kernel chooses by its hash among all listeners of the group. If the live
-///    generation has crashed, a new one may get a connection so before it is ready, and the connection waits there.
+///  - If all were empty, or the count is 0, the kernel chooses by its hash among all listeners of the group. If the
+///    live generation has crashed, a new one may get a connection so before it is ready, and the connection waits
+///    there.
 ///
 /// IPv4 and IPv6, sockets of both families at once, TCP and UDP.
 struct TwoBankProgram: ~Copyable, Sendable {
@@ -128,8 +130,8 @@ extension TwoBankProgram {
         return try code.assembled()
     }
 
-    /// Changes `bank` and `word` to the next bank's for the canary's share of the connections, and goes to `orElse` with
-    /// all others.
+    /// Changes `bank` and `word` to the next bank's for the canary's share of the connections, and goes to `orElse`
+    /// with all others.
     private static func writeCanary(_ code: inout Assembler, orElse: Assembler.Label) {
         code.copy(word, to: .r1)  // the share of the canary
         code.shiftRight(.r1, 32)

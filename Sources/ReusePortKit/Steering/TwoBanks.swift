@@ -1,7 +1,8 @@
 import CLinux
 
-/// Steering by eBPF, which needs root: an app's sockets share a selector, which says which of two banks of slots is live,
-/// so that one store cuts all of them over at once. Connections that wait at a listener when it closes move to others.
+/// Steering by eBPF, which needs root: an app's sockets share a selector, which says which of two banks of slots is
+/// live, so that one store cuts all of them over at once. Connections that wait at a listener when it closes move to
+/// others.
 ///
 /// The maps exist in the kernel as long as the groups have a member; this type has their ids.
 struct TwoBanks: Sendable, Equatable {

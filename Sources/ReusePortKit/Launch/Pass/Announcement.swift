@@ -83,8 +83,8 @@ extension Announcement {
         }
     }
 
-    /// Tells the preload library which sockets to give the program when it binds: descriptor, cookie, backlog, and path,
-    /// which is not the bound one if the plan is gated.
+    /// Tells the preload library which sockets to give the program when it binds: descriptor, cookie, backlog, and the
+    /// path, which is not the bound one if the plan is gated.
     mutating func addAdoptable(_ plan: Plan, cookies: [UInt64]) {
         var list = ByteString()
         for (index, socket) in plan.sockets.enumerated() {

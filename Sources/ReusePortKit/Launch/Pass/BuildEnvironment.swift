@@ -2,14 +2,8 @@ import CLinux
 
 /// Whether a variable describes descriptors that an earlier process passed on, and would mislead the target.
 private func isStale(_ name: ByteString) -> Bool {
-    switch name {
-    case "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID", "LISTEN_ON", "NGINX", "UNICORN_FD",
-        "FPM_SOCKETS", "LACTOSERV_FDS", "SERVER_STARTER_PORT", "SERVER_STARTER_GENERATION", "NODE_CHANNEL_FD",
-        "NODE_CHANNEL_SERIALIZATION_MODE", "NODE_UNIQUE_ID", "REUSEPORT_EXEC_ADOPT":
-        true
-    default:
-        name.hasPrefix("EINHORN_") || name.hasPrefix("NODESOCKD_")
-    }
+    name == "LISTEN_PIDFDID" || name.hasPrefix("EINHORN_") || name.hasPrefix("NODE_CHANNEL_")
+        || Dialect.allCases.contains { $0.sets(name) }
 }
 
 /// The target's environment as `NAME=VALUE` entries.

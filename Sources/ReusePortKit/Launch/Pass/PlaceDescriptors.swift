@@ -12,7 +12,7 @@ func checkKept(_ kept: [Int32]) throws(Failure) {
     }
 }
 
-/// Moves descriptors to their numbers, and keeps all others from the target. Only this step makes descriptors inheritable.
+/// Moves descriptors to their numbers, and keeps all others from the target. No other step makes anything inheritable.
 func placeDescriptors(_ placements: inout OwnedArray<Placement>, keeping kept: [Int32]) throws(Failure) {
     try shutAll()
     for number in kept {

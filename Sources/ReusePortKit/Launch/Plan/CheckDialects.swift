@@ -22,7 +22,7 @@ func checkDialects(_ plan: Plan) throws(Failure) {
 
 extension Dialect {
     /// Whether this dialect gives the variable its value.
-    fileprivate func sets(_ name: ByteString) -> Bool {
+    func sets(_ name: ByteString) -> Bool {
         switch self {
         case .systemd: name == "LISTEN_FDS" || name == "LISTEN_PID" || name == "LISTEN_FDNAMES"
         case .lactoserv: name == "LACTOSERV_FDS"
