@@ -1,12 +1,12 @@
 import CLinux
 
-/// Does what the plan says, and ends in the target: returns only to say why it could not.
+/// Carries out the plan and executes the target. Returns only if that fails, with the reason.
 ///
-/// A failure at any step leaves nothing behind: what was bound or opened closes with this process, and names that were
-/// made in the file system are removed, even if the rights to do so have been given up meanwhile.
+/// A failure at any step leaves nothing behind: sockets and files close with this process, and names that were made in
+/// the file system are removed, even if this process has given up the rights to do so meanwhile.
 ///
-/// `callersDescriptors` are needed by somebody else and must be open. `beforeTheDrop` runs with the caller's rights,
-/// when all is open; it answers the socket at which the target is to say that it is ready, if there is one.
+/// `callersDescriptors` must be open, although the target does not get them. `beforeTheDrop` runs with the caller's
+/// rights when everything is open; it returns the socket at which the target reports that it is ready, if there is one.
 func carryOut(
     _ plan: Plan, callersDescriptors: [Int32] = [],
     beforeTheDrop: (inout Opened) throws(Failure) -> ByteString? = { _ in nil }
@@ -25,9 +25,9 @@ func carryOut(
     }
 }
 
-/// Drops the rights and executes the target. There is no way back from here: a failure ends this process.
+/// Drops the rights and executes the target. A failure cannot be undone, so it ends this process.
 ///
-/// `readiness` is the socket at which the target is to say that it is ready.
+/// `readiness` is the socket at which the target reports that it is ready.
 func becomeTarget(
     _ plan: Plan, _ opened: consuming Opened, _ leftovers: consuming Leftovers, readiness: ByteString?
 ) -> Failure {
@@ -67,11 +67,11 @@ private func tryToExecute(_ plan: Plan, _ opened: inout Opened, _ readiness: Byt
         let environment = buildEnvironment(
             plan, caller: callersEnvironment(), addresses: opened.addresses, announcement: announcement)
         let command = plan.command.map { $0.filled(opened.addresses) } + announcement.arguments
-        // The target asks for its sockets: one that it also inherited, it could not close.
+        // The target asks for its sockets; it could not close another copy that it inherited.
         if plan.sendsSockets { for _ in plan.sockets { _ = opened.placements.remove(at: 0) } }
         try placeDescriptors(&opened.placements, keeping: plan.keptDescriptors)
         if plan.files.contains(where: { $0.request.truncates }) {
-            // There is no way back from emptying a file: not for a mistake in the command's name.
+            // Emptying a file cannot be undone, so it must not happen for a command that does not exist.
             if let failure = checkTarget(command, environment: environment) { return failure }
         }
         for file in plan.files where file.request.truncates {

@@ -8,12 +8,12 @@ struct Assembler {
         fileprivate let number: Int
     }
 
-    /// What is wrong with a program's labels.
+    /// A wrong use of labels.
     enum Mistake: Error, Equatable, Sendable {
         /// A jump goes to a label that was never placed.
         case labelNotPlaced(Int)
         case labelPlacedTwice(Int)
-        /// A label stands behind the last instruction.
+        /// A label was placed behind the last instruction, where a jump cannot go.
         case labelAtEnd(Int)
         /// The distance does not fit into 16 bits.
         case jumpTooFar(from: Int, to: Int)
@@ -33,7 +33,7 @@ struct Assembler {
         case less = 0xA0
     }
 
-    /// Functions of the kernel that a selection program may call.
+    /// A function of the kernel that a selection program may call.
     enum Helper: Int32, Sendable {
         /// `r0` = a random number of 32 bits.
         case getRandom = 7
@@ -52,16 +52,13 @@ struct Assembler {
     private var places: [Int?] = []
     private var placedTwice: Int?
 
-    /// The number of instructions so far.
-    var count: Int { instructions.count }
-
     // MARK: Registers
 
     mutating func copy(_ source: Register, to destination: Register) {
         emit(0xBF, destination, source)
     }
 
-    /// The lower 32 bits; the upper ones become 0.
+    /// Copies the lower 32 bits; the upper ones become 0.
     mutating func copyWord(_ source: Register, to destination: Register) {
         emit(0xBC, destination, source)
     }
@@ -70,18 +67,19 @@ struct Assembler {
         emit(0xB7, destination, immediate: value)
     }
 
-    /// Any 64 bits; takes two instructions.
+    /// Sets all 64 bits; takes two instructions.
     mutating func setWide(_ destination: Register, to value: UInt64) {
         emitWide(
             destination, kind: 0, Int32(truncatingIfNeeded: value), Int32(truncatingIfNeeded: value >> 32))
     }
 
-    /// The map that `descriptor` has open, as helpers take it; takes two instructions.
+    /// Loads the map that `descriptor` has open, in the form that helpers take; takes two instructions.
     mutating func setMap(_ destination: Register, to descriptor: Int32) {
         emitWide(destination, kind: 1, descriptor, 0)
     }
 
-    /// The address of the first value of the array that `descriptor` has open; takes two instructions. Linux 5.2.
+    /// Loads the address of the first value of the array map that `descriptor` has open; takes two instructions, and
+    /// Linux 5.2.
     mutating func setMapValue(_ destination: Register, of descriptor: Int32) {
         emitWide(destination, kind: 2, descriptor, 0)
     }
@@ -113,7 +111,7 @@ struct Assembler {
     mutating func xor(_ destination: Register, _ source: Register) { emit(0xAF, destination, source) }
     mutating func shiftRight(_ destination: Register, _ bits: Int32) { emit(0x77, destination, immediate: bits) }
 
-    /// From network byte order to that of the host, or back: 16, 32 or 64 bits, those above them become 0.
+    /// Converts 16, 32 or 64 bits from network byte order to the host's, or back; the bits above them become 0.
     mutating func swapNetwork(_ destination: Register, bits: Int32) { emit(0xDC, destination, immediate: bits) }
 
     // MARK: Control
@@ -123,7 +121,7 @@ struct Assembler {
         return Label(number: places.count - 1)
     }
 
-    /// The next instruction is where jumps to `label` go.
+    /// Lets jumps to `label` go to the next instruction.
     mutating func place(_ label: Label) {
         if places[label.number] != nil { placedTwice = label.number }
         places[label.number] = instructions.count
@@ -150,7 +148,7 @@ struct Assembler {
 
     mutating func exit() { instructions.append(Instruction(opcode: 0x95)) }
 
-    /// The program, with all jumps led to their labels.
+    /// Returns the program, with the distance to its label filled in to each jump.
     func assembled() throws(Mistake) -> [Instruction] {
         if let placedTwice { throw .labelPlacedTwice(placedTwice) }
         var result = instructions
@@ -177,7 +175,7 @@ struct Assembler {
             Instruction(opcode: opcode, destination: destination.rawValue, offset: offset, immediate: immediate))
     }
 
-    /// `kind` is what the lower half means: 0 a number, 1 a map, 2 the address of a map's value.
+    /// `kind` says what the lower half is: 0 a number, 1 a map, 2 the address of a map's value.
     private mutating func emitWide(_ destination: Register, kind: UInt8, _ lower: Int32, _ upper: Int32) {
         instructions.append(
             Instruction(opcode: 0x18, destination: destination.rawValue, source: kind, immediate: lower))

@@ -1,12 +1,12 @@
 import CLinux
 
-// One program steers a whole reuseport group: who attaches one replaces what was there, listeners that join later are
-// steered by it, and it stays until the last of them has gone. The kernel does not tell which program is attached: to
-// be sure of it, attach.
+// One program steers a whole reuseport group. Attaching a program replaces the one before; it also steers listeners
+// that join later, and stays until the last member has closed. The kernel does not tell which program is attached, so
+// callers attach theirs again to be sure.
 
-/// setsockopt(2) with SO_ATTACH_REUSEPORT_EBPF: the group of `listener` is steered by `program`.
+/// setsockopt(2) with SO_ATTACH_REUSEPORT_EBPF: lets `program` steer the group of `listener`.
 ///
-/// EINVAL: the TCP socket is not listening. The kernel would take it, but the socket's listen(2) would then fail with
+/// EINVAL: the TCP socket is not listening. The kernel would accept it, but then the socket's listen(2) would fail with
 /// EADDRINUSE.
 func attachProgram(_ program: borrowing Descriptor, to listener: borrowing Descriptor) throws(Errno) {
     try requireListening(listener)
@@ -17,7 +17,7 @@ func attachProgram(_ program: borrowing Descriptor, to listener: borrowing Descr
             socklen_t(MemoryLayout<Int32>.size)))
 }
 
-/// setsockopt(2) with SO_ATTACH_REUSEPORT_CBPF; needs no privilege. EINVAL as above, or the code is wrong.
+/// setsockopt(2) with SO_ATTACH_REUSEPORT_CBPF; needs no privilege. EINVAL as above, or the code is invalid.
 func attachFilter(_ code: [sock_filter], to listener: borrowing Descriptor) throws(Errno) {
     try requireListening(listener)
     var code = code
@@ -30,8 +30,8 @@ func attachFilter(_ code: [sock_filter], to listener: borrowing Descriptor) thro
     try checked(result)
 }
 
-/// setsockopt(2) with SO_DETACH_REUSEPORT_BPF (Linux 5.3): the group of `listener` is no longer steered, the kernel
-/// chooses by a hash among all of it. False if no program was attached.
+/// setsockopt(2) with SO_DETACH_REUSEPORT_BPF (Linux 5.3): ends the steering of the group of `listener`, so that the
+/// kernel chooses among all members by a hash. False if no program was attached.
 @discardableResult
 func detachSteering(from listener: borrowing Descriptor) throws(Errno) -> Bool {
     var unused: Int32 = 0

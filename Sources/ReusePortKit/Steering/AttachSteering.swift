@@ -1,29 +1,29 @@
-/// What has to be known to steer the groups of listeners that have just joined.
+/// Describes the app whose listeners have just joined their groups, so that these can be steered.
 struct SteeringRequest {
     var app: ByteString
     var choice: SteeringChoice
-    /// That of the live generation, which keeps its own until it is replaced; without one, that of the next.
+    /// The live generation's, which stays in use until the cutover; the next generation's if none is live.
     var balance: Balance
     var live: GenerationListeners?
-    /// The bank in which the generation will stand that is on its way; nil if there is none.
+    /// The bank of the generation that is starting; nil if none is.
     var nextBank: Bank?
-    /// The cookies of all listeners of the app, also the new ones.
+    /// The cookies of all the app's listeners, including the new ones.
     var known: [UInt64]
-    /// Whether copies run that depend on what is attached.
+    /// Whether copies run that depend on the attached programs.
     var isInUse: Bool
 }
 
-/// What was found when groups were steered, for the caller to tell.
+/// Findings while groups were steered, for the caller to report.
 struct SteeringReport {
-    /// Servers that know nothing of apps and that get the connections until a generation takes over.
+    /// Servers outside any app, which get the connections until the first cutover.
     var foreign: [ForeignListener] = []
-    /// Why `auto` has chosen cBPF.
+    /// Why `auto` fell back to cBPF.
     var fallback: Failure?
 }
 
 extension Steering {
-    /// Makes sure that the groups of these listeners are steered, and chooses how, unless running copies are steered
-    /// already. The listeners listen by now: a program cannot be attached to a group before.
+    /// Makes sure that the groups of these listeners are steered. Chooses how, unless running copies are steered
+    /// already. The listeners must have called listen(2): a program cannot be attached to a group before.
     static func attach(
         _ known: inout Steering?, _ request: SteeringRequest, _ listeners: [Listener],
         held: borrowing OwnedArray<Placement>
@@ -34,10 +34,10 @@ extension Steering {
             if known == nil { known = .off }
             return report
         }
-        if request.isInUse, let inUse = known?.name, request.choice != .automatic, inUse != request.choice.name {
+        if request.isInUse, let inUse = known?.choice, request.choice != .automatic, inUse != request.choice {
             throw Failure(
                 .usage, "steer", "app \(request.app) by \(request.choice.name)",
-                "its running copies are steered by \(inUse)",
+                "its running copies are steered by \(inUse.name)",
                 remedy: "stop them first, or leave --steering out")
         }
         if !request.isInUse { known = nil }
@@ -48,7 +48,7 @@ extension Steering {
         case .byIndex(var groups)?:
             defer { known = .byIndex(groups) }
             try groups.follow(listeners)
-            // Where a copy has died, its place is another's now, and ours could be one that gets connections.
+            // If a copy has died, one of these listeners may have come to stand at a place that gets connections.
             if let live = request.live { try groups.direct(to: live, listeners, held: held) }
         case .off?: break
         case nil: known = try choose(request, listeners, held: held, &report)
@@ -74,7 +74,7 @@ extension Steering {
             do throws(Failure) {
                 return .twoBanks(try TwoBanks(request, listeners, held: held, foreign: &report.foreign))
             } catch {
-                // No privilege, or a kernel that has no such maps or programs: classic BPF needs neither.
+                // We lack the privilege, or the kernel lacks such maps or programs; classic BPF needs neither.
                 report.fallback = error
                 return try byIndex()
             }

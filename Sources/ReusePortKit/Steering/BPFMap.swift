@@ -1,6 +1,6 @@
 import CLinux
 
-/// What a map of ours is like. By it a map that was opened by its id is known again.
+/// The shape of one of our maps. A map opened by its id must have it to be taken for ours.
 struct MapShape: Sendable {
     /// `enum bpf_map_type`
     let type: UInt32
@@ -8,8 +8,8 @@ struct MapShape: Sendable {
     let flags: UInt32
     let name: ByteString
 
-    /// One word that can be mapped into memory (Linux 5.5), so that a change of it is one store of the processor;
-    /// BPF_MAP_UPDATE_ELEM copies by memcpy, which does not promise that.
+    /// One word that can be mapped into memory (BPF_F_MMAPABLE, Linux 5.5), so that one store of the processor changes
+    /// it; BPF_MAP_UPDATE_ELEM copies by memcpy, which may store it in parts.
     static let selector = MapShape(
         type: BPF_MAP_TYPE_ARRAY.rawValue, entries: 1, flags: UInt32(1) << 10, name: "rpx_selector")
 
@@ -21,7 +21,7 @@ struct MapShape: Sendable {
     static let valueSize: UInt32 = 8
 }
 
-/// A map in the kernel that selection programs read. It lives as long as a program or a descriptor refers to it.
+/// A map in the kernel that selection programs read. It exists as long as a program or a descriptor refers to it.
 struct BPFMap: ~Copyable, Sendable {
     let descriptor: Descriptor
 
@@ -37,8 +37,8 @@ struct BPFMap: ~Copyable, Sendable {
 
     /// bpf(2) with BPF_MAP_GET_FD_BY_ID.
     ///
-    /// ENOENT: there is no such map. ESTALE: there is one, but it is not like `shape`; the kernel gives the id of a map
-    /// that has gone to another one after 2³¹ of them, or after a restart. EPERM: CAP_SYS_ADMIN is needed.
+    /// ENOENT: there is no such map. ESTALE: the map with this id has another shape, because the kernel reuses ids
+    /// after 2³¹ maps, or after a restart. EPERM: CAP_SYS_ADMIN is needed.
     static func open(_ shape: MapShape, id: UInt32) throws(Errno) -> BPFMap {
         let map = BPFMap(descriptor: Descriptor(owning: try checked(clinux_bpf_open_map(id))))
         var info = try map.info()
@@ -51,7 +51,7 @@ struct BPFMap: ~Copyable, Sendable {
         return map
     }
 
-    /// The number under which the kernel knows the map, for `open`.
+    /// The kernel's id of the map, for `open`.
     borrowing func id() throws(Errno) -> UInt32 { try info().id }
 
     /// BPF_MAP_UPDATE_ELEM, whether or not there was a value before.

@@ -2,22 +2,20 @@ import CLinux
 
 /// Steering by classic BPF, which needs no privilege: the program of each group picks members by their places in it.
 ///
-/// Places are the kernel's: who listens first stands first, and the last member moves into the hole of one that leaves.
-/// So what stands where is recorded, brought up to date after each change, and the program made anew. Nothing moves
-/// what waits at a listener that closes.
+/// The kernel assigns places: members stand in the order of their listen(2), and the last one moves into the place of
+/// one that leaves. So the order is recorded and brought up to date after each change, and the program is made anew.
+/// Connections that wait at a listener when it closes are reset.
 struct ByIndex: Sendable, Equatable {
     struct SocketOrder: Sendable, Equatable {
         var name: ByteString
-        /// Of the members of its group, by their places.
+        /// The cookies of the members of its group, by their places.
         var cookies: [UInt64]
     }
 
-    var orders: [SocketOrder]
-
-    init(orders: [SocketOrder] = []) { self.orders = orders }
+    var orders: [SocketOrder] = []
 }
 
-// MARK: - Who stands where
+// MARK: - Places
 
 extension ByIndex {
     /// Brings the orders of these listeners' groups up to date.
@@ -35,8 +33,8 @@ extension ByIndex {
         }
     }
 
-    /// Where a generation's listeners of one socket stand in its group, by their slots. A missing one gives its share
-    /// to the next that is there, as an empty slot does with two banks; empty if there is none.
+    /// The places of a generation's listeners in a socket's group, by their slots. The share of a missing listener goes
+    /// to the next that is there, as it does with two banks. Empty if none is there.
     func places(of generation: GenerationListeners, in name: ByteString) -> [Int] {
         guard let order = orders.first(where: { $0.name == name }), generation.slots > 0 else { return [] }
         var found = [Int?](repeating: nil, count: min(generation.slots, Bank.copies))
@@ -57,12 +55,12 @@ extension ByIndex {
         orders.first { $0.name == listener.identity.name }?.cookies.firstIndex(of: listener.identity.cookie)
     }
 
-    /// The last place that one of these has in any group; nil if none is a member of one.
+    /// The last place that one of these has in any group; nil if none is in a group.
     func lastPlace(of listeners: [Listener]) -> Int? { listeners.compactMap { place(of: $0) }.max() }
 
-    /// Copies that hold listeners, one after the other, so that it is known who moves where: from the last place to the
-    /// first, as `groupOrder` assumes it of those that leave by themselves. Copies that share a listener go together,
-    /// for it closes with the last of them; and so do, at the end, all that listen no more.
+    /// Orders copies for stopping one batch after the other, from the last place to the first, so that it is known
+    /// which member moves where; `groupOrder` assumes this order. Copies that share a listener form one batch, because
+    /// it closes with the last of them. Copies that no longer listen form the last batch.
     func stopBatches(_ copies: [Int], of generation: GenerationListeners) -> [[Int]] {
         var waiting: [(copy: Int, place: Int)] = []
         var others: [Int] = []
@@ -92,7 +90,7 @@ extension ByIndex {
 // MARK: - Directing
 
 extension ByIndex {
-    /// Directs every group to where the generation stands in it now, by listeners that are held.
+    /// Directs every group to the present places of a generation, through listeners that the caller holds.
     mutating func direct(
         to generation: GenerationListeners, _ listeners: [Listener], held: borrowing OwnedArray<Placement>
     ) throws(Failure) {
@@ -102,7 +100,7 @@ extension ByIndex {
         }
     }
 
-    /// The same by a process that has no listeners: it borrows one of each socket from a copy that runs.
+    /// Directs every group to the present places of a generation, through listeners borrowed from running copies.
     mutating func direct(to generation: GenerationListeners) throws(Failure) {
         var done: [ByteString] = []
         var failed: (name: ByteString, failure: Failure)?
@@ -121,7 +119,7 @@ extension ByIndex {
                 try direct(row.listener, borrowed, to: generation)
                 done.append(name)
             } catch {
-                // It may have ended just now; another copy has the socket as well.
+                // The copy may have ended just now; the next one has the socket as well.
                 failed = (name, error)
             }
         }
@@ -139,7 +137,7 @@ extension ByIndex {
         }
     }
 
-    /// Directs the groups to the live generation as it stands now, if a member has left since that was done.
+    /// Directs the groups to the live generation's present places, if a member has left since these were recorded.
     mutating func prepareToListen(_ listeners: [Listener], live: GenerationListeners?) throws(Failure) {
         guard let live else { return }
         let known = orders
@@ -148,12 +146,12 @@ extension ByIndex {
         do throws(Failure) {
             try direct(to: live)
         } catch {
-            // Of copies that we may not trace nothing can be borrowed: then it is done with our own, a moment later.
+            // We may not borrow from these copies. Our own listeners direct the groups as soon as they have joined.
         }
     }
 
-    /// For the moment that connect(2) takes, connections from the probe's port go to the listener; clients of the live
-    /// generation notice nothing.
+    /// Connects a probe to a listener: until connect(2) returns, connections from the probe's port go there, while all
+    /// others go to the live generation as before.
     mutating func connect(
         _ probe: borrowing Probe, to listener: Listener, held: borrowing Descriptor, live: GenerationListeners?
     ) throws(Failure) {
@@ -170,22 +168,21 @@ extension ByIndex {
     }
 }
 
-/// Directs all connections of a group to the members that stand at these places; `probe` goes to one of them only.
+/// Directs a group's connections to the members at these places, and those from the probe's port to its place. Without
+/// any places the kernel chooses among all members.
 private func direct(
     _ listener: borrowing Descriptor, to places: [Int], _ balance: Balance, probe: (port: UInt16, place: Int)? = nil
 ) throws(Errno) {
-    guard let program = IndexProgram(places: places, balance: balance) else {
-        if let probe, let program = IndexProgram(places: [probe.place], balance: balance) {
-            return try program.attach(to: listener)
-        }
+    if let program = IndexProgram(places: places, balance: balance) {
+        try program.attach(to: listener, probe: probe)
+    } else if let probe, let program = IndexProgram(places: [probe.place], balance: balance) {
+        try program.attach(to: listener)
+    } else {
         try detachSteering(from: listener)
-        return
     }
-    guard let probe else { return try program.attach(to: listener) }
-    try program.attach(to: listener, probePort: probe.port, probePlace: UInt32(probe.place))
 }
 
-// MARK: - What the kernel tells
+// MARK: - Members of a group
 
 /// The cookies of the listeners that share an address, oldest first.
 func groupMembers(_ listener: ListenerIdentity) throws(Errno) -> [UInt64] {
@@ -193,17 +190,18 @@ func groupMembers(_ listener: ListenerIdentity) throws(Errno) -> [UInt64] {
     return oldestFirst(records).filter { $0.address == listener.address }.map { $0.cookie }
 }
 
-/// Those that listen on a port, or with UDP are bound to it.
+/// The sockets that listen on a port, or with UDP are bound to it.
 func sockets(of transport: Transport, family: Int32? = nil, on port: UInt16?) throws(Errno) -> [SocketRecord] {
     let isUDP = transport == .udp
     return try internetSockets(
         isUDP ? .udp : .tcp, family: family, states: isUDP ? .bound : .listening, localPort: port)
 }
 
-/// The order of a reuseport group after some of its members have left and others have come.
+/// The order of a reuseport group after members have left and joined.
 ///
-/// The kernel moves the last member into the hole of one that leaves, and appends who comes. When several have left at
-/// once their order is not known; the one that is assumed here is that of retiring, from the last to the first.
+/// The kernel moves the last member into the place of one that leaves, and appends those that join. If several have
+/// left, it is not known in which order; this assumes the order in which copies are stopped, from the last place to the
+/// first.
 func groupOrder(_ recorded: [UInt64], present: [UInt64]) -> [UInt64] {
     var order = recorded
     var index = order.count - 1
@@ -226,8 +224,8 @@ extension ByIndex {
     }
 
     init(lines: [Steering.Line]) {
-        orders = []
-        for line in lines where line.key == "order" {
+        self.init()
+        for line in lines where line.key == "order" && !line.fields.isEmpty {
             orders.append(
                 SocketOrder(name: line.fields[0], cookies: line.fields.dropFirst().compactMap { $0.decimal }))
         }

@@ -1,16 +1,16 @@
 import CLinux
 
-/// A selection program that the kernel still has, when no file tells of it: its maps, and which bank is live.
+/// A selection program found in the kernel, when the app's file is lost: its maps, and what its selector says.
 struct FoundSteering {
     let selectorID: UInt32
     let slotsID: UInt32
     let selector: Selector
 
-    /// Nothing gets connections before the first cutover; what stands in the other bank can be a server that was never
-    /// ours.
+    /// Whether connections go to a bank. None do before the first cutover, unless servers outside any app were put into
+    /// a bank.
     func isLive(_ bank: Bank) -> Bool { selector.liveCount > 0 && selector.liveBank == bank }
 
-    /// Which listeners stand in a bank, by their slots.
+    /// The listeners in a bank, with their slots.
     func members(of bank: Bank) -> [(slot: Int, cookie: UInt64)] {
         guard let map = try? SlotsMap.open(id: slotsID) else { return [] }
         var members: [(slot: Int, cookie: UInt64)] = []
@@ -23,7 +23,7 @@ struct FoundSteering {
     }
 }
 
-/// All programs of ours that the kernel has, by their names and maps.
+/// Finds all selection programs in the kernel that have our name and our maps.
 func findSteering() -> [FoundSteering] {
     var result: [FoundSteering] = []
     var id: UInt32 = 0
@@ -37,7 +37,7 @@ func findSteering() -> [FoundSteering] {
         guard name.withUnsafeBufferPointer({ ByteString(cString: $0.baseAddress!) }) == TwoBankProgram.name else {
             continue
         }
-        // Which is which is told by their shapes.
+        // The kernel lists the two maps in any order; their shapes tell them apart.
         for (selectorID, slotsID) in [(maps[0], maps[1]), (maps[1], maps[0])] {
             guard let selector = try? SelectorMap.open(id: selectorID).load(),
                 (try? SlotsMap.open(id: slotsID).id()) != nil,

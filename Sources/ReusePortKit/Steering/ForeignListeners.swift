@@ -1,12 +1,12 @@
-/// A listener that shares an address with the app's and that the registry does not know.
+/// A listener that shares an address with the app's and is not in the registry.
 struct ForeignListener: Sendable {
-    /// Of the app's socket that has the same address.
+    /// The name of the app's socket with this address.
     var name: ByteString
     var record: SocketRecord
     var holder: SocketHolder
 }
 
-/// Finds who listens at these addresses, except for the listeners with these cookies.
+/// Finds TCP listeners at the addresses of these ones whose cookies are not `known`.
 func findForeignListeners(at listeners: [Listener], except known: [UInt64]) -> [ForeignListener] {
     var result: [ForeignListener] = []
     for listener in listeners.map({ $0.identity }) where listener.transport == .tcp {

@@ -1,20 +1,20 @@
-/// A generation as steering knows it: listeners, and which copies hold them.
+/// A generation as steering sees it: its listeners, and the copies that hold each.
 ///
-/// Copies may have a listener each for every socket, or share one. Slots and places are counted by listeners, so that
-/// three copies with one listener take one slot.
+/// Copies may have a listener each for every socket, or share one. Slots and places are the listeners', so three copies
+/// that share one take one slot.
 struct GenerationListeners: Sendable {
     /// One listener.
     struct Row: Sendable {
-        /// Its number among the listeners of its socket, and so its slot in the generation's bank.
+        /// Its slot in the generation's bank: the lowest number of a copy that holds it.
         var slot: Int
         var listener: Listener
         /// The numbers of the copies that hold it.
         var copies: [Int]
-        /// Whether one of them is ready or live, so that connections may be directed to it.
+        /// Whether one of these copies is ready or live, so that connections may go to the listener.
         var isServed: Bool
     }
 
-    /// A copy and what it listens on.
+    /// A copy and its listeners.
     struct Member: Sendable {
         var copy: Int
         /// Whether it is ready or live.
@@ -24,14 +24,14 @@ struct GenerationListeners: Sendable {
 
     var label: ByteString
     var bank: Bank
-    /// Nil: not known any more, which is `random`.
+    /// Nil if it is not known any more, which counts as `random`.
     var balance: Balance?
     private(set) var rows: [Row] = []
-    /// How many slots of its bank are in use, or kept for copies that are not there now.
+    /// How many slots of its bank are in use, or kept for copies that do not run now.
     private(set) var slots = 0
 
-    /// `count` is how many copies the generation is to have. Lines of several copies with one cookie are one listener,
-    /// in the slot of the lowest of their numbers.
+    /// `count` is the number of copies that the generation should have. Listeners of several copies with the same
+    /// cookie become one row.
     init(label: ByteString, bank: Bank, balance: Balance?, copies count: Int, members: [Member]) {
         self.label = label
         self.bank = bank
@@ -49,7 +49,7 @@ struct GenerationListeners: Sendable {
                 }
             }
         }
-        // A copy without a listener keeps a slot of its own, in which it is expected.
+        // A copy that has no listener now keeps its own slot for when it is back.
         var slotOf = [Int?](repeating: nil, count: min(count, Bank.copies))
         for row in rows where row.listener.isInGroup {
             for copy in row.copies where copy < slotOf.count { slotOf[copy] = max(slotOf[copy] ?? 0, row.slot) }
@@ -57,13 +57,13 @@ struct GenerationListeners: Sendable {
         for copy in slotOf.indices { slots = max(slots, 1 + (slotOf[copy] ?? copy)) }
     }
 
-    /// Where a listener of the generation belongs; nil for one that it does not have.
+    /// The slot of one of the generation's listeners; nil for any other.
     func slot(of listener: Listener) -> Slot? {
         rows.first { $0.listener.identity.cookie == listener.identity.cookie }.map {
             Slot(bank, copy: UInt8(truncatingIfNeeded: $0.slot))
         }
     }
 
-    /// How connections of a transport are shared among its listeners.
+    /// How the listeners of a transport share connections.
     func balance(for transport: Transport) -> Balance { (balance ?? .random).forTransport(transport) }
 }

@@ -3,18 +3,18 @@ import CLinux
 /// A classic BPF program that directs the connections of a group to those members that are a generation's
 /// copies. Needs no privilege.
 ///
-/// The members' order is the kernel's: they join at listen(2) (UDP: bind(2)) in that order, and when one leaves, the
-/// last one takes its place. So the program has to be made anew after each change. It has a table of places, so that
-/// the choice is among copies by their numbers, wherever they stand. An index at or beyond the number of
-/// members makes the kernel choose by its hash among all of them. Connections that lost their listener are not
-/// directed: without net.ipv4.tcp_migrate_req they are reset, with it the kernel chooses.
+/// It answers with a member's place in the group. Members join at listen(2) (UDP: bind(2)), and when one leaves, the
+/// last one takes its place, so the program has to be made anew after each change. Its table of places lets it choose
+/// among copies by their numbers, wherever they stand. If no member has the place, the kernel chooses among all by its
+/// hash. Connections whose listener has closed are not directed: without net.ipv4.tcp_migrate_req they are reset, with
+/// it the kernel chooses.
 struct IndexProgram: Equatable, Sendable {
-    /// Where each copy stands, by its number; a place can be there more than once.
+    /// The place of each copy, by its number; several copies may have the same place.
     let places: [Int]
     let balance: Balance
 
-    /// Nil if there are no copies, or more than a generation can have, or if a group cannot have such a place; the
-    /// largest has 65535 members.
+    /// Nil if there are no copies, or more than a generation can have, or if a place is beyond the 65535 members that a
+    /// group can have.
     init?(places: [Int], balance: Balance) {
         guard !places.isEmpty, places.count <= Bank.copies, places.allSatisfy({ $0 >= 0 && $0 < 65535 }) else {
             return nil
@@ -23,15 +23,14 @@ struct IndexProgram: Equatable, Sendable {
         self.balance = balance
     }
 
-    /// From now on this program steers the whole group of `listener`. EINVAL: it is a TCP socket and not listening.
-    func attach(to listener: borrowing Descriptor) throws(Errno) { try attachFilter(code, to: listener) }
-
-    /// The same, but connections from `probePort` of 127.0.0.1 or ::1 go to the member at `probePlace` alone.
-    func attach(to listener: borrowing Descriptor, probePort: UInt16, probePlace: UInt32) throws(Errno) {
-        try attachFilter(probing(port: probePort, place: probePlace) + code, to: listener)
+    /// Lets this program steer the whole group of `listener`, but sends connections from the probe's port of 127.0.0.1
+    /// or ::1 to its place. EINVAL: it is a TCP socket and not listening.
+    func attach(to listener: borrowing Descriptor, probe: (port: UInt16, place: Int)? = nil) throws(Errno) {
+        let first = probe.map { probing(port: $0.port, place: UInt32($0.place)) } ?? []
+        try attachFilter(first + code, to: listener)
     }
 
-    /// Returns `place` if the packet is a probe, and goes on with what follows if not.
+    /// Makes code that answers `place` to a probe; other packets go on to the code behind it.
     private func probing(port: UInt16, place: UInt32) -> [sock_filter] {
         let ipv6: [sock_filter] = [
             load(networkHeader + 8), load(networkHeader + 12), load(networkHeader + 16), load(networkHeader + 20),
@@ -69,20 +68,21 @@ struct IndexProgram: Equatable, Sendable {
             code += scaling
         case .cpu:
             code.append(load(Ancillary.processor))
-            code.append(operate(Opcode.remainder, UInt32(places.count)))  // neighbours to neighbours
+            // Neighbouring processors get neighbouring copies.
+            code.append(operate(Opcode.remainder, UInt32(places.count)))
         case .clientIP, .hash:
             code += source
             code += scaling
         }
         if places.indices.allSatisfy({ places[$0] == start + $0 }) {
-            // As after any start at leisure: they stand side by side.
+            // The copies stand side by side, as they do if none has been replaced.
             return code + [operate(Opcode.add, UInt32(start)), operate(Opcode.returnA, 0)]
         }
         return code + table(places.indices)
     }
 
-    /// Returns the place of the copy whose number is in A: halves what is left until it is one. With 255 copies the
-    /// longest jump is one of 253, and 255 is what fits.
+    /// Makes code that answers the place of the copy whose number is in A, by halving the range of numbers. With 255
+    /// copies the longest jump skips 253 instructions; a jump can skip 255.
     private func table(_ numbers: Range<Int>) -> [sock_filter] {
         let place = places[numbers.lowerBound]
         if numbers.allSatisfy({ places[$0] == place }) { return [operate(Opcode.returnValue, UInt32(place))] }
@@ -92,8 +92,8 @@ struct IndexProgram: Equatable, Sendable {
         return [jump] + below + table(middle..<numbers.upperBound)
     }
 
-    /// A = A as a fraction of the number of copies, by its upper 16 bits: the lower ones of a product are the worse
-    /// ones.
+    /// Scales A to a number below that of copies. Uses A's upper 16 bits, because the lower bits of a product are
+    /// spread less evenly.
     private var scaling: [sock_filter] {
         [
             operate(Opcode.shiftRight, 16),
@@ -102,7 +102,7 @@ struct IndexProgram: Equatable, Sendable {
         ]
     }
 
-    /// A = a word made of where the packet came from. What is neither IPv4 nor IPv6 cannot come here.
+    /// Makes a word in A of the packet's source. Packets that are neither IPv4 nor IPv6 cannot come here.
     private var source: [sock_filter] {
         let ipv6 = sources(first: 8, words: 4, portsWithoutOptions: 40)
         let ipv4 = sources(first: 12, words: 1, portsWithoutOptions: nil)
@@ -115,9 +115,9 @@ struct IndexProgram: Equatable, Sendable {
         return code
     }
 
-    /// A = the words of the source address, each multiplied, summed up, and for `hash` the word with both ports as
-    /// well. `portsWithoutOptions` is where they are in IPv6, provided that there is no extension header; in IPv4 the
-    /// header says where it ends.
+    /// Sums up in A the words of the source address, each multiplied, and for `hash` the word with both ports.
+    /// `portsWithoutOptions` is the offset of the ports in IPv6 without extension headers; an IPv4 header says where it
+    /// ends.
     private func sources(first: UInt32, words: Int, portsWithoutOptions: UInt32?) -> [sock_filter] {
         var code: [sock_filter] = []
         for word in 0..<words {
@@ -143,16 +143,16 @@ struct IndexProgram: Equatable, Sendable {
     }
 }
 
-/// What the words of an IPv6 address are multiplied by; IPv4 has the last: 2³² divided by the golden ratio. Each
-/// spreads numbers that are close together evenly over all 32 bits, and so do their sums: a word that is like another
-/// one of the same address does not cancel it.
+/// Factors for the words of an IPv6 address; an IPv4 address has the last one, 2³² divided by the golden ratio. Each
+/// spreads numbers that are close together evenly over all 32 bits. They differ, so that equal words of an address do
+/// not cancel each other.
 private let spread: [UInt32] = [0x27D4_EB2F, 0xC2B2_AE3D, 0x85EB_CA77, 0x9E37_79B1]
 private let spreadPorts: UInt32 = 0x1656_67B1
 
-/// SKF_NET_OFF: an offset from here on is one from the network header.
+/// SKF_NET_OFF: offsets from here on count from the network header.
 private let networkHeader = UInt32(bitPattern: -0x100000)
 
-/// SKF_AD_OFF and what is there: what the kernel knows of the packet.
+/// SKF_AD_OFF and offsets behind it: what the kernel knows of the packet.
 private enum Ancillary {
     private static let start = UInt32(bitPattern: -0x1000)
     static let etherType = start
@@ -187,7 +187,7 @@ private enum Opcode {
     static let returnA: UInt16 = 0x16
 }
 
-/// Goes on behind the next `skip` instructions unless A is the value.
+/// Skips the next `skip` instructions unless A equals the value.
 private func unless(equal value: UInt32, skip: Int) -> sock_filter {
     sock_filter(code: Opcode.jumpIfEqual, jt: 0, jf: UInt8(skip), k: value)
 }

@@ -14,8 +14,7 @@ struct Instruction: Equatable, Sendable {
     var offset: Int16 = 0
     var immediate: Int32 = 0
 
-    /// The eight bytes of `struct bpf_insn`, as the number that a little-endian machine stores them with; Swift has
-    /// no big-endian Linux.
+    /// The eight bytes of `struct bpf_insn` as a little-endian number: Swift supports no big-endian Linux.
     var encoded: UInt64 {
         UInt64(opcode)
             | UInt64(destination) << 8

@@ -1,11 +1,11 @@
 import CLinux
 
-/// Why the kernel did not take a program.
+/// Why the kernel refused a program.
 struct LoadFailure: Error, Equatable, Sendable {
     /// EPERM: CAP_BPF and CAP_NET_ADMIN are needed. EOPNOTSUPP: the kernel is older than 5.14, and cannot migrate
     /// connections by a program. EACCES or EINVAL: the verifier refuses it, see `log`.
     let errno: Errno
-    /// What the kernel's verifier says, in many lines; empty if it was not reached.
+    /// The output of the kernel's verifier, many lines; empty if the program did not get that far.
     let log: ByteString
 }
 
@@ -20,7 +20,7 @@ func loadProgram(_ instructions: [Instruction], name: ByteString) throws(LoadFai
         var noLog: [CChar] = []
         return try load(code, name, log: &noLog)
     } catch {
-        // Again, with a log: to have one written always would cost time whenever all is well.
+        // Tries again with a log, which costs too much time to be written when all is well.
         var log = [CChar](repeating: 0, count: 1 << 16)
         do throws(Errno) { return try load(code, name, log: &log) } catch {}
         log[log.count - 1] = 0
@@ -46,20 +46,9 @@ private func load(_ code: [UInt64], _ name: ByteString, log: inout [CChar]) thro
     return Descriptor(owning: try checked(number))
 }
 
-/// Kernels before 5.14 do not look at the attach type, but do not know the context's field for migration either.
+/// Recognizes kernels before 5.14 by the verifier's complaint about the context's field for migration, because they
+/// ignore the attach type.
 private func reason(_ errno: Errno, _ log: ByteString) -> Errno {
-    let complaint: ByteString = "invalid bpf_context access"
-    var offset = 0
-    while offset + complaint.count <= log.count {
-        if log.hasBytes(complaint, at: offset) { return Errno(rawValue: EOPNOTSUPP) }
-        offset += 1
-    }
-    return errno
-}
-
-/// The number under which the kernel knows a program, from BPF_OBJ_GET_INFO_BY_FD.
-func programID(of program: borrowing Descriptor) throws(Errno) -> UInt32 {
-    var info = bpf_prog_info()
-    try checked(clinux_bpf_info(program.number, &info, UInt32(MemoryLayout<bpf_prog_info>.size)))
-    return info.id
+    let isOld = (0..<log.count).contains { log.hasBytes("invalid bpf_context access", at: $0) }
+    return isOld ? Errno(rawValue: EOPNOTSUPP) : errno
 }

@@ -1,19 +1,19 @@
 import CLinux
 
-/// The maps of an app that is steered by two banks, open.
+/// The open maps of an app that is steered by two banks.
 struct OpenMaps: ~Copyable {
     let selector: SelectorMap
     private var slots: OwnedArray<SlotsMap>
-    /// What to record of them.
+    /// Their ids, for the app's file.
     private(set) var ids: TwoBanks
 
-    /// Those that are recorded. ENOENT or ESTALE: they have gone.
+    /// Opens recorded maps. ENOENT or ESTALE: they are gone.
     init(_ recorded: TwoBanks) throws(Errno) {
         let selector = try SelectorMap.open(id: recorded.selector)
         var slots = OwnedArray<SlotsMap>()
         var ids = TwoBanks(selector: recorded.selector, slots: [])
         for one in recorded.slots {
-            // A socket that no generation has any more takes its map with it.
+            // The map of a socket that no generation has any more is gone.
             guard let map = try SlotsMap.openIfThere(id: one.map) else { continue }
             slots.append(map)
             ids.slots.append(one)
@@ -23,7 +23,7 @@ struct OpenMaps: ~Copyable {
         self.ids = ids
     }
 
-    /// New ones, with nobody in them.
+    /// Makes a new selector; `add` makes the slots of each socket.
     init() throws(Errno) {
         let selector = try SelectorMap.create()
         ids = TwoBanks(selector: try selector.id(), slots: [])
@@ -53,8 +53,8 @@ struct OpenMaps: ~Copyable {
         try slots[index].clear(slot)
     }
 
-    /// Has the groups of these listeners steered. Which program is attached cannot be asked; attaching the same again
-    /// changes nothing.
+    /// Attaches programs to the groups of these listeners, also where they may be attached already: the kernel does not
+    /// tell, and attaching again changes nothing.
     func attach(
         to listeners: [Listener], held: borrowing OwnedArray<Placement>, _ balance: Balance
     ) throws(Failure) {
@@ -70,8 +70,8 @@ struct OpenMaps: ~Copyable {
         }
     }
 
-    /// Makes servers that know nothing of apps the live ones of maps that are new, so that they alone get connections
-    /// until a generation takes over. Answers those that are.
+    /// Makes servers outside any app the live members of new maps, so that they alone get connections until the first
+    /// cutover. Returns those for which it succeeded.
     func adopt(_ foreign: [ForeignListener], into bank: Bank) -> [ForeignListener] {
         var adopted: [ForeignListener] = []
         var count: UInt16 = 0
@@ -92,7 +92,7 @@ struct OpenMaps: ~Copyable {
 
     private func index(of name: ByteString) -> Int? { ids.slots.firstIndex { $0.name == name } }
 
-    /// Loads the program for a socket and has it steer the group of `listener`.
+    /// Loads the program for a socket and attaches it to the group of `listener`.
     private func attach(
         to listener: borrowing Descriptor, of name: ByteString, _ balance: Balance
     ) throws(LoadFailure) {

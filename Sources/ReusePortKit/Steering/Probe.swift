@@ -1,15 +1,15 @@
 import CLinux
 
-/// A socket for a private connection to one listener that no client can see yet.
+/// A socket for a connection to one listener that clients do not reach yet.
 ///
-/// The selection program knows it by its source: 127.0.0.1 or ::1, and a port that is ours alone while it is bound. For
-/// the moment that connect(2) takes, under the app's lock, the listener is what probes are directed to.
+/// The selection program recognizes it by its source: 127.0.0.1 or ::1, and a port that nobody else has while it is
+/// bound. It directs it to the listener until connect(2) returns, under the app's lock.
 struct Probe: ~Copyable {
     let port: UInt16
     private let identity: ListenerIdentity
     private let socket: Descriptor
 
-    /// A socket with a source that is ours alone.
+    /// Binds a socket to a free port.
     init(of identity: ListenerIdentity) throws(Failure) {
         let object: ByteString = "a probe to socket \(identity.name)"
         let socket = try step("make", object, remedy: descriptorRemedy) { () throws(Errno) in
@@ -26,7 +26,7 @@ struct Probe: ~Copyable {
         self.socket = socket
     }
 
-    /// On loopback the handshake is over when connect(2) returns; if the kernel is busy, a moment later.
+    /// Connects. On loopback the handshake is over when connect(2) returns; if the kernel is busy, a moment later.
     func connect() {
         let address = reachableAddress(of: identity)
         guard reason({ () throws(Errno) in try ReusePortKit.connect(socket, to: address) })?.rawValue == EINPROGRESS
@@ -42,7 +42,7 @@ private func loopback(for identity: ListenerIdentity) -> SocketAddress {
     return .ipv4(0x7F00_0001, port: 0)
 }
 
-/// Where the listener can be reached from this host.
+/// The address at which this host reaches the listener.
 private func reachableAddress(of identity: ListenerIdentity) -> SocketAddress {
     let port = identity.address.port ?? 0
     switch identity.address {

@@ -2,34 +2,34 @@ import CLinux
 
 // Unix sockets in the file system.
 //
-// A copy binds a name of its own beside the public path, `.NAME.PID`, and keeps it for as long as it lives; that is
-// what its program is told. The public path is a second link to the same socket (link(2), rename(2)). So a program that
-// removes what it was told takes nothing from its successor, and a public path that was removed can be put back.
+// A copy binds a name of its own beside the public path, `.NAME.PID`, which its program is told and which exists as
+// long as the copy. The public path is a second link to the same socket (link(2), rename(2)). So a program that removes
+// the path it was told takes nothing from its successor, and a public path that was removed can be put back.
 
-/// Hands the public paths of Unix sockets over by rename(2); an app uses it beside what steers its groups.
+/// Hands over the public paths of Unix sockets by rename(2), whatever steers the app's groups.
 enum Rename {
     /// What a listener may do with its public path, by the state of its copies.
     struct Claim {
         enum Right {
             /// It serves clients there.
             case serves
-            /// It is about to, also while its copy is started again.
+            /// It will serve clients there once its copy has started, or started again.
             case expects
             case none
         }
 
         var listener: Listener
         var right: Right
-        /// Whether all its copies have ended or listen no more.
+        /// Whether all its copies have ended or stopped listening.
         var isOver: Bool
-        /// Whether it can ever have been reached there: not if its generation failed.
+        /// Whether clients can ever have reached it there: not if its generation failed.
         var hasServed: Bool
     }
 }
 
 extension Rename {
-    /// Makes sure, before anything is switched, that `publish` will do what it is to do. `all` are the app's listeners,
-    /// these among them: what leads to one of those may be replaced.
+    /// Makes sure, before anything is switched, that `publish` will succeed. `all` are the app's listeners, including
+    /// these: a public path that leads to one of them may be replaced.
     static func prepare(_ listeners: [Listener], among all: [Listener]) throws(Failure) {
         let cookies = listeners.filter { $0.publicPath != nil }.map { $0.identity.cookie }
         if cookies.isEmpty { return }
@@ -39,7 +39,7 @@ extension Rename {
             _ = try one.prepare(names)
             prepared.append(one.cookie)
         }
-        // A directory has gone, or is out of reach.
+        // The directory of a listener without names is gone, or may not be opened.
         if !cookies.allSatisfy({ prepared.contains($0) }) { throw Failure("publish", "unix sockets", .noEntry) }
     }
 
@@ -48,18 +48,16 @@ extension Rename {
         for names in socketNames(listeners) { try names.publish() }
     }
 
-    /// Whether one of them has its public name: a cutover that was killed had begun to publish its generation, and the
-    /// copies were ready then.
+    /// Whether one of them has its public name. It then has it from a cutover, before which the copies were ready.
     static func isPublished(_ listeners: [Listener]) -> Bool {
         for names in socketNames(listeners) where names.leads(names.publicName) { return true }
         return false
     }
 
-    /// Puts right what the file system has: puts back public paths of listeners that serve, removes those that no copy
-    /// has any more, and the own names of copies that listen no more. Under the app's lock.
+    /// Repairs the file system: puts back public paths of listeners that serve, removes those that no copy claims, and
+    /// removes the own names of copies that no longer listen. Under the app's lock.
     ///
-    /// The program may write the directory, perhaps: what is neither the app's own nor a socket on which nobody listens
-    /// is left alone.
+    /// The program may be able to write to the directory, so only the app's own names and stale sockets are touched.
     static func reconcile(_ claims: [Claim]) {
         let all = socketNames(claims.map { $0.listener })
         for names in all {
@@ -78,12 +76,12 @@ extension Rename {
         }
     }
 
-    /// Removes the public path of a copy that nobody has in its place.
+    /// Removes a public path that no copy claims.
     private static func removePublicName(_ names: SocketNames, hasServed: Bool) {
         guard let present = names.status(of: names.publicName) else { return }
         if !names.leads(names.publicName) {
             guard names.isUnserved(names.publicName) else { return }
-            // One that has never served has never had it; and a link to the same socket says whose it was.
+            // A stale socket is this copy's if its own name leads to it, or, if that is gone, if the copy has served.
             if let own = names.status(of: names.ownName) {
                 guard own.isSameFile(as: present) else { return }
             } else if !hasServed {
@@ -93,9 +91,9 @@ extension Rename {
         names.remove(names.publicName)
     }
 
-    /// The public paths that programs may remove at their end, knowing them from a configuration of their own, although
-    /// they are their successors' by now: those in directories that they may write. `user` tells whose the process is
-    /// that has the listener at an index.
+    /// The public paths that old programs may remove when they end, although they belong to successors by now: programs
+    /// can know them from their own configuration, and can remove them from directories that they may write. `user`
+    /// returns the user of the process that has the listener at an index.
     static func pathsAtRisk(
         _ old: [Listener], successors: [Listener], user: (Int) -> UInt32?
     ) -> [ByteString] {
@@ -110,8 +108,7 @@ extension Rename {
         return result
     }
 
-    /// Connects to the path to which a listener was bound: clients do not know it, and it needs no program to lead
-    /// there.
+    /// Connects to the path to which a listener was bound, which clients do not know.
     static func probe(_ identity: ListenerIdentity) throws(Failure) -> Descriptor {
         let probe = try step("make", "a probe to socket \(identity.name)", remedy: descriptorRemedy) {
             () throws(Errno) in
@@ -126,16 +123,16 @@ extension Rename {
 private final class SocketNames {
     let folder: Descriptor
     let directory: ByteString
-    /// Under which clients find it.
+    /// The name under which clients find it.
     let publicName: ByteString
-    /// To which it was bound.
+    /// The name to which it was bound.
     let ownName: ByteString
-    /// For a moment: the second link, before it is renamed.
+    /// The name of the second link before it is renamed.
     let temporaryName: ByteString
-    /// Which of all listeners it is, and its file; nil: it does not listen (any more).
     let cookie: UInt64
+    /// The file to which it was bound; nil if it does not listen (any more).
     var file: UnixSocketFile?
-    /// Which of the listeners that were asked about it is.
+    /// Its index among the listeners that `socketNames` was given.
     let index: Int
 
     init(
@@ -151,13 +148,13 @@ private final class SocketNames {
         self.index = index
     }
 
-    /// What is there under a name; nil if it is no socket.
+    /// The socket that has a name; nil if there is none.
     func status(of name: ByteString) -> FileStatus? {
         guard let found = try? ReusePortKit.status(of: name, in: folder), found.isSocket else { return nil }
         return found
     }
 
-    /// Whether a name leads to this listener. Its file cannot become another's while it listens.
+    /// Whether a name leads to this listener. While it listens, no other file can have its inode.
     func leads(_ name: ByteString) -> Bool { leads(name, in: self) }
 
     func leads(_ name: ByteString, in other: SocketNames) -> Bool {
@@ -169,16 +166,16 @@ private final class SocketNames {
 
     func isUnserved(_ name: ByteString) -> Bool { ReusePortKit.isUnserved(name, in: folder) }
 
-    /// A socket only: whatever else has come to one of our names is somebody else's.
+    /// Removes a name, but only of a socket: any other file under one of our names is somebody else's.
     func remove(_ name: ByteString) {
         if status(of: name) != nil { _ = reason { () throws(Errno) in try unlink(name, in: folder) } }
     }
 
     var path: ByteString { resolve(publicName, against: directory) }
 
-    /// Makes the second link; false if the path leads here already, as after a crash in between.
+    /// Makes the second link; false if the public path leads here already, as after a crash of `publish`.
     func prepare(_ ours: [SocketNames]) throws(Failure) -> Bool {
-        // What a crash left there is nobody's: the lock is ours.
+        // A crash may have left it; nobody else uses it while we hold the app's lock.
         remove(temporaryName)
         if leads(publicName) { return false }
         guard leads(ownName) else {
@@ -188,7 +185,7 @@ private final class SocketNames {
             if let there = reason({ () throws(Errno) in _ = try ReusePortKit.status(of: publicName, in: folder) }) {
                 if there != .noEntry { throw there }
             } else {
-                // What has come to the name since the start is not ours to replace, unless nobody is there.
+                // A file that was put there since the start may be replaced only if it is a stale socket or ours.
                 guard status(of: publicName) != nil,
                     isUnserved(publicName) || ours.contains(where: { $0.leads(publicName, in: self) })
                 else { throw .exists }
@@ -198,7 +195,7 @@ private final class SocketNames {
         return true
     }
 
-    /// rename(2) leaves no moment without a listener.
+    /// Renames the second link to the public path; rename(2) leaves no moment without a listener.
     func publish() throws(Failure) {
         if leads(publicName) { return remove(temporaryName) }
         try step("rename", "\(temporaryName) to \(path)") { () throws(Errno) in
@@ -208,7 +205,7 @@ private final class SocketNames {
     }
 }
 
-/// The names of those listeners that are Unix sockets with a public path, and whose directory can be reached.
+/// The names of those listeners that are Unix sockets with a public path, if their directory can be opened.
 /// Not inlined: saves 2 kB.
 @inline(never)
 private func socketNames(_ listeners: [Listener]) -> [SocketNames] {
@@ -221,7 +218,7 @@ private func socketNames(_ listeners: [Listener]) -> [SocketNames] {
         else { continue }
         all.append(names)
     }
-    // Nothing is known where the kernel does not answer: then none of them is found to lead anywhere.
+    // If the kernel does not answer, no name counts as leading to any of them.
     if !all.isEmpty, let listening = try? listeningUnixSockets() {
         for record in listening {
             for names in all where names.cookie == record.cookie { names.file = record.file }

@@ -11,34 +11,25 @@ enum Bank: UInt8, Equatable, Sendable {
     static let copies = 255
 }
 
-/// Who gets the next connection: the word that all selection programs of an app read for each one.
+/// The word that all selection programs of an app read for each new connection.
 ///
-/// Everything is in one word so that one store switches all sockets of the app at once. A live count of 0 says that
-/// nothing is known yet: then the kernel chooses among all listeners, as it does without a program.
+/// Everything is in one word so that one store switches all sockets of the app at once. While the live count is 0, the
+/// kernel chooses among all listeners, as it does without a program.
 struct Selector: Equatable, Sendable {
     /// The bank of the generation that serves clients.
-    var liveBank: Bank
+    var liveBank = Bank.first
     /// How many slots of the live bank are in use: 0…256.
-    var liveCount: UInt16
+    var liveCount: UInt16 = 0
     /// How many slots of the other bank are in use: 0…256.
-    var nextCount: UInt16
-    /// How many of 65536 connections go to the next bank. With `Balance.clientIP` it is a share of the clients instead:
-    /// each stays with the generation it has met.
-    var canaryShare: UInt16
+    var nextCount: UInt16 = 0
+    /// How many of 65536 connections go to the next bank. With `Balance.clientIP` it is a share of the clients, so that
+    /// each client always meets the same generation.
+    var canaryShare: UInt16 = 0
     /// A connection from this port of 127.0.0.1 or ::1 is a probe, and goes to the probe's slot.
     var probePort: UInt16?
+}
 
-    init(
-        liveBank: Bank = .first, liveCount: UInt16 = 0, nextCount: UInt16 = 0, canaryShare: UInt16 = 0,
-        probePort: UInt16? = nil
-    ) {
-        self.liveBank = liveBank
-        self.liveCount = liveCount
-        self.nextCount = nextCount
-        self.canaryShare = canaryShare
-        self.probePort = probePort
-    }
-
+extension Selector {
     /// Takes the word apart. Any word is valid: counts above a bank's size are read as that size.
     init(word: UInt64) {
         liveBank = word >> 12 & 1 == 0 ? .first : .second
@@ -51,23 +42,13 @@ struct Selector: Equatable, Sendable {
 
     /// Bits 0–11 live count, 12 live bank, 16–27 next count, 32–47 canary share, 48–63 probe port.
     ///
-    /// A count never reaches beyond its bank, for the programs rely on it.
+    /// Programs rely on counts that do not reach beyond a bank.
     var word: UInt64 {
         UInt64(Selector.bounded(liveCount))
             | UInt64(liveBank.rawValue) << 12
             | UInt64(Selector.bounded(nextCount)) << 16
             | UInt64(canaryShare) << 32
             | UInt64(probePort ?? 0) << 48
-    }
-
-    /// The next bank becomes the live one and the live one the next, without canary or probe. Twice is a rollback.
-    var cutOver: Selector {
-        Selector(liveBank: liveBank.other, liveCount: nextCount, nextCount: liveCount)
-    }
-
-    /// The share for so many per cent; 100 is the largest there is, for all of them is a cutover.
-    static func share(percent: UInt8) -> UInt16 {
-        UInt16(min(UInt32(percent) * 65536 / 100, 65535))
     }
 
     private static func bounded(_ count: UInt16) -> UInt16 { min(count, UInt16(Bank.size)) }

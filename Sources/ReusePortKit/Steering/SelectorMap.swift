@@ -4,10 +4,10 @@ import CLinux
 struct SelectorMap: ~Copyable, Sendable {
     let map: BPFMap
 
-    /// A new one with the word 0: the kernel chooses. EPERM: CAP_BPF is needed.
+    /// Creates one with the word 0, which lets the kernel choose. EPERM: CAP_BPF is needed.
     static func create() throws(Errno) -> SelectorMap { SelectorMap(map: try .create(.selector)) }
 
-    /// The one with this id. ENOENT: it has gone. ESTALE: the id is that of another kind of map now. EPERM:
+    /// Opens the one with this id. ENOENT: it is gone. ESTALE: another kind of map has the id now. EPERM:
     /// CAP_SYS_ADMIN is needed.
     static func open(id: UInt32) throws(Errno) -> SelectorMap {
         SelectorMap(map: try .open(.selector, id: id))
@@ -15,7 +15,7 @@ struct SelectorMap: ~Copyable, Sendable {
 
     borrowing func id() throws(Errno) -> UInt32 { try map.id() }
 
-    /// Switches: the next connection of every socket of the app is chosen by `selector`. One store of 8 bytes.
+    /// Switches every socket of the app from its next connection on, by one store of 8 bytes.
     borrowing func store(_ selector: Selector) throws(Errno) {
         try withWord { clinux_store_u64($0, selector.word) }
     }
@@ -28,7 +28,7 @@ struct SelectorMap: ~Copyable, Sendable {
     private borrowing func withWord<Result>(_ body: (UnsafeMutableRawPointer) -> Result) throws(Errno) -> Result {
         let length = Int(MapShape.valueSize)
         let address = mmap(nil, length, PROT_READ | PROT_WRITE, MAP_SHARED, map.descriptor.number, 0)
-        // MAP_FAILED, a cast that is not imported.
+        // MAP_FAILED is a cast in C, which Swift does not import.
         guard let address, address != UnsafeMutableRawPointer(bitPattern: -1) else { throw .current }
         defer { munmap(address, length) }
         return body(address)

@@ -1,6 +1,6 @@
 import CLinux
 
-/// The place of one copy of a generation in the maps of its sockets.
+/// A slot in the map of a socket's listeners.
 struct Slot: Hashable, Sendable {
     let bank: Bank
     let copy: UInt8
@@ -10,7 +10,7 @@ struct Slot: Hashable, Sendable {
         self.copy = copy
     }
 
-    /// The last slot of all is no copy's: whoever is in it is reached by probes, and by nobody else.
+    /// The last slot belongs to no copy: only probes reach the listener in it.
     static let probe = Slot(.second, copy: 255)
 
     var key: UInt32 { UInt32(bank.rawValue) * UInt32(Bank.size) + UInt32(copy) }
@@ -18,20 +18,20 @@ struct Slot: Hashable, Sendable {
 
 /// The map with the listeners of one socket of an app: both banks.
 ///
-/// A listener that is closed, or shut down for reading, leaves its slot by itself.
+/// The kernel takes out a listener that is closed or shut down for reading.
 struct SlotsMap: ~Copyable, Sendable {
     let map: BPFMap
 
-    /// A new one, empty. EPERM: CAP_BPF is needed.
+    /// Creates an empty one. EPERM: CAP_BPF is needed.
     static func create() throws(Errno) -> SlotsMap { SlotsMap(map: try .create(.slots)) }
 
-    /// The one with this id. ENOENT: it has gone. ESTALE: the id is that of another kind of map now. EPERM:
+    /// Opens the one with this id. ENOENT: it is gone. ESTALE: another kind of map has the id now. EPERM:
     /// CAP_SYS_ADMIN is needed.
     static func open(id: UInt32) throws(Errno) -> SlotsMap { SlotsMap(map: try .open(.slots, id: id)) }
 
     borrowing func id() throws(Errno) -> UInt32 { try map.id() }
 
-    /// Puts a listener into a slot, in place of the one that may be there. To do so again changes nothing.
+    /// Puts a listener into a slot, in place of the one that may be there. Doing so again changes nothing.
     ///
     /// EINVAL: a TCP socket is not listening yet, a UDP socket is not bound, or SO_REUSEPORT is missing. EBUSY: the
     /// socket is in another slot or map; a socket can be in one only.
@@ -43,10 +43,10 @@ struct SlotsMap: ~Copyable, Sendable {
         }
     }
 
-    /// The socket cookie of the listener in a slot, the same that sock_diag(7) tells; nil if the slot is empty.
+    /// The cookie of the listener in a slot, as in sock_diag(7); nil if the slot is empty.
     borrowing func cookie(in slot: Slot) throws(Errno) -> UInt64? { try map.lookup(slot.key) }
 
-    /// Takes the listener out of its slot; false if the slot was empty. What is in its queue stays there.
+    /// Takes the listener out of its slot; false if the slot was empty. Connections in its queue stay there.
     @discardableResult
     borrowing func clear(_ slot: Slot) throws(Errno) -> Bool { try map.delete(slot.key) }
 }

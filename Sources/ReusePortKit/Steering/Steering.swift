@@ -1,33 +1,35 @@
-/// How an app's new connections come to its live generation, as the app's file records it.
+/// How an app's new connections get to its live generation; recorded in the app's file.
 ///
 /// There are two ways for sockets in reuseport groups, `TwoBanks` (eBPF) and `ByIndex` (cBPF), and one for Unix sockets
-/// in the file system, `Rename`, which an app uses beside either. Only this type tells them apart: callers ask for
-/// operations, and put questions by their meaning.
+/// in the file system, `Rename`, which an app uses beside either. Only this type tells them apart: callers use
+/// operations and questions that do not depend on the way.
 enum Steering: Sendable, Equatable {
     case twoBanks(TwoBanks)
     case byIndex(ByIndex)
     /// The kernel chooses by its hash, or the app has no sockets in groups.
     case off
 
-    /// As `--steering` takes it and as the app's file has it.
-    var name: ByteString {
+    /// The value of `--steering` that means this way.
+    var choice: SteeringChoice {
         switch self {
-        case .twoBanks: "ebpf"
-        case .byIndex: "cbpf"
-        case .off: "off"
+        case .twoBanks: .ebpf
+        case .byIndex: .cbpf
+        case .off: .off
         }
     }
+
+    var name: ByteString { choice.name }
 }
 
 // MARK: - Questions
 
 extension Steering {
-    /// What the kernel says of who gets connections.
+    /// Which bank gets connections, according to the kernel.
     enum LiveBank: Equatable {
         case bank(Bank)
-        /// The maps are gone: the last member of the groups has closed.
+        /// The maps are gone, because the last member of the groups has closed.
         case lost
-        /// Nothing is kept in the kernel, or it may not be looked at.
+        /// The kernel keeps no bank, or we may not look.
         case unknown
     }
 
@@ -36,40 +38,37 @@ extension Steering {
         return banks.liveBank
     }
 
-    /// Whether members have to join and leave the groups one at a time, under the group lock: places shift when one
-    /// leaves, and it has to be known who was there first.
+    /// Whether members have to join and leave the groups one at a time, under the group lock, because their order has
+    /// to be known.
     var needsTurn: Bool { groups != nil }
 
-    /// Whether the coordinator has to keep listeners open until the old copies have gone, to direct the groups by them.
+    /// Whether the coordinator has to keep listeners open until the old copies are gone, to direct the groups by them.
     var needsHeldListeners: Bool { groups != nil }
 
     /// Whether connections that were directed to a listener are reset when it closes, so that it has to be drained
     /// before its copy is stopped or withdrawn.
     var resetsQueued: Bool { groups != nil }
 
-    /// Whether everything that waits at closing listeners moves to these others: by the selection program, and only to
+    /// Whether all that waits at closing listeners moves to these others. The selection program moves it, and only to
     /// listeners of the same address.
     func movesQueued(from closing: [Listener], to others: [Listener]) -> Bool {
         guard case .twoBanks = self else { return false }
         return TwoBanks.movesQueued(from: closing, to: others)
     }
 
-    /// How long handshakes under way are waited for after the cutover, unless `--settle` says otherwise.
+    /// How long to wait for handshakes under way after the cutover, unless `--settle` is given.
     static func settleTime(movesQueued: Bool) -> Milliseconds { Milliseconds(movesQueued ? 0 : 200) }
 
-    /// `slot 0/2`: where a listener stands, for `state`; nil if that is told by the kernel only.
+    /// `slot 0/2`, for `state`; nil if steering does not use slots.
     func slotDescription(_ slot: Slot) -> ByteString? {
         guard case .twoBanks = self else { return nil }
         return "slot \(slot.bank.rawValue)/\(slot.copy)"
     }
 
     /// Whether one of these listeners has a place that others move into when it closes.
-    func hasPlace(_ listeners: [Listener]) -> Bool {
-        groups?.lastPlace(of: listeners) != nil
-    }
+    func hasPlace(_ listeners: [Listener]) -> Bool { groups?.lastPlace(of: listeners) != nil }
 
-    /// The order in which copies of a generation may be stopped: their numbers, those that may be stopped together in
-    /// one batch.
+    /// The order in which copies of a generation may be stopped, in batches of those that may be stopped together.
     func stopBatches(_ copies: [Int], of generation: GenerationListeners) -> [[Int]] {
         groups?.stopBatches(copies, of: generation) ?? [copies]
     }
@@ -83,20 +82,20 @@ extension Steering {
         return groups
     }
 
-    /// Carries out a part of an operation that concerns places. What it finds out is kept even if it fails.
+    /// Carries out the part of an operation that concerns places, and keeps what it learned even if it fails.
     private mutating func withGroups(_ body: (inout ByIndex) throws(Failure) -> Void) throws(Failure) {
         guard case .byIndex(var groups) = self else { return }
         defer { self = .byIndex(groups) }
         try body(&groups)
     }
 
-    /// Brings the programs up to date before these listeners join their groups. If a copy has left since a program was
-    /// made, a new member can come to stand at a place that gets connections.
+    /// Brings the programs up to date before these listeners join their groups. If a copy has left since, a new member
+    /// could come to stand at a place that gets connections.
     mutating func prepareToListen(_ listeners: [Listener], live: GenerationListeners?) throws(Failure) {
         try withGroups { (groups) throws(Failure) in try groups.prepareToListen(listeners, live: live) }
     }
 
-    /// Notes who is in the groups after more listeners have joined, whose groups are steered already.
+    /// Records the members of groups that are steered already, after these listeners have joined.
     mutating func noteJoined(_ listeners: [Listener]) throws(Failure) {
         try withGroups { (groups) throws(Failure) in try groups.follow(listeners) }
     }
@@ -109,7 +108,7 @@ extension Steering {
         try banks.place(listeners, of: generation, held: held)
     }
 
-    /// Connects to one listener that no client can see yet. `live` is who serves clients meanwhile.
+    /// Connects to one listener that clients do not reach yet. `live` serves clients meanwhile.
     mutating func probe(
         _ listener: Listener, held: borrowing Descriptor, live: GenerationListeners?
     ) throws(Failure) -> Descriptor {
@@ -128,18 +127,18 @@ extension Steering {
         return probe.takeSocket()
     }
 
-    /// Makes a generation the one that gets new connections, on all sockets. `Rename.prepare` comes first, for what has
-    /// been switched is not undone.
+    /// Gives a generation the new connections of all sockets. Call `Rename.prepare` first, because this cannot be
+    /// undone.
     ///
     /// `listeners` are those of one of its copies, one in each group. `changesBalance` says that the programs in use
-    /// share connections in another way than this generation asks for.
+    /// have another balance than this generation.
     mutating func cutOver(
         to generation: GenerationListeners, _ listeners: [Listener], held: borrowing OwnedArray<Placement>,
         changesBalance: Bool
     ) throws(Failure) {
         switch self {
         case .twoBanks(let banks):
-            // The copies that are about to go were kept as they were until now.
+            // Until now the programs kept the balance of the old generation.
             if changesBalance { try banks.attach(generation, listeners, held: held) }
             try banks.cutOver(to: generation)
         case .byIndex:
@@ -162,8 +161,8 @@ extension Steering {
         try Rename.publish(listeners)
     }
 
-    /// Directs no new connection to slots that the live generation does not have any more. What waits at their
-    /// listeners stays there.
+    /// Directs no more connections to slots that the live generation no longer has. Connections that wait at their
+    /// listeners stay there.
     mutating func shrink(to generation: GenerationListeners) throws(Failure) {
         switch self {
         case .twoBanks(let banks): try banks.shrink(to: generation)
@@ -190,7 +189,8 @@ extension Steering {
         try withGroups { (groups) throws(Failure) in try groups.direct(to: live) }
     }
 
-    /// The same with listeners that are held. They are closed when their copy has ended; then others are borrowed.
+    /// Directs everything to the live generation again by listeners that are held. If these are closed, because their
+    /// copy has ended, it borrows others.
     mutating func rollBack(
         to live: GenerationListeners, _ listeners: [Listener], held: borrowing OwnedArray<Placement>
     ) throws(Failure) {
@@ -207,7 +207,7 @@ extension Steering {
 // MARK: - After a loss
 
 extension Steering {
-    /// What is to be recorded once these sockets are known to be steered by programs that were found in the kernel.
+    /// What to record of these sockets, which are steered by programs that were found in the kernel.
     static func including(_ found: FoundSteering, _ names: [ByteString], in known: Steering?) -> Steering {
         var banks = TwoBanks(selector: found.selectorID, slots: [])
         if case .twoBanks(let same)? = known, same.selector == found.selectorID { banks = same }
@@ -232,7 +232,7 @@ extension Steering {
         }
     }
 
-    /// Reads what `lines` gives; nil if nothing was chosen. EINVAL: it is damaged.
+    /// Reads what `lines` gives; nil if nothing was chosen. EINVAL: the lines are damaged.
     static func read(_ lines: [Line]) throws(Errno) -> Steering? {
         switch lines.first(where: { $0.key == "steering" })?.fields.first {
         case "ebpf"?: return .twoBanks(try TwoBanks(lines: lines))

@@ -1,4 +1,4 @@
-/// How a new connection's listener is chosen.
+/// The value of `--steering`: how the listener for a new connection is chosen.
 enum SteeringChoice: UInt8, Sendable, CaseIterable {
     case automatic, ebpf, cbpf, off
 

@@ -1,23 +1,25 @@
 /// The eBPF program that directs the connections of one socket to one of two generations, as the app's selector
 /// says. Needs CAP_BPF and CAP_NET_ADMIN, and Linux 5.14.
 ///
-/// For each new connection, and each whose listener closed before it was accepted:
-///  - A probe goes to the slot that is kept for it. It is refused if no copy is there, rather than answered by another.
+/// It chooses a listener for each new connection, and for each whose listener closed before it was accepted:
+///  - A probe goes to the slot that is kept for it. It is refused if the slot is empty, rather than answered by
+///    another.
 ///  - The canary share of the others goes to the next bank, all else to the live one. Connections that lost their
-///    listener always go to the live one. (A probe among them may be half-open, then it is still known; or waiting to
-///    be accepted, then it is not: who probes must see that the copy still lives when the answer is there.)
+///    listener always go to the live one. (A probe that has lost its listener is recognized only while it is half-open.
+///    Callers must check that the copy is alive after its answer.)
 ///  - Within its bank the balance says where to start. If the slot is empty, the next seven are tried.
-///  - If all were empty, or the count is 0, the kernel chooses by its hash among all listeners of the group. That keeps
-///    a connection when the live generation has crashed: a new one may get it before it is ready, and it waits there.
+///  - If all were empty, or the count is 0, the kernel chooses by its hash among all listeners of the group. If the
+///    live generation has crashed, a new one may get a connection so before it is ready, and the connection waits
+///    there.
 ///
 /// IPv4 and IPv6, sockets of both families at once, TCP and UDP.
 struct TwoBankProgram: ~Copyable, Sendable {
-    /// As the kernel lists it.
+    /// The name that the kernel lists.
     static let name: ByteString = "rpx_two_banks"
 
     let descriptor: Descriptor
 
-    /// Loads the program. The maps are kept by it.
+    /// Loads the program, which keeps the maps open.
     init(
         balance: Balance, selector: borrowing SelectorMap, slots: borrowing SlotsMap
     ) throws(LoadFailure) {
@@ -31,15 +33,13 @@ struct TwoBankProgram: ~Copyable, Sendable {
         descriptor = try loadProgram(instructions, name: TwoBankProgram.name)
     }
 
-    /// From now on this program steers the whole group of `listener`. EINVAL: it is a TCP socket and not listening.
+    /// Lets this program steer the whole group of `listener`. EINVAL: it is a TCP socket and not listening.
     borrowing func attach(to listener: borrowing Descriptor) throws(Errno) {
         try attachProgram(descriptor, to: listener)
     }
-
-    borrowing func id() throws(Errno) -> UInt32 { try programID(of: descriptor) }
 }
 
-/// Where the fields of `struct sk_reuseport_md` are.
+/// Offsets of the fields of `struct sk_reuseport_md`.
 private enum Context {
     static let data: Int16 = 0
     static let dataEnd: Int16 = 8
@@ -48,13 +48,13 @@ private enum Context {
     static let migratingSocket: Int16 = 48
 }
 
-/// What is where below the end of the stack frame.
+/// Offsets from the end of the stack frame.
 private enum Stack {
     /// The number of the slot to try, 4 bytes.
     static let slot: Int16 = -4
-    /// What to answer if all slots are empty, 4 bytes.
+    /// The answer if all slots are empty, 4 bytes.
     static let verdict: Int16 = -8
-    /// The client's address, 16 bytes, in the upper half of which an IPv4 address has no place.
+    /// The client's address, 16 bytes; an IPv4 address uses the first four.
     static let address: Int16 = -24
 }
 
@@ -73,9 +73,9 @@ extension TwoBankProgram {
     /// How many slots are tried before the kernel chooses.
     static let attempts = 8
 
-    /// To multiply by these spreads numbers that are close together, or the same distance apart, evenly over all 64
-    /// bits. The first is 2⁶⁴ divided by the golden ratio; the other is for the network, lest it cancels an interface
-    /// like it.
+    /// Factors that spread numbers which are close together, or evenly apart, evenly over all 64 bits. The first is 2⁶⁴
+    /// divided by the golden ratio. The network part has another, so that equal halves of an address do not cancel each
+    /// other.
     private static let spread: UInt64 = 0x9E37_79B9_7F4A_7C15
     private static let spreadNetwork: UInt64 = 0xC2B2_AE3D_27D4_EB4F
 
@@ -110,17 +110,7 @@ extension TwoBankProgram {
         writeProbe(&code, slots: slots, orElse: canary, selected: selected, nobody: nobody)
 
         code.place(canary)
-        code.copy(word, to: .r1)  // the share of the canary
-        code.shiftRight(.r1, 32)
-        code.and(.r1, 0xFFFF)
-        code.copy(pick, to: .r2)  // by the lower 16 bits of the pick; the upper ones decide on the slot
-        code.and(.r2, 0xFFFF)
-        code.jump(to: live, if: .r2, .greaterOrEqual, .r1)  // most go here, and all if the share is 0
-        code.load(.double, .r1, from: context, Context.migratingSocket)  // has this one lost its listener?
-        code.jump(to: live, if: .r1, .notEqual, 0)  // then no experiments
-
-        code.xor(bank, Int32(Bank.size))  // the other bank
-        code.shiftRight(word, 16)  // its count stands 16 bits above that of the live one
+        writeCanary(&code, orElse: live)
 
         code.place(live)
         code.and(word, 0xFFF)  // the count of the chosen bank
@@ -128,7 +118,35 @@ extension TwoBankProgram {
         writeScaling(&code, balance)
         code.add(bank, to: pick)  // the slot to start with
         code.add(word, to: bank)  // the slot behind the last one
+        writeAttempts(&code, slots: slots, selected: selected)
 
+        code.place(nobody)
+        code.load(.word, .r0, from: .r10, Stack.verdict)
+        code.and(.r0, 1)  // shows the verifier that it is one of the two
+        code.exit()
+        code.place(selected)
+        code.set(.r0, to: Verdict.pass)
+        code.exit()
+        return try code.assembled()
+    }
+
+    /// Changes `bank` and `word` to the next bank's for the canary's share of the connections, and goes to `orElse`
+    /// with all others.
+    private static func writeCanary(_ code: inout Assembler, orElse: Assembler.Label) {
+        code.copy(word, to: .r1)  // the share of the canary
+        code.shiftRight(.r1, 32)
+        code.and(.r1, 0xFFFF)
+        code.copy(pick, to: .r2)  // by the lower 16 bits of the pick; the upper ones decide on the slot
+        code.and(.r2, 0xFFFF)
+        code.jump(to: orElse, if: .r2, .greaterOrEqual, .r1)  // most go here, and all if the share is 0
+        code.load(.double, .r1, from: context, Context.migratingSocket)  // has this one lost its listener?
+        code.jump(to: orElse, if: .r1, .notEqual, 0)  // then no experiments
+        code.xor(bank, Int32(Bank.size))  // the other bank
+        code.shiftRight(word, 16)  // its count stands 16 bits above that of the live one
+    }
+
+    /// Tries the slots from `pick` on, and goes to `selected` from the first that has a listener.
+    private static func writeAttempts(_ code: inout Assembler, slots: Int32, selected: Assembler.Label) {
         for attempt in 1...attempts {
             code.store(.word, pick, to: .r10, Stack.slot)  // helpers take keys by address
             writeSelection(&code, slots: slots)
@@ -140,15 +158,6 @@ extension TwoBankProgram {
             code.subtract(word, from: pick)  // behind the last comes the first
             code.place(inside)
         }
-
-        code.place(nobody)
-        code.load(.word, .r0, from: .r10, Stack.verdict)
-        code.and(.r0, 1)  // shows the verifier that it is one of the two
-        code.exit()
-        code.place(selected)
-        code.set(.r0, to: Verdict.pass)
-        code.exit()
-        return try code.assembled()
     }
 
     /// Leaves 32 bits in `pick`.
@@ -182,8 +191,8 @@ extension TwoBankProgram {
         }
     }
 
-    /// Leaves a part of the address in a register, multiplied. As the number it is, for neighbours differ in the lowest
-    /// bits then, and these reach all bits of the product.
+    /// Leaves a part of the address in a register, multiplied. It is converted to the host's byte order first: then
+    /// neighbours differ in the lowest bits, which influence all bits of the product.
     private static func writeNumber(
         _ code: inout Assembler, _ register: Register, _ width: Assembler.Width, _ offset: Int16, times factor: UInt64
     ) {
@@ -193,7 +202,7 @@ extension TwoBankProgram {
         code.multiply(register, by: .r1)
     }
 
-    /// From `pick` to a number below the count in `word`.
+    /// Makes `pick` a number below the count in `word`.
     private static func writeScaling(_ code: inout Assembler, _ balance: Balance) {
         switch balance {
         case .random, .clientIP, .hash:
@@ -224,7 +233,7 @@ extension TwoBankProgram {
         code.shiftRight(.r2, 48)  // the port of the probe
         code.jump(to: orElse, if: .r1, .notEqual, .r2)  // nearly all
 
-        // Anybody may have that port: the address must be the loopback one.
+        // Any client may have that port, so the address must be the loopback one.
         code.load(.word, .r1, from: context, Context.etherType)  // IPv4 also for a dual-stack listener
         code.jump(to: ipv6, if: .r1, .equal, EtherType.ipv6)
         code.jump(to: orElse, if: .r1, .notEqual, EtherType.ipv4)

@@ -1,9 +1,10 @@
 import CLinux
 
-/// Steering by eBPF, which needs root: an app's sockets share a selector, which tells the live one of two banks of
-/// slots, and one store to it cuts all of them over at once. What waits at a listener that closes moves to its siblings.
+/// Steering by eBPF, which needs root: an app's sockets share a selector, which says which of two banks of slots is
+/// live, so that one store cuts all of them over at once. Connections that wait at a listener when it closes move to
+/// others.
 ///
-/// The maps live in the kernel for as long as a member of the groups does; here are their ids.
+/// The maps exist in the kernel as long as the groups have a member; this type has their ids.
 struct TwoBanks: Sendable, Equatable {
     struct SocketSlots: Sendable, Equatable {
         var name: ByteString
@@ -11,27 +12,21 @@ struct TwoBanks: Sendable, Equatable {
     }
 
     var selector: UInt32
-    /// Of each socket, by its name.
     var slots: [SocketSlots]
-
-    init(selector: UInt32, slots: [SocketSlots]) {
-        self.selector = selector
-        self.slots = slots
-    }
 }
 
 // MARK: - Attaching
 
 extension TwoBanks {
-    /// Makes new maps and attaches programs that read them. Servers that share the address although no app knows them
-    /// are the live ones until the cutover.
+    /// Makes new maps and attaches programs that read them. Servers outside any app that share an address stay live
+    /// until the cutover.
     init(
         _ request: SteeringRequest, _ listeners: [Listener], held: borrowing OwnedArray<Placement>,
         foreign: inout [ForeignListener]
     ) throws(Failure) {
         var maps = try step(
             "make", "the maps of app \(request.app)",
-            remedy: { $0 == .notPermitted ? "it takes root, or --steering cbpf" : nil }
+            remedy: { $0 == .notPermitted ? "run as root, or use --steering cbpf" : nil }
         ) { () throws(Errno) in try OpenMaps() }
         try maps.add(listeners)
         if let bank = request.nextBank, request.live == nil {
@@ -41,7 +36,7 @@ extension TwoBanks {
         self = maps.ids
     }
 
-    /// Attaches programs for the maps that are in use, and makes maps for sockets that are new.
+    /// Attaches programs for the maps that are in use, and makes maps for new sockets.
     mutating func attach(
         _ request: SteeringRequest, _ listeners: [Listener], held: borrowing OwnedArray<Placement>
     ) throws(Failure) {
@@ -51,11 +46,12 @@ extension TwoBanks {
         self = maps.ids
     }
 
-    /// Attaches programs that share connections as this generation asks for.
+    /// Attaches programs with the balance of this generation.
     func attach(
         _ generation: GenerationListeners, _ listeners: [Listener], held: borrowing OwnedArray<Placement>
     ) throws(Failure) {
-        try open("cut over", generation).attach(to: listeners, held: held, generation.balance ?? .random)
+        let maps = try step("cut over", "generation \(generation.label)") { () throws(Errno) in try OpenMaps(self) }
+        try maps.attach(to: listeners, held: held, generation.balance ?? .random)
     }
 
     func place(
@@ -72,7 +68,7 @@ extension TwoBanks {
 // MARK: - Switching
 
 extension TwoBanks {
-    /// For the moment that connect(2) takes, the listener is where connections from the probe's port go.
+    /// Connects a probe to a listener: until connect(2) returns, connections from the probe's port go there.
     func connect(
         _ probe: borrowing Probe, to identity: ListenerIdentity, held: borrowing Descriptor
     ) throws(Failure) {
@@ -90,36 +86,27 @@ extension TwoBanks {
     }
 
     func cutOver(to generation: GenerationListeners) throws(Failure) {
-        let maps = try open("cut over", generation)
-        try step("cut over", "generation \(generation.label)") { () throws(Errno) in
-            let before = try maps.selector.load()
-            try maps.selector.store(
-                Selector(
-                    liveBank: generation.bank, liveCount: UInt16(generation.slots), nextCount: before.liveCount))
+        try changeSelector("cut over", generation) { word in
+            word = Selector(
+                liveBank: generation.bank, liveCount: UInt16(generation.slots), nextCount: word.liveCount)
         }
     }
 
     func grow(to generation: GenerationListeners) throws(Failure) {
-        let maps = try open("widen", generation)
-        try step("widen", "generation \(generation.label)") { () throws(Errno) in
-            var word = try maps.selector.load()
+        try changeSelector("widen", generation) { word in
             word.liveBank = generation.bank
             word.liveCount = max(UInt16(generation.slots), word.liveCount)
-            try maps.selector.store(word)
         }
     }
 
     func shrink(to generation: GenerationListeners) throws(Failure) {
-        let maps = try open("narrow", generation)
-        try step("narrow", "generation \(generation.label)") { () throws(Errno) in
-            var word = try maps.selector.load()
+        try changeSelector("narrow", generation) { word throws(Errno) in
             guard word.liveBank == generation.bank else { throw .invalid }
             word.liveCount = UInt16(generation.slots)
-            try maps.selector.store(word)
         }
     }
 
-    /// Empties the slots of listeners that nobody serves any more, among those of these copies.
+    /// Empties the slots of these copies' listeners, except for those that other copies still serve.
     func withdraw(_ copies: [Int], of generation: GenerationListeners) throws(Failure) {
         try step("withdraw", "copies of the live generation") { () throws(Errno) in
             let maps = try OpenMaps(self)
@@ -130,15 +117,22 @@ extension TwoBanks {
         }
     }
 
-    private func open(_ verb: StaticString, _ generation: GenerationListeners) throws(Failure) -> OpenMaps {
-        try step(verb, "generation \(generation.label)") { () throws(Errno) in try OpenMaps(self) }
+    private func changeSelector(
+        _ verb: StaticString, _ generation: GenerationListeners, _ change: (inout Selector) throws(Errno) -> Void
+    ) throws(Failure) {
+        try step(verb, "generation \(generation.label)") { () throws(Errno) in
+            let map = try SelectorMap.open(id: selector)
+            var word = try map.load()
+            try change(&word)
+            try map.store(word)
+        }
     }
 }
 
 // MARK: - Questions
 
 extension TwoBanks {
-    /// Without rights to open the selector nothing can be changed either.
+    /// Unknown also if we may not open the selector; then we could not change it either.
     var liveBank: Steering.LiveBank {
         do throws(Errno) {
             let word = try SelectorMap.open(id: selector).load()
@@ -148,7 +142,7 @@ extension TwoBanks {
         }
     }
 
-    /// Datagrams do not move, nor what waits at an address that nobody else has.
+    /// Whether all closing listeners are TCP and have another listener at their address; datagrams do not move.
     static func movesQueued(from closing: [Listener], to others: [Listener]) -> Bool {
         closing.allSatisfy { old in
             old.identity.transport == .tcp

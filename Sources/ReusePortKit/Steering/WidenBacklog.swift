@@ -1,7 +1,7 @@
 import CLinux
 
-/// Makes room for as many waiting connections as the system allows, whatever the program has asked for since (Node asks
-/// for 511), and answers with how many that are. listen(2) may be called again at any time.
+/// Makes room for as many waiting connections as the system allows, whatever the program has asked for (Node asks for
+/// 511), and returns how many that are. listen(2) may be called again at any time.
 func widenBacklog(_ held: borrowing Descriptor, of listener: Listener) throws(Failure) -> Int {
     let identity = listener.identity
     if identity.transport == .udp { return 0 }

@@ -76,7 +76,7 @@ import Testing
         let places = (0..<Bank.copies).map { [2, 0, 1][$0 % 3] }
         for balance in Balance.allCases {
             let program = try #require(IndexProgram(places: places, balance: balance))
-            try program.attach(to: all[0].descriptor, probePort: 9, probePlace: 2)
+            try program.attach(to: all[0].descriptor, probe: (9, 2))
             try program.attach(to: all[0].descriptor)
             let held = try clients(60, to: all[0].port)
             let came = try arrivals(held.count, at: all)

@@ -114,12 +114,4 @@ struct SteerMapTests {
         }
         #expect(failure.errno == Errno(rawValue: EOPNOTSUPP))
     }
-
-    @Test func programsHaveIDs() throws {
-        let selector = try SelectorMap.create()
-        let slots = try SlotsMap.create()
-        let one = try TwoBankProgram(balance: .random, selector: selector, slots: slots)
-        let two = try TwoBankProgram(balance: .cpu, selector: selector, slots: slots)
-        #expect(try one.id() != two.id())
-    }
 }

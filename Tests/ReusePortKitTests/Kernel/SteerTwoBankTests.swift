@@ -71,7 +71,7 @@ final class SteerTwoBankTests {
         let steered = try Steered(all[0], by: selector, balance)
         try steered.place([all[0]], in: .first)
         try steered.place(Array(all[1...]), in: .second)
-        try selector.store(Selector(liveCount: 1, nextCount: 2, canaryShare: Selector.share(percent: 25)))
+        try selector.store(Selector(liveCount: 1, nextCount: 2, canaryShare: 0x4000))
         var came: [String: Int] = [:]
         for round in 0..<16 {
             var held: [TestSocket] = []
@@ -91,7 +91,7 @@ final class SteerTwoBankTests {
         let steered = try Steered(both[0], by: selector, .clientIP)
         try steered.place([both[0]], in: .first)
         try steered.place([both[1]], in: .second)
-        try selector.store(Selector(liveCount: 1, nextCount: 1, canaryShare: Selector.share(percent: 50)))
+        try selector.store(Selector(liveCount: 1, nextCount: 1, canaryShare: 0x8000))
         var met: Set<String> = []
         for address in UInt16(2)..<32 {
             let held = try clients(5, to: steered.port, from: .v4(address))

@@ -380,3 +380,8 @@ struct Steered: ~Copyable {
         }
     }
 }
+
+extension Selector {
+    /// The word after a cutover to the next bank, without canary and probe.
+    var cutOver: Selector { Selector(liveBank: liveBank.other, liveCount: nextCount, nextCount: liveCount) }
+}

@@ -28,17 +28,6 @@ import Testing
         #expect(Selector(word: .max).nextCount == 256)
     }
 
-    @Test func cutoverTwiceIsARollback() {
-        let before = Selector(liveCount: 3, nextCount: 2, canaryShare: 7, probePort: 9)
-        #expect(before.cutOver == Selector(liveBank: .second, liveCount: 2, nextCount: 3))
-        #expect(before.cutOver.cutOver == Selector(liveCount: 3, nextCount: 2))
-    }
-
-    @Test(arguments: [(0, 0), (10, 6553), (50, 32768), (100, 65535), (255, 65535)] as [(UInt8, UInt16)])
-    func share(percent: UInt8, share: UInt16) {
-        #expect(Selector.share(percent: percent) == share)
-    }
-
     @Test func slotsOfTheBanksDoNotMeet() {
         #expect(Slot(.first, copy: 255).key == 255)
         #expect(Slot(.second, copy: 0).key == 256)

@@ -1,6 +1,6 @@
 import CLinux
 
-/// chroot(2), and chdir(2) to the new root: a working directory left outside would be a way out.
+/// chroot(2), and chdir(2) to the new root, because a working directory outside would be a way out.
 func changeRoot(_ path: ByteString) throws(Failure) {
     try step(
         "change the root to", path,

@@ -1,7 +1,7 @@
 import CLinux
 
-/// Becomes who the target is to be: groups, then group, then user, for each step needs the rights that the next gives
-/// up.
+/// Changes supplementary groups, then the group, then the user to the target's: each step needs rights that the next
+/// gives up.
 func changeIdentity(_ identity: Identity) throws(Failure) {
     if let groups = identity.groups { try changeGroups(groups) }
     if let group = identity.group, groupIDs() != (group, group, group) {
@@ -12,8 +12,8 @@ func changeIdentity(_ identity: Identity) throws(Failure) {
             try step("become", "user \(user)", remedy: rightsRemedy) { () throws(Errno) in try setUser(user) }
         }
         if user != 0 {
-            // The kernel clears them when root becomes another user, unless securebits say otherwise, but not when a
-            // user with capabilities becomes a third; and inheritable ones stay in any case.
+            // The kernel clears capabilities only when root becomes another user and securebits allow it, and never the
+            // inheritable ones.
             try step("give up", "capabilities") { () throws(Errno) in try clearCapabilities() }
         }
     }
@@ -24,7 +24,7 @@ private func changeGroups(_ groups: [UInt32]) throws(Failure) {
     do throws(Errno) {
         try setGroups(groups)
     } catch {
-        // Who has no right to change them may still have what is asked for.
+        // A caller without the right to change groups may have the right ones already.
         if error == .notPermitted, let current = try? currentGroups(),
             current.ordered(by: { $0 < $1 }) == groups.ordered(by: { $0 < $1 })
         {
@@ -38,14 +38,14 @@ private func rightsRemedy(_ errno: Errno) -> ByteString? {
     errno == .notPermitted ? "only root can become somebody else; run as root, or leave --user and --groups out" : nil
 }
 
-/// Trusts nothing but the kernel's own answer: all three ids are as asked for, and the way back to root is shut.
+/// Asks the kernel whether all three ids are as requested, and makes sure that there is no way back to root.
 private func verifyIdentity(_ identity: Identity) throws(Failure) {
     if let group = identity.group {
         guard groupIDs() == (group, group, group) else {
             throw Failure(.system, "become", "group \(group)", "the kernel reports another one")
         }
         if group != 0 && identity.user != 0 && reason({ () throws(Errno) in try setGroup(0) }) == nil {
-            throw Failure(.system, "give up", "group 0", "it could be taken back")
+            throw Failure(.system, "give up", "group 0", "the kernel gives it back")
         }
     }
     if let user = identity.user {
@@ -53,7 +53,7 @@ private func verifyIdentity(_ identity: Identity) throws(Failure) {
             throw Failure(.system, "become", "user \(user)", "the kernel reports another one")
         }
         if user != 0 && reason({ () throws(Errno) in try setUser(0) }) == nil {
-            throw Failure(.system, "give up", "user 0", "it could be taken back")
+            throw Failure(.system, "give up", "user 0", "the kernel gives it back")
         }
     }
 }

@@ -1,11 +1,10 @@
 import CLinux
 
-/// A thread that keeps the caller's rights while the others give them up, to remove what was made if the exec fails.
+/// A thread that keeps the caller's rights while this process gives them up, to remove `Leftovers` if the exec fails.
 ///
 /// After the drop this process may no longer unlink a Unix socket in a directory of root's. Credentials belong to
-/// threads (the C library only makes them look like the process's), and execve(2) ends all threads but its caller: so
-/// the one that keeps its rights can clean up after a failure, and is gone with the success, without another process
-/// that somebody would have to wait for.
+/// threads (the C library only makes them look like the process's), and execve(2) ends all threads but its caller. So
+/// this thread can clean up after a failure, and ends with a success, without a process that somebody has to wait for.
 struct Cleaner: ~Copyable {
     private let thread: pthread_t
     private let work: UnsafeMutablePointer<Work>
@@ -15,7 +14,7 @@ struct Cleaner: ~Copyable {
         var order = pthread_mutex_t()
     }
 
-    /// Starts the thread; it waits.
+    /// Starts the thread, which waits for `cleanUp`.
     init(_ leftovers: consuming Leftovers) throws(Failure) {
         work = UnsafeMutablePointer<Work>.allocate(capacity: 1)
         work.initialize(to: Work(leftovers: leftovers))
@@ -37,7 +36,7 @@ struct Cleaner: ~Copyable {
         }
     }
 
-    /// Has the names removed, and waits for it.
+    /// Lets the thread remove the names, and waits until it has.
     consuming func cleanUp() {
         pthread_mutex_unlock(&work.pointee.order)
         pthread_join(thread, nil)

@@ -3,13 +3,13 @@ import CLinux
 /// A socket that has been bound.
 struct BoundSocket: ~Copyable {
     let descriptor: Descriptor
-    /// Where it is bound, with the port that the kernel chose.
+    /// The address to which it is bound, with the port that the kernel chose.
     let address: SocketAddress
 }
 
-/// Creates, binds and, unless told otherwise, listens.
+/// Creates and binds a socket, and lets it listen unless the plan says otherwise.
 ///
-/// `takesStale`: of a Unix socket's path that was left.
+/// `takesStale` allows it to replace a Unix socket without a listener.
 func bindSocket(
     _ plan: SocketPlan, leftovers: inout Leftovers, takesStale: Bool = true
 ) throws(Failure) -> BoundSocket {
@@ -39,13 +39,13 @@ private func setOptions(of socket: borrowing Descriptor, _ plan: SocketPlan) thr
         try step("set", "\(what) of socket \(plan.name)", remedy: { _ in remedy }, call)
     }
     if plan.transport == .tcp {
-        // Connections of a server before us that linger in TIME_WAIT, and did not share the port, must not keep us
-        // from it. For UDP this option would mean something else: sharing with sockets of any uid.
+        // Without it, connections in TIME_WAIT of an earlier server that did not share the port would keep us from it.
+        // For UDP this option means something else: sharing with sockets of any uid.
         try set("SO_REUSEADDR") { () throws(Errno) in try setOption(socket, SOL_SOCKET, SO_REUSEADDR, 1) }
     }
     try set("SO_REUSEPORT") { () throws(Errno) in try setOption(socket, SOL_SOCKET, SO_REUSEPORT, 1) }
     if plan.address.family == AF_INET6 {
-        // Said either way, for net.ipv6.bindv6only decides otherwise.
+        // Set to 0 as well, because otherwise net.ipv6.bindv6only decides.
         try set("IPV6_V6ONLY") { () throws(Errno) in
             try setOption(socket, Int32(IPPROTO_IPV6), IPV6_V6ONLY, plan.isDualStack ? 0 : 1)
         }
@@ -63,11 +63,11 @@ private func setOptions(of socket: borrowing Descriptor, _ plan: SocketPlan) thr
     }
 }
 
-/// listen(2), unless the socket is for datagrams or is to be left bound only.
+/// listen(2), unless the socket is for datagrams or the plan has it bound only.
 func listenIfWanted(_ socket: borrowing Descriptor, _ plan: SocketPlan) throws(Failure) {
     guard plan.isListening, plan.transport != .udp else { return }
     do throws(Errno) {
-        // The kernel cuts what is more than net.core.somaxconn down to it.
+        // The kernel lowers it to net.core.somaxconn.
         try listen(socket, backlog: plan.backlog ?? Int32.max)
     } catch {
         throw explainListen(error, plan)

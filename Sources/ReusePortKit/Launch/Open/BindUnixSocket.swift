@@ -1,16 +1,17 @@
 import CLinux
 
-/// Binds a Unix socket to a path, with its mode, owner and group right from the first moment.
+/// Binds a Unix socket to a path that has the right mode from the first moment, and its owner before it listens.
 ///
-/// The directory is held open meanwhile, so that what is checked is what is used. If a stale path may be taken, it is
-/// locked against other launchers, so that of two that find the same one only one takes it.
+/// The directory is held open meanwhile, so that the directory that is checked is the one that is used. If a stale path
+/// may be replaced, the directory is locked, so that only one of two launchers replaces it.
 func bindUnixSocket(
     _ plan: SocketPlan, path: ByteString, leftovers: inout Leftovers, takesStale: Bool
 ) throws(Failure) -> BoundSocket {
     let folder = try openTrustedDirectory(directory(of: path), plan)
     let name = lastComponent(of: path)
     if takesStale {
-        // Everybody who may read the directory can keep us from this. An app's names are nobody else's, and need none.
+        // Anybody who may read the directory can hold this lock, so it is not taken for an app's own names, which no
+        // other launcher uses.
         try lock(folder, plan)
         try clearStalePath(name, in: folder, path: path, plan)
     }
@@ -38,7 +39,7 @@ func bindUnixSocket(
     return BoundSocket(descriptor: socket, address: plan.address)
 }
 
-/// A directory in which strangers may replace what we make is none to bind in.
+/// Opens the directory of a socket, and refuses one in which everybody may replace files.
 private func openTrustedDirectory(_ path: ByteString, _ plan: SocketPlan) throws(Failure) -> Descriptor {
     let folder = try step("open", "directory \(path) of socket \(plan.name)") { () throws(Errno) in
         try open(path, O_RDONLY | O_DIRECTORY)
@@ -52,36 +53,36 @@ private func openTrustedDirectory(_ path: ByteString, _ plan: SocketPlan) throws
     return folder
 }
 
-/// flock(2) on the directory, until the socket listens; on the way out of a failure, until the process ends.
+/// flock(2) on the directory, until the socket listens, or until the process ends after a failure.
 private func lock(_ folder: borrowing Descriptor, _ plan: SocketPlan) throws(Failure) {
-    // Others hold it for less than a millisecond; whoever holds it for longer does not mean well, or is stopped.
-    var patience = 500
-    let number = folder.number
-    while flock(number, LOCK_EX | LOCK_NB) != 0 {
+    // Launchers hold it for less than a millisecond; a process that holds it longer is stopped or malicious. The kernel
+    // has no event for a free lock.
+    let deadline = Deadline(after: Milliseconds(5000))
+    var pause = Pause()
+    while flock(folder.number, LOCK_EX | LOCK_NB) != 0 {
         let reason = Errno.current
-        guard reason.rawValue == EWOULDBLOCK || reason == .interrupted, patience > 0 else {
+        guard reason.rawValue == EWOULDBLOCK || reason == .interrupted, !deadline.hasPassed else {
             throw Failure("lock", "the directory of \(plan.object)", reason)
         }
-        patience -= 1
-        _ = poll(nil, 0, 10)
+        pause.wait(until: deadline)
     }
 }
 
-/// Removes a path whose listener is gone; everything else that is there is refused.
+/// Removes a socket without a listener, and refuses everything else that is there.
 private func clearStalePath(
     _ name: ByteString, in folder: borrowing Descriptor, path: ByteString, _ plan: SocketPlan
 ) throws(Failure) {
     guard try presentSocket(name, in: folder, plan) != nil else { return }
     try refuseIfLive(path, name, in: folder, plan)
     try step("remove the stale", "\(path)") { () throws(Errno) in
-        // Somebody else may have been as quick; what counts is that it is gone.
+        // Another process may have removed it just now.
         if let reason = reason({ () throws(Errno) in try unlink(name, in: folder) }), reason != .noEntry {
             throw reason
         }
     }
 }
 
-/// The socket that has the name already; nil if nothing has, and a failure if it is something else.
+/// The socket that has the name already; nil if there is none. Refuses anything else.
 private func presentSocket(
     _ name: ByteString, in folder: borrowing Descriptor, _ plan: SocketPlan
 ) throws(Failure) -> FileStatus? {
@@ -101,7 +102,7 @@ private func presentSocket(
     return present
 }
 
-/// Refuses a path that a later rename(2) would take away from somebody: all but a stale socket, and one of `ours`.
+/// Refuses a path that rename(2) must not replace: only a socket without a listener may be, or one of `ours`.
 func refuseForeignPath(_ path: ByteString, _ plan: SocketPlan, ours: [UInt64]) throws(Failure) {
     let folder = try openTrustedDirectory(directory(of: path), plan)
     let name = lastComponent(of: path)
@@ -112,11 +113,11 @@ func refuseForeignPath(_ path: ByteString, _ plan: SocketPlan, ours: [UInt64]) t
     try refuseIfLive(path, name, in: folder, plan)
 }
 
-/// Asks the kernel whether anything listens there, in the only way that holds across network namespaces: connect(2).
+/// Refuses a path on which anything listens. Only connect(2) finds out across network namespaces.
 private func refuseIfLive(
     _ path: ByteString, _ name: ByteString, in folder: borrowing Descriptor, _ plan: SocketPlan
 ) throws(Failure) {
-    // Where there is no /proc, or no room for it in an address, the path has to do.
+    // Without /proc, or if an address has no room for this path, the socket's own path has to do.
     let held = held(name, in: folder)
     let place = held.count < 108 && exists(held) ? held : path
     let probe = try step("create", "a socket to probe \(path)", remedy: descriptorRemedy) { () throws(Errno) in
@@ -128,7 +129,7 @@ private func refuseIfLive(
     case nil:
         let explanation = explainLiveUnixSocket(probe)
         throw Failure(.system, "bind", plan.object, explanation.reason, remedy: explanation.remedy)
-    // A full accept queue, or a socket of another type: somebody is there.
+    // A full accept queue, or a socket of another type.
     case .again?, Errno(rawValue: EPROTOTYPE)?:
         throw Failure(
             .system, "bind", plan.object, "address already in use: a live socket is there",
@@ -140,16 +141,15 @@ private func refuseIfLive(
 
 private func bindWithMode(_ socket: borrowing Descriptor, to address: SocketAddress, mode: UInt32?) throws(Errno) {
     guard let mode else { return try bind(socket, to: address) }
-    // bind(2) makes the path with the mode of the socket's own inode, less the umask (unix_bind_bsd, any Linux): so
-    // there is no moment at which the path has another mode, as there would be with chmod(2) afterwards.
+    // bind(2) makes the path with the mode of the socket's own inode, less the umask (unix_bind_bsd, any Linux). With
+    // chmod(2) afterwards the path would have another mode for a moment.
     try checked(fchmod(socket.number, mode))
     let callers = umask(0)
     defer { _ = umask(callers) }
     try bind(socket, to: address)
 }
 
-/// Opens the path that bind(2) has just made, and makes sure that it is that: in a directory that the target may
-/// write, it can have been swapped.
+/// Opens the path that bind(2) has just made, and makes sure that nobody has put another file there meanwhile.
 private func openOwnEntry(
     _ name: ByteString, in folder: borrowing Descriptor, _ plan: SocketPlan
 ) throws(Failure) -> Descriptor {
@@ -166,7 +166,7 @@ private func openOwnEntry(
 private func bindRemedy(_ errno: Errno) -> ByteString? {
     switch errno {
     case .accessDenied: "the directory must be writable"
-    case .addressInUse: "something was put there at this very moment"
+    case .addressInUse: "a file was put there just now; try again"
     default: nil
     }
 }

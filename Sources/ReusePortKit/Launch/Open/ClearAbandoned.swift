@@ -1,9 +1,9 @@
 import CLinux
 
-/// Removes names that launchers have made beside a Unix socket's path (`.web.sock.PID`) and that nobody has removed,
-/// because they were killed, and so were their helpers.
+/// Removes names that launchers made beside a Unix socket's path (`.web.sock.PID`) and left because they and their
+/// helpers were killed.
 ///
-/// Only a socket that nobody listens on, of a process that has gone: one that has not come to listen yet is alive.
+/// Removes only sockets without a listener, and only if their process is gone: one that lives may not listen yet.
 func clearAbandoned(beside path: ByteString) {
     guard let folder = try? open(directory(of: path), O_RDONLY | O_DIRECTORY) else { return }
     let prefix: ByteString = ".\(lastComponent(of: path))."
@@ -14,7 +14,7 @@ func clearAbandoned(beside path: ByteString) {
             let info = try? status(of: name, in: folder), info.isSocket,
             info.owner == geteuid() || geteuid() == 0, isUnserved(name, in: folder)
         else { continue }
-        // Not ours to remove after all, or gone already: it was in nobody's way.
+        // A failure does not matter: the name is in nobody's way.
         _ = reason { () throws(Errno) in try unlink(name, in: folder) }
     }
 }

@@ -1,6 +1,6 @@
 import CLinux
 
-/// A directory, held open, and the name in it to which a path leads: no symbolic link is left to follow.
+/// The end of a path: a directory, held open, and a name in it that is no symbolic link.
 struct FollowedPath: ~Copyable {
     let directory: Descriptor
     let name: ByteString
@@ -9,7 +9,7 @@ struct FollowedPath: ~Copyable {
 /// Walks a path by hand, following a symbolic link only if root or the caller made it.
 ///
 /// A privileged process that opens `/var/log/app/log` must not be led to `/etc/shadow` by a link that the app put
-/// there. Each step is taken from a directory held open, so nothing can be swapped behind what was checked.
+/// there. Each step starts at a directory held open, so nothing can be swapped after it was checked.
 func followPath(_ path: ByteString, object: ByteString) throws(Failure) -> FollowedPath {
     var links = 0
     var parts = reversedParts(path)

@@ -1,6 +1,6 @@
 import CLinux
 
-/// A name in the file system that did not exist before us, and that goes again if we do not get to the exec.
+/// A name that we made in the file system, and that is removed if the exec fails.
 struct Leftover: ~Copyable {
     var directory: Descriptor
     let name: ByteString
@@ -17,10 +17,10 @@ struct Leftovers: ~Copyable {
 
     mutating func append(_ entry: consuming Leftover) { entries.append(entry) }
 
-    /// flock(2): lets other launchers, and our own next socket, into the directory of the name made last.
+    /// flock(2): unlocks the directory of the name made last, for other launchers and our own next socket.
     borrowing func unlockLast() { _ = flock(entries[entries.count - 1].directory.number, LOCK_UN) }
 
-    /// Takes the directories' descriptors out of the way of what the target will find below `number`.
+    /// Moves the directories' descriptors to `number` or above, where they are in nobody's way.
     mutating func stepAside(from number: Int32) throws(Failure) {
         func remedy(_ errno: Errno) -> ByteString? {
             // fcntl(2) has EINVAL for a number beyond RLIMIT_NOFILE.
@@ -33,7 +33,7 @@ struct Leftovers: ~Copyable {
         }
     }
 
-    /// Removes what is still what we made; a name that somebody has put something else under is left alone.
+    /// Removes the names that still lead to the files that we made.
     borrowing func remove() {
         for index in 0..<entries.count {
             let name = entries[index].name
@@ -42,7 +42,7 @@ struct Leftovers: ~Copyable {
                 guard try status(of: name, in: entries[index].directory).isSameFile(as: file) else { continue }
                 try unlink(name, in: entries[index].directory)
             } catch {
-                // Gone already, or not ours to remove any more: there is nobody left to tell.
+                // The name is gone, or we may no longer remove it. Another failure is reported already.
             }
         }
     }

@@ -1,18 +1,18 @@
 import CLinux
 
-/// What is open by the time the rights to open more are given up.
+/// Everything that is opened before the rights to open it are given up.
 struct Opened: ~Copyable {
     /// The sockets first, in the plan's order.
     var placements = OwnedArray<Placement>()
-    /// Where the sockets have been bound.
+    /// The addresses to which the sockets have been bound.
     var addresses: [SocketAddress] = []
-    /// Tells somebody who waits that the target has been executed, or why not. Nil if nobody waits.
+    /// Reports to the coordinator whether the target has been executed; nil without a coordinator.
     var exec: ExecReport?
-    /// The far end of the Node channel, if the plan is gated: for somebody who reads it.
+    /// The far end of the Node channel, for the coordinator to read; nil if the plan is not gated.
     var channel: Descriptor?
-    /// Whether the target is told to wait.
+    /// Whether the target is told to wait before it begins to work.
     var waits = false
-    /// The memory group to join before the rights to do so are given up.
+    /// The memory group to join.
     var group: CopyGroup?
 
     var highestTarget: Int32 {
@@ -21,7 +21,7 @@ struct Opened: ~Copyable {
         return highest
     }
 
-    /// Tells why there will be no exec; the end of this process alone would look like one.
+    /// Reports why there will be no exec. If this process just ended, that would look like an exec.
     borrowing func tell(_ failure: Failure) {
         switch exec {
         case .some(let exec): exec.tell(failure)
@@ -66,22 +66,22 @@ func openAll(_ plan: Plan, _ leftovers: inout Leftovers) throws(Failure) -> Open
     return opened
 }
 
-/// The socket as a gated plan binds it: clients find it only when somebody decides so.
+/// The socket of a gated plan: it does not listen yet, and a Unix socket has a name that clients do not know.
 private func hidden(_ socket: SocketPlan) -> SocketPlan {
     var hidden = socket
     hidden.isListening = false
     if let path = socket.address.path {
         clearAbandoned(beside: path)
         let name: ByteString = "\(directory(of: path))/.\(lastComponent(of: path)).\(getpid())"
-        // The copies of a deploy that has ended keep its number in their names.
+        // Copies of an earlier deploy may have the name, because it had this process's number.
         var other = name
-        for number in 1...9 where other.withCString({ access($0, F_OK) }) == 0 { other = "\(name).\(number)" }
+        for number in 1...9 where exists(other) { other = "\(name).\(number)" }
         hidden.address = .unix(other)
     }
     return hidden
 }
 
-/// The kernel's numbers of the plan's sockets, in its order.
+/// The cookies of the plan's sockets, in its order.
 func cookies(of plan: Plan, _ placements: borrowing OwnedArray<Placement>) throws(Failure) -> [UInt64] {
     var cookies: [UInt64] = []
     for (index, socket) in plan.sockets.enumerated() {

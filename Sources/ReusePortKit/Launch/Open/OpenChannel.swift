@@ -1,9 +1,9 @@
 import CLinux
 
-/// The two ends of a Node channel: the target's own, and the one by which others talk to it. The target keeps both, so
-/// that it never closes.
+/// Makes a Node channel: the target's own end, and the one by which others talk to it. The target keeps both, so that
+/// the channel never closes.
 ///
-/// Of whole messages (SOCK_SEQPACKET) and not of a stream: from those the kernel can keep what nobody reads.
+/// It carries whole messages (SOCK_SEQPACKET), because the kernel can filter these if nobody reads them.
 func openChannel() throws(Errno) -> (near: Int32, far: Int32) {
     let (near, far) = try socketPair(Int32(SOCK_SEQPACKET.rawValue))
     // A message is sent whole or not at all (EMSGSIZE), so it cannot be longer than this buffer. The kernel doubles the
@@ -15,8 +15,8 @@ func openChannel() throws(Errno) -> (near: Int32, far: Int32) {
     return (near, far)
 }
 
-/// From now on whatever is sent to this end is gone, and its sender never waits, fails or learns of it: a filter on the
-/// receiving socket that takes nothing (socket(7), needs no privilege). What has come before is thrown away.
+/// Drops all messages to this end, so that the sender never waits or fails: attaches a filter that accepts nothing to
+/// the receiving socket (socket(7), needs no privilege), and throws away what has come before.
 func swallowMessages(to far: borrowing Descriptor) throws(Errno) {
     // BPF_RET | BPF_K with 0.
     var nothing = sock_filter(code: 6, jt: 0, jf: 0, k: 0)
@@ -27,7 +27,7 @@ func swallowMessages(to far: borrowing Descriptor) throws(Errno) {
             number, SOL_SOCKET, SO_ATTACH_FILTER, &program, socklen_t(MemoryLayout<sock_fprog>.size))
     }
     try checked(code)
-    // There is an end to what fits into the sender's buffer. At the end of the channel, 0 bytes come again and again.
+    // The loop has a bound, because a closed channel returns 0 bytes again and again.
     var byte: UInt8 = 0
     for _ in 0..<1 << 16 where recv(number, &byte, 1, Int32(MSG_DONTWAIT)) == -1 { return }
 }

@@ -2,7 +2,7 @@ import CLinux
 
 /// Opens a file for the target with the caller's rights.
 ///
-/// It is not truncated yet: a later step may fail, and then nothing must have been lost.
+/// It is not truncated yet, because a later step may fail.
 func openFile(_ plan: FilePlan, leftovers: inout Leftovers) throws(Failure) -> Descriptor {
     let request = plan.request
     let object: ByteString = "file \(plan.name) at \(plan.path)"
@@ -23,7 +23,7 @@ func openFile(_ plan: FilePlan, leftovers: inout Leftovers) throws(Failure) -> D
     if let info = try? status(of: place.name, in: place.directory), info.isFIFO, info.owner != 0,
         info.owner != geteuid()
     {
-        throw Failure(.system, "trust", object, "it is a pipe of uid \(info.owner), at which we might wait for ever")
+        throw Failure(.system, "trust", object, "it is a pipe of uid \(info.owner), and opening it might wait for ever")
     }
     let file = try step("open", object, remedy: { fileRemedy($0, request) }) { () throws(Errno) in
         try open(place.name, in: place.directory, flags)
@@ -32,7 +32,7 @@ func openFile(_ plan: FilePlan, leftovers: inout Leftovers) throws(Failure) -> D
     return file
 }
 
-/// Makes the file; nil if it is there already and that is allowed.
+/// Creates the file; nil if it exists and may.
 private func create(
     _ place: borrowing FollowedPath, _ flags: Int32, _ object: ByteString, _ request: FileRequest
 ) throws(Failure) -> Descriptor? {
@@ -44,14 +44,14 @@ private func create(
     }
 }
 
-/// Refuses directories, whose descriptors lead out of a chroot, and what somebody may have planted.
+/// Refuses directories, whose descriptors lead out of a chroot, and files that somebody may have planted.
 private func refuseStrangeFile(
     _ file: borrowing Descriptor, in directory: borrowing Descriptor, _ object: ByteString
 ) throws(Failure) {
     let info = try step("examine", object) { () throws(Errno) in try status(of: file) }
     let folder = try step("examine", "the directory of \(object)") { () throws(Errno) in try status(of: directory) }
     if info.isDirectory { throw Failure(.system, "open", object, "it is a directory") }
-    // Whoever may write to the directory could have linked any file of the file system into it.
+    // A user who may write to the directory could have linked any file of the file system into it.
     let isOurs = (folder.owner == 0 || folder.owner == geteuid()) && folder.mode & 0o022 == 0
     if info.isRegular, info.links > 1, !isOurs, info.owner != folder.owner || folder.mode & 0o022 != 0 {
         let who: ByteString = folder.mode & 0o022 == 0 ? "uid \(folder.owner) owns" : "others may write to"
@@ -61,7 +61,7 @@ private func refuseStrangeFile(
 
 private func fileRemedy(_ errno: Errno, _ request: FileRequest) -> ByteString? {
     switch errno {
-    case .noEntry where !request.creates && request.access != .read: "to make it add the flag create"
+    case .noEntry where !request.creates && request.access != .read: "add the flag create to make it"
     case .isDirectory: "name a file in it"
     case .processLimit, .systemLimit: descriptorRemedy(errno)
     case .loop: "its last part is a symbolic link that is not followed"

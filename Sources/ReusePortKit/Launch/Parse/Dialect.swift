@@ -1,9 +1,9 @@
-/// A way in which servers learn of the descriptors that they inherit.
+/// A way to tell servers which descriptors they inherit.
 enum Dialect: UInt8, CaseIterable, Sendable {
     case systemd, niagra, niagra2, lactoserv, nodesockd, cluster, nginx, serverStarter, einhorn, unicorn, phpFPM, inetd
     case adopt
 
-    /// As `--pass` takes it.
+    /// The value of `--pass`.
     var name: ByteString {
         switch self {
         case .systemd: "systemd"
@@ -24,7 +24,7 @@ enum Dialect: UInt8, CaseIterable, Sendable {
 }
 
 extension Dialect {
-    /// What the server sees, for help texts.
+    /// The variables or arguments that the server gets, for help texts.
     var summary: ByteString {
         switch self {
         case .systemd: "LISTEN_FDS LISTEN_PID LISTEN_FDNAMES, from 3 on"

@@ -1,4 +1,4 @@
-/// What the launcher is asked to do, understood but not looked up.
+/// The launcher's options, parsed; names in them have not been looked up.
 struct LaunchOptions: Sendable {
     var sockets: [SocketRequest] = []
     var files: [FileRequest] = []
@@ -19,15 +19,15 @@ struct LaunchOptions: Sendable {
 
     /// Which of several copies this is, counted from 0.
     var copy = 0
-    /// Whether the sockets are only bound, under names that clients do not know, and somebody else decides when they
-    /// listen.
+    /// Whether the sockets are only bound, under names that clients do not know, so that the coordinator decides
+    /// when they listen.
     var isGated = false
-    /// Whether the target gets a Node channel, even if no dialect needs one.
+    /// Whether the target gets a Node channel even if no dialect needs one.
     var needsChannel = false
     /// Whether the target is told to wait before it begins to work.
     var startsSuspended = false
 
-    /// `--env NAME=VALUE`, VALUE with its templates.
+    /// `--env NAME=VALUE`; VALUE may have templates.
     struct Variable: Sendable, Equatable {
         var name: ByteString
         var value: ByteString
@@ -72,7 +72,7 @@ extension LaunchOptions {
 // MARK: - All together
 
 extension LaunchOptions {
-    /// Adds what a configuration file says. Of two things with one name, what is here already stays.
+    /// Adds the options of a configuration file; those that are set already take precedence.
     mutating func add(_ file: LaunchOptions) {
         sockets = file.sockets.filter { socket in !sockets.contains { $0.name == socket.name } } + sockets
         files = file.files.filter { one in !files.contains { $0.name == one.name } } + files
@@ -99,7 +99,7 @@ extension LaunchOptions {
         }
         for index in files.indices { files[index].path = resolve(files[index].path, against: directory) }
         chroot = chroot.map { resolve($0, against: directory) }
-        // Inside a new root, the directory is the root's.
+        // With a new root, the path starts there.
         if chroot == nil { chdir = chdir.map { resolve($0, against: directory) } }
         // A bare name is looked up in PATH.
         if let program = command.first, program.contains(UInt8(ascii: "/")), chroot == nil {
@@ -107,7 +107,7 @@ extension LaunchOptions {
         }
     }
 
-    /// Refuses what is wrong only in combination.
+    /// Refuses options that exclude or need each other.
     func check() throws(Failure) {
         let names = (sockets.map { $0.name } + files.map { $0.name }).ordered { $0.precedes($1) }
         for (one, next) in zip(names, names.dropFirst()) where one == next {

@@ -1,6 +1,6 @@
 import CLinux
 
-/// An address as it was asked for, before any name in it is looked up.
+/// An address as the user wrote it, before its interface is looked up.
 struct RequestedAddress: Sendable, Equatable {
     var transport: Transport
     var address: SocketAddress
@@ -9,7 +9,7 @@ struct RequestedAddress: Sendable, Equatable {
     /// Whether an IPv6 socket takes IPv4 connections too.
     var isDualStack = false
 
-    /// As it is written.
+    /// The address as a user writes it.
     var description: ByteString {
         let prefix: ByteString = transport == .tcp ? "" : "\(transport.name):"
         if isDualStack, let port = address.port { return "\(prefix)*:\(port)" }
@@ -35,14 +35,14 @@ func parseAddress(_ text: ByteString) throws(Malformed) -> RequestedAddress {
 func parseUnixPath(_ path: ByteString) throws(Malformed) -> RequestedAddress {
     if path.isEmpty { throw Malformed("the path is missing", remedy: "write unix:/run/NAME.sock") }
     if path.bytes[0] == UInt8(ascii: "@") {
-        throw Malformed("abstract names cannot be handed from one generation to the next", remedy: "give a path")
+        throw Malformed("abstract names cannot be handed from one generation to the next", remedy: "write a path")
     }
     if path.hasSuffix("/") { throw Malformed("the path ends in a slash") }
     _ = try fill(path, copy: 0)
     return RequestedAddress(transport: .unix, address: .unix(path))
 }
 
-/// The path of a Unix socket with a copy's number for `{copy}`, and a brace for `{{`.
+/// Replaces `{copy}` in the path of a Unix socket by the copy's number, and `{{` by a brace.
 func fill(_ path: ByteString, copy: Int) throws(Malformed) -> ByteString {
     var result = ByteString()
     var index = 0
@@ -111,7 +111,7 @@ func parsePort(_ text: ByteString) throws(Malformed) -> UInt16 {
     return UInt16(number)
 }
 
-/// Four decimal numbers; nothing shorter, no octal and no names.
+/// Reads four decimal numbers; shorter forms, octal numbers and names are refused.
 private func parseIPv4(_ text: ByteString) -> UInt32? {
     let parts = text.split(on: UInt8(ascii: "."))
     guard parts.count == 4 else { return nil }

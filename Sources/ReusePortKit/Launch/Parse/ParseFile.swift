@@ -1,23 +1,18 @@
-/// A file as it was asked for.
+/// A file that the user asked for.
 struct FileRequest: Sendable, Equatable {
     enum Access: UInt8, Sendable { case read, write, both, append }
 
     var name: ByteString
     var path: ByteString
     var access = Access.read
-    /// Make it if it is not there.
+    /// Whether it is made if it does not exist.
     var creates = false
-    /// Refuse it if it is there.
+    /// Whether it is refused if it exists.
     var isExclusive = false
-    /// Empty it.
+    /// Whether it is emptied.
     var truncates = false
 
-    init(name: ByteString, path: ByteString) {
-        self.name = name
-        self.path = path
-    }
-
-    /// The flags as they are written.
+    /// The flags as a user writes them.
     var flags: ByteString {
         var words: [ByteString] = []
         switch access {
@@ -35,7 +30,7 @@ struct FileRequest: Sendable, Equatable {
 
 /// Reads `NAME:PATH[:FLAGS]`.
 ///
-/// What stands behind the last colon, if it has no slash, is always FLAGS: guessing would open the wrong file.
+/// The part behind the last colon is always FLAGS if it has no slash: guessing could open the wrong file.
 func parseFile(_ text: ByteString) throws(Malformed) -> FileRequest {
     guard let (name, rest) = text.cut(at: UInt8(ascii: ":")), !name.isEmpty else {
         throw Malformed("the name is missing", remedy: "write NAME:PATH")
@@ -55,7 +50,7 @@ func parseFile(_ text: ByteString) throws(Malformed) -> FileRequest {
 let fileFlags: [ByteString] = ["r", "w", "rw", "a", "create", "excl", "trunc"]
 
 extension FileRequest {
-    /// Takes comma-separated flags.
+    /// Applies comma-separated flags.
     mutating func apply(flags: ByteString, remedy: ByteString? = nil) throws(Malformed) {
         var accessGiven = false
         for flag in flags.split(on: UInt8(ascii: ",")) {

@@ -1,6 +1,6 @@
 import CLinux
 
-/// A word of a line and where it stands.
+/// A word of a line, and its offset.
 private struct Word {
     var text: ByteString
     var offset: Int
@@ -21,8 +21,8 @@ private func words(_ text: ByteString) -> [Word] {
     return result
 }
 
-/// Reads niagra's `NAME [secure|insecure] FAMILY HOST PORT [BACKLOG]`, FAMILY being 4, 6 or unix, whose HOST is a path
-/// and whose PORT says nothing; nil if the line is in our own form.
+/// Reads niagra's `NAME [secure|insecure] FAMILY HOST PORT [BACKLOG]`, where FAMILY is 4, 6 or unix; with unix, HOST is
+/// a path and PORT is ignored. Nil if the line is in our own form.
 func parseNiagraSocket(_ text: ByteString) throws(Malformed) -> SocketRequest? {
     var words = words(text)
     guard words.count >= 2, words[1].text == "secure" || words[1].text == "insecure" else {
@@ -37,8 +37,23 @@ func parseNiagraSocket(_ text: ByteString) throws(Malformed) -> SocketRequest? {
 }
 
 private func parseNiagraSocket(_ words: [Word]) throws(Malformed) -> SocketRequest? {
-    if words.count >= 2, words[1].text == "unix" { return try parseNiagraUnixSocket(words) }
-    guard words.count >= 2, words[1].text == "4" || words[1].text == "6" else { return nil }
+    guard words.count >= 2 else { return nil }
+    let address: RequestedAddress
+    switch words[1].text {
+    case "unix":
+        guard (3...5).contains(words.count) else { throw Malformed("this is not NAME unix PATH [PORT [BACKLOG]]") }
+        address = try part(at: words[2].offset) { () throws(Malformed) in try parseUnixPath(words[2].text) }
+    case "4", "6": address = try parseNiagraInternetAddress(words)
+    default: return nil
+    }
+    var socket = SocketRequest(name: words[0].text, address: address)
+    if words.count == 5 {
+        socket.backlog = try part(at: words[4].offset) { () throws(Malformed) in try parseBacklog(words[4].text) }
+    }
+    return socket
+}
+
+private func parseNiagraInternetAddress(_ words: [Word]) throws(Malformed) -> RequestedAddress {
     guard words.count == 4 || words.count == 5 else {
         throw Malformed("this is not NAME 4|6 HOST PORT [BACKLOG]")
     }
@@ -56,21 +71,7 @@ private func parseNiagraSocket(_ words: [Word]) throws(Malformed) -> SocketReque
     guard address.transport == .tcp, !address.isDualStack,
         address.address.family == (isIPv6 ? AF_INET6 : AF_INET)
     else { throw Malformed("this is no IPv\(words[1].text) address", at: host.offset) }
-    var socket = SocketRequest(name: words[0].text, address: address)
-    if words.count == 5 {
-        socket.backlog = try part(at: words[4].offset) { () throws(Malformed) in try parseBacklog(words[4].text) }
-    }
-    return socket
-}
-
-private func parseNiagraUnixSocket(_ words: [Word]) throws(Malformed) -> SocketRequest {
-    guard (3...5).contains(words.count) else { throw Malformed("this is not NAME unix PATH [PORT [BACKLOG]]") }
-    let address = try part(at: words[2].offset) { () throws(Malformed) in try parseUnixPath(words[2].text) }
-    var socket = SocketRequest(name: words[0].text, address: address)
-    if words.count == 5 {
-        socket.backlog = try part(at: words[4].offset) { () throws(Malformed) in try parseBacklog(words[4].text) }
-    }
-    return socket
+    return address
 }
 
 /// Reads niagra's `NAME PATH [FLAGS]`; nil if the line is in our own form.

@@ -1,30 +1,25 @@
-/// A socket as it was asked for.
+/// A socket that the user asked for.
 struct SocketRequest: Sendable, Equatable {
     var name: ByteString
     var address: RequestedAddress
-    /// Connections that may wait to be accepted; the system's `somaxconn` if nil.
+    /// How many connections may wait to be accepted; the system's `somaxconn` if nil.
     var backlog: Int32?
-    /// Permission bits of a Unix socket; by the umask if nil.
+    /// The permission bits of a Unix socket; if nil, the umask decides.
     var mode: UInt32?
     var owner: ByteString?
     var group: ByteString?
-    /// The number that the target is to see.
+    /// The descriptor's number in the target; nil for a free one.
     var descriptor: Int32?
     /// Whether the address need not exist yet (IP_FREEBIND).
     var isFreebind = false
-    /// The interface that the socket is tied to (SO_BINDTODEVICE).
+    /// The interface that the socket is bound to (SO_BINDTODEVICE).
     var device: ByteString?
-    /// TCP_NODELAY on the listener, which accepted connections inherit.
+    /// Whether the listener has TCP_NODELAY, which accepted connections inherit.
     var isNodelay = false
     /// Whether listen(2) is called.
     var isListening = true
-    /// `secure` or `insecure`, of a line of niagra's.
+    /// `secure` or `insecure`, from a line in niagra's form.
     var niagraType: ByteString?
-
-    init(name: ByteString, address: RequestedAddress) {
-        self.name = name
-        self.address = address
-    }
 }
 
 /// Reads `NAME:ADDRESS[,option...]`.
@@ -55,7 +50,7 @@ let socketOptions: [ByteString] = [
 ]
 
 extension SocketRequest {
-    /// Takes one of the comma-separated options.
+    /// Applies one of the comma-separated options.
     fileprivate mutating func apply(_ word: ByteString) throws(Malformed) {
         let pair = word.cut(at: UInt8(ascii: "="))
         let key = pair?.head ?? word

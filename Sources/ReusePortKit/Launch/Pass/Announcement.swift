@@ -1,22 +1,23 @@
 import CLinux
 
-/// What a dialect tells the target: variables, and arguments behind its own.
+/// The variables and arguments by which dialects tell the target what it inherits.
 struct Announcement {
     var variables: [(name: ByteString, value: ByteString)] = []
+    /// Added behind the command's own.
     var arguments: [ByteString] = []
-    /// Variables of the caller's that are not for the target.
+    /// Variables of the caller that the target does not get.
     var removed: [ByteString] = []
 
-    /// Sets where the target says that it is ready: at this socket, or nowhere. It never tells the supervisor, which
-    /// learns it from whoever waits for the target.
+    /// Sets the socket at which the target reports that it is ready, or removes the caller's: only the coordinator
+    /// reports to the supervisor.
     mutating func setReadiness(_ socket: ByteString?) {
         if let socket { set("NOTIFY_SOCKET", socket) } else { removed.append("NOTIFY_SOCKET") }
     }
 }
 
-/// Puts the plan's descriptors into the words of its dialects, given where the sockets have been bound.
+/// Announces the plan's descriptors in its dialects, given the addresses to which the sockets have been bound.
 ///
-/// `waits`: the target is not to begin before it is told to.
+/// `waits` tells the target to wait before it begins to work.
 func announce(_ plan: Plan, _ addresses: [SocketAddress], waits: Bool = false) -> Announcement {
     var announcement = Announcement()
     for dialect in plan.dialects { announcement.add(dialect, plan, addresses, waits || plan.startsSuspended) }
@@ -53,7 +54,7 @@ extension Announcement {
                 + plan.files.map { "\(json($0.name)):\(json("/dev/fd/\($0.descriptor)"))" as ByteString }
             set("LACTOSERV_FDS", "{\(joined(members, by: ","))}")
         case .nodesockd:
-            // Of an app's, the name of this generation: a program that removes it at its end does no harm.
+            // With an app it is the copy's own name: a program that removes it at its end does no harm.
             if let path = addresses.first(where: { $0.path != nil }) { set("LISTEN_ON", path.host) }
             set("NODESOCKD_WORKER_ID", ByteString(decimal: plan.copy))
             set("NODESOCKD_SUSPENDED", waits ? "true" : "")
@@ -72,7 +73,7 @@ extension Announcement {
         case .unicorn:
             set("UNICORN_FD", joined(sockets.map { ByteString(decimal: $0.descriptor) }, by: ","))
         case .phpFPM:
-            // It looks for what its configuration says: the path that clients have.
+            // php-fpm looks for the path in its configuration, which is the one that clients have.
             set(
                 "FPM_SOCKETS",
                 joined(pairs(sockets, zip(sockets, addresses).map { $0.transport == .unix ? $0.address : $1 }), by: ",")
@@ -82,8 +83,8 @@ extension Announcement {
         }
     }
 
-    /// Tells the preload library what it may take for the program's own: descriptor, cookie, backlog, and the path,
-    /// which the kernel does not know yet if the plan is gated.
+    /// Tells the preload library which sockets to give the program when it binds: descriptor, cookie, backlog, and the
+    /// path, which is not the bound one if the plan is gated.
     mutating func addAdoptable(_ plan: Plan, cookies: [UInt64]) {
         var list = ByteString()
         for (index, socket) in plan.sockets.enumerated() {

@@ -1,20 +1,14 @@
 import CLinux
 
-/// Variables that speak of descriptors somebody else passed on: true for a process before us, a trap for the target.
+/// Whether a variable describes descriptors that an earlier process passed on, and would mislead the target.
 private func isStale(_ name: ByteString) -> Bool {
-    switch name {
-    case "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID", "LISTEN_ON", "NGINX", "UNICORN_FD",
-        "FPM_SOCKETS", "LACTOSERV_FDS", "SERVER_STARTER_PORT", "SERVER_STARTER_GENERATION", "NODE_CHANNEL_FD",
-        "NODE_CHANNEL_SERIALIZATION_MODE", "NODE_UNIQUE_ID", "REUSEPORT_EXEC_ADOPT":
-        true
-    default:
-        name.hasPrefix("EINHORN_") || name.hasPrefix("NODESOCKD_")
-    }
+    name == "LISTEN_PIDFDID" || name.hasPrefix("EINHORN_") || name.hasPrefix("NODE_CHANNEL_")
+        || Dialect.allCases.contains { $0.sets(name) }
 }
 
 /// The target's environment as `NAME=VALUE` entries.
 ///
-/// The caller's comes first, then what follows from `--user`, then `--env`, then the dialects' own.
+/// The dialects' variables replace those of `--env`, these the ones that follow from `--user`, and these the caller's.
 func buildEnvironment(
     _ plan: Plan, caller: [ByteString], addresses: [SocketAddress], announcement: Announcement
 ) -> [ByteString] {
@@ -26,7 +20,7 @@ func buildEnvironment(
         if let value { added.append("\(name)=\(value)") }
     }
     for name in announcement.removed { set(name, nil) }
-    // The first to set a name wins here: strongest first.
+    // The first value of a name stays.
     for (name, value) in announcement.variables { set(name, value) }
     for (name, value) in plan.variables { set(name, value.filled(addresses)) }
     if plan.identity.user != nil {
@@ -38,7 +32,7 @@ func buildEnvironment(
     }
     var result: [ByteString] = []
     for entry in caller {
-        // An entry without '=' has no name; it passes, as all that we do not understand.
+        // An entry without '=' has no name that could be replaced.
         guard let name = entry.cut(at: UInt8(ascii: "="))?.head else {
             if !plan.clearsEnvironment { result.append(entry) }
             continue
@@ -50,7 +44,7 @@ func buildEnvironment(
     return preloading(plan.library, in: result + added)
 }
 
-/// The library stands before those that the target would be loaded with anyway: what it does not adopt, they get.
+/// Puts the library before those that are preloaded anyway, which get the calls that it does not handle.
 private func preloading(_ library: ByteString?, in environment: [ByteString]) -> [ByteString] {
     guard var list = library else { return environment }
     var result: [ByteString] = []

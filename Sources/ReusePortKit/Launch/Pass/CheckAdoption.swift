@@ -1,14 +1,14 @@
 import CLinux
 
-/// Refuses programs that would not be loaded with the library of dialect `adopt`, or would bind without asking it.
+/// Refuses programs that would not load the library of dialect `adopt`, or would bind without asking it.
 ///
-/// Scripts are followed to what runs them. What a shell starts behind its first line, nobody can know.
+/// For a script it checks the interpreter, but not the programs that the script starts.
 func checkAdoption(_ plan: Plan) throws(Failure) {
     let addresses = plan.sockets.map { $0.address }
     let environment = buildEnvironment(
         plan, caller: callersEnvironment(), addresses: addresses, announcement: Announcement())
     var program = plan.command.first?.filled(addresses)
-    // The kernel follows four scripts that are run by scripts.
+    // The kernel follows up to four interpreters that are scripts themselves.
     var left = 5
     while let name = program, left > 0 {
         let path = try locateTarget(name, environment: environment, directory: plan.chdir ?? ".")
@@ -21,20 +21,20 @@ func checkAdoption(_ plan: Plan) throws(Failure) {
     }
 }
 
-/// Why the library would not be asked; nil if nothing speaks against it. A script leads to what it is run by.
+/// Why the library would not be asked; nil if it would be. Sets `interpreter` for a script.
 private func obstacle(
     in path: ByteString, _ plan: Plan, _ interpreter: inout ByteString?
 ) throws(Errno) -> ByteString? {
     if plan.chroot != nil { return "the library is outside of its new root" }
     let file = try open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY)
-    // As much as the kernel looks at.
+    // The kernel looks at no more of the first line.
     let line = readPart(of: file, at: 0, 256)
     if line.hasPrefix("#!") {
         interpreter = interpreterName(line)
         return nil
     }
     let image = ExecutableImage(file)
-    // What is neither this nor a script is for others to say.
+    // Files of other kinds are left to execve(2).
     guard image.isELF else { return nil }
     let own = try ExecutableImage(open("/proc/self/exe", O_RDONLY))
     if image.kind != own.kind { return "it is made for another processor" }
@@ -47,7 +47,7 @@ private func obstacle(
     return nil
 }
 
-/// What a script's first line names; for env(1), what that looks for.
+/// The program that a script's first line names; for env(1), the one that it starts.
 private func interpreterName(_ text: ByteString) -> ByteString? {
     let line = text[2..<(text.firstIndex(of: UInt8(ascii: "\n")) ?? text.count)].replacing("\t", with: " ")
     var isForEnv = false
@@ -59,13 +59,13 @@ private func interpreterName(_ text: ByteString) -> ByteString? {
     return nil
 }
 
-/// Whether the kernel tells the loader to be careful (AT_SECURE).
+/// Whether the kernel tells the loader to ignore LD_PRELOAD (AT_SECURE).
 private func gainsRights(_ file: borrowing Descriptor, _ info: FileStatus, _ plan: Plan) -> Bool {
     let user = plan.identity.user ?? getuid()
-    // Not undone by no_new_privs: the loader is told of them even where nothing is gained.
+    // A file's capabilities count even with no_new_privs, which only keeps them from being gained.
     if user != 0, clinux_has_capabilities(file.number) != 0 { return true }
     if plan.noNewPrivileges || clinux_prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 { return false }
-    // Without the right to execute, the group's bit means something else.
+    // The set-group-ID bit counts only together with the group's right to execute.
     return info.mode & 0o4000 != 0 && info.owner != user
         || info.mode & 0o2010 == 0o2010 && info.group != plan.identity.group ?? getgid()
 }

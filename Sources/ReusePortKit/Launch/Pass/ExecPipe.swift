@@ -1,15 +1,14 @@
 import CLinux
 
-/// A pipe whose writing end closes by itself with the exec, so that the reader learns when the copy has become the
-/// target.
+/// A pipe whose writing end closes with the exec, so that the reader learns when the copy has become the target.
 ///
-/// Until then the copy is the launcher, whose last steps can still fail: a generation that takes over "as soon as it
-/// runs" must not do so for a command that does not exist.
+/// Until then the copy is the launcher, whose last steps can fail: a generation must not take over for a command that
+/// does not exist.
 struct ExecPipe: ~Copyable {
     let watch: ExecWatch
     let report: ExecReport
 
-    /// `lowest`: the first number to which no descriptor of the target will be moved.
+    /// `lowest` is above all numbers to which the target's descriptors will be moved.
     static func make(from lowest: Int32) throws(Failure) -> ExecPipe {
         let pipe = try step("make", "pipe to the helper", remedy: descriptorRemedy) { () throws(Errno) in
             try PipeEnds()
@@ -25,20 +24,19 @@ struct ExecPipe: ~Copyable {
 struct ExecReport: ~Copyable {
     let writer: Descriptor
 
-    /// Says why there will be no exec, in one write(2), so that it is read as a whole.
+    /// Reports why there will be no exec, in one write(2), so that one read(2) gets all of it.
     borrowing func tell(_ failure: Failure) {
-        let text = ByteString("!\(failure.message)").prefix(Int(PIPE_BUF))
+        let text = failure.message.prefix(Int(PIPE_BUF))
         _ = text.bytes.withUnsafeBytes { write(writer.number, $0.baseAddress, $0.count) }
     }
 }
 
-/// What has become of a launcher.
+/// How a launcher's exec went.
 enum ExecOutcome: Equatable {
-    /// It is the target by now.
     case executed
-    /// It failed, and said so.
+    /// The launcher failed with this message.
     case failed(ByteString)
-    /// It has gone without a word, or the deadline has passed.
+    /// The deadline passed before.
     case unknown
 }
 
@@ -51,6 +49,6 @@ struct ExecWatch: ~Copyable {
         var buffer = [UInt8](repeating: 0, count: Int(PIPE_BUF))
         let number = reader.number
         let count = try uninterrupted { read(number, &buffer, buffer.count) }
-        return count == 0 ? .executed : .failed(ByteString(buffer[..<count]).dropFirst(1))
+        return count == 0 ? .executed : .failed(ByteString(buffer[..<count]))
     }
 }

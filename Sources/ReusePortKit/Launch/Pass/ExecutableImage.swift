@@ -1,17 +1,17 @@
 import CLinux
 
-/// What an executable says of itself. It may be anybody's: nothing in it is believed to be where it says, and little of
-/// it is read.
+/// The parts of an executable's headers that `checkAdoption` needs. The file may be anybody's, so offsets in it are not
+/// trusted and little of it is read.
 struct ExecutableImage {
     let isELF: Bool
     /// Word size, byte order and processor, as one number.
     let kind: UInt64
-    /// PT_INTERP: who loads it and its libraries; empty for static programs.
+    /// PT_INTERP: the program that loads it and its libraries; empty for static programs.
     var loader = ByteString()
     /// Whether it has a section that only Go's linker makes.
     var isGo = false
 
-    /// Files that are made for another processor have their fields elsewhere: of those only `kind` is right.
+    /// Files for another processor may have their fields elsewhere: for these only `kind` is right.
     init(_ file: borrowing Descriptor) {
         isELF = number(in: file, at: 0, 4) == UInt64(UInt32(bigEndian: 0x7F45_4C46))
         kind = number(in: file, at: 4, 2) << 16 | number(in: file, at: 18, 2)
@@ -32,17 +32,14 @@ struct ExecutableImage {
     }
 }
 
-/// A number in this machine's order; 0 beyond the end.
+/// Reads a little-endian number, because Swift supports no big-endian Linux; 0 beyond the end.
 private func number(in file: borrowing Descriptor, at offset: UInt64, _ size: Int) -> UInt64 {
     var value: UInt64 = 0
     let count = pread(file.number, &value, size, off_t(truncatingIfNeeded: offset))
-    #if _endian(big)
-        value >>= UInt64(64 - size * 8)
-    #endif
     return count == size ? value : 0
 }
 
-/// pread(2): as much as there is, of `size` bytes.
+/// pread(2) of up to `size` bytes.
 func readPart(of file: borrowing Descriptor, at offset: UInt64, _ size: Int) -> ByteString {
     var buffer = [UInt8](repeating: 0, count: size)
     let count = pread(file.number, &buffer, size, off_t(truncatingIfNeeded: offset))

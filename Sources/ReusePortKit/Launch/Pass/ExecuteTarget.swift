@@ -1,18 +1,18 @@
 import CLinux
 
-/// execve(2) of the command, looked up in the target's own PATH; returns only to say why it could not be done.
+/// execve(2) of the command, looked up in the target's own PATH. Returns only if that fails, with the reason.
 func executeTarget(_ command: [ByteString], environment: [ByteString]) -> Failure {
     let arguments = CStrings(command)
     let variables = CStrings(environment)
     return search(command, environment) { path in execute(path, arguments, variables) }!
 }
 
-/// Whether the target is there and may be executed, as far as that can be known without trying; nil if so.
+/// Why the target cannot be executed, as far as that can be known without trying; nil if it can.
 func checkTarget(_ command: [ByteString], environment: [ByteString]) -> Failure? {
     search(command, environment, attempt: executability)
 }
 
-/// Where the target's file is, seen from the directory that will be the working directory then.
+/// The path of the target's file, which is looked up from its future working directory.
 func locateTarget(
     _ program: ByteString, environment: [ByteString], directory: ByteString
 ) throws(Failure) -> ByteString {
@@ -25,7 +25,7 @@ func locateTarget(
     return found
 }
 
-/// Tries the places where the command may be, until one does, and explains why none did.
+/// Tries the paths at which the command may be until an attempt succeeds, and explains why none did.
 private func search(
     _ command: [ByteString], _ environment: [ByteString], attempt: (ByteString) -> Errno?
 ) -> Failure? {
@@ -40,7 +40,7 @@ private func search(
         guard let reason = attempt(path) else { return nil }
         switch reason {
         case .noEntry, .notDirectory, .accessDenied:
-            // A script whose interpreter is missing is ENOENT too, and so found.
+            // ENOENT can also mean that a script's interpreter is missing; then the file has been found.
             if found == nil, reason == .accessDenied || exists(path) { found = (path, reason) }
         default:
             return explain(reason, path, command, environment)
@@ -51,7 +51,7 @@ private func search(
         .notFound, "execute", program, "it is not in PATH", remedy: "give its full path, or set PATH with --env")
 }
 
-/// access(2): nil if the file may be executed, else the reason that execve(2) would give.
+/// The error that execve(2) would give, by access(2); nil if the file may be executed.
 private func executability(_ path: ByteString) -> Errno? {
     do throws(Errno) {
         try path.withCString { path throws(Errno) in try checked(access(path, X_OK)) }
@@ -66,14 +66,14 @@ private func execute(_ path: ByteString, _ arguments: borrowing CStrings, _ vari
     return .current
 }
 
-/// access(2): whether there is anything at all.
+/// access(2): whether a path leads to a file of any kind.
 func exists(_ path: ByteString) -> Bool { path.withCString { access($0, F_OK) } == 0 }
 
 private func searchPath(_ environment: [ByteString]) -> [ByteString] {
     for entry in environment where entry.hasPrefix("PATH=") {
         return entry.dropFirst(5).split(on: UInt8(ascii: ":"))
     }
-    // What execvp(3) takes when there is no PATH.
+    // execvp(3) uses these without PATH.
     return ["/bin", "/usr/bin"]
 }
 

@@ -1,7 +1,7 @@
 import CLinux
 
-/// Refuses to keep what the caller has not opened. Asked before we open anything ourselves: a descriptor of ours might
-/// get the number, and reach the target in its place.
+/// Refuses to keep descriptors that the caller has not opened. Must be called before we open anything: a descriptor of
+/// ours could get the number, and reach the target.
 func checkKept(_ kept: [Int32]) throws(Failure) {
     for number in kept {
         try step(
@@ -12,7 +12,7 @@ func checkKept(_ kept: [Int32]) throws(Failure) {
     }
 }
 
-/// The one step in which anything becomes inheritable: moves descriptors to their numbers, and shuts all others out.
+/// Moves descriptors to their numbers, and keeps all others from the target. No other step makes anything inheritable.
 func placeDescriptors(_ placements: inout OwnedArray<Placement>, keeping kept: [Int32]) throws(Failure) {
     try shutAll()
     for number in kept {
@@ -27,7 +27,7 @@ func placeDescriptors(_ placements: inout OwnedArray<Placement>, keeping kept: [
             _ = clinux_fcntl(target, F_SETFD, 0)
             continue
         }
-        // Who stands where this one goes, and is still waiting, steps aside first.
+        // A descriptor that is still to be moved gives up this one's target.
         for other in (index + 1)..<max(index + 1, placements.count) where placements[other].source.number == target {
             placements[other].source = try step("move", "descriptor \(target)", remedy: descriptorRemedy) {
                 () throws(Errno) in try placements[other].source.duplicate(from: above)
@@ -40,7 +40,7 @@ func placeDescriptors(_ placements: inout OwnedArray<Placement>, keeping kept: [
     }
 }
 
-/// close_range(2) with CLOSE_RANGE_CLOEXEC: whatever the caller left open above 2 is not for the target.
+/// close_range(2) with CLOSE_RANGE_CLOEXEC: keeps all descriptors above 2 from the target.
 func shutAll() throws(Failure) {
     let closeOnExec = 4
     let result = clinux_syscall(Int(CLINUX_SYS_close_range), 3, Int(UInt32.max), closeOnExec, 0, 0, 0)
@@ -54,6 +54,6 @@ func shutAll() throws(Failure) {
 }
 
 func placeRemedy(_ errno: Errno, _ target: Int32) -> ByteString? {
-    // dup2(2) has EBADF for a number beyond RLIMIT_NOFILE, fcntl(2) has EINVAL.
+    // For a number beyond RLIMIT_NOFILE, dup2(2) fails with EBADF and fcntl(2) with EINVAL.
     errno == .badDescriptor || errno == .invalid ? "the number is beyond ulimit -n" : descriptorRemedy(errno)
 }

@@ -1,13 +1,13 @@
-/// The numbers under which the target will find what it inherits.
+/// The numbers of the descriptors that the target inherits.
 struct DescriptorNumbers {
     var sockets: [Int32] = []
     var files: [Int32] = []
     var channel: (near: Int32, far: Int32)?
 }
 
-/// Gives out the numbers: those asked for with `fd=`, and the lowest free ones from 3 for all others, sockets first.
+/// Assigns numbers: those given with `fd=`, and for all others the lowest free ones from 3 on, sockets first.
 func assignDescriptors(_ options: LaunchOptions) throws(Failure) -> DescriptorNumbers {
-    // An array, for it is nearly always empty, and a set would need libm.
+    // An array, because it is nearly always empty and a set would need libm.
     var taken = options.keptDescriptors
     for socket in options.sockets {
         guard let number = socket.descriptor else { continue }
@@ -21,8 +21,8 @@ func assignDescriptors(_ options: LaunchOptions) throws(Failure) -> DescriptorNu
     }
 
     var numbers = DescriptorNumbers()
-    // Node, which npm and other wrappers are, closes on exec what stands in a row from 0 on
-    // (uv_disable_stdio_inheritance).
+    // Node, which runs npm and other wrappers, closes descriptors from 0 up to the first gap in the programs it starts
+    // (uv_disable_stdio_inheritance), so these leave a gap.
     let isOnlyAdopt = options.dialects == [.adopt]
     var next: Int32 = isOnlyAdopt ? 100 : 3
     func lowestFree() -> Int32 {
@@ -31,7 +31,7 @@ func assignDescriptors(_ options: LaunchOptions) throws(Failure) -> DescriptorNu
         return next - 1
     }
     let dialects = options.dialects ?? []
-    // Alone, the dialect of inetd means: at 0 and nowhere else.
+    // With inetd as the only dialect the socket is at 0 alone.
     let isOnlyInetd = dialects == [.inetd]
     for socket in options.sockets {
         numbers.sockets.append(socket.descriptor ?? (isOnlyInetd ? 0 : lowestFree()))

@@ -1,11 +1,11 @@
-/// Refuses what a dialect has no words for, before anything is bound.
+/// Refuses plans that a dialect cannot express, before anything is bound.
 func checkDialects(_ plan: Plan) throws(Failure) {
     for dialect in plan.dialects {
         try check(dialect, plan)
         for variable in plan.variables where dialect.sets(variable.name) {
             throw .usage("set", "variable \(variable.name)", "--pass \(dialect.name) sets it")
         }
-        // What the program has twice it cannot close.
+        // The program gets these sockets through the channel, and could not close another copy.
         if plan.sendsSockets, dialect != .cluster, dialect != .nodesockd {
             throw .usage(
                 "pass", "sockets in dialect \(dialect.name)", "they are sent through the Node channel",
@@ -16,13 +16,13 @@ func checkDialects(_ plan: Plan) throws(Failure) {
         throw .usage("pass", "sockets in dialect cluster", "it goes with --app, whose helper answers the program")
     }
     for variable in plan.variables where plan.channel != nil && variable.name.hasPrefix("NODE_CHANNEL_") {
-        throw .usage("set", "variable \(variable.name)", "it tells of the Node channel")
+        throw .usage("set", "variable \(variable.name)", "it describes the Node channel")
     }
 }
 
 extension Dialect {
     /// Whether this dialect gives the variable its value.
-    fileprivate func sets(_ name: ByteString) -> Bool {
+    func sets(_ name: ByteString) -> Bool {
         switch self {
         case .systemd: name == "LISTEN_FDS" || name == "LISTEN_PID" || name == "LISTEN_FDNAMES"
         case .lactoserv: name == "LACTOSERV_FDS"
@@ -49,7 +49,7 @@ private func check(_ dialect: Dialect, _ plan: Plan) throws(Failure) {
     switch dialect {
     case .systemd:
         for name in names {
-            // The rule of systemd's fdname_is_valid: what sd_listen_fds_with_names(3) would take apart wrongly.
+            // systemd's fdname_is_valid has these rules.
             if name.contains(UInt8(ascii: ":")) { throw failure(name, "a name in LISTEN_FDNAMES cannot have a colon") }
             if name.bytes.contains(where: { $0 < 0x20 || $0 >= 0x7F }) {
                 throw failure(name, "a name in LISTEN_FDNAMES has printable ASCII characters only")
@@ -67,16 +67,12 @@ private func check(_ dialect: Dialect, _ plan: Plan) throws(Failure) {
         guard plan.sockets.count(where: { $0.transport == .unix }) == 1 else {
             throw .usage("pass", "sockets in dialect nodesockd", "LISTEN_ON has room for exactly one unix socket")
         }
-    case .serverStarter:
+    case .serverStarter, .phpFPM:
+        let (separator, variable): (UInt8, ByteString) =
+            dialect == .phpFPM ? (UInt8(ascii: ","), "FPM_SOCKETS") : (UInt8(ascii: ";"), "SERVER_STARTER_PORT")
         for socket in plan.sockets {
-            if let path = socket.address.path, path.contains(UInt8(ascii: ";")) || path.contains(UInt8(ascii: "=")) {
-                throw failure(socket.name, "';' and '=' separate the entries of SERVER_STARTER_PORT")
-            }
-        }
-    case .phpFPM:
-        for socket in plan.sockets {
-            if let path = socket.address.path, path.contains(UInt8(ascii: ",")) || path.contains(UInt8(ascii: "=")) {
-                throw failure(socket.name, "',' and '=' separate the entries of FPM_SOCKETS")
+            if let path = socket.address.path, path.contains(separator) || path.contains(UInt8(ascii: "=")) {
+                throw failure(socket.name, "'\(ByteString([separator]))' and '=' separate the entries of \(variable)")
             }
         }
     case .inetd:
@@ -89,7 +85,7 @@ private func check(_ dialect: Dialect, _ plan: Plan) throws(Failure) {
     }
 }
 
-/// LISTEN_FDS says only how many there are: they must stand at 3 and after, sockets first, without a gap.
+/// LISTEN_FDS has only the number of descriptors, so they must stand at 3 and after without a gap, sockets first.
 private func checkOrder(_ plan: Plan) throws(Failure) {
     var expected: Int32 = 3
     let all =

@@ -5,7 +5,7 @@ struct SocketPlan: Sendable, Equatable {
     var name: ByteString
     var transport: Transport
     var address: SocketAddress
-    /// A Unix socket's path as it was given: the copy's number may have to be filled in.
+    /// The path of a Unix socket as the user wrote it, maybe with `{copy}`.
     var pattern: ByteString?
     var isDualStack: Bool
     /// The system's `somaxconn` if nil.
@@ -13,24 +13,24 @@ struct SocketPlan: Sendable, Equatable {
     var mode: UInt32?
     var owner: UInt32?
     var group: UInt32?
-    /// The number that the target will see.
+    /// The number in the target.
     var descriptor: Int32
     var isFreebind: Bool
     var device: ByteString?
     var isNodelay: Bool
     var isListening: Bool
-    /// What dialect `niagra2` says of it.
+    /// Its type in dialect `niagra2`.
     var niagraType: ByteString?
 
-    /// As it is written: `*:80`, `udp:0.0.0.0:53`, `unix:/run/web.sock`.
+    /// The address as a user writes it: `*:80`, `udp:0.0.0.0:53`, `unix:/run/web.sock`.
     var written: ByteString { written(at: address) }
 
-    /// The same with the port that the kernel has chosen.
+    /// Another address as a user writes it, with the port that the kernel has chosen.
     func written(at address: SocketAddress) -> ByteString {
         RequestedAddress(transport: transport, address: address, isDualStack: isDualStack).description
     }
 
-    /// As messages name it.
+    /// Its name in messages.
     var object: ByteString { "socket \(name) to \(written)" }
 }
 
@@ -39,7 +39,7 @@ struct FilePlan: Sendable, Equatable {
     var name: ByteString
     var path: ByteString
     var request: FileRequest
-    /// The number that the target will see.
+    /// The number in the target.
     var descriptor: Int32
 }
 
@@ -57,17 +57,17 @@ struct Plan: Sendable {
     var keptVariables: [ByteString]
     var variables: [(name: ByteString, value: Template)]
     var dialects: [Dialect]
-    /// The two ends of the Node channel, if a dialect has one.
+    /// The numbers of the Node channel's ends, if there is one.
     var channel: (near: Int32, far: Int32)?
     var command: [Template]
-    /// Whether the target gets its sockets when it asks for them as a cluster's worker does, and does not inherit them.
+    /// Whether the target asks for its sockets, as a cluster's worker does, and does not inherit them.
     var sendsSockets: Bool { dialects.contains(.cluster) }
     /// The preload library of dialect `adopt`, and of `nodesockd`; nil without them.
     var library: ByteString?
     /// Which copy this is, counted from 0.
     private(set) var copy: Int
-    /// Whether the sockets are only bound, under names that clients do not know, and somebody else decides when they
-    /// listen.
+    /// Whether the sockets are only bound, under names that clients do not know, so that the coordinator decides
+    /// when they listen.
     let isGated: Bool
     /// Whether the target is told to wait before it begins to work.
     private(set) var startsSuspended: Bool
@@ -108,7 +108,7 @@ struct Plan: Sendable {
             library = try findPreloadLibrary(self)
             try checkAdoption(self)
         } else if dialects.contains(.nodesockd), !sendsSockets, (try? checkAdoption(self)) != nil {
-            // Its programs bind LISTEN_ON by themselves. What nothing can be preloaded to has the descriptor.
+            // Its programs bind LISTEN_ON by themselves. Those that cannot load the library use the descriptor.
             library = try findPreloadLibrary(self)
         }
     }
@@ -123,7 +123,7 @@ struct Plan: Sendable {
 extension SocketPlan {
     mutating func fill(copy: Int) { address = address(of: copy) }
 
-    /// Where this copy's is.
+    /// The address of a copy's socket.
     func address(of copy: Int) -> SocketAddress {
         guard let pattern, let path = try? ReusePortKit.fill(pattern, copy: copy) else { return address }
         return .unix(path)
@@ -173,13 +173,13 @@ private func resolveAddress(_ request: SocketRequest) throws(Failure) -> SocketA
     }
 }
 
-/// Refuses what does not fit into `sockaddr_un`; `spare` bytes are for the name beside it that each generation has.
+/// Refuses paths that do not fit into `sockaddr_un`; `spare` bytes are for the copies' own names beside it.
 func checkLength(_ address: SocketAddress, _ name: ByteString, spare: Int = 0) throws(Failure) {
     guard let path = address.path, path.count > SocketAddress.longestPath - spare else { return }
     throw .usage(
         "bind", "socket \(name) to unix:\(path)",
         "the path has \(path.count) bytes, and a unix socket's may have \(SocketAddress.longestPath - spare)",
-        remedy: spare > 0 ? "each generation needs a longer name beside it" : nil)
+        remedy: spare > 0 ? "choose a shorter path: each copy needs a longer name beside it" : nil)
 }
 
 private func resolveFiles(_ requests: [FileRequest], numbers: DescriptorNumbers) throws(Failure) -> [FilePlan] {
@@ -192,7 +192,7 @@ private func resolveFiles(_ requests: [FileRequest], numbers: DescriptorNumbers)
     return plans
 }
 
-/// The path from the root: the target may be in another directory by the time it reads it.
+/// The path from the root, because the target may have another working directory.
 private func absolute(_ path: ByteString) throws(Failure) -> ByteString {
     if path.hasPrefix("/") { return path }
     return resolve(path, against: try currentDirectory())

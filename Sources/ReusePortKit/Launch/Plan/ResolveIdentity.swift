@@ -1,12 +1,12 @@
-/// Who the target is to run as, in numbers.
+/// The target's user and groups, as numbers.
 struct Identity: Sendable, Equatable {
-    /// Nil: as the caller.
+    /// Nil for the caller's.
     var user: UInt32?
-    /// Nil: as the caller.
+    /// Nil for the caller's.
     var group: UInt32?
-    /// Nil: as the caller. Empty: none.
+    /// Nil for the caller's, empty for none.
     var groups: [UInt32]?
-    /// What the user database knows of `user`.
+    /// The entry of `user` in the user database.
     var account: Account?
 }
 
@@ -26,7 +26,7 @@ func resolveIdentity(_ options: LaunchOptions) throws(Failure) -> Identity {
 }
 
 extension Identity {
-    /// Understands `USER[:GROUP]`.
+    /// Reads `USER[:GROUP]`.
     fileprivate mutating func take(user text: ByteString) throws(Failure) {
         let parts = text.cut(at: UInt8(ascii: ":"))
         let name = parts?.head ?? text
@@ -76,7 +76,7 @@ func resolveGroup(_ name: ByteString) throws(Failure) -> UInt32 {
     return id
 }
 
-/// An id below 2^32-1: `setresuid(-1, -1, -1)` succeeds and drops nothing.
+/// Reads an id below 2^32-1, because `setresuid(-1, -1, -1)` succeeds and drops nothing.
 private func numericID(_ text: ByteString, _ kind: ByteString) throws(Failure) -> UInt32 {
     guard let number = text.decimal, number <= UInt64(UInt32.max) else {
         throw .usage("become", "\(kind) \(text)", "ids are numbers from 0 to 4294967294")

@@ -1,11 +1,10 @@
-/// An argument or a variable's value, with what is known of `{fd:NAME}` and its kin filled in.
+/// An argument or a variable's value, with known references like `{fd:NAME}` filled in.
 struct Template: Sendable, Equatable {
-    /// A part of it.
     enum Piece: Sendable, Equatable {
         case text(ByteString)
         /// The port of the socket with this index, which the kernel chooses when it is bound.
         case port(Int)
-        /// The path of the socket with this index, if it is bound under another name than the one that was given.
+        /// The path of the socket with this index, if it will be bound under another name than the user's.
         case path(Int)
     }
 
@@ -14,7 +13,7 @@ struct Template: Sendable, Equatable {
     init(_ text: ByteString) { pieces = [.text(text)] }
     init(pieces: [Piece]) { self.pieces = pieces }
 
-    /// The text, given the addresses to which the sockets have been bound.
+    /// The text with the addresses to which the sockets have been bound.
     func filled(_ addresses: [SocketAddress]) -> ByteString {
         var result = ByteString()
         for piece in pieces {
@@ -27,7 +26,7 @@ struct Template: Sendable, Equatable {
         return result
     }
 
-    /// The text with what is not known yet shown as it was written.
+    /// The text with references that are not known yet, for people to read.
     func shown(_ sockets: [SocketPlan]) -> ByteString {
         var result = ByteString()
         for piece in pieces {
@@ -52,11 +51,39 @@ private enum Reference: CaseIterable {
         case .path: "{path:"
         }
     }
+
+    func resolve(_ socket: SocketPlan, at index: Int, pathsAreKnown: Bool) throws(Malformed) -> Template.Piece {
+        switch self {
+        case .fd: return .text(ByteString(decimal: socket.descriptor))
+        case .path:
+            guard let path = socket.address.path else { throw Malformed("this socket has no path") }
+            return pathsAreKnown ? .text(path) : .path(index)
+        case .addr:
+            if socket.transport == .unix {
+                throw Malformed("a unix socket has no address", remedy: "use {path:\(socket.name)}")
+            }
+            return .text(socket.address.host)
+        case .port:
+            guard let port = socket.address.port else { throw Malformed("a unix socket has no port") }
+            return port == 0 ? .port(index) : .text(ByteString(decimal: port))
+        }
+    }
+
+    func resolve(_ file: FilePlan?) throws(Malformed) -> Template.Piece {
+        guard let file else {
+            throw Malformed("no socket or file has this name", remedy: "for a literal brace write {{")
+        }
+        switch self {
+        case .fd: return .text(ByteString(decimal: file.descriptor))
+        case .path: return .text(file.path)
+        case .addr, .port: throw Malformed("a file has no address")
+        }
+    }
 }
 
-/// Finds the templates in `text`: `{{` is a brace, `{fd:NAME}` and its kin are references, other braces are themselves.
+/// Finds the references in `text`, like `{fd:NAME}`; `{{` is a brace, and so are all other braces.
 ///
-/// `pathsAreKnown`: whether sockets are bound at the paths that were given.
+/// `pathsAreKnown` says that sockets are bound at the user's paths.
 func parseTemplate(
     _ text: ByteString, in place: ByteString, sockets: [SocketPlan], files: [FilePlan], pathsAreKnown: Bool = true
 ) throws(Failure) -> Template {
@@ -72,45 +99,22 @@ func parseTemplate(
             let end = text.firstIndex(of: UInt8(ascii: "}"), from: index)
         {
             let name = text[(index + reference.opening.count)..<end]
-            func failure(_ reason: ByteString, remedy: ByteString? = nil) -> Failure {
-                .usage("fill in", "\(text[index..<(end + 1)]) in \(place)", reason, remedy: remedy)
-            }
-            if let which = sockets.firstIndex(where: { $0.name == name }) {
-                let socket = sockets[which]
-                switch reference {
-                case .fd: literal.append(decimal: socket.descriptor)
-                case .path:
-                    guard let path = socket.address.path else { throw failure("this socket has no path") }
-                    if pathsAreKnown {
-                        literal.append(path)
+            do throws(Malformed) {
+                let piece =
+                    if let which = sockets.firstIndex(where: { $0.name == name }) {
+                        try reference.resolve(sockets[which], at: which, pathsAreKnown: pathsAreKnown)
                     } else {
-                        pieces.append(.text(literal))
-                        pieces.append(.path(which))
-                        literal = ""
+                        try reference.resolve(files.first { $0.name == name })
                     }
-                case .addr:
-                    if socket.transport == .unix {
-                        throw failure("a unix socket has no address", remedy: "use {path:\(name)}")
-                    }
-                    literal.append(socket.address.host)
-                case .port:
-                    guard let port = socket.address.port else { throw failure("a unix socket has no port") }
-                    if port == 0 {
-                        pieces.append(.text(literal))
-                        pieces.append(.port(which))
-                        literal = ""
-                    } else {
-                        literal.append(decimal: port)
-                    }
+                if case .text(let known) = piece {
+                    literal.append(known)
+                } else {
+                    pieces += [.text(literal), piece]
+                    literal = ""
                 }
-            } else if let file = files.first(where: { $0.name == name }) {
-                switch reference {
-                case .fd: literal.append(decimal: file.descriptor)
-                case .path: literal.append(file.path)
-                case .addr, .port: throw failure("a file has no address")
-                }
-            } else {
-                throw failure("no socket or file has this name", remedy: "for a literal brace write {{")
+            } catch {
+                throw .usage(
+                    "fill in", "\(text[index..<(end + 1)]) in \(place)", error.reason, remedy: error.remedy)
             }
             index = end + 1
         } else {

@@ -167,7 +167,7 @@ import Testing
         arguments: [
             (["--stop-message", "{event:stop}"], "this is not JSON"),
             (["--stop-message", "stop,"], "a message is empty"),
-            (["--stop-message", "stop", "--env", "NODE_CHANNEL_FD=9"], "it tells of the Node channel"),
+            (["--stop-message", "stop", "--env", "NODE_CHANNEL_FD=9"], "it describes the Node channel"),
             (["--pass", "cluster,systemd"], "they are sent through the Node channel"),
             (["--pass", "cluster", "--env", "NODE_UNIQUE_ID=9"], "--pass cluster sets it"),
         ] as [([ByteString], String)])

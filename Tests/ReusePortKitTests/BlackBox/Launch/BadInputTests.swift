@@ -403,7 +403,7 @@ func expectFailure(
         try fail(["--file", "key:\(missing)"], 111, "open file key at \(missing): no such file or directory")
         try fail(
             ["--file", "key:\(missing):w"], 111,
-            "open file key at \(missing): no such file or directory; to make it add the flag create")
+            "open file key at \(missing): no such file or directory; add the flag create to make it")
         try fail(
             ["--file", "key:\(missing)/x:w,create"], 111, "open file key at \(missing)/x: no such file or directory")
         try fail(["--file", "key:\(box.path)"], 111, "open file key at \(box.path): it is a directory…")
