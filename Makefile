@@ -63,8 +63,8 @@ EMBEDDED_FLAGS += -Xlinker -z -Xlinker relro -Xlinker -z -Xlinker now
 EMBEDDED_FLAGS += -Xlinker --as-needed
 EMBEDDED_FLAGS += --disable-local-rpath
 
-.PHONY: all fixtures demo pictures test check completions format bench-exec bench-handoff bench-deploy bench-adopt install \
-	install-docs uninstall dist deb setup clean
+.PHONY: all fixtures demo pictures test check completions format bench-exec bench-handoff bench-deploy bench-adopt \
+	install install-docs uninstall dist deb setup clean
 
 all:
 	@SWIFT='$(SWIFT)' scripts/build.sh $(EMBEDDED) reuseport-exec $(EMBEDDED_FLAGS) $(FLAGS)

@@ -55,8 +55,9 @@ private struct Registration {
             report(.predecessor(copy: copy.number, pid: old.process.pid, old.reason ?? .unknown))
         }
         var record = state.newRecord(of: copy, in: generation.id, request)
-        record.group = try state.makeGroup(
-            request.memoryLimits, for: record, under: Supervisor.current(), in: registry)
+        // Asked once, and only where it matters: it reads /proc.
+        let supervisor = role == .helper || !request.memoryLimits.isEmpty ? Supervisor.current() : nil
+        record.group = try state.makeGroup(request.memoryLimits, for: record, under: supervisor, in: registry)
         if let group = record.group { groups.append(group) }
         if isFirst { try state.prepareToListen(copy.listeners) }
         try state.checkAddresses(copy.listeners, plan)
@@ -69,7 +70,7 @@ private struct Registration {
             try state.noteJoined(copy.listeners)
         }
         // The supervisor of a command does not supervise the copies that the command leaves behind.
-        if role == .helper { record.supervisor = Supervisor.current() }
+        if role == .helper { record.supervisor = supervisor }
         record.channel = try state.channel(copy.channel, of: record, request, plan)
         state.replace(record)
         return Member(copy: copy, record: record)
