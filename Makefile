@@ -117,7 +117,7 @@ install:
 
 install-docs:
 	$(INSTALL) -d '$(DESTDIR)$(DOCDIR)'
-	cp -R README.md CHANGELOG.md SECURITY.md LICENSE docs examples '$(DESTDIR)$(DOCDIR)'
+	cp -R README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE docs examples '$(DESTDIR)$(DOCDIR)'
 	chmod -R u=rwX,go=rX '$(DESTDIR)$(DOCDIR)'
 
 uninstall:
