@@ -26,7 +26,8 @@ struct Coordinator: ~Copyable {
     let interruptions: Interruptions?
     let report: Reporter
 
-    /// Returns when the members serve and the generation that they replace is retired; fails with nothing changed.
+    /// Returns when the members serve and the generation that they replace is retired. Those that fail are ended, and
+    /// the live generation serves on.
     borrowing func run() throws(HandoffFailure) {
         report(.coordinating)
         for index in 0..<members.count { show(index, .starting) }
@@ -48,6 +49,7 @@ struct Coordinator: ~Copyable {
 
     /// Completes the handoff when the members have entered their generation.
     private borrowing func takeOver(_ entry: Entry) throws(HandoffFailure) {
+        // The first member's listeners may still be needed, to redirect the groups while the old copies leave.
         for index in 1..<max(1, members.count) { members[index].releaseListeners() }
         release(0)
         switch entry {
@@ -55,19 +57,21 @@ struct Coordinator: ~Copyable {
             do throws(StepFailure) { try awaitSiblings() } catch { throw giveUp(error) }
             tellSupervisor()
         case .joined:
+            // The generation has become live since this handoff began.
             tellSupervisor()
         case .cutOver(let old):
             for index in 0..<members.count { show(index, .serving) }
             tellSupervisor()
             retireOthers(old)
         }
-        close(entry)
+        recordEnd(entry)
         succeed(joined: false)
     }
 
     /// Members of a live generation take their places one by one, and fail one by one.
     private borrowing func join(_ probes: Probes) throws(HandoffFailure) {
         let deadline = Deadline(after: request.readyTimeout)
+        // If a probe cannot be connected, each member fails for this reason.
         var obstacle: StepFailure?
         do throws(StepFailure) {
             try handoffStep { () throws(Failure) in try connectProbes(probes) }
@@ -96,7 +100,7 @@ struct Coordinator: ~Copyable {
         }
         if failures.isEmpty {
             tellSupervisor()
-            close(.joined)
+            recordEnd(.joined)
             return succeed(joined: true)
         }
         throw HandoffFailure(app: request.name, label: generation.label, outcomes: failures, joined: true)
@@ -124,8 +128,8 @@ extension Coordinator {
         }
     }
 
-    /// Closes our hold on a member's listeners. Where places in the group direct connections, one of them is needed to
-    /// redirect it until the old copies have gone, so there they are closed when the copy ends.
+    /// Closes the coordinator's descriptors of a member's listeners. Steering may need one of them to direct the groups
+    /// until the old copies have gone; then they stay open until the copy ends.
     private borrowing func release(_ index: Int) {
         guard AppState(readingAppOf: registry).needsHeldListeners else { return members[index].releaseListeners() }
         members[index].releaseListenersAtEnd()
@@ -144,10 +148,11 @@ extension Coordinator {
     }
 
     /// Writes down that the coordinator is done, and sets the app's memory limit to what this generation asks for.
-    private borrowing func close(_ entry: Entry) {
+    private borrowing func recordEnd(_ entry: Entry) {
         // Helpers that only waited write nothing: their siblings would wait for each of the writes, and can see that a
         // helper has gone.
         if case .waiting = entry, members[0].record.group == nil { return }
+        // A command's name was removed from the records when its members became ready, so only a limit is left to set.
         if role == .command, registry.loadApp()?.group == nil { return }
         do throws(Failure) {
             let problem = try registry.change { state -> Errno? in
@@ -166,7 +171,8 @@ extension Coordinator {
     }
 }
 
-/// Probes that were connected before their turn. A class, because waiting only borrows the coordinator.
+/// Probes that were connected before their members are waited for. A class, because functions that only borrow the
+/// coordinator hand it on, and take probes out.
 final class Probes {
     private var probes = OwnedArray<Descriptor>()
     private var places: [(member: Int, listener: Int)] = []
@@ -176,7 +182,7 @@ final class Probes {
         places.append((member, listener))
     }
 
-    /// The probe for a listener of a member, the first time.
+    /// Takes out the probe for a listener of a member; nil if there was none, or it was taken before.
     func take(member: Int, listener: Int) -> Descriptor? {
         guard let index = places.firstIndex(where: { $0.member == member && $0.listener == listener }) else {
             return nil

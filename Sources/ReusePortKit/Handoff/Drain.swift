@@ -1,9 +1,13 @@
 import CLinux
 
-// Steps that let copies which get no new connection finish what they have got, before they are told to stop.
+// Drains copies that get no new connections, before they are told to stop, in three steps: their handshakes end, they
+// accept what is queued, and they read what they have accepted.
+//
+// `moves`: whatever is queued at a listener moves to another one when it closes, so it needs little time or none.
 
-/// Waits until handshakes under way have ended: for as long as the new generation or the copies themselves say by
-/// `--settle`. What moves to another listener with its queue needs no time.
+/// Waits until handshakes under way have ended: for the longest `--settle` of the new generation and of the copies.
+///
+/// `settle`: the new generation's; nil: as long as handshakes usually take, or no time if they move.
 func awaitHandshakes(of copies: [CopyRecord], settle: Milliseconds?, moves: Bool) {
     var time = settle ?? Steering.settleTime(movesQueued: moves)
     for copy in copies { time = max(time, copy.settle ?? time) }
@@ -12,21 +16,23 @@ func awaitHandshakes(of copies: [CopyRecord], settle: Milliseconds?, moves: Bool
     while !deadline.hasPassed { _ = poll(nil, 0, deadline.pollTimeout) }
 }
 
-/// Waits until what is queued is accepted, and datagrams are read. Returns what is left of `patience`, so that copies
-/// which accept nothing are waited for once only.
+/// Waits until what is queued is accepted, and datagrams are read, for no longer than the shortest stop timeout.
+/// Returns what is left of `patience`, so that a caller who waits again for copies that accept nothing does not wait
+/// twice as long.
 func awaitAccepted(
     by copies: [CopyRecord], within patience: Milliseconds, moves: Bool
 ) throws(Failure) -> Milliseconds {
+    // What moves is not lost, so it is waited for only briefly.
     var patience = moves ? Milliseconds(20) : patience
     for copy in copies { patience = min(patience, copy.stopTimeout) }
     let listeners = copies.flatMap { $0.listeners.map { $0.identity } }
     let deadline = Deadline(after: patience)
-    try watch(until: deadline) { () throws(Failure) in try queued(listeners) == 0 }
+    try awaitCondition(until: deadline) { () throws(Failure) in try queued(listeners) == 0 }
     return deadline.remaining
 }
 
-/// Waits until something is read of each connection that is there now, since some programs drop what they have
-/// accepted when they stop: half a second at most, because some clients say nothing.
+/// Waits until something is read of each connection that is there now, because some programs drop connections that they
+/// have accepted but not read when they stop. Waits for half a second at most, because some clients say nothing.
 ///
 /// A request comes a moment after the handshake, and the server may have accepted in between. If it is lost on the way
 /// it comes again after 200 ms (TCP_RTO_MIN) and more. The new generation's connections are waited for too, which takes
@@ -40,7 +46,7 @@ func awaitRead(by copies: [CopyRecord]) {
     where listener.transport == .tcp {
         unread += (try? unreadConnections(listener.address)) ?? []
     }
-    watch(until: Deadline(after: Milliseconds(500))) {
+    awaitCondition(until: Deadline(after: Milliseconds(500))) {
         while let last = unread.last {
             if (try? isUnread(last)) ?? false { return false }
             unread.removeLast()
@@ -49,12 +55,13 @@ func awaitRead(by copies: [CopyRecord]) {
     }
 }
 
-/// Waits until something is so, or it takes too long. The kernel has no event for what is asked here.
-private func watch<Reason: Error>(
-    until deadline: Deadline, _ isSo: () throws(Reason) -> Bool
+/// Waits until a condition holds, or the deadline has passed. Asks every few milliseconds, because the kernel has no
+/// event for accept queues that others empty.
+private func awaitCondition<Reason: Error>(
+    until deadline: Deadline, _ holds: () throws(Reason) -> Bool
 ) throws(Reason) {
     var pause: Int32 = 1
-    while !(try isSo()) && !deadline.hasPassed {
+    while !(try holds()) && !deadline.hasPassed {
         _ = poll(nil, 0, pause)
         pause = min(pause + 1, 5)
     }
@@ -80,7 +87,7 @@ private func queued(_ listeners: [ListenerIdentity]) throws(Failure) -> Int {
     return result
 }
 
-/// Picks one Internet socket of each transport, family and port: the kernel tells of all such at once.
+/// Picks one Internet socket of each transport, family and port, because the kernel answers for all such at once.
 private func oneForEachPort(_ listeners: [ListenerIdentity]) -> [ListenerIdentity] {
     var result: [ListenerIdentity] = []
     for one in listeners where one.transport != .unix {

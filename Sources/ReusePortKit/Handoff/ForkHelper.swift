@@ -1,12 +1,15 @@
 import CLinux
 
-/// Tells the two processes apart after the fork.
+/// In which process `forkHelper` has returned.
 enum HelperFork {
     case helper
     case parent(helper: ProcessIdentity)
 }
 
-/// Forks a process that is not our child, because the target must not find a child that it does not know.
+/// Forks a process that is not our child, because the target, which this process becomes by exec, must not find a child
+/// that it does not know.
+///
+/// The child forks the helper, tells us its pid through a pipe, and exits, so the helper is a child of neither.
 func forkHelper() throws(Failure) -> HelperFork {
     let pipe = try step("start", "the helper", remedy: descriptorRemedy) { () throws(Errno) in try PipeEnds() }
     let reader = pipe.reader
@@ -15,6 +18,7 @@ func forkHelper() throws(Failure) -> HelperFork {
     if child != 0 {
         var status: Int32 = 0
         _ = try? uninterrupted { waitpid(child, &status, 0) }
+        // Closed first: if the second fork fails, the read would wait for our own end.
         writer.release(closing: ())
         let identity = try step("start", "the helper") { () throws(Errno) in
             // The child writes the pid of its own child, or nothing if the second fork failed.
@@ -25,27 +29,31 @@ func forkHelper() throws(Failure) -> HelperFork {
         }
         return .parent(helper: identity)
     }
+    // The child, which only forks once more.
     var helper = fork()
     if helper > 0 { _ = write(writer.number, &helper, MemoryLayout<Int32>.size) }
     if helper != 0 { _exit(0) }
-    // A session of its own: a signal to the target's process group is not meant for the helper.
+    // The helper. It gets a session of its own: a signal to the target's process group is not meant for the helper.
     _ = setsid()
     return .helper
 }
 
-/// Coordinates a member in the helper, and ends it.
+/// Carries out the handoff, in the helper, and exits.
 func runAsHelper(_ coordinator: consuming Coordinator) -> Never {
     leaveCaller(coordinator)
+    // A failure is recorded and reported by then.
     do throws(HandoffFailure) { try coordinator.run() } catch {}
     _exit(0)
 }
 
-/// Closes all descriptors that are the target's or the caller's, because others may wait until all copies of them are
-/// closed, and ignores signals that are not meant for the helper.
+/// Makes the helper independent of the process that it was forked from: closes all descriptors but those that the
+/// handoff needs, because others may wait until all duplicates are closed; ignores signals that are not meant for it.
 private func leaveCaller(_ coordinator: borrowing Coordinator) {
     let log = coordinator.request.logDescriptor
+    // The log may be standard output or standard error.
     useNull(at: [0, 1, 2].filter { $0 == 0 || $0 != log })
-    var needed = [coordinator.registry.folder.number, log, coordinator.request.notifyDescriptor ?? 2]
+    var needed = [coordinator.registry.folder.number, log]
+    if let number = coordinator.request.notifyDescriptor { needed.append(number) }
     for index in 0..<coordinator.members.count {
         needed.append(coordinator.members[index].copy.process.descriptor.number)
         needed.append(coordinator.members[index].copy.exec.reader.number)
@@ -59,6 +67,7 @@ private func leaveCaller(_ coordinator: borrowing Coordinator) {
     for number in needed where number > 2 { _ = clinux_fcntl(number, F_SETFD, Int(FD_CLOEXEC)) }
     // Neither a reader of the log that has gone nor a key on the terminal ends a handoff.
     for signal in [SIGPIPE, SIGINT, SIGQUIT, SIGHUP, SIGTSTP] { clinux_ignore_signal(signal) }
+    // Changes to /, so that the helper keeps no other directory in use.
     _ = clinux_enter_root()
 }
 
@@ -68,7 +77,7 @@ func useNull(at numbers: [Int32]) {
     for number in numbers { _ = dup2(null.number, number) }
 }
 
-/// close_range(2) of everything between the numbers that are needed.
+/// Closes all descriptors above 2 that are not needed: the gaps between those that are, and all after the last.
 func closeAllAbove2(but needed: [Int32]) {
     var first = 3
     for number in needed.ordered(by: { $0 < $1 }) where number >= 3 {

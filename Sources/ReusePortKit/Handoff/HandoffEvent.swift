@@ -1,6 +1,7 @@
-/// What happens in a handoff. The layer Output makes words of it.
+/// What happens in a handoff, and in commands that start, stop or suspend copies. The layer Output makes words of it.
+/// Generations are named by their labels.
 enum HandoffEvent {
-    /// The coordinator begins; from now on the process does nothing else.
+    /// The coordinator begins; the process does nothing else from now on, so its title may tell of the handoff.
     case coordinating
     /// The generation has its label and its members. This comes first.
     case registered(label: ByteString, copies: [Int])
@@ -8,13 +9,16 @@ enum HandoffEvent {
     case copy(Int, pid: Int32?, CopyProgress)
     /// A member waits until the other copies of its generation are ready.
     case awaitingSiblings
-    /// New connections go to the generation from now on.
+    /// New connections go to the generation from now on; nil: there was no other, or it is not known.
     case tookOver(from: ByteString?)
     /// Copies that a supervisor starts have taken the places they were started for.
     case joined
+    /// The old generation gets time to accept and read what it has got.
     case draining(ByteString)
     case drained(ByteString)
+    /// The old generation is told to stop.
     case retiring(ByteString)
+    /// The old generation was stopped, as far as that was possible.
     case retired(ByteString, RetireOutcome)
     /// The copies of a handoff that failed are stopped.
     case stopping(ByteString)
@@ -26,8 +30,6 @@ enum HandoffEvent {
     case failed(ByteString)
     /// A process puts back paths of Unix sockets that old copies may remove.
     case keepingPaths
-    /// The handoff is over.
-    case over
     /// The registry had lost a generation, which is recorded again under this label.
     case recovered(ByteString)
     /// A server that belongs to no generation shares the address; it gets connections until the cutover.
@@ -38,25 +40,27 @@ enum HandoffEvent {
     case predecessor(copy: Int, pid: Int32, EndReason)
     /// `--app-memory-max` could not be set.
     case appLimitNotSet(Errno)
-    /// So many connections can wait at suspended copies.
+    /// The number of connections that can wait at suspended copies.
     case room(Int)
-    /// Service directories or units were written.
+    /// Service directories or units were written for this supervisor.
     case servicesWritten(for: ByteString)
     /// The last output of a failed copy or service, and where it was written.
     case output(of: ByteString, ByteString)
     /// The handoff has succeeded.
     case served(HandoffResult)
+    /// The coordinator has nothing more to do; comes after `served`.
+    case over
     /// Something failed that does not end the handoff.
     case problem(Failure)
     /// Something failed that is of interest with `--debug` only.
     case minorProblem(Failure)
-    /// While copies are stopped.
+    /// A detail of how copies are stopped.
     case stop(StopEvent)
-    /// While a copy is waited for.
+    /// A detail of how a copy becomes ready.
     case readiness(ReadinessEvent)
-    /// `scale` is done, without a copy that was added.
+    /// `scale` is done. Comes only if no copy was added; otherwise `served` says so.
     case scaled(copies: Int)
-    /// An app is suspended without a new generation, because deploy does not know its command.
+    /// An app was suspended without a new generation, because deploy does not know its command.
     case standsStill
 }
 

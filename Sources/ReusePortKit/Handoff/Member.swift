@@ -2,12 +2,16 @@ import CLinux
 
 /// A process that becomes a copy: its sockets are bound, and it is not registered yet.
 struct StartedCopy: ~Copyable {
+    /// Its number in the generation.
     let number: Int
-    /// The copy, before its exec and after.
+    /// The process, which stays the same in its exec.
     let process: ProcessHandle
+    /// The coordinator's own descriptors of its sockets, in the order of `listeners`.
     let sockets: OwnedArray<Placement>
     let listeners: [Listener]
+    /// Carries the program's word that it is ready.
     let channel: ReadinessChannel
+    /// Tells whether the exec has succeeded.
     let exec: ExecWatch
 }
 
@@ -18,13 +22,13 @@ struct Member: ~Copyable {
 
     var pid: Int32 { copy.process.identity.pid }
 
-    /// Closes the coordinator's own descriptors of the listeners, which would keep them open when the copy has ended:
-    /// connections would come, and nobody would accept them.
+    /// Closes the coordinator's own descriptors of the listeners. They would keep the listeners open after the copy has
+    /// ended: connections would come, and nobody would accept them.
     borrowing func releaseListeners() {
         for index in 0..<copy.sockets.count { closeInPlace(copy.sockets[index].source.number) }
     }
 
-    /// Closes them when the copy ends, for a coordinator that needs the listeners until then.
+    /// Does the same when the copy ends, and returns at once, for a coordinator that still needs the listeners.
     borrowing func releaseListenersAtEnd() {
         closeAtEnd(
             of: copy.process.descriptor.number, (0..<copy.sockets.count).map { copy.sockets[$0].source.number })

@@ -1,7 +1,17 @@
-/// The registry's record of a copy: one process of a generation.
+/// The registry's record of a copy, one process of a generation; each has a file of its own.
 struct CopyRecord: Sendable, Equatable {
+    /// How far the copy has come; compared in this order.
     enum State: Sendable, CaseIterable, Comparable {
-        case starting, ready, live, stopping, retired, ended
+        case starting
+        /// Can serve, and waits for the other copies of its generation.
+        case ready
+        /// Gets connections, or did until its generation was replaced.
+        case live
+        /// Is told to stop, or could not be stopped.
+        case stopping
+        /// Its listeners are closed, and it finishes what it has accepted.
+        case retired
+        case ended
 
         var name: ByteString {
             switch self {
@@ -15,18 +25,21 @@ struct CopyRecord: Sendable, Equatable {
         }
     }
 
+    /// The id of its generation.
     var generation: UInt64
+    /// Its number in the generation, from 0.
     var copy: Int
     var process: ProcessIdentity
-    /// The helper that waits for its readiness, while there is one.
+    /// The process that coordinates its handoff, a helper or a command, until that is over.
     var helper: ProcessIdentity?
     var state: State
-    /// Seconds since 1970 of its start.
+    /// When it was registered, in seconds since 1970.
     var since: UInt64
     var listeners: [Listener]
     var supervisor: Supervisor?
     var stopSignal: Int32
     var stopTimeout: Milliseconds
+    /// The nice value that it gets when it is told to stop; nil: it keeps its own.
     var nice: Int32?
     /// The value of `--settle`.
     var settle: Milliseconds?
@@ -44,6 +57,7 @@ struct CopyRecord: Sendable, Equatable {
 }
 
 extension CopyRecord {
+    /// The file's contents.
     var text: ByteString {
         var file = RegistryText()
         file.add("format", "1")
@@ -65,6 +79,8 @@ extension CopyRecord {
         return file.text
     }
 
+    /// Reads the file; nil if a field is damaged that is needed to find or stop the copy. Other damaged fields are left
+    /// out: they are no reason to lose the copy.
     init?(text: ByteString) {
         guard let file = RegistryText(text), file.number("format") == 1, let generation = file.number("generation"),
             generation < 1 << 62, let copy = file.number("copy"), copy < UInt64(Bank.copies),
@@ -82,11 +98,10 @@ extension CopyRecord {
         supervisor = file.fields("supervisor")?.first.flatMap { Supervisor(parsing: $0) }
         stopSignal = Int32(signal)
         stopTimeout = Milliseconds(timeout)
-        nice = file.fields("nice")?.first.flatMap { niceness($0) }
+        nice = file.fields("nice")?.first.flatMap { parseNice($0) }
         // A time longer than a day is damage, and would be waited for.
         if let time = file.number("settle"), time <= 86_400_000 { settle = Milliseconds(time) }
         reason = file.fields("reason").flatMap { EndReason(fields: $0) }
-        // Damage here is ignored: it is no reason to lose the copy.
         crashes = file.fields("crashes").flatMap { Crashes(fields: $0) }
         channel = file.fields("channel").flatMap { ChannelRecord(fields: $0) }
         group = file.fields("group").flatMap { CopyGroup(fields: $0) }
@@ -100,7 +115,7 @@ extension CopyRecord {
 
 // MARK: - Parts of the record, as fields of a line
 
-private func niceness(_ text: ByteString) -> Int32? {
+private func parseNice(_ text: ByteString) -> Int32? {
     let isNegative = text.hasPrefix("-")
     guard let size = text.dropFirst(isNegative ? 1 : 0).decimal, size <= 20 else { return nil }
     return isNegative ? -Int32(size) : Int32(size)
@@ -138,6 +153,7 @@ extension Listener {
     }
 
     fileprivate init?(fields: [ByteString]) {
+        // Five of its own, and two or more of the address.
         guard fields.count >= 7, let cookie = fields[2].decimal,
             let transport = [Transport.tcp, .udp, .unix].first(where: { $0.name == fields[1] }),
             let address = SocketAddress(fields: Array(fields[5...]))
@@ -161,6 +177,7 @@ extension SocketAddress {
         }
     }
 
+    /// Reads an address; `fields` has at least two.
     fileprivate init?(fields: [ByteString]) {
         if fields[0] == "unix" {
             self = .unix(fields[1])

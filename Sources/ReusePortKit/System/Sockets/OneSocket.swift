@@ -1,5 +1,7 @@
 import CLinux
 
+// Questions to the kernel about one socket, which it answers without listing others.
+
 /// Finds the TCP connection between two addresses, as seen from `local`, in any state. If there is none, the kernel
 /// answers with the listener that would get it; nil if there is neither. Costs one lookup in a hash table, however many
 /// connections there are.
@@ -10,7 +12,9 @@ func connection(
     request.sdiag_family = UInt8(local.family)
     request.sdiag_protocol = InternetProtocol.tcp.rawValue
     request.idiag_states = UInt32.max
+    // Asks for the number of bytes received, too.
     request.idiag_ext = 1 << UInt8(INET_DIAG_INFO - 1)
+    // Any cookie.
     request.id.idiag_cookie = (UInt32.max, UInt32.max)
     request.id.idiag_if = interface
     (request.id.idiag_src, request.id.idiag_sport) = words(local)
@@ -24,7 +28,8 @@ func connection(
     return result
 }
 
-/// Finds the inode of the socket that a Unix socket is connected to; 0 if that was not accepted yet, or has gone.
+/// Finds the inode of the socket at the other end of a connected Unix socket; 0 if that end was not accepted yet, or
+/// has gone.
 func peerInode(ofUnixSocket socket: borrowing Descriptor) throws(Errno) -> UInt32 {
     var request = unix_diag_req()
     request.sdiag_family = UInt8(AF_UNIX)
@@ -45,15 +50,18 @@ func peerInode(ofUnixSocket socket: borrowing Descriptor) throws(Errno) -> UInt3
     return result
 }
 
-/// Writes address and port for an `inet_diag_sockid`, in network order.
+/// Writes address and port for an `inet_diag_sockid`, in network order; zeros for a Unix socket, which has neither.
 private func words(_ address: SocketAddress) -> ((UInt32, UInt32, UInt32, UInt32), UInt16) {
     switch address {
     case .ipv4(let host, let port):
         return ((host.bigEndian, 0, 0, 0), port.bigEndian)
     case .ipv6(let high, let low, let port, _):
-        let high = (UInt32(truncatingIfNeeded: high >> 32), UInt32(truncatingIfNeeded: high))
-        let low = (UInt32(truncatingIfNeeded: low >> 32), UInt32(truncatingIfNeeded: low))
-        return ((high.0.bigEndian, high.1.bigEndian, low.0.bigEndian, low.1.bigEndian), port.bigEndian)
+        // From the most significant to the least.
+        let first = UInt32(truncatingIfNeeded: high >> 32)
+        let second = UInt32(truncatingIfNeeded: high)
+        let third = UInt32(truncatingIfNeeded: low >> 32)
+        let fourth = UInt32(truncatingIfNeeded: low)
+        return ((first.bigEndian, second.bigEndian, third.bigEndian, fourth.bigEndian), port.bigEndian)
     case .unix:
         return ((0, 0, 0, 0), 0)
     }
