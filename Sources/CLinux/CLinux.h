@@ -74,7 +74,7 @@ static inline long clinux_syscall(long number, long a, long b, long c, long d, l
 
 // Calls with a fixed string. A string literal in Swift would link the code that converts any String to a C string, 5
 // kB.
-static inline int clinux_enter_root(void) { return chdir("/"); }
+static inline int clinux_leave_working_directory(void) { return chdir("/"); }
 static inline int clinux_has_capabilities(int fd) { return fgetxattr(fd, "security.capability", NULL, 0) > 0; }
 static inline ssize_t clinux_write_newline(int fd) { return write(fd, "\n", 1); }
 static inline ssize_t clinux_send_newline(int fd) { return send(fd, "\n", 1, MSG_NOSIGNAL); }

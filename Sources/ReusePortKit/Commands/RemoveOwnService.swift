@@ -17,7 +17,7 @@ func removeOwnService(_ supervisor: Supervisor?, _ request: VerbRequest, _ log: 
         if child != 0 { return }
         _ = setsid()
         useNull(at: [0, 1, 2])
-        _ = clinux_enter_root()
+        _ = clinux_leave_working_directory()
         // If this fails, the next deploy removes the rest.
         _ = try? removeHidden(hidden, from: scan, patience: .seconds(20))
         _exit(0)

@@ -68,7 +68,7 @@ private func leaveCaller(_ coordinator: borrowing Coordinator) {
     // Neither a reader of the log that has gone nor a key on the terminal ends a handoff.
     for signal in [SIGPIPE, SIGINT, SIGQUIT, SIGHUP, SIGTSTP] { clinux_ignore_signal(signal) }
     // Changes to /, so that the helper keeps no other directory in use.
-    _ = clinux_enter_root()
+    _ = clinux_leave_working_directory()
 }
 
 /// Opens /dev/null in the place of these descriptors.
@@ -90,5 +90,7 @@ func closeAllAbove2(but needed: [Int32]) {
 private func closeRange(_ first: Int, _ last: Int) {
     if clinux_syscall(Int(CLINUX_SYS_close_range), first, last, 0, 0, 0, 0) == 0 { return }
     // Kernels before 5.9 have no close_range(2): close one by one, up to a number that no process of ours reaches.
-    for number in first...min(last, 1 << 16) { close(Int32(number)) }
+    let end = min(last, 1 << 16)
+    guard first <= end else { return }
+    for number in first...end { close(Int32(number)) }
 }

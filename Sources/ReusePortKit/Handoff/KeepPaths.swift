@@ -13,7 +13,7 @@ extension Coordinator {
         // The process keeps no descriptor of the caller's and no listener, and ends at a signal.
         useNull(at: [0, 1, 2])
         closeAllAbove2(but: [])
-        _ = clinux_enter_root()
+        _ = clinux_leave_working_directory()
         var none = sigset_t()
         sigemptyset(&none)
         sigprocmask(SIG_SETMASK, &none, nil)

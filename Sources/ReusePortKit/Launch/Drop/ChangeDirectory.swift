@@ -7,7 +7,7 @@ func changeRoot(_ path: ByteString) throws(Failure) {
         remedy: { $0 == .notPermitted ? "only root can; run as root or leave --chroot out" : nil }
     ) { () throws(Errno) in
         try path.withCString { path throws(Errno) in try checked(chroot(path)) }
-        try checked(clinux_enter_root())
+        try checked(clinux_leave_working_directory())
     }
 }
 
