@@ -4,6 +4,24 @@ extension Coordinator {
     /// Ends all members because the generation will not take over, and says why for each that failed.
     borrowing func giveUp(_ failure: StepFailure) -> HandoffFailure {
         let interruption = receivedSignal().map { GenerationOutcome.failed(copy: nil, EndReason(.interrupted($0))) }
+        let outcomes: [GenerationOutcome]
+        if role == .helper, case .generation = failure {
+            // Another helper has recorded why the generation fails, and may have ended our copy for that by now.
+            outcomes = [explain(failure)]
+        } else {
+            outcomes = explainMembers(failure, interruption)
+        }
+        // Ending copies waits until their listeners are closed, and would take ours for theirs.
+        for each in 0..<members.count { members[each].releaseListeners() }
+        let served = AppState.reconciled(registry).app.live?.label
+        withdraw(0..<members.count, interruption ?? outcomes[0], outcomes)
+        return HandoffFailure(app: request.name, label: generation.label, outcomes: outcomes, served: served)
+    }
+
+    /// Shows why each member that has ended did so; if none has, why the handoff fails.
+    private borrowing func explainMembers(
+        _ failure: StepFailure, _ interruption: GenerationOutcome?
+    ) -> [GenerationOutcome] {
         // The other members are likely to fail for the same reason, or the first of them for the real one.
         let patience = Deadline(after: Milliseconds(interruption == nil ? 300 : 0))
         for each in 0..<members.count { _ = try? members[each].copy.process.waitForExit(until: patience) }
@@ -13,12 +31,7 @@ extension Coordinator {
             outcomes.append(.failed(copy: members[each].record.copy, why))
             show(each, .failed(why))
         }
-        if outcomes.isEmpty { outcomes = [interruption ?? explain(failure)] }
-        // Ending copies waits until their listeners are closed, and would take ours for theirs.
-        for each in 0..<members.count { members[each].releaseListeners() }
-        let served = AppState.reconciled(registry).app.live?.label
-        withdraw(0..<members.count, interruption ?? outcomes[0], outcomes)
-        return HandoffFailure(app: request.name, label: generation.label, outcomes: outcomes, served: served)
+        return outcomes.isEmpty ? [interruption ?? explain(failure)] : outcomes
     }
 
     /// Shows why the handoff fails although all members still run.
@@ -83,9 +96,11 @@ extension Coordinator {
                 default: true
                 }
             for index in range where members[index].copy.process.hasExited {
-                var why = reason(of: index)
+                var why: EndReason?
                 for case .failed(members[index].record.copy, let known) in outcomes { why = known }
-                state.end(members[index].record, why)
+                // Another helper that has ended the copy has recorded why.
+                if why == nil, let known = state.known(members[index].record)?.reason, known != .unknown { continue }
+                state.end(members[index].record, why ?? reason(of: index))
             }
             if !wasLive, let current, current.state == .starting || current.outcome.isVague {
                 state.close(generation.id, .failed, cause)

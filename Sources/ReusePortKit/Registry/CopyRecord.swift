@@ -72,7 +72,11 @@ extension CopyRecord {
         file.add("stop", ByteString(decimal: stopSignal), ByteString(decimal: stopTimeout.count))
         if let nice { file.add("nice", ByteString(decimal: nice)) }
         if let settle { file.add("settle", ByteString(decimal: settle.count)) }
-        if let reason { file.add("reason", list: reason.fields) }
+        if let reason {
+            // The sentence is for people, and for earlier versions.
+            file.add("reason", reason.description)
+            file.add("cause", list: reason.fields)
+        }
         if let crashes { file.add("crashes", list: crashes.fields) }
         if let group { file.add("group", list: group.fields) }
         if let channel { file.add("channel", list: channel.fields) }
@@ -101,7 +105,9 @@ extension CopyRecord {
         nice = file.fields("nice")?.first.flatMap { parseNice($0) }
         // A time longer than a day is damage, and would be waited for.
         if let time = file.number("settle"), time <= 86_400_000 { settle = Milliseconds(time) }
-        reason = file.fields("reason").flatMap { EndReason(fields: $0) }
+        reason =
+            file.fields("cause").flatMap { EndReason(fields: $0) }
+            ?? file.fields("reason")?.first.flatMap { $0.isEmpty ? nil : EndReason(sentence: $0) }
         crashes = file.fields("crashes").flatMap { Crashes(fields: $0) }
         channel = file.fields("channel").flatMap { ChannelRecord(fields: $0) }
         group = file.fields("group").flatMap { CopyGroup(fields: $0) }

@@ -78,12 +78,17 @@ extension EndReason {
         }
     }
 
-    /// Reads `fields`. A single field is a text that an earlier version wrote. Nil: neither.
-    init?(fields: [ByteString]) {
-        if fields.count == 1 {
-            self.init(.handoff, fields[0])
-            return
+    /// Reads a sentence that an earlier version wrote, which had nothing else. Only these two tell more than the words.
+    init(sentence: ByteString) {
+        switch sentence {
+        case "it was told to stop": self = .toldToStop
+        case "it has ended": self = .unknown
+        default: self.init(.handoff, sentence)
         }
+    }
+
+    /// Reads `fields`; nil if they are damaged.
+    init?(fields: [ByteString]) {
         guard fields.count == 3 else { return nil }
         let number = Int32(truncatingIfNeeded: fields[1].decimal ?? 0)
         let cause: Cause
