@@ -33,7 +33,7 @@ func finish(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     if case .s6? = supervisor, !finished.isToldDown { exit(125) }
 }
 
-/// What is known of a copy that has ended.
+/// A copy that has ended, as far as it is known.
 struct Finished {
     let ending: ProcessEnd
     var reason: EndReason

@@ -28,7 +28,7 @@ extension ProcessEnd {
         }
     }
 
-    /// What `--on-exit` finds as REUSEPORT_EXEC_KIND.
+    /// The value of REUSEPORT_EXEC_KIND for `--on-exit`.
     var kind: ByteString {
         switch self {
         case .exited(0): "normal"

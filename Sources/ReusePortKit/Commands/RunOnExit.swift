@@ -19,7 +19,7 @@ func runOnExit(_ command: ByteString, _ finished: Finished, _ request: VerbReque
     }
 }
 
-/// What the command finds in its environment.
+/// The variables that the command gets.
 private func variables(_ finished: Finished, _ request: VerbRequest) -> [(ByteString, ByteString)] {
     var code = ByteString()
     var signal = ByteString()

@@ -2,7 +2,7 @@ import CLinux
 
 /// Says how copies are ended.
 struct Ending {
-    /// What happens to connections that wait at the copies before they are told to stop.
+    /// How connections that wait at the copies are treated before the copies are told to stop.
     enum Drain {
         case none
         /// The copies get time to finish handshakes (`--settle`, or as given), to accept what waits, and to read it.
@@ -33,7 +33,7 @@ struct Ending {
     var killsAtOnce = false
     /// Whether supervisors are told to keep the copies down; otherwise they start them again.
     var tellsSupervisors = true
-    /// What is recorded of their generation; nil: it lives on, or has failed.
+    /// The outcome recorded for their generation; nil if it lives on, or has failed.
     var outcome: GenerationOutcome?
     /// What is recorded of copies that stop; nil: they were told to.
     var reason: EndReason?

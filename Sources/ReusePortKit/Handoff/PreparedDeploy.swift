@@ -4,11 +4,11 @@ struct PreparedDeploy {
     var request: AppRequest
     /// Their numbers in the generation.
     var numbers: [Int]
-    /// Who starts them, and where they write to.
+    /// The supervisor that starts them, if any, and where they write to.
     var options: DeployOptions
-    /// What the launcher does in each of them before it becomes the program.
+    /// The steps of the launcher in each copy before it becomes the program.
     var plan: Plan
-    /// What the registry remembers, to deploy the same again.
+    /// The record from which the same can be deployed again.
     var deployment: Deployment
 }
 

@@ -36,7 +36,7 @@ func register(
     }
 }
 
-/// What is known of an app while copies are added to it, one after the other.
+/// The state of an app while copies are added to it, one after the other.
 private struct Registration {
     let plan: Plan
     let request: AppRequest

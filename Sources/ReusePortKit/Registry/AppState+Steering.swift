@@ -229,7 +229,7 @@ extension AppState {
             let isOver = copy.state == .ended || copy.state == .retired
             for listener in copy.listeners where listener.publicPath != nil {
                 let cookie = listener.identity.cookie
-                // Of copies that share a listener, the one with the best right counts.
+                // Copies that share a listener get the best right that any of them has.
                 if let index = claims.firstIndex(where: { $0.listener.identity.cookie == cookie }) {
                     if right == .serves || claims[index].right == .none { claims[index].right = right }
                     claims[index].isOver = claims[index].isOver && isOver
@@ -244,7 +244,7 @@ extension AppState {
         if !claims.isEmpty { Rename.reconcile(claims) }
     }
 
-    /// What a copy may do with its public paths.
+    /// Decides whether a copy may claim its public paths.
     private func right(of copy: CopyRecord) -> Rename.Claim.Right {
         guard let generation = app.generation(copy.generation),
             generation.state == .live || generation.state == .starting

@@ -67,7 +67,7 @@ struct ScanDirectory: ~Copyable {
         return false
     }
 
-    /// What its supervisor last wrote about it; nil if there has been none.
+    /// Reads the status that its supervisor wrote last; nil if it never had a supervisor.
     borrowing func serviceStatus(of name: ByteString) -> ServiceStatus? {
         let flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK
         guard let file = try? ReusePortKit.open("\(name)/supervise/status", in: folder, flags) else { return nil }
@@ -120,7 +120,7 @@ struct ServiceStatus: Equatable {
 extension Supervisor {
     var isS6: Bool { if case .s6 = self { true } else { false } }
 
-    /// What it last wrote about its service; nil for systemd, and if it wrote nothing.
+    /// Reads the status that it wrote last about its service; nil for systemd, and if it wrote none.
     var status: ServiceStatus? {
         guard let directory = serviceFolder,
             let file = try? open("\(directory)/supervise/status", O_RDONLY | O_NONBLOCK)

@@ -12,13 +12,13 @@ struct Service: Sendable {
     var configuration: ByteString?
     /// Where relative paths in the command begin: absolute.
     var workingDirectory: ByteString
-    /// What `--run-dir` said.
+    /// The value of `--run-dir`.
     var runDirectory: ByteString?
     /// The folder of the app's logs; nil: `/var/log/reuseport-exec/APP`, or `~/.local/state/reuseport-exec/APP`.
     var logDirectory: ByteString?
-    /// What `--permanent` said.
+    /// The value of `--permanent`.
     var permanent: ByteString?
-    /// What `--on-exit` said.
+    /// The value of `--on-exit`.
     var onExit: ByteString?
     /// Limits of a unit: systemd sets them, not the launcher.
     var memoryHigh: UInt64?

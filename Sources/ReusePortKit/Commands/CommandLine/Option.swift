@@ -6,7 +6,7 @@ struct Option: Sendable {
     let name: StaticString
     /// Another spelling that means the same: a letter, or a former name.
     let alias: StaticString?
-    /// What stands for the value in help texts; nil for options without one.
+    /// The placeholder of the value in help texts; nil for options without a value.
     let value: StaticString?
     let isRepeatable: Bool
     /// Another option that decides the same thing. On the command line one of them replaces the other in a file.
@@ -108,7 +108,7 @@ extension Option {
         }
     }
 
-    /// What shells offer for the value.
+    /// The values that shells offer.
     enum Completion: Sendable {
         case nothing
         /// These words, with blanks between them.

@@ -1,4 +1,4 @@
-/// What a command line asks for. Indirect, because a verb's request is large, and would be copied inline.
+/// A command line, parsed. Indirect, because a verb's request is large, and would be copied inline.
 indirect enum Invocation {
     case help(Option.Topic?)
     case version
@@ -34,7 +34,7 @@ func parseArguments(_ arguments: [ByteString]) throws(Failure) -> Invocation {
 private struct CommandLine {
     var settings: [Setting] = []
     var command: [ByteString] = []
-    /// What is asked for instead: help or the version.
+    /// Help or the version, if the line asks for that instead.
     var early: Invocation?
 }
 

@@ -28,7 +28,7 @@ struct VerbRow: Sendable {
     /// Whether it is about one app, all apps, or either.
     enum AppArgument: Sendable { case never, optional, always }
 
-    /// What may follow the app.
+    /// The operands that may follow the app.
     enum Operand: Sendable {
         case none
         /// How many copies.

@@ -1,6 +1,6 @@
 import CLinux
 
-/// What a copy must do to count as ready, and until when.
+/// The condition under which a copy counts as ready, and the deadline for it.
 struct ReadinessCheck {
     let readiness: Readiness
     let listeners: [ListenerIdentity]

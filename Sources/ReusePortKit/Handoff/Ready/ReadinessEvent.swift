@@ -1,4 +1,4 @@
-/// What is seen of a copy while it is waited for. A wait that fails reports the last one.
+/// One observation of a copy that is not ready yet. A wait that fails reports the last one.
 enum ReadinessEvent: Sendable, Equatable {
     // By connections to a listener, which is named: `http (127.0.0.1:80)`.
     case accepts(ByteString)

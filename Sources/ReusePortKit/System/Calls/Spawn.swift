@@ -18,7 +18,7 @@ enum SpawnGroup {
     }
 }
 
-/// What a new process has as its descriptors 0, 1 and 2: copies of these, or /dev/null.
+/// The descriptors 0, 1 and 2 of a new process: copies of these, or /dev/null.
 struct StandardDescriptors {
     var input: Int32?
     var output: Int32?
