@@ -5,24 +5,26 @@
 # Sets `verbs`, `options`, `not_for_deploy`, `repeatable`, `valued`, `dialects` and `topics` of the caller.
 # shellcheck disable=SC2034
 _reuseport_exec_tables() {
-    verbs='list ls count state st wait check deploy start migrate scale restart suspend resume retire terminate'
-    verbs+=' finish'
+    verbs='deploy start migrate list ls state st logs history scale restart suspend resume enable disable boot'
+    verbs+=' retire terminate forget wait check next count export finish'
     options='--socket --file --keep-fd --user --groups --no-groups --no-new-privs --chroot --chdir --umask'
-    options+=' --clear-env --keep-env --env --pass --app --generation --copies --copy --steering --balance --ready'
-    options+=' --ready-timeout --settle --lock-timeout --run-dir --notify-fd --log-fd --quiet --debug --stop-signal'
-    options+=' --stop-message --stop-timeout --keep-retired --retired-nice --memory-high --memory-max'
-    options+=' --app-memory-max --log --on --suspended --permanent --on-exit --config --dry-run --json --help'
-    options+=' --version'
-    not_for_deploy='--copy --notify-fd --log-fd'
+    options+=' --clear-env --keep-env --env --env-from --update-env --pass --app --generation --copies --copy'
+    options+=' --steering --balance --ready --ready-timeout --settle --lock-timeout --run-dir --notify-fd --log-fd'
+    options+=' --quiet --debug --drain --stop-signal --stop-message --stop-timeout --keep-retired --retired-nice'
+    options+=' --memory-high --memory-max --app-memory-max --log --on --suspended --at-boot --state-dir --permanent'
+    options+=' --on-exit --on-deploy --config --dry-run --json --help --version'
+    not_for_deploy='--env-from --copy --notify-fd --log-fd'
     repeatable='--socket --file --keep-fd --keep-env --keep --env'
-    valued='--socket --file --keep-fd --user --groups --chroot --chdir --umask --keep-env --keep --env --pass'
-    valued+=' --app --generation --copies --copy --steering --balance --ready --ready-timeout --settle'
-    valued+=' --lock-timeout --run-dir --notify-fd --log-fd --stop-signal --stop-message --stop-timeout'
-    valued+=' --keep-retired --retired-nice --memory-high --memory-max --app-memory-max --log --on --permanent'
-    valued+=' --on-exit --pid --timeout --config'
-    dialects='systemd niagra niagra2 lactoserv nodesockd cluster nginx server-starter einhorn unicorn php-fpm'
-    dialects+=' inetd adopt'
-    topics='sockets files privileges environment dialects apps retire memory deploy config verbs codes'
+    valued='--socket --file --keep-fd --user --groups --chroot --chdir --umask --keep-env --keep --env'
+    valued+=' --env-from --pass --app --generation --copies --copy --steering --balance --ready --ready-timeout'
+    valued+=' --settle --lock-timeout --run-dir --notify-fd --log-fd --drain --stop-signal --stop-message'
+    valued+=' --stop-timeout --keep-retired --retired-nice --memory-high --memory-max --app-memory-max --log --on'
+    valued+=' --state-dir --permanent --on-exit --on-deploy --pid --timeout --of --lines -n --config'
+    dialects='systemd niagra niagra2 lactoserv nodesockd nodesockd2 cluster nginx server-starter einhorn unicorn'
+    dialects+=' php-fpm inetd adopt'
+    topics='sockets files privileges environment dialects apps retire memory deploy config verbs codes start'
+    topics+=' migrate list ls state st logs history scale restart suspend resume enable disable boot terminate'
+    topics+=' forget wait check next count export finish'
 }
 
 # _reuseport_exec_kind OPTION: sets `kind` of the caller to what its value is.
@@ -37,10 +39,12 @@ _reuseport_exec_kind() {
         --umask) kind='words 022 027 077' ;;
         --keep-env | --keep) kind='variables' ;;
         --env) kind='assignments' ;;
+        --env-from) kind='files' ;;
         --pass) kind='dialects' ;;
         --app) kind='apps' ;;
         --generation) kind='labels' ;;
         --copies) kind='copies' ;;
+        --copy) kind='numbers' ;;
         --steering) kind='words auto ebpf cbpf off' ;;
         --balance) kind='words random client-ip cpu hash' ;;
         --ready) kind='readiness' ;;
@@ -48,13 +52,16 @@ _reuseport_exec_kind() {
         --settle) kind='times' ;;
         --lock-timeout) kind='times' ;;
         --run-dir) kind='directories' ;;
+        --drain) kind='times' ;;
         --stop-signal) kind='words TERM INT QUIT HUP USR1 USR2 WINCH' ;;
         --stop-message) kind='words shutdown stop quit' ;;
         --stop-timeout) kind='times' ;;
         --log) kind='logs' ;;
         --on) kind='supervisors' ;;
+        --state-dir) kind='directories' ;;
         --pid) kind='processes' ;;
         --timeout) kind='times' ;;
+        --of) kind='labels' ;;
         --config) kind='files' ;;
         --help | -h) kind='topics' ;;
     esac
@@ -63,18 +70,26 @@ _reuseport_exec_kind() {
 # _reuseport_exec_verb_options VERB: sets `options` of the caller.
 _reuseport_exec_verb_options() {
     case $1 in
-        list | ls) options='--run-dir --config --json' ;;
-        count) options='--run-dir --config --json' ;;
-        state | st) options='--run-dir --config --json' ;;
-        wait) options='--generation --run-dir --pid --timeout --config' ;;
-        check) options='--generation --run-dir --config' ;;
+        list | ls) options='--run-dir --quiet --all --wide --watch --config --json' ;;
+        state | st) options='--run-dir --quiet --watch --config --json' ;;
+        logs) options='--generation --copy --run-dir --quiet --follow --lines --config' ;;
+        history) options='--run-dir --quiet --config --json' ;;
         scale) options='--run-dir --quiet --debug --config' ;;
-        restart) options='--copy --run-dir --quiet --debug --config' ;;
-        suspend) options='--run-dir --quiet --debug --config' ;;
-        resume) options='--run-dir --config' ;;
-        retire) options='--run-dir --config' ;;
-        terminate) options='--run-dir --retired --config' ;;
-        finish) options='--generation --copy --run-dir --permanent --on-exit --config' ;;
+        restart) options='--copy --run-dir --quiet --debug --at-once --config' ;;
+        suspend) options='--run-dir --quiet --debug --in-place --config' ;;
+        resume) options='--run-dir --quiet --config' ;;
+        enable) options='--run-dir --quiet --state-dir --config' ;;
+        disable) options='--run-dir --quiet --state-dir --config' ;;
+        boot) options='--run-dir --quiet --state-dir --config' ;;
+        retire) options='--run-dir --quiet --config' ;;
+        terminate) options='--run-dir --quiet --retired --config' ;;
+        forget) options='--run-dir --quiet --config' ;;
+        wait) options='--generation --run-dir --quiet --pid --timeout --config' ;;
+        check) options='--generation --run-dir --quiet --config' ;;
+        next) options='--run-dir --quiet --of --config' ;;
+        count) options='--run-dir --quiet --config --json' ;;
+        export) options='--run-dir --quiet --config' ;;
+        finish) options='--generation --copy --run-dir --quiet --permanent --on-exit --config' ;;
     esac
 }
 # <<<
@@ -91,7 +106,7 @@ _reuseport_exec_list() {
 
 # _reuseport_exec_socket VALUE: candidates for NAME:ADDRESS[,OPTION...].
 _reuseport_exec_socket() {
-    local value=$1 name=${1%%:*} rest=${1#*:} head last option options
+    local value=$1 name=${1%%:*} rest=${1#*:} head last option options device
     if [[ $value != *:* ]]; then
         return
     elif [[ $rest == *,* ]]; then
@@ -100,7 +115,12 @@ _reuseport_exec_socket() {
         case $last in
             owner=*) compgen -P "${head}owner=" -u -- "${last#*=}" ;;
             group=*) compgen -P "${head}group=" -g -- "${last#*=}" ;;
-            bind-dev=*) compgen -P "${head}bind-dev=" -W "$(cd /sys/class/net 2>/dev/null && echo *)" -- "${last#*=}" ;;
+            # Not by compgen -W: that expands words, and others name interfaces.
+            bind-dev=*)
+                for device in /sys/class/net/*; do
+                    [[ ! -e $device ]] || printf '%s\n' "${head}bind-dev=${device##*/}"
+                done
+                ;;
             listen=*) printf '%s\n' "${head}listen=no" ;;
             *=*) ;;
             *)
@@ -163,11 +183,19 @@ _reuseport_exec_apps() {
 _reuseport_exec_labels() {
     local file line
     for file in "$1"/${2:-*}/app; do
-        [[ -r $file ]] || continue
+        [[ -f $file && -r $file ]] || continue
         while read -r line; do
             [[ $line != generation=* ]] || { line=${line#* } && printf '%s\n' "${line%% *}"; }
         done <"$file"
     done
+}
+
+# _reuseport_exec_numbers DIRECTORY APP: the numbers of an app's copies.
+_reuseport_exec_numbers() {
+    local file
+    for file in "$1/$2"/*-*; do
+        [[ ! -f $file ]] || printf '%s\n' "${file##*-}"
+    done | sort -un
 }
 
 # _reuseport_exec_app_of WORD...: the app that --app names.
@@ -223,11 +251,12 @@ _reuseport_exec_value() {
             _reuseport_exec_labels "$(_reuseport_exec_run_directory "${words[@]}")" \
                 "${app:-$(_reuseport_exec_app_of "${words[@]}")}"
             ;;
+        numbers) [[ -z $app ]] || _reuseport_exec_numbers "$(_reuseport_exec_run_directory "${words[@]}")" "$app" ;;
         times) [[ ! $value =~ ^[0-9]+$ ]] || printf '%s\n' "$value"{ms,s,m,h} ;;
-        readiness) printf '%s\n' accept http: notify ipc fd: exec: none ;;
+        readiness) printf '%s\n' accept http: https: notify ipc ack fd: exec: none ;;
         supervisors) _reuseport_exec_targets "$value" ;;
         logs) printf '%s\n' syslog - && compgen -f -- "$value" ;;
-        copies) [[ -z $isdeploy ]] || printf '%s\n' auto ;;
+        copies) [[ -z $isdeploy ]] || printf '%s\n' auto same ;;
         topics) _reuseport_exec_words "$topics" ;;
     esac
 }
@@ -256,6 +285,15 @@ _reuseport_exec() {
     local verbs options not_for_deploy repeatable valued dialects topics
     _reuseport_exec_tables
     local isdeploy='' first=1
+    if [[ $last -eq 1 && $current != -* && $current != */* ]]; then
+        # Programs stand behind an option or --.
+        [[ -n $current ]] || verbs+=" $options"
+        _reuseport_exec_offer "$(_reuseport_exec_words "$verbs help version")"
+        return
+    elif [[ $last -gt 1 && ${words[1]} == @(help|version) ]]; then
+        [[ $last -gt 2 || ${words[1]} != help ]] || _reuseport_exec_offer "$(_reuseport_exec_words "$topics")"
+        return
+    fi
     if [[ $last -gt 1 && " $verbs " == *" ${words[1]} "* ]]; then
         case ${words[1]} in
             deploy | start | migrate) isdeploy=yes first=2 ;;
@@ -305,12 +343,10 @@ _reuseport_exec() {
         _reuseport_exec_offer "$(_reuseport_exec_apps "$(_reuseport_exec_run_directory "${words[@]}")")"
         return
     fi
-    if [[ $command -gt 0 || ( -z $option && $current != -* ) ]]; then
+    # Where nothing is written yet, options: there are more commands than anybody can read.
+    if [[ $command -gt 0 || ( -z $option && -n $current && $current != -* ) ]]; then
         [[ $command -gt 0 ]] || command=$last
         _reuseport_exec_command "$command" "$last" "${starts[command]}" "$current"
-        if [[ $last -eq 1 ]]; then
-            for word in $verbs; do [[ $word != "$current"* ]] || COMPREPLY+=("$word"); done
-        fi
         return
     fi
 
@@ -319,21 +355,25 @@ _reuseport_exec() {
     if [[ -n $option ]]; then
         candidates=$(_reuseport_exec_value "$option" "$current")
     elif [[ $current == --*=* ]]; then
-        local value=${current#*=}
-        candidates=$(
-            _reuseport_exec_value "${current%%=*}" "$value" |
-                while IFS= read -r word; do printf '%s\n' "${current%%=*}=$word"; done
-        )
+        candidates=$(_reuseport_exec_joined)
     else
         candidates=$(
             for word in $options; do
                 [[ -z $isdeploy || " $not_for_deploy " != *" $word "* ]] || continue
                 [[ $given == *" $word "* && " $repeatable " != *" $word "* ]] || printf '%s\n' "$word"
             done
+            printf '%s\n' --
         )
     fi
 
     _reuseport_exec_offer "$candidates"
+}
+
+# Candidates for --option=value, as `current` has it.
+_reuseport_exec_joined() {
+    local word
+    _reuseport_exec_value "${current%%=*}" "${current#*=}" |
+        while IFS= read -r word; do printf '%s\n' "${current%%=*}=$word"; done
 }
 
 # _reuseport_exec_offer CANDIDATES: those that begin with the word being completed, `current` as we join it and `raw` as
@@ -345,7 +385,10 @@ _reuseport_exec_offer() {
     while IFS= read -r word; do
         [[ -n $word && $word == "$current"* ]] || continue
         [[ -d ${word##*:} && $word == */* && $word != */ ]] && word+=/
-        COMPREPLY+=("${word#"$prefix"}")
+        word=${word#"$prefix"}
+        # Names of files can hold anything, and the shell takes what is offered as if it had been typed.
+        [[ $word != *[\`\$\"\'\\\;\&\|\<\>\(\)[:space:][:cntrl:]]* ]] || printf -v word %q "$word"
+        COMPREPLY+=("$word")
     done <<<"$1"
     # A value that is complete is followed by a blank; one that goes on is not.
     if [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} != *[:=/,] ]]; then
@@ -366,19 +409,17 @@ _reuseport_exec_verb() {
             app=${words[index]}
         fi
     done
-    # The value of --generation is a label of the app that stands as a word of its own here.
-    local directory
-    directory=$(_reuseport_exec_run_directory "${words[@]}")
     compopt -o nospace 2>/dev/null
     case $option,$current in
-        --generation,*) candidates=$(_reuseport_exec_labels "$directory" "$app") ;;
-        ,--generation=*)
-            candidates=$(_reuseport_exec_labels "$directory" "$app")
-            [[ -z $candidates ]] || candidates=--generation=${candidates//$'\n'/$'\n'--generation=}
-            ;;
         --*,*) candidates=$(_reuseport_exec_value "$option" "$current") ;;
-        ,-*) candidates=${options// /$'\n'} ;;
-        *) [[ -n $app || $verb == l* ]] || candidates=$(_reuseport_exec_apps "$directory") ;;
+        ,--*=*) candidates=$(_reuseport_exec_joined) ;;
+        ,-* | ,) candidates=${options// /$'\n'}$'\n'--help ;;&
+        ,-*) ;;
+        *)
+            if [[ -z $app && $verb != l* ]]; then
+                candidates=$(_reuseport_exec_apps "$(_reuseport_exec_run_directory "${words[@]}")")
+            fi
+            ;;
     esac
     _reuseport_exec_offer "$candidates"
 }

@@ -73,6 +73,18 @@ function __reuseport_exec_expects_word
     not contains -- $words[-1] $__reuseport_exec_valued --help -h
 end
 
+# Whether a command may begin in this word. Not in the first one, but for its path; and where nothing is written yet,
+# options are offered: there are more commands than anybody can read.
+function __reuseport_exec_expects_command
+    __reuseport_exec_expects_word; and not __reuseport_exec_expects_app; or return 1
+    set -l token (commandline -ct)
+    if __reuseport_exec_expects_verb
+        string match -q '*/*' -- $token
+    else
+        test -n "$token"
+    end
+end
+
 # Whether nothing has been written yet.
 function __reuseport_exec_expects_verb
     test (count (commandline -opc)) -eq 1
@@ -142,6 +154,14 @@ function __reuseport_exec_labels
     end
 end
 
+# The numbers of the app's copies.
+function __reuseport_exec_numbers
+    set -l app (__reuseport_exec_app); or return
+    for file in (__reuseport_exec_run_directory)/$app[1]/*-*
+        string match -r '\d+$' -- $file
+    end | sort -un
+end
+
 function __reuseport_exec_times
     set -l number (commandline -ct | string match -r '\d+$'); and printf "$number%s\n" ms s m h
 end
@@ -193,11 +213,11 @@ function __reuseport_exec_dialects
 end
 
 function __reuseport_exec_readiness
-    printf '%s\n' accept http: notify ipc fd: exec: none
+    printf '%s\n' accept http: https: notify ipc ack fd: exec: none
 end
 
 function __reuseport_exec_copies
-    __reuseport_exec_deploys; and echo auto
+    __reuseport_exec_deploys; and printf '%s\n' auto same
 end
 
 # NAME:ADDRESS[,OPTION...]
@@ -250,8 +270,16 @@ function __reuseport_exec_files_to_open
 end
 
 complete -c reuseport-exec -f
-complete -c reuseport-exec -n '__reuseport_exec_expects_word; and not __reuseport_exec_expects_app' -x \
-    -a '(__fish_complete_command)'
+complete -c reuseport-exec -n __reuseport_exec_expects_command -x -a '(__fish_complete_command)'
+complete -c reuseport-exec -x \
+    -n '__reuseport_exec_expects_word; and not __reuseport_exec_expects_app; and test -z "$(commandline -ct)"' \
+    -a '$__reuseport_exec_names'
+complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a help -d 'Show the page of a verb or a topic'
+complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a version -d 'Show version and build'
+complete -c reuseport-exec -n '__reuseport_exec_verb help; and test (count (commandline -opc)) -eq 2' -x \
+    -a '$__reuseport_exec_topics'
+complete -c reuseport-exec -n '__reuseport_exec_verb; and not __reuseport_exec_verb help version' -s h -l help \
+    -d 'Show help'
 complete -c reuseport-exec -n '__reuseport_exec_command; and not __reuseport_exec_verb' -x \
     -a '(__reuseport_exec_complete_command)'
 complete -c reuseport-exec -x -a '(__reuseport_exec_apps)' \
@@ -263,55 +291,79 @@ complete -c reuseport-exec -n 'contains -- (commandline -opc)[-1] --help -h; and
 # >>> from the tables of options and verbs: `make completions` writes this part
 # The options that take a value.
 set -g __reuseport_exec_valued --socket --file --keep-fd --user --groups --chroot --chdir --umask --keep-env --keep \
-    --env --pass --app --generation --copies --copy --steering --balance --ready --ready-timeout --settle \
-    --lock-timeout --run-dir --notify-fd --log-fd --stop-signal --stop-message --stop-timeout --keep-retired \
-    --retired-nice --memory-high --memory-max --app-memory-max --log --on --permanent --on-exit --pid --timeout \
-    --config
+    --env --env-from --pass --app --generation --copies --copy --steering --balance --ready --ready-timeout --settle \
+    --lock-timeout --run-dir --notify-fd --log-fd --drain --stop-signal --stop-message --stop-timeout --keep-retired \
+    --retired-nice --memory-high --memory-max --app-memory-max --log --on --state-dir --permanent --on-exit \
+    --on-deploy --pid --timeout --of --lines -n --config
 # Verbs, but for those that take the options of a command line.
-set -g __reuseport_exec_verbs list ls count state st wait check scale restart suspend resume retire terminate finish
+set -g __reuseport_exec_verbs list ls state st logs history scale restart suspend resume enable disable boot retire \
+    terminate forget wait check next count export finish help version
 set -g __reuseport_exec_deploy deploy start migrate
-set -g __reuseport_exec_without_app list ls
+set -g __reuseport_exec_without_app boot help version
+set -g __reuseport_exec_names --socket --file --keep-fd --user --groups --no-groups --no-new-privs --chroot --chdir \
+    --umask --clear-env --keep-env --env --env-from --update-env --pass --app --generation --copies --copy --steering \
+    --balance --ready --ready-timeout --settle --lock-timeout --run-dir --notify-fd --log-fd --quiet --debug --drain \
+    --stop-signal --stop-message --stop-timeout --keep-retired --retired-nice --memory-high --memory-max \
+    --app-memory-max --log --on --suspended --at-boot --state-dir --permanent --on-exit --on-deploy --config --dry-run \
+    --json --help --version
 set -g __reuseport_exec_dialects \
     systemd\t'LISTEN_FDS LISTEN_PID LISTEN_FDNAMES, from 3 on' \
     niagra\t'arguments --fd NAME,FD and --file NAME,FD' \
     niagra2\t'arguments --fd NAME,insecure,FD and --file NAME,FD' \
     lactoserv\t'LACTOSERV_FDS={"http":"/dev/fd/3",...}' \
     nodesockd\t'LISTEN_ON NODESOCKD_WORKER_ID NODESOCKD_SUSPENDED, a channel' \
+    nodesockd2\t'the same for its version 2: NODESOCKD_SOCKET_PATH' \
     cluster\t'a Node channel, through which a worker gets its listeners' \
     nginx\t'NGINX=3;4;' \
     server-starter\t'SERVER_STARTER_PORT=0.0.0.0:80=3;/run/x.sock=4' \
-    einhorn\t'EINHORN_FD_COUNT EINHORN_FD_0 ...' \
+    einhorn\t'EINHORN_FD_COUNT EINHORN_FD_0 EINHORN_CHILD_INDEX ...' \
     unicorn\t'UNICORN_FD=3,4' \
     php-fpm\t'FPM_SOCKETS=127.0.0.1:9000=3,...' \
     inetd\t'the one socket at descriptor 0' \
     adopt\t'a library hands it over when the program binds by itself'
 set -g __reuseport_exec_topics sockets files privileges environment dialects apps retire memory deploy config verbs \
-    codes
+    codes start migrate list ls state st logs history scale restart suspend resume enable disable boot terminate \
+    forget wait check next count export finish
 
-complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'list ls' -d 'Apps with their generations'
-complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'count' -d 'How many copies serve'
-complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'state st' -d 'Everything that is known'
-complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'wait' \
-    -d 'Until it has taken over (0) or has failed (1)'
-complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'check' -d '0 if it is live, 1 if not'
 complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'deploy start migrate' \
     -d 'Hand over to new copies; see --help deploy'
+complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'list ls' -d 'A line for each app, or its generations'
+complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'state st' -d 'Everything that is known'
+complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'logs' -d 'What the copies have written'
+complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'history' \
+    -d 'Who has changed it, when, with what result'
 complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'scale' -d 'Have N copies'
-complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'restart' -d 'Stop, then start again'
+complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'restart' -d 'Start copy by copy anew'
 complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'suspend' -d 'Have the copies stand still'
 complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'resume' -d 'Have them go on'
+complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'enable' \
+    -d 'Have boot deploy it, as it is deployed now'
+complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'disable' -d 'Not any more'
+complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'boot' -d 'Deploy what is enabled and does not run'
 complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'retire' -d 'Tell the live generation to stop'
 complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'terminate' \
     -d 'End all generations, or the retired ones'
+complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'forget' \
+    -d 'Remove what is left of an app that has ended'
+complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'wait' \
+    -d 'Until it has taken over (0) or has failed (1)'
+complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'check' -d '0 if it is live, 1 if not'
+complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'next' -d "The label after the live one's"
+complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'count' -d 'How many copies serve'
+complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'export' \
+    -d 'How it is deployed, as a configuration file'
 complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'finish' \
     -d "A finish script's: records, waits, stays down"
-complete -c reuseport-exec -n '__reuseport_exec_verb wait check finish' -l generation -x -a '(__reuseport_exec_labels)' \
+complete -c reuseport-exec -n '__reuseport_exec_verb logs wait check finish' -l generation -x -a '(__reuseport_exec_labels)' \
     -d 'The generation of this label'
-complete -c reuseport-exec -n '__reuseport_exec_verb restart finish' -l copy -x -d 'The copy of this number'
+complete -c reuseport-exec -n '__reuseport_exec_verb logs restart finish' -l copy -x -a '(__reuseport_exec_numbers)' \
+    -d 'The copy of this number'
 complete -c reuseport-exec -n __reuseport_exec_verb -l run-dir -x -a '(__fish_complete_directories)' \
     -d 'Where apps are registered'
-complete -c reuseport-exec -n '__reuseport_exec_verb scale restart suspend' -l quiet -d 'Warnings only'
+complete -c reuseport-exec -n __reuseport_exec_verb -l quiet -d 'Warnings only'
 complete -c reuseport-exec -n '__reuseport_exec_verb scale restart suspend' -l debug -d 'Every change of state'
+complete -c reuseport-exec -n '__reuseport_exec_verb enable disable boot' -l state-dir -x -a '(__fish_complete_directories)' \
+    -d 'What is kept for the next boot'
 complete -c reuseport-exec -n '__reuseport_exec_verb finish' -l permanent -x -d 'Exit codes after which it stays down'
 complete -c reuseport-exec -n '__reuseport_exec_verb finish' -l on-exit -x -d 'Command that is told of the end'
 complete -c reuseport-exec -n '__reuseport_exec_verb wait' -l pid -x -a '(__fish_complete_pids)' \
@@ -319,8 +371,17 @@ complete -c reuseport-exec -n '__reuseport_exec_verb wait' -l pid -x -a '(__fish
 complete -c reuseport-exec -n '__reuseport_exec_verb wait' -l timeout -x -a '(__reuseport_exec_times)' \
     -d 'Wait no longer'
 complete -c reuseport-exec -n '__reuseport_exec_verb terminate' -l retired -d 'Only those that are retired'
+complete -c reuseport-exec -n '__reuseport_exec_verb next' -l of -x -a '(__reuseport_exec_labels)' \
+    -d 'Labels that take turns'
+complete -c reuseport-exec -n '__reuseport_exec_verb restart' -l at-once -d 'Stop all copies, then start them again'
+complete -c reuseport-exec -n '__reuseport_exec_verb suspend' -l in-place -d 'The running copies, and no new ones'
+complete -c reuseport-exec -n '__reuseport_exec_verb list ls' -l all -d 'A line for each generation'
+complete -c reuseport-exec -n '__reuseport_exec_verb list ls' -l wide -d 'Memory and processors, too'
+complete -c reuseport-exec -n '__reuseport_exec_verb list ls state st' -l watch -d 'Again every second'
+complete -c reuseport-exec -n '__reuseport_exec_verb logs' -s f -l follow -d 'And what they write from now on'
+complete -c reuseport-exec -n '__reuseport_exec_verb logs' -s n -l lines -x -d 'The last N lines (100)'
 complete -c reuseport-exec -n __reuseport_exec_verb -l config -r -F -d 'The file that describes the app'
-complete -c reuseport-exec -n '__reuseport_exec_verb list ls count state st' -l json -d 'Print JSON'
+complete -c reuseport-exec -n '__reuseport_exec_verb list ls state st history count' -l json -d 'Print JSON'
 complete -c reuseport-exec -n __reuseport_exec_options -l socket -x -a '(__reuseport_exec_sockets)' -d 'Bind a socket'
 complete -c reuseport-exec -n __reuseport_exec_options -l file -x -a '(__reuseport_exec_files_to_open)' \
     -d 'Open a file before the drop'
@@ -340,6 +401,10 @@ complete -c reuseport-exec -n __reuseport_exec_options -l umask -x -a '022 027 0
 complete -c reuseport-exec -n __reuseport_exec_options -l clear-env -d 'Start with an empty environment'
 complete -c reuseport-exec -n __reuseport_exec_options -l keep-env -x -a '(set -nx)' -d 'With --clear-env: keep NAME'
 complete -c reuseport-exec -n __reuseport_exec_options -l env -x -a '(set -nx)=' -d 'Set a variable'
+complete -c reuseport-exec -n __reuseport_exec_options -l env-from -r -F \
+    -d "The variables in FILE go before the caller's"
+complete -c reuseport-exec -n __reuseport_exec_options -l update-env \
+    -d "deploy: with deploy: the caller's, not the last time's"
 complete -c reuseport-exec -n __reuseport_exec_options -l pass -x -a '(__reuseport_exec_dialects)' \
     -d 'How descriptors are announced'
 complete -c reuseport-exec -n __reuseport_exec_options -l app -x -a '(__reuseport_exec_apps)' \
@@ -348,7 +413,8 @@ complete -c reuseport-exec -n __reuseport_exec_options -l generation -x -a '(__r
     -d "This generation's label (default: a number)"
 complete -c reuseport-exec -n __reuseport_exec_options -l copies -x -a '(__reuseport_exec_copies)' \
     -d 'How many copies make it complete (1)'
-complete -c reuseport-exec -n __reuseport_exec_options -l copy -x -d 'Which of them this is, from 0'
+complete -c reuseport-exec -n __reuseport_exec_options -l copy -x -a '(__reuseport_exec_numbers)' \
+    -d 'Which of them this is, from 0'
 complete -c reuseport-exec -n __reuseport_exec_options -l steering -x -a 'auto ebpf cbpf off' \
     -d 'How connections are directed'
 complete -c reuseport-exec -n __reuseport_exec_options -l balance -x -a 'random client-ip cpu hash' \
@@ -367,6 +433,8 @@ complete -c reuseport-exec -n __reuseport_exec_options -l notify-fd -x -d 'A new
 complete -c reuseport-exec -n __reuseport_exec_options -l log-fd -x -d "The helper's lines go here (2)"
 complete -c reuseport-exec -n __reuseport_exec_options -l quiet -d 'Warnings only'
 complete -c reuseport-exec -n __reuseport_exec_options -l debug -d 'Every change of state'
+complete -c reuseport-exec -n __reuseport_exec_options -l drain -x -a '(__reuseport_exec_times)' \
+    -d 'Before that: until connections end (0s)'
 complete -c reuseport-exec -n __reuseport_exec_options -l stop-signal -x -a 'TERM INT QUIT HUP USR1 USR2 WINCH' \
     -d 'What tells a copy to stop (TERM)'
 complete -c reuseport-exec -n __reuseport_exec_options -l stop-message -x -a 'shutdown stop quit' \
@@ -383,12 +451,17 @@ complete -c reuseport-exec -n __reuseport_exec_options -l log -r -F -a 'syslog -
 complete -c reuseport-exec -n __reuseport_exec_options -l on -x -a '(__reuseport_exec_supervisors)' \
     -d 'deploy: who starts the copies, and starts them again'
 complete -c reuseport-exec -n __reuseport_exec_options -l suspended -d 'deploy: take over with copies that stand still'
+complete -c reuseport-exec -n __reuseport_exec_options -l at-boot \
+    -d 'deploy: have boot deploy it from now on, as enable does'
+complete -c reuseport-exec -n __reuseport_exec_options -l state-dir -x -a '(__fish_complete_directories)' \
+    -d 'deploy: what is kept for the next boot'
 complete -c reuseport-exec -n __reuseport_exec_options -l permanent -x \
     -d 'deploy: with --on: final exit codes: 0,100-110'
 complete -c reuseport-exec -n __reuseport_exec_options -l on-exit -x -d 'deploy: with --on: told of every end of a copy'
+complete -c reuseport-exec -n __reuseport_exec_options -l on-deploy -x -d 'deploy: run when it has succeeded or failed'
 complete -c reuseport-exec -n __reuseport_exec_options -l config -r -F -d 'Read options from FILE'
 complete -c reuseport-exec -n __reuseport_exec_options -l dry-run -d 'Print the plan, touch nothing'
-complete -c reuseport-exec -n __reuseport_exec_options -l json -d 'With --dry-run: print it as JSON'
+complete -c reuseport-exec -n __reuseport_exec_options -l json -d 'With --dry-run or deploy: print JSON'
 complete -c reuseport-exec -n __reuseport_exec_options -s h -l help -d 'Show help'
 complete -c reuseport-exec -n __reuseport_exec_options -s V -l version -d 'Show version and build'
 # <<<

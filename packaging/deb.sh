@@ -20,6 +20,7 @@ rm "$documents/LICENSE" "$documents/CHANGELOG.md"
 cp packaging/copyright "$documents/copyright"
 packaging/changelog.sh | gzip -9 --no-name >"$documents/changelog.gz"
 gzip -9 --no-name "$stage"/usr/share/man/man?/*
+install -D -m 644 docs/logrotate "$stage/etc/logrotate.d/reuseport-exec"
 
 # Depends on the oldest libc6 that has all symbols used. dpkg-shlibdeps needs a source package to look at.
 mkdir "$stage/DEBIAN" "$place/debian"
@@ -29,11 +30,12 @@ depends=$(cd "$place" && dpkg-shlibdeps -O "${programs[@]}" | sed -n 's/^shlibs:
 [ -n "$depends" ]
 
 # Adds up the size in KiB as Debian does: each file rounded up, 1 for anything else.
-size=$(find "$stage/usr" -printf '%y %s\n' |
+size=$(find "$stage/etc" "$stage/usr" -printf '%y %s\n' |
     awk '{ total += $1 == "f" ? int(($2 + 1023) / 1024) : 1 } END { print total }')
 sed -e "s/@VERSION@/$version/" -e "s/@ARCHITECTURE@/$architecture/" -e "s/@SIZE@/$size/" -e "s/@DEPENDS@/$depends/" \
     packaging/control >"$stage/DEBIAN/control"
 (cd "$stage" && find usr -type f -print0 | sort -z | xargs -0 md5sum) >"$stage/DEBIAN/md5sums"
+echo /etc/logrotate.d/reuseport-exec >"$stage/DEBIAN/conffiles"
 settle
 mkdir -p "$folder"
 package=$folder/reuseport-exec_${version}_$architecture.deb

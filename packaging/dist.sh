@@ -5,7 +5,7 @@ version=$1 folder=$2
 . packaging/common.sh
 name=reuseport-exec-$version-linux-$(uname -m)
 
-install_all "/$name" install install-docs
+install_all "/$name" UNIT_BINDIR=/usr/local/bin install install-docs
 settle
 mkdir -p "$folder"
 tar --create --directory="$stage" --sort=name --format=ustar --owner=0 --group=0 --numeric-owner "$name" |

@@ -1,6 +1,6 @@
 #!/bin/bash
-# check.sh: checks formatting, layers, shell files, manual page, completions, both builds with warnings as errors, and
-# the packages. Runs every check even after one has failed; exits with 1 if any did.
+# check.sh: checks formatting, layers, shell files, manual page, completions, all builds with warnings as errors,
+# documentation, and the packages. Runs every check even after one has failed; exits with 1 if any did.
 set -uo pipefail
 swift=${SWIFT:-swift} make=${MAKE:-make}
 failed=0
@@ -65,18 +65,20 @@ elsewhere() {
 }
 
 mapfile -t shell_files < <(shell_files)
-run 'swift format' "$swift" format lint --strict --recursive Package.swift Sources Tests
+run 'swift format' "$swift" format lint --strict --recursive Package.swift Sources Tests examples
 with shellcheck 'shellcheck' shellcheck "${shell_files[@]}"
 run 'line lengths' long_lines
 run 'layers' scripts/layers.sh
-if [ -e man/reuseport-exec.1 ]; then
-    with mandoc 'manual page' mandoc -Tlint -W warning man/reuseport-exec.1
-fi
+with mandoc 'manual' mandoc -Tlint -W warning man/*
 [ ! -e completions/reuseport-exec.bash ] || run 'bash completion' bash -n completions/reuseport-exec.bash
 [ ! -e completions/_reuseport-exec ] || with zsh 'zsh completion' zsh -n completions/_reuseport-exec
 [ ! -e completions/reuseport-exec.fish ] || with fish 'fish completion' fish -n completions/reuseport-exec.fish
 # Uses a folder of its own: files that were built without this flag would not be compiled again and so not warn.
 run 'ordinary build, with tests' "$swift" build --build-tests --scratch-path .build/check -Xswiftc -warnings-as-errors
+run 'documentation' scripts/docs.sh .build/check/debug .build/check/docs
+# As servers build it that use the library: the compiler optimizes in another way than for Embedded Swift.
+run 'release build (ordinary Swift)' "$swift" build -c release --product example-server --scratch-path .build/check \
+    -Xswiftc -warnings-as-errors
 run 'release build (Embedded Swift)' elsewhere all
 rm -rf .build/packages "$copy/.build/packages"
 with dpkg-shlibdeps 'packages' "$make" --silent dist deb

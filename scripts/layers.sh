@@ -1,8 +1,8 @@
 #!/bin/bash
 # layers.sh [FOLDER]: fails if a layer uses one that stands above it, or beside it. Says nothing if all is well.
 #
-# A layer is a folder of Sources/ReusePortKit. This list has each with the layers it may use; what lies in no folder
-# (Run.swift) stands above them all.
+# A layer is a folder of Sources/ReusePortKit, but for that of the documentation (.docc). This list has each with the
+# layers it may use; what lies in no folder (Run.swift) stands above them all.
 layers='
 System:
 Launch:      System
@@ -27,6 +27,7 @@ failed=0
 }
 
 for path in "$folder"/*/; do
+    [[ $path != *.docc/ ]] || continue
     layer=$(basename "$path")
     if ! grep -q "^$layer:" <<<"$layers"; then
         echo "layers: $layer is not in the list of layers: add it to scripts/layers.sh" >&2

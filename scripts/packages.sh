@@ -33,12 +33,20 @@ expect_files() {
     for file in "$@"; do [ -s "$prefix/$file" ] || fail "$prefix/$file is missing"; done
 }
 
+# expect_unit PREFIX BINDIR: checks that the unit starts the program there.
+expect_unit() {
+    grep -q "^ExecStart=$2/reuseport-exec boot$" "$1/lib/systemd/system/reuseport-exec-boot.service" ||
+        fail "the unit below $1 does not start $2/reuseport-exec"
+}
+
 # nothing_of FOLDER: checks that none of our files is left.
 nothing_of() {
     local left
     left=$(find "$1" -iname '*reuseport*')
     [ -z "$left" ] || fail "left behind: $left"
 }
+
+pages=(man/man1/reuseport-exec{,-deploy}.1 man/man5/reuseport-exec.conf.5 man/man7/reuseport-{exec,adopt}.7)
 
 # Unpacks the tarball into a prefix, which makes it an installation that `make uninstall` removes.
 tarballs=("$folder"/*.tar.gz) packages=("$folder"/*.deb)
@@ -52,18 +60,25 @@ mkdir "$place/prefix"
 tar -xzf "${tarballs[0]}" --strip-components=1 --no-overwrite-dir -C "$place/prefix"
 expect_program "$place/prefix/bin/reuseport-exec"
 expect_files "$place/prefix" "$library"
-expect_files "$place/prefix/share" man/man1/reuseport-exec.1 bash-completion/completions/reuseport-exec \
+expect_files "$place/prefix/share" "${pages[@]}" bash-completion/completions/reuseport-exec \
     zsh/site-functions/_reuseport-exec fish/vendor_completions.d/reuseport-exec.fish \
     doc/reuseport-exec/{README.md,LICENSE,CHANGELOG.md,examples/systemd/web@.service}
+expect_unit "$place/prefix" /usr/local/bin
 "${MAKE:-make}" --silent PREFIX="$place/prefix" uninstall
 nothing_of "$place/prefix"
 
 # Looks into the Debian package itself: dpkg may be configured to skip documents, as in containers.
 dpkg-deb --extract "${packages[0]}" "$place/extracted"
 expect_files "$place/extracted/usr" "$library"
-expect_files "$place/extracted/usr/share" man/man1/reuseport-exec.1.gz bash-completion/completions/reuseport-exec \
+expect_files "$place/extracted/usr/share" "${pages[@]/%/.gz}" bash-completion/completions/reuseport-exec \
     zsh/vendor-completions/_reuseport-exec fish/vendor_completions.d/reuseport-exec.fish \
     doc/reuseport-exec/{README.md,copyright,changelog.gz,examples/systemd/web@.service}
+expect_files "$place/extracted/etc" logrotate.d/reuseport-exec
+if command -v logrotate >/dev/null; then
+    said=$(logrotate --debug --state /dev/null "$place/extracted/etc/logrotate.d/reuseport-exec" 2>&1) || fail "$said"
+    [[ $said != *error:* ]] || fail "$said"
+fi
+expect_unit "$place/extracted/usr" /usr/bin
 [ "$(dpkg-deb --field "${packages[0]}" Version)" = "$version" ] || fail 'tarball and package differ in their version'
 depends=$(dpkg-deb --field "${packages[0]}" Depends)
 [[ $depends =~ ^'libc6 (>= '[0-9.]+')'$ ]] || fail "it depends on more than libc6: $depends"

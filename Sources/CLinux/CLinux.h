@@ -8,6 +8,7 @@
 
 #include <arpa/inet.h>
 #include <elf.h>
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -43,6 +44,7 @@
 #include <sys/time.h>
 #include <sys/types.h>
 #include <sys/un.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 #include <time.h>
@@ -76,6 +78,26 @@ static inline long clinux_syscall(long number, long a, long b, long c, long d, l
 // kB.
 static inline int clinux_leave_working_directory(void) { return chdir("/"); }
 static inline int clinux_has_capabilities(int fd) { return fgetxattr(fd, "security.capability", NULL, 0) > 0; }
+// Lets one user write to a file, beside its owner and group: sets an access list (acl(5)) in the form that setxattr(2)
+// takes. A file that has one keeps it.
+static inline void clinux_allow_writing(int fd, mode_t mode, uid_t user) {
+    const char *name = "system.posix_acl_access";
+    uint32_t any = UINT32_MAX;
+    uint16_t owner = mode >> 6 & 7, group = mode >> 3 & 7, others = mode & 7;
+    struct { uint32_t version; struct { uint16_t tag, rights; uint32_t id; } entries[5]; } list = {
+        htole32(2),
+        {{htole16(0x01), htole16(owner), any}, {htole16(0x02), htole16(2), htole32(user)},
+         {htole16(0x04), htole16(group), any}, {htole16(0x10), htole16(group | 2), any},
+         {htole16(0x20), htole16(others), any}}};
+    if (fgetxattr(fd, name, NULL, 0) <= 0) fsetxattr(fd, name, &list, sizeof list, 0);
+}
+// Lets everybody write who can reach a pipe that has no name. Only its holders can, and processes that may trace one.
+static inline void clinux_let_write_to_pipe(int fd) {
+    struct statfs files;
+    struct stat info;
+    const long pipes = 0x50495045;  // PIPEFS_MAGIC
+    if (fstatfs(fd, &files) == 0 && files.f_type == pipes && fstat(fd, &info) == 0) fchmod(fd, info.st_mode | 022);
+}
 static inline ssize_t clinux_write_newline(int fd) { return write(fd, "\n", 1); }
 static inline ssize_t clinux_send_newline(int fd) { return send(fd, "\n", 1, MSG_NOSIGNAL); }
 // fchownat(2) with AT_EMPTY_PATH works on O_PATH descriptors too.
@@ -106,6 +128,8 @@ int getresgid(gid_t *, gid_t *, gid_t *);
 #define CLINUX_SO_ATTACH_REUSEPORT_EBPF 52
 #define CLINUX_SO_DETACH_REUSEPORT_BPF 68
 #define CLINUX_SO_COOKIE 57
+#define CLINUX_SO_BINDTOIFINDEX 62
+#define CLINUX_SO_PASSRIGHTS 83
 
 // struct ucred, which sys/socket.h declares under _GNU_SOURCE only.
 struct clinux_ucred { pid_t pid; uid_t uid; gid_t gid; };
@@ -126,8 +150,19 @@ static inline int clinux_epoll_add(int poll, int fd) {
     return epoll_ctl(poll, EPOLL_CTL_ADD, fd, &event);
 }
 
+// struct ifreq has unions. Whether lo is up, asked through any socket.
+static inline int clinux_loopback_is_up(int fd) {
+    struct ifreq request = {.ifr_name = "lo"};
+    return ioctl(fd, SIOCGIFFLAGS, &request) == 0 && request.ifr_flags & IFF_UP;
+}
+
 // S_ISREG and similar macros are function-like.
 static inline int clinux_file_type(mode_t mode) { return mode & S_IFMT; }
+
+// keyctl(2) has no wrapper in glibc.
+static inline int clinux_join_new_session_keyring(void) {
+    return syscall(SYS_keyctl, 1 /* KEYCTL_JOIN_SESSION_KEYRING */, NULL);
+}
 
 // MARK: Inspection of sockets and processes
 
@@ -242,14 +277,20 @@ static inline uint64_t clinux_load_u64(const void *address) {
     return __atomic_load_n((const uint64_t *)address, __ATOMIC_ACQUIRE);
 }
 // --- Readiness --------------------------------------------------------------------------------------------
-// PIDFD_GET_INFO (linux/pidfd.h) with the exit status, Linux 6.15, which the kernel has once the parent has waited. The
-// struct is the first 64 bytes of struct pidfd_info, which all these kernels accept.
+// How the process of a pidfd has ended: waitid(2), which leaves a child as it is, else PIDFD_GET_INFO (linux/pidfd.h),
+// Linux 6.15, which knows it once the parent has waited. The struct is the first 64 bytes of struct pidfd_info, which
+// all these kernels accept.
 struct clinux_pidfd_info {
     uint64_t mask, cgroup;
     uint32_t pid, tgid, ppid, ruid, rgid, euid, egid, suid, sgid, fsuid, fsgid;
     int32_t exit_status;
 };
 static inline int clinux_pidfd_exit_status(int pidfd, int *status) {
+    siginfo_t end = {0};
+    if (waitid(3 /* P_PIDFD */, (id_t)pidfd, &end, WEXITED | WNOHANG | WNOWAIT) == 0 && end.si_pid != 0) {
+        *status = end.si_code == CLD_EXITED ? end.si_status << 8 : end.si_status;
+        return 0;
+    }
     const uint64_t exited = 1 << 3;
     struct clinux_pidfd_info info = {.mask = exited};
     if (ioctl(pidfd, _IOWR(0xFF, 11, struct clinux_pidfd_info), &info) == -1) return -1;
@@ -260,9 +301,10 @@ static inline int clinux_pidfd_exit_status(int pidfd, int *status) {
     *status = info.exit_status;
     return 0;
 }
-// recvmsg(2), without waiting, of one message with its sender (SCM_CREDENTIALS); -1 and EBADMSG without a sender. There
-// is no room for passed descriptors, so the kernel closes them.
-static inline ssize_t clinux_receive_credentials(int fd, void *buffer, size_t size, struct clinux_ucred *sender) {
+// recvmsg(2), without waiting, of one message with its sender (SCM_CREDENTIALS), which stays as it is without one.
+// Returns the length of the message, even if the buffer is shorter. There is no room for passed descriptors, so the
+// kernel closes them.
+static inline ssize_t clinux_receive_message(int fd, void *buffer, size_t size, struct clinux_ucred *sender) {
     struct {
         struct cmsghdr header;
         struct clinux_ucred sender;
@@ -270,13 +312,9 @@ static inline ssize_t clinux_receive_credentials(int fd, void *buffer, size_t si
     struct iovec part = {.iov_base = buffer, .iov_len = size};
     struct msghdr message = {
         .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = CMSG_LEN(sizeof *sender)};
-    ssize_t count = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    if (count == -1) return -1;
-    if (control.header.cmsg_level != SOL_SOCKET || control.header.cmsg_type != 2 /* SCM_CREDENTIALS */) {
-        errno = EBADMSG;
-        return -1;
-    }
-    *sender = control.sender;
+    ssize_t count = recvmsg(fd, &message, MSG_DONTWAIT | MSG_TRUNC);
+    if (count != -1 && control.header.cmsg_level == SOL_SOCKET && control.header.cmsg_type == 2 /* SCM_CREDENTIALS */)
+        *sender = control.sender;
     return count;
 }
 
@@ -305,17 +343,27 @@ static inline ssize_t clinux_send_message(int fd, const void *data, size_t size,
 extern char *program_invocation_name;
 static inline char *clinux_title_start(void) { return program_invocation_name; }
 
-// sendto(2) a Unix socket. `path` has no final zero byte, because abstract names may contain zero bytes and have an
-// exact length; @ stands for the zero byte that they begin with.
-static inline int clinux_send_to_unix(int fd, const char *path, size_t length, const void *data, size_t size) {
+// sendmsg(2) to a Unix socket, as from another process (SCM_CREDENTIALS). `path` has no final zero byte, because
+// abstract names may contain zero bytes and have an exact length; @ stands for the zero byte that they begin with.
+static inline int clinux_send_to_unix(
+    int fd, const char *path, size_t length, const void *data, size_t size, pid_t sender) {
     struct sockaddr_un address;
     memset(&address, 0, sizeof address);
     address.sun_family = AF_UNIX;
     if (length > sizeof address.sun_path) { errno = ENAMETOOLONG; return -1; }
     memcpy(address.sun_path, path, length);
     if (address.sun_path[0] == '@') address.sun_path[0] = 0;
-    return sendto(fd, data, size, MSG_NOSIGNAL, (struct sockaddr *)&address,
-                  (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length));
+    struct {
+        struct cmsghdr header;
+        struct clinux_ucred sender;
+    } control = {
+        {.cmsg_len = CMSG_LEN(sizeof control.sender), .cmsg_level = SOL_SOCKET, .cmsg_type = 2 /* SCM_CREDENTIALS */},
+        {.pid = sender, .uid = getuid(), .gid = getgid()}};
+    struct iovec part = {.iov_base = (void *)data, .iov_len = size};
+    struct msghdr message = {
+        .msg_name = &address, .msg_namelen = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length),
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = control.header.cmsg_len};
+    return (int)sendmsg(fd, &message, MSG_NOSIGNAL);
 }
 
 // posix_spawn(3) with all signals at their defaults. `group` is 0, POSIX_SPAWN_SETPGROUP or CLINUX_SPAWN_SETSID. Each

@@ -37,6 +37,23 @@ void adopt_remember(const struct adopter *adopter) {
     if (adopter->other_family) __atomic_store_n(&adopt_is_crossed, true, __ATOMIC_RELEASE);
 }
 
+bool adopt_is_listed(int fd) {
+    int limit = __atomic_load_n(&count, __ATOMIC_ACQUIRE);
+    for (int index = 0; index < limit; index++)
+        if (__atomic_load_n(&adopters[index].fd, __ATOMIC_ACQUIRE) == fd) return true;
+    return false;
+}
+
+void adopt_remember_duplicate(int fd, const struct inherited *socket) {
+    if (adopt_is_listed(fd)) return;
+    for (int index = 0; index < count; index++) {
+        if (adopters[index].socket != socket) continue;
+        struct adopter adopter = adopters[index];
+        adopter.fd = fd;
+        return adopt_remember(&adopter);
+    }
+}
+
 int adopt_other_family(int fd) {
     int limit = __atomic_load_n(&count, __ATOMIC_ACQUIRE), family = 0;
     for (int index = 0; index < limit; index++)

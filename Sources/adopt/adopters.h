@@ -22,6 +22,10 @@ struct adopter {
 const struct adopter *adopt_adopter(const struct inherited *socket, const struct adopter *behind);
 // Adds an adopter. Needs the lock. Does nothing if the list is full.
 void adopt_remember(const struct adopter *adopter);
+// Adds a duplicate that the program has made of a socket that it has adopted. Needs the lock.
+void adopt_remember_duplicate(int fd, const struct inherited *socket);
+// Whether a descriptor of this number is in the list. Makes no system call.
+bool adopt_is_listed(int fd);
 
 // Whether any adopter expects another family than its socket's.
 extern bool adopt_is_crossed;

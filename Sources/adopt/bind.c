@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "adopters.h"
@@ -74,8 +76,21 @@ static int adopt(int fd, struct inherited *socket, const struct sockaddr_storage
     }
     adopt_close(copy);
     // Datagram sockets never listen, so the launcher's descriptor is not needed after bind(2).
-    if (result == 0 && adopt_option(fd, SOL_SOCKET, SO_TYPE) == SOCK_DGRAM) adopt_release(socket);
+    if (result == 0 && adopt_option(fd, SOL_SOCKET, SO_TYPE) == SOCK_DGRAM) {
+        adopt_release(socket);
+        adopt_keep();
+    }
     return result;
+}
+
+// Lets a socket of the program's own share the address of one that is lost, so that it keeps no later generation from
+// binding. The kernel lets only sockets of one user share it. Returns an errno, or 0.
+static int share(int fd, const struct inherited *lost) {
+    struct stat status;
+    int on = 1;
+    if (fstat(fd, &status) == -1) return errno;
+    if (status.st_uid != lost->maker) return EADDRINUSE;
+    return setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == -1 ? errno : 0;
 }
 
 EXPORT int bind(int fd, const struct sockaddr *address, socklen_t size) {
@@ -93,8 +108,10 @@ EXPORT int bind(int fd, const struct sockaddr *address, socklen_t size) {
             if (socket) result = adopt(fd, socket, &raw);
             adopt_unlock(&signals);
         }
+        const struct inherited *lost = socket || !adopt_is_kept_for() ? NULL : adopt_lost(fd, &raw, size);
+        if (lost) result = share(fd, lost);
         errno = result ? result : saved;
-        if (socket) return result ? -1 : 0;
+        if (socket || result) return result ? -1 : 0;
     }
     return NEXT(bind)(fd, address, size);
 }
@@ -112,8 +129,49 @@ EXPORT int listen(int fd, int backlog) {
         sigset_t signals;
         adopt_lock(&signals);
         adopt_release(socket);
-        adopt_keep(socket);
+        adopt_remember_duplicate(fd, socket);
+        adopt_keep();
         adopt_unlock(&signals);
     }
     return result;
+}
+
+// Opens a socket that is bound to the same address, with the same options, and connects it. Returns an errno, or 0.
+static int open_connected(int fd, const struct sockaddr *address, socklen_t size, int *connected) {
+    struct sockaddr_storage own;
+    socklen_t length = sizeof own;
+    int on = 1;
+    if (adopt_own_name(fd, &own, &length) == -1) return errno;
+    *connected = (int)adopt_system_call()(SYS_socket, own.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (*connected == -1) return errno;
+    fcntl(*connected, F_SETFL, fcntl(fd, F_GETFL));
+    adopt_copy_options(fd, *connected);
+    return setsockopt(*connected, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == -1 ||
+                   NEXT(bind)(*connected, (struct sockaddr *)&own, length) == -1 ||
+                   NEXT(connect)(*connected, address, size) == -1
+               ? errno
+               : 0;
+}
+
+// Whether this is one of several adopters of a datagram socket. If it is connected, as programs with DTLS do, it must
+// not cut off the others.
+static bool is_shared(int fd) {
+    if (!adopt_is_listed(fd) || adopt_option(fd, SOL_SOCKET, SO_TYPE) != SOCK_DGRAM) return false;
+    const struct inherited *socket = adopt_socket_at(fd);
+    const struct adopter *first = socket ? adopt_adopter(socket, NULL) : NULL;
+    return first && adopt_adopter(socket, first);
+}
+
+EXPORT int connect(int fd, const struct sockaddr *address, socklen_t size) {
+    int saved = errno;
+    bool shared = adopt_count > 0 && address && size >= sizeof(sa_family_t) && is_shared(fd) &&
+                  address->sa_family != AF_UNSPEC;
+    errno = saved;
+    if (!shared) return NEXT(connect)(fd, address, size);
+    int connected = -1, flags = fcntl(fd, F_GETFD);
+    int result = open_connected(fd, address, size, &connected);
+    if (result == 0 && adopt_replace(connected, fd, flags & FD_CLOEXEC ? O_CLOEXEC : 0) == -1) result = errno;
+    if (connected != -1) adopt_close(connected);
+    errno = result ? result : saved;
+    return result ? -1 : 0;
 }

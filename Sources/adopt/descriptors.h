@@ -8,6 +8,8 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "next.h"
+
 // Calls `call` for each of this thread's descriptors until it returns false. Returns false then, or if some descriptors
 // cannot be listed. Callbacks identify sockets with getsockopt(2), because fstat(2) may wait for a file system that
 // does not respond.
@@ -21,6 +23,12 @@ bool adopt_each_registration(
 
 // The original syscall(2), without this library.
 __typeof__(&syscall) adopt_system_call(void);
+#if defined __x86_64__ || defined __aarch64__
+#define ADOPT_ENTERS_KERNEL
+// Makes a system call that touches nothing of the calling thread, not even errno. Returns -errno if it fails.
+ADOPT_BARE
+long adopt_enter_kernel(long number, long a, long b, long c, long d, long e, long f);
+#endif
 // close(2) by system call: without this library, and without a cancellation point.
 int adopt_close(int fd);
 // dup3(2) by system call: without this library.

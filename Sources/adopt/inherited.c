@@ -3,11 +3,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "descriptors.h"
 #include "keep.h"
-#include "place.h"
 
 struct inherited *adopt_sockets;
 int adopt_count;
@@ -37,13 +37,12 @@ static int parse(const char *text, struct inherited *sockets, int limit) {
         *socket = (struct inherited){.fd = (int)fd, .number = (int)fd, .cookie = cookie, .backlog = (int)backlog};
         // Copies the path, because programs that show a title in ps(1) overwrite their environment.
         if (length > 0 && !(socket->path = strndup(text, length))) return 0;
-        // Zeroed, because the kernel writes only as many bytes as the name has.
-        struct sockaddr_storage name = {0};
-        socklen_t size = sizeof name;
-        struct place place;
-        if (adopt_is(socket->fd, socket) && adopt_own_name(socket->fd, &name, &size) == 0) {
-            if (adopt_read_place(&name, size, &place)) socket->port = place.port;
-            else memcpy(&socket->own, &name, sizeof socket->own);
+        socklen_t size = sizeof socket->name;
+        struct stat status;
+        if (adopt_is(socket->fd, socket) && adopt_own_name(socket->fd, &socket->name, &size) == 0 &&
+            fstat(socket->fd, &status) == 0) {
+            socket->type = adopt_option(socket->fd, SOL_SOCKET, SO_TYPE);
+            socket->maker = status.st_uid;
         }
         text += length + 1;
     }
@@ -93,4 +92,5 @@ void adopt_release(struct inherited *socket) {
     // Exactly one thread closes it, because another file may get the number right afterwards.
     int fd = __atomic_exchange_n(&socket->fd, -1, __ATOMIC_ACQ_REL);
     if (adopt_is(fd, socket)) adopt_close(fd);
+    socket->kept_until = 0;
 }

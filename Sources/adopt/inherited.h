@@ -25,15 +25,19 @@ struct inherited {
     int number;
     // Whether the program has adopted it. Duplicates that the program makes are not tracked.
     bool is_adopted;
-    // The time until which closing it gives it back to the launcher's descriptor, in nanoseconds (CLOCK_MONOTONIC); 0
-    // if closing it closes it.
+    // The time until which the launcher's descriptor is kept after the program has closed its own, in nanoseconds
+    // (CLOCK_MONOTONIC); 0 if it is not.
     int64_t kept_until;
-    // 0 for Unix sockets, and if this process did not inherit the descriptor.
-    in_port_t port;
+    // SOCK_STREAM or SOCK_DGRAM, and the user who has made it; 0 if this process did not inherit the descriptor.
+    int type;
+    uid_t maker;
     // The path for clients; null for Internet sockets.
     const char *path;
-    // The Unix address that it was bound to; empty if this process did not inherit the descriptor.
-    struct sockaddr_un own;
+    // The address that it was bound to; all 0 if this process did not inherit the descriptor.
+    union {
+        struct sockaddr_storage name;
+        struct sockaddr_un own;
+    };
     // Always 0: ends `own` as a string.
     char end;
 };

@@ -1,80 +1,48 @@
-// Keeps a socket that the program closes soon after listen(2), if the same process does both: it becomes the launcher's
-// descriptor again, and the next bind(2) adopts it. Without that an ordinary user could not bind to port 80 again.
-// Clients wait meanwhile, as they did before the first bind(2).
+// Keeps a socket that the program closes, if the same process has listened on it: it becomes the launcher's descriptor
+// again, and the next bind(2) adopts it. Without that an ordinary user could not bind to port 80 again, and nobody
+// could join the group of a port that others share. Clients wait meanwhile.
+//
+// A program that has been told to stop closes its socket too, and does not bind again. So the socket is closed
+// (sweep.c) soon, unless it is bound again.
 #include "keep.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/tcp.h>
 #include <pthread.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "adopters.h"
 #include "descriptors.h"
 #include "lock.h"
-#include "place.h"
+#include "sweep.h"
 
-enum { seconds_kept = 5 };
+enum { seconds_watched = 5 };
 
-// The latest `kept_until` of all sockets, 0 if none is kept. close(2) reads only this then.
+// The time until which all descriptors are looked at when they are closed, also duplicates that are not in the list of
+// adopters. Afterwards close(2) makes no system call for most.
 static int64_t watched_until;
 // The process that called listen(2).
 static int listener;
 
-static int64_t now(void) {
-    struct timespec time = {0};
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return time.tv_sec * INT64_C(1000000000) + time.tv_nsec;
+void adopt_keep(void) {
+    __atomic_store_n(&listener, getpid(), __ATOMIC_RELAXED);
+    __atomic_store_n(&watched_until, adopt_now() + seconds_watched * adopt_second, __ATOMIC_RELEASE);
 }
 
-// Keeps no socket any more. Needs the lock.
-static void keep_nothing(void) {
-    for (int index = 0; index < adopt_count; index++) adopt_sockets[index].kept_until = 0;
-    __atomic_store_n(&watched_until, 0, __ATOMIC_RELEASE);
-}
-
-void adopt_keep(struct inherited *socket) {
-    int own = getpid();
-    // Does not keep Unix sockets: if the program stops and does not bind again, the launcher cannot shut them down.
-    if (socket->path) return;
-    // Forgets the sockets on which the parent process has listened.
-    if (listener != own) keep_nothing();
-    __atomic_store_n(&listener, own, __ATOMIC_RELAXED);
-    socket->kept_until = now() + seconds_kept * INT64_C(1000000000);
-    __atomic_store_n(&watched_until, socket->kept_until, __ATOMIC_RELEASE);
-}
+bool adopt_is_kept_for(void) { return __atomic_load_n(&listener, __ATOMIC_RELAXED) == getpid(); }
 
 struct closing {
     int fd;
     const struct inherited *socket;
 };
 
-// Whether a descriptor is a connection of an inherited socket, and still open at the client's end.
-static bool is_served(int fd) {
-    struct sockaddr_storage name = {0};
-    struct place place;
-    struct tcp_info info = {0};
-    socklen_t size = sizeof name, length = sizeof info;
-    if (adopt_own_name(fd, &name, &size) == -1) return false;
-    bool is_internet = adopt_read_place(&name, size, &place), is_ours = false;
-    for (int index = 0; index < adopt_count && !is_ours; index++) {
-        const struct inherited *socket = &adopt_sockets[index];
-        is_ours = is_internet ? place.port != 0 && place.port == socket->port
-                              : socket->path && !memcmp(&name, &socket->own, sizeof socket->own);
-    }
-    if (!is_ours || !is_internet) return is_ours && adopt_option(fd, SOL_SOCKET, SO_ACCEPTCONN) == 0;
-    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) == 0 && info.tcpi_state == TCP_ESTABLISHED;
-}
-
-// Whether a descriptor is neither another one of the socket, nor a client's. A program that closes its listener while
-// it has clients has been told to stop, and finishes with them. Its socket must close, so that new clients go to others
-// at the same port, and the launcher sees that it has closed.
-static bool is_neither(int fd, void *context) {
+// Whether a descriptor is not another one of the socket. If it is, the program will close that later.
+static bool is_no_duplicate(int fd, void *context) {
     const struct closing *closing = context;
-    uint64_t cookie;
-    if (fd == closing->fd || !adopt_cookie(fd, &cookie)) return true;
-    return cookie != closing->socket->cookie && !is_served(fd);
+    if (fd == closing->fd || !adopt_is(fd, closing->socket)) return true;
+    adopt_remember_duplicate(fd, closing->socket);
+    return false;
 }
 
 // Removes an epoll registration, as closing the socket would, which a kept socket does not. That fails for a
@@ -87,42 +55,51 @@ static bool forget(int epoll, int number, struct epoll_event *event, void *conte
 // Restores the launcher's descriptor, if this is the program's last one, and the number is free.
 static void keep(int fd, struct inherited *socket) {
     struct closing closing = {.fd = fd, .socket = socket};
-    if (!adopt_each_descriptor(is_neither, &closing) || !adopt_each_registration(fd, forget, &closing))
+    if (!adopt_each_descriptor(is_no_duplicate, &closing) || !adopt_each_registration(fd, forget, &closing))
         return;
     int copy = fcntl(fd, F_DUPFD_CLOEXEC, socket->number);
     if (copy == -1) return;
-    // Only that number will do: programs started meanwhile have it in their environment, and the launcher shuts down
-    // sockets that nobody has adopted by it.
+    // Only that number will do: programs started meanwhile have it in their environment, also this one when it executes
+    // itself, and the launcher shuts down sockets that nobody has adopted by it.
     if (copy != socket->number) {
         adopt_close(copy);
         return;
     }
     fcntl(copy, F_SETFD, 0);
-    socket->kept_until = 0;
     __atomic_store_n(&socket->is_adopted, false, __ATOMIC_RELEASE);
     __atomic_store_n(&socket->fd, copy, __ATOMIC_RELEASE);
+    adopt_close_later(socket);
+}
+
+static bool is_watched(void) {
+    int64_t until = __atomic_load_n(&watched_until, __ATOMIC_ACQUIRE);
+    if (!until || adopt_now() <= until) return until;
+    // The time is over: makes later calls return early.
+    __atomic_compare_exchange_n(&watched_until, &until, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+    return false;
+}
+
+// Whether this is the launcher's descriptor, which the program does not know.
+static bool is_launchers(int fd) {
+    for (int index = 0; index < adopt_count; index++)
+        if (__atomic_load_n(&adopt_sockets[index].fd, __ATOMIC_ACQUIRE) == fd)
+            return adopt_is(fd, &adopt_sockets[index]);
+    return false;
 }
 
 // Closes or replaces an inherited socket's descriptor while holding the lock: if two threads close the last two, one
 // must see that the other's is closed.
 static int look(int fd, int successor, int flags) {
-    int64_t time = now(), until = __atomic_load_n(&watched_until, __ATOMIC_ACQUIRE);
-    if (time > until) {
-        // The time is over: makes later calls return early.
-        __atomic_compare_exchange_n(&watched_until, &until, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
-        return adopt_none;
-    }
+    int saved = errno, result = adopt_none;
     // Ignores children, whose closing does not concern the parent's socket. A child of vfork(2) even shares this
     // memory.
-    if (__atomic_load_n(&listener, __ATOMIC_RELAXED) != getpid() || !adopt_socket_at(fd)) return adopt_none;
-    int result = adopt_none;
+    if (!adopt_is_kept_for() || !adopt_socket_at(fd)) return adopt_none;
     sigset_t signals;
     adopt_lock(&signals);
     // Looks again with the lock: another thread may have closed it.
     struct inherited *socket = adopt_socket_at(fd);
     if (socket) {
-        int saved = errno;
-        if (socket->fd == -1 && time <= socket->kept_until) keep(fd, socket);
+        if (socket->fd == -1) keep(fd, socket);
         errno = saved;
         result = successor == -1 ? adopt_close(fd) : adopt_replace(successor, fd, flags);
     }
@@ -130,30 +107,14 @@ static int look(int fd, int successor, int flags) {
     return result;
 }
 
-// Protected by the lock.
-static sigset_t before_fork;
+static bool is_looked_at(int fd) { return adopt_is_listed(fd) || is_watched(); }
 
-// Takes the lock before fork(2), because a child would inherit temporary descriptors of an adoption, but not the thread
-// that closes them. Then keeps nothing any more: a program that forks with a listener lets its children serve, and when
-// it closes that, it waits for them.
-static void prepare_fork(void) {
-    sigset_t signals;
-    adopt_lock(&signals);
-    before_fork = signals;
-    keep_nothing();
+// Spares sockets that are not adopted yet: programs such as dnsmasq close all descriptors that they do not know.
+int adopt_closes(int fd) {
+    if (fd < 0 || adopt_count == 0) return adopt_none;
+    if (is_launchers(fd)) return 0;
+    return is_looked_at(fd) ? look(fd, -1, 0) : adopt_none;
 }
-
-static void end_fork(void) {
-    sigset_t signals = before_fork;
-    adopt_unlock(&signals);
-}
-
-// Handlers that the program registers later are called without the lock.
-void adopt_see_forks(void) { pthread_atfork(prepare_fork, end_fork, end_fork); }
-
-static bool is_watched(void) { return __atomic_load_n(&watched_until, __ATOMIC_ACQUIRE); }
-
-int adopt_closes(int fd) { return is_watched() ? look(fd, -1, 0) : adopt_none; }
 
 // Whether dup2(2) or dup3(2) will close `new`: not if the call fails, or both are equal.
 static bool closes(int old, int new, int flags) {
@@ -164,8 +125,34 @@ static bool closes(int old, int new, int flags) {
 }
 
 int adopt_replaces(int old, int new, int flags) {
-    return is_watched() && closes(old, new, flags) ? look(new, old, flags) : adopt_none;
+    if (new < 0 || adopt_count == 0) return adopt_none;
+    return is_looked_at(new) && closes(old, new, flags) ? look(new, old, flags) : adopt_none;
 }
+
+// Protected by the lock.
+static sigset_t before_fork;
+
+// Takes the lock before fork(2), because a child would inherit temporary descriptors of an adoption, but not the thread
+// that closes them.
+static void prepare_fork(void) {
+    sigset_t signals;
+    adopt_lock(&signals);
+    before_fork = signals;
+}
+
+static void end_fork(void) {
+    sigset_t signals = before_fork;
+    adopt_unlock(&signals);
+}
+
+// A child may bind what its parent has closed, as one that was looking for a free port.
+static void end_fork_in_child(void) {
+    adopt_forget_sweeper();
+    end_fork();
+}
+
+// Handlers that the program registers later are called without the lock.
+void adopt_see_forks(void) { pthread_atfork(prepare_fork, end_fork, end_fork_in_child); }
 
 EXPORT int close(int fd) {
     int result = adopt_closes(fd);

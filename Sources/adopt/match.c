@@ -33,11 +33,10 @@ int adopt_source(const struct inherited *socket) {
     return adopter ? adopter->fd : -1;
 }
 
-// Lets datagram sockets be adopted only once, and only by the same family. With two adopters, one that connects its
-// socket, as programs with DTLS do, would cut off the other. And programs send with an address of their own family.
-static int datagram_source(const struct inherited *socket, int domain) {
-    int fd = __atomic_load_n(&socket->fd, __ATOMIC_ACQUIRE);
-    return adopt_is(fd, socket) && adopt_option(fd, SOL_SOCKET, SO_DOMAIN) == domain ? fd : -1;
+// Lets datagram sockets be adopted by the same family only, because programs send with an address of their own family.
+static int source(const struct inherited *socket, int type, int domain) {
+    int fd = adopt_source(socket);
+    return type != SOCK_DGRAM || adopt_option(fd, SOL_SOCKET, SO_DOMAIN) == domain ? fd : -1;
 }
 
 // Whether the program has asked for another network interface than the candidate's.
@@ -58,7 +57,7 @@ static struct inherited *find_internet_socket(int fd, const struct sockaddr_stor
         if (socket->path) continue;
         struct sockaddr_storage address;
         socklen_t length = sizeof address;
-        int candidate = type == SOCK_DGRAM ? datagram_source(socket, raw->ss_family) : adopt_source(socket);
+        int candidate = source(socket, type, raw->ss_family);
         if (candidate == -1 || !has_protocol(candidate, type, protocol) ||
             adopt_own_name(candidate, &address, &length) == -1 || !adopt_read_place(&address, length, &there))
             continue;
@@ -70,6 +69,19 @@ static struct inherited *find_internet_socket(int fd, const struct sockaddr_stor
         found = socket;
     }
     return found;
+}
+
+struct inherited *adopt_lost(int fd, const struct sockaddr_storage *raw, socklen_t size) {
+    struct place wanted, there;
+    int type = adopt_option(fd, SOL_SOCKET, SO_TYPE);
+    if (!adopt_read_place(raw, size, &wanted) || wanted.port == 0) return NULL;
+    for (int index = 0; index < adopt_count; index++) {
+        struct inherited *socket = &adopt_sockets[index];
+        if (socket->type == type && adopt_read_place(&socket->name, sizeof socket->name, &there) &&
+            rank(&wanted, &there, false) >= 0 && adopt_source(socket) == -1)
+            return socket;
+    }
+    return NULL;
 }
 
 static struct inherited *find_unix_socket(int fd, const struct sockaddr_storage *raw, socklen_t size) {

@@ -6,7 +6,7 @@
 
 #define ADOPT_EACH(call) \
     call(accept) call(accept4) call(bind) call(chmod) call(chown) call(close) call(close_range) call(closefrom) \
-    call(dup2) call(dup3) call(fchmodat) call(fchownat) call(getpeername) call(getsockname) call(lchown) \
+    call(connect) call(dup2) call(dup3) call(fchmodat) call(fchownat) call(getpeername) call(getsockname) call(lchown) \
     call(listen) call(remove) call(syscall) call(unlink) call(unlinkat)
 
 #define ADOPT_NUMBER(name) next_##name,
@@ -22,5 +22,11 @@ void adopt_find_all(void);
 
 #define NEXT(name) ((__typeof__(&name))adopt_next(next_##name))
 #define EXPORT __attribute__((visibility("default")))
+// For a function that is called without a thread of the C library: a stack protector would read from that.
+#if defined __has_attribute && __has_attribute(no_stack_protector)
+#define ADOPT_BARE __attribute__((no_stack_protector))
+#else
+#define ADOPT_BARE
+#endif
 
 #endif

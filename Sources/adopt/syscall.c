@@ -33,7 +33,7 @@ long adopt_pass(long number, long a, long b, long c, long d, long e) {
     JUMP return ((__typeof__(&adopt_pass))adopt_system_call())(number, a, b, c, d, e);
 }
 
-static long enter_kernel(long number, long a, long b, long c, long d, long e, long f) {
+long adopt_enter_kernel(long number, long a, long b, long c, long d, long e, long f) {
     register long fourth __asm__("r10") = d, fifth __asm__("r8") = e, sixth __asm__("r9") = f;
     __asm__ volatile("syscall"
                      : "+a"(number)
@@ -50,7 +50,7 @@ long adopt_pass(long number, long a, long b, long c, long d, long e, long f) {
     JUMP return ((__typeof__(&adopt_pass))adopt_system_call())(number, a, b, c, d, e, f);
 }
 
-static long enter_kernel(long number, long a, long b, long c, long d, long e, long f) {
+long adopt_enter_kernel(long number, long a, long b, long c, long d, long e, long f) {
     register long x8 __asm__("x8") = number, x0 __asm__("x0") = a, x1 __asm__("x1") = b, x2 __asm__("x2") = c;
     register long x3 __asm__("x3") = d, x4 __asm__("x4") = e, x5 __asm__("x5") = f;
     __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "cc", "memory");
@@ -58,12 +58,12 @@ static long enter_kernel(long number, long a, long b, long c, long d, long e, lo
 }
 #endif
 
-#if defined __x86_64__ || defined __aarch64__
+#ifdef ADOPT_ENTERS_KERNEL
 // Makes a system call before the next function was looked up. An allocator such as jemalloc makes system calls before
 // all constructors, and dlsym(3) allocates memory at its first call (glibc before 2.34), so the allocator would wait
 // for itself.
 static long early(long number, long a, long b, long c, long d, long e, long f) {
-    long result = enter_kernel(number, a, b, c, d, e, f);
+    long result = adopt_enter_kernel(number, a, b, c, d, e, f);
     if (result >= 0 || result < -4095) return result;
     errno = (int)-result;
     return -1;

@@ -1,8 +1,9 @@
 #!/bin/bash
 # demo.sh LAUNCHER SERVER CLIENT: starts the server through the launcher on a free loopback port (root: as nobody),
 # sends a request, and shows the process that answered. Then replaces the server several times under load, once by a
-# version that fails, deploys four copies, scales, suspends and resumes them, shows which generations answered and that
-# no request was lost, and cleans up. Needs only a shell, coreutils and sed.
+# version that fails, deploys four copies, scales, suspends and resumes them, and shows which generations answered and
+# that no request was lost. At last it replaces a server that has no handler for its stop signal, without --drain and
+# with it, and cleans up. Needs only a shell, coreutils and sed.
 set -euo pipefail
 launcher=$1 server=$2 client=$3
 patience=30
@@ -173,11 +174,35 @@ say 'reuseport-exec suspend web: starts new copies that stand still and ends the
 deploy suspend web
 "$work/reuseport-exec" resume web "${run[@]}" || fail 'resume failed'
 
-say 'reuseport-exec state web'
-"$work/reuseport-exec" state web "${run[@]}"
+# A program that has no handler for its stop signal, as USR1 of this server.
+# mute LABEL WORDS...: deploys it while a request is under way at the last one; sets $answered to yes or no.
+mute() {
+    "$work/load-generator" --get --path /slow "$address" >/dev/null 2>&1 &
+    local slow=$!
+    # It has been sent when somebody has it.
+    wait_until 'the slow request' slow_is_taken
+    deploy deploy web --generation "$1" --log "$work/log.$1" --socket "http:$address" "${user[@]}" \
+        --stop-signal USR1 "${@:2}" -- "$work/sample-server" "$1"
+    answered=yes
+    wait "$slow" || answered=no
+    echo "  a request that was under way: answered: $answered"
+}
+slow_is_taken() { "$work/reuseport-exec" state web "${run[@]}" | grep -Eq '[1-9][0-9]* connection'; }
 
 touch "$work/enough"
 wait "$client_pid" || fail "requests were lost: $(cat "$work/load")"
+say 'A server without a handler for its stop signal, replaced while it works'
+deploy deploy web --generation copper --log "$work/log.copper" --socket "http:$address" "${user[@]}" \
+    --stop-signal USR1 -- "$work/sample-server" copper
+mute bronze
+[ $answered = no ] || fail 'it answered without --drain'
+say 'The same with --drain 10s: it is told to stop when its connections have ended'
+mute brass --drain 10s
+[ $answered = yes ] || fail 'it did not answer with --drain'
+
+say 'reuseport-exec state web'
+"$work/reuseport-exec" state web "${run[@]}"
+
 load=$(cat "$work/load")
 say 'Requests by generation'
 printf '  %-10s %8s\n' requests "$(value requests)" lost "$(value lost)"

@@ -5,7 +5,8 @@ import CLinux
 func checkStart(_ deploy: PreparedDeploy) throws(Failure) {
     let plan = deploy.plan
     if deploy.options.supervision == nil, deploy.options.log != .syslog {
-        _ = try Outputs(deploy.options.log, app: deploy.request.name, deploy.numbers)
+        _ = try Outputs(
+            deploy.options.log, app: deploy.request.name, deploy.numbers, for: plan.identity.user)
     }
     var leftovers = Leftovers()
     do throws(Failure) {
@@ -20,16 +21,10 @@ func checkStart(_ deploy: PreparedDeploy) throws(Failure) {
     for address in addresses {
         if let path = address.path, path.hasPrefix("/") { _ = try followPath(path, object: "socket \(path)") }
     }
-    // In another root the program sees other files than we do.
-    guard plan.chroot == nil, let program = plan.command.first?.filled(addresses) else { return }
-    // Only the program's user may be able to see it, as on NFS; root gets EACCES then.
-    if let path = plan.chdir, !exists(path) {
-        let reason = Errno.current
-        if reason != .accessDenied { throw Failure("enter", path, reason) }
-    }
     // The supervisor has a PATH of its own.
-    if deploy.options.supervision != nil, !program.contains(UInt8(ascii: "/")) { return }
-    let environment = buildEnvironment(
-        plan, caller: callersEnvironment(), addresses: addresses, announcement: Announcement())
-    _ = try locateTarget(program, environment: environment, directory: plan.chdir ?? ".")
+    guard let program = plan.command.first?.filled(addresses, copy: plan.copy),
+        deploy.options.supervision == nil || program.contains(UInt8(ascii: "/")),
+        let words = rehearse(plan)
+    else { return }
+    throw Failure(.negative, "start", "copies of app \(deploy.request.name)", words)
 }

@@ -1,10 +1,8 @@
-/// `count`: prints how many copies get connections, as a line with a number, or as JSON.
+/// `count`: prints how many copies get connections and listen, as a line with a number, or as JSON.
 func count(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
-    let count = try knownApps(request, directory).reduce(0) { $0 + serving($1.state) }
+    var count = 0
+    for (_, state) in try knownApps(request, directory) {
+        if let live = state.app.live { count += try state.serving(live.id) }
+    }
     try write(request.isJSON ? "{\"count\":\(count)}\n" : "\(count)\n")
-}
-
-private func serving(_ state: AppState) -> Int {
-    guard let live = state.app.live else { return 0 }
-    return state.running(live.id).count { $0.state == .live }
 }

@@ -1,93 +1,188 @@
 import CLinux
 
 /// `deploy`, `start` and `migrate`. What the command line leaves out is taken from the last deploy.
-func runDeploy(_ request: DeployRequest) throws(Failure) {
-    let deploy = try prepare(request)
-    guard request.isGiven(.dryRun) else { return try run(deploy) }
-    let (plan, app) = (deploy.plan, deploy.request)
-    try write(
-        request.isGiven(.json) ? showAsJSON(plan, app, copies: app.copies) : show(plan, app, copies: app.copies))
+///
+/// `line` is the entry of the history; nil if a verb has begun one already.
+func runDeploy(_ request: DeployRequest, _ line: HistoryLine?) throws(Failure) {
+    let isJSON = request.isGiven(.json)
+    if request.isGiven(.dryRun) {
+        let deploy = try prepare(request)
+        let (plan, app) = (deploy.plan, deploy.request)
+        return try write(isJSON ? showAsJSON(plan, app, copies: app.copies) : show(plan, app, copies: app.copies))
+    }
+    // Before it is replaced by that of an earlier deploy.
+    let environment = callersEnvironment()
+    let outcome = DeployReport(isJSON: isJSON)
+    var prepared: PreparedDeploy?
+    var failure: Failure?
+    do throws(Failure) {
+        let deploy = try prepare(request)
+        prepared = deploy
+        if let line, let directory = deploy.request.runDirectory { line.begin(deploy.request.name, in: directory) }
+        let view = HandoffView(deploy, isJSON: isJSON)
+        view.listener = outcome
+        try run(deploy, view.reporter)
+    } catch {
+        failure = error
+    }
+    outcome.end(failure)
+    if let prepared, let command = prepared.options.onDeploy {
+        runOnDeploy(command, of: prepared.request, outcome, hasFailed: failure != nil, environment)
+    }
+    if let failure { throw failure }
 }
 
 /// Looks up and checks a deploy. Changes nothing but the working directory.
 func prepare(_ request: DeployRequest) throws(Failure) -> PreparedDeploy {
-    let (settings, command) = try completed(request)
+    var (settings, command, last) = try completed(request)
+    let here = last == nil ? environmentVariable("PWD") : last?.named
     let options = try Options(settings, command: command, isDeploy: true)
-    guard var app = options.app else { throw Failure("find", "the app", .noEntry) }
+    guard let app = options.app else { throw Failure("find", "the app", .noEntry) }
+    // Decided here, because the environment may change.
+    app.runDirectory = try? runDirectory(of: app)
     if options.deploy.countsProcessors { app.copies = min(Bank.copies, processorCount()) }
+    if let directory = app.runDirectory, let registry = try? Registry.open(app.name, in: directory, create: false) {
+        if request.isMigration, last == nil { last = try? liveDeployment(registry) }
+        let before = registry.loadApp()?.live?.copies
+        if let before, before > 1, options.deploy.keepsCopies || !options.isGiven(.copies) {
+            app.copies = before
+            settings.removeAll { $0.option.key == .copies }
+            settings.append(Setting(.copies, ByteString(decimal: before)))
+            if !options.deploy.keepsCopies { say(.keepsCopies(before), app) }
+        }
+        if let before, before != app.copies { say(.changesCopies(app.copies, before: before), app) }
+    }
     app.isSuspended = options.deploy.isSuspended
     // Old copies end at once: one that finishes would still use the database that is about to change.
     if app.isSuspended { app.keepRetired = 0 }
-    options.app = app
-    let plan = try Plan(options)
+    let directory = try currentDirectory()
     let deployment = Deployment(
-        generation: 0, directory: try currentDirectory(), try settings.map(anchored), command: command,
-        configuration: try snapshot(settings))
+        generation: 0, directory: directory, named: here.flatMap { isWorkingDirectory($0) ? $0 : nil }, settings: [],
+        command: command, configuration: try snapshot(settings))
+    let name = deployment.named ?? directory
+    deployment.record(settings.map { anchored($0, in: name) })
+    if request.isGiven(.updateEnvironment) { last = nil }
+    deployment.environment = restoreEnvironment(of: last, options, in: name)
     return PreparedDeploy(
-        request: app, numbers: Array(0..<app.copies), options: options.deploy, plan: plan, deployment: deployment)
+        request: app, numbers: Array(0..<app.copies), options: options.deploy, plan: try Plan(options),
+        deployment: deployment)
 }
 
-func run(_ deploy: PreparedDeploy) throws(Failure) {
-    let report = HandoffView(deploy).reporter
+/// Makes the environment of the last deploy, if there is one, this process's, from which the copies get it. Returns what
+/// is to be recorded of it.
+@inline(never)
+private func restoreEnvironment(
+    of last: Deployment?, _ options: Options, in directory: ByteString
+) -> [ByteString] {
+    let present = recorded(callersEnvironment(), options.launch)
+    if let last {
+        let clears = options.launch.clearsEnvironment
+        // What was recorded with --clear-env is not enough without it.
+        if let kept = last.environment, clears || (try? last.options())?.launch.clearsEnvironment == false {
+            if !clears { changeEnvironment(present.map(variableName)) }
+            changeEnvironment(kept)
+            let differing = differences(recorded(callersEnvironment(), options.launch), present)
+            if !differing.isEmpty { say(.keepsEnvironment(differing), options.request) }
+        } else {
+            say(.lostEnvironment, options.request)
+        }
+    }
+    if environmentVariable("PWD") != nil { changeEnvironment(["PWD=\(directory)"]) }
+    return recorded(callersEnvironment(), options.launch)
+}
+
+/// Says something before there is a generation.
+@inline(never)
+private func say(_ event: HandoffEvent, _ app: AppRequest) {
+    HandoffView(app: app.name, verbosity: app.verbosity).reporter(event)
+}
+
+func run(_ deploy: PreparedDeploy, _ report: Reporter) throws(Failure) {
     try deploy.start(report)
     if let directory = try? runDirectory(of: deploy.request) {
-        removeRetiredServices(of: deploy.request.name, in: directory) { report(.problem($0)) }
+        refresh(deploy.request.name, in: directory, isAsked: deploy.options.startsAtBoot, report)
+        clearServices(of: deploy.request.name, in: directory, report)
     }
 }
 
 extension HandoffView {
-    /// For a command that starts copies. Nothing can be drawn if they write to the same place.
-    convenience init(_ deploy: PreparedDeploy) {
+    /// For a command that starts copies. Nothing can be drawn if they, or JSON, are written to the same place.
+    convenience init(_ deploy: PreparedDeploy, isJSON: Bool = false) {
         let isShared = deploy.options.log == .inherited && deploy.options.supervision == nil
-        self.init(app: deploy.request.name, verbosity: deploy.request.verbosity, isShared: isShared)
+        self.init(app: deploy.request.name, verbosity: deploy.request.verbosity, isShared: isShared || isJSON)
     }
 }
 
 /// Looks up and checks copies for the live generation, which are started as those that are there were. Changes nothing
 /// but the working directory.
+@inline(never)
 func prepareCopies(
-    _ numbers: [Int], of live: GenerationRecord, _ deployment: Deployment, _ request: VerbRequest,
+    _ numbers: [Int], of live: GenerationRecord, _ known: Deployment, _ request: VerbRequest,
     _ runDirectory: ByteString
 ) throws(Failure) -> PreparedDeploy {
-    try enter(deployment)
-    let options = try deployment.options()
-    guard var app = options.app else { throw Failure("find", "the app", .noEntry) }
+    let deployment = known.copied
+    // The others run there, even if the name leads elsewhere by now.
+    try enter(
+        known.directory, remedy: "the running copies are from there; reuseport-exec migrate starts all of them anew")
+    let options = try known.options()
+    guard let app = options.app else { throw Failure("find", "the app", .noEntry) }
     (app.generation, app.joins, app.copies) = (live.label, live.id, max(live.copies, (numbers.max() ?? 0) + 1))
     (app.verbosity, app.runDirectory) = (request.verbosity, runDirectory)
     let registry = try Registry.open(app.name, in: runDirectory, create: false)
     app.isSuspended = registry?.loadApp()?.suspended == live.id
-    options.app = app
+    let name = known.named.flatMap { isWorkingDirectory($0) ? $0 : nil } ?? known.directory
+    deployment.environment = restoreEnvironment(of: known, options, in: name)
     return PreparedDeploy(
         request: app, numbers: numbers, options: options.deploy, plan: try Plan(options), deployment: deployment)
 }
 
-private func enter(_ deployment: Deployment) throws(Failure) {
-    try step("enter", deployment.directory) { () throws(Errno) in
-        try deployment.directory.withCString { path throws(Errno) in try checked(chdir(path)) }
+private func enter(_ directory: ByteString, remedy: ByteString) throws(Failure) {
+    try step("enter", directory, remedy: { _ in remedy }) { () throws(Errno) in
+        try directory.withCString { path throws(Errno) in try checked(chdir(path)) }
     }
 }
 
-/// Adds what the live generation was deployed with, if no command is named.
-private func completed(_ request: DeployRequest) throws(Failure) -> ([Setting], [ByteString]) {
-    let settings = request.settings
-    guard request.command.isEmpty, !settings.contains(where: { $0.option.key == .config }),
+/// Adds what the live generation was deployed with, if no command is named; with `migrate` in any case, if there is
+/// such a generation. Then enters its directory, and returns that deployment as well.
+private func completed(_ request: DeployRequest) throws(Failure) -> ([Setting], [ByteString], Deployment?) {
+    let (settings, command) = (request.settings, request.command)
+    let isComplete = !command.isEmpty
+    guard !isComplete || request.isMigration, !request.isGiven(.config),
         let app = settings.first(where: { $0.option.key == .app })
-    else { return (settings, request.command) }
+    else { return (settings, command, nil) }
     let directory = try runDirectory(of: settings)
-    guard let registry = try Registry.open(app.value, in: directory, create: false) else {
-        throw .usage(
-            "deploy", "app \(app.value)", "no command was given, and nothing is registered in \(directory)",
-            remedy: "write reuseport-exec deploy \(app.value) [options] -- command")
+    let deployment: Deployment
+    do throws(Failure) {
+        if let registry = try Registry.open(app.value, in: directory, create: false) {
+            deployment = try liveDeployment(registry)
+        } else if let kept = try keptDeployment(app.value, in: stateDirectory(of: settings)) {
+            deployment = kept
+        } else {
+            throw .usage(
+                "deploy", "app \(app.value)", "no command was given, and nothing is registered in \(directory)",
+                remedy:
+                    "write reuseport-exec deploy \(app.value) [options] -- command; a boot forgets what is not enabled")
+        }
+    } catch {
+        if isComplete { return (settings, command, nil) }
+        throw error
     }
-    let deployment = try liveDeployment(registry)
-    try enter(deployment)
-    return (deployment.settings(with: settings), deployment.command)
+    try enter(
+        deployment.named ?? deployment.directory, remedy: "give the whole command to reuseport-exec deploy, elsewhere")
+    return (deployment.settings(with: settings), isComplete ? command : deployment.command, deployment)
 }
 
 private func runDirectory(of settings: [Setting]) throws(Failure) -> ByteString {
-    guard let setting = settings.first(where: { $0.option.key == .runDirectory }) else {
-        return try defaultRunDirectory()
-    }
+    if let given = try directory(.runDirectory, of: settings) { return given }
+    return try defaultRunDirectory()
+}
+
+private func stateDirectory(of settings: [Setting]) throws(Failure) -> ByteString {
+    try ReusePortKit.stateDirectory(try directory(.stateDirectory, of: settings))
+}
+
+private func directory(_ key: Option.Key, of settings: [Setting]) throws(Failure) -> ByteString? {
+    guard let setting = settings.first(where: { $0.option.key == key }) else { return nil }
     do throws(Malformed) {
         return try parseRunDirectory(setting.value)
     } catch {
@@ -96,7 +191,7 @@ private func runDirectory(of settings: [Setting]) throws(Failure) -> ByteString 
 }
 
 /// Finds how the live generation was deployed, or the last one that was, if none is live.
-func liveDeployment(_ registry: borrowing Registry) throws(Failure) -> Deployment {
+func liveDeployment(_ registry: Registry) throws(Failure) -> Deployment {
     let app = AppState.reconciled(registry).app
     // One that is about to end counts too: a restart may have been killed before it started the next.
     let past = app.generations.reversed().filter { $0.state != .starting && $0.state != .failed }
@@ -120,9 +215,9 @@ private func snapshot(_ settings: [Setting]) throws(Failure) -> ByteString? {
 }
 
 /// Makes the path of a configuration file absolute, so that it is found again from anywhere.
-private func anchored(_ setting: Setting) throws(Failure) -> Setting {
+private func anchored(_ setting: Setting, in directory: ByteString) -> Setting {
     var setting = setting
-    if setting.option.key == .config { setting.value = resolve(setting.value, against: try currentDirectory()) }
+    if setting.option.key == .config { setting.value = resolve(setting.value, against: directory) }
     return setting
 }
 

@@ -5,12 +5,22 @@ func checkStopped(_ outcomes: [StopOutcome], _ app: ByteString) throws(Failure) 
     }
 }
 
+/// Removes the services of generations that are over. A failure is only reported.
+@inline(never)
+func clearServices(
+    of app: ByteString, in directory: ByteString, holdsTurn: Bool = false, _ report: Reporter
+) {
+    removeRetiredServices(of: app, in: directory, holdsTurn: holdsTurn) { report(.problem($0)) }
+}
+
 /// `retire` and `terminate`, and the first half of `restart`: ends generations without a new one in their place.
 func endGenerations(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     let registry = try openApp(request, directory)
     let report = HandoffView(app: registry.app, verbosity: .quiet).reporter
-    let chosen = try registry.change { (state: inout AppState) throws(Failure) in
-        try state.chooseGenerations(request, registry.app)
+    let chosen = try registry.change { (state: AppState) throws(Failure) in
+        // Nothing is changed if it could not be seen whether the copies stop listening.
+        try checkListing(state.copies.flatMap { $0.listeners }.map { $0.identity })
+        return try state.chooseGenerations(request, registry.app)
     }
     var ending = Ending(drain: .none, order: .together, keepsFinishing: request.verb == .retire)
     ending.outcome = .ended(by: request.verb.name)
@@ -21,12 +31,12 @@ func endGenerations(_ request: VerbRequest, _ directory: ByteString) throws(Fail
     var outcomes: [StopOutcome] = []
     for one in chosen { outcomes += try endCopies(one.copies, of: one.id, ending, in: registry, report) }
     try checkStopped(outcomes, registry.app)
-    removeRetiredServices(of: registry.app, in: directory) { report(.problem($0)) }
+    clearServices(of: registry.app, in: directory, report)
 }
 
 extension AppState {
     /// Chooses the generations that a verb ends, with the copies to stop, and marks them as retiring.
-    fileprivate mutating func chooseGenerations(
+    fileprivate func chooseGenerations(
         _ request: VerbRequest, _ name: ByteString
     ) throws(Failure) -> [(id: UInt64, copies: [CopyRecord])] {
         var chosen: [(id: UInt64, copies: [CopyRecord])] = []

@@ -4,7 +4,8 @@ import CLinux
 func finish(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     // A unit's ExecStopPost= is run after a start that has failed as well.
     guard let ending = request.ending ?? ProcessEnd.fromEnvironment() else { return }
-    let log = LogLines(descriptor: 2, verbosity: .steps, subject: "\(request.app ?? "") \(request.generation ?? "")")
+    let log = LogLines(
+        descriptor: 2, verbosity: request.verbosity, subject: "\(request.app ?? "") \(request.generation ?? "")")
     let supervisor = Supervisor.current() ?? supervisorOfWorkingDirectory(request)
     var finished = Finished(ending)
     // What the supervisor was told until now counts. What it is told from now on is left as it is: it may be told to
@@ -12,6 +13,11 @@ func finish(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     finished.isToldDown = supervisor?.status.map { !$0.isWantedUp } ?? false
     do throws(Failure) {
         finished = try record(finished, request, directory)
+        // Under a supervisor its successor is the next one that is started.
+        if let left = finished.left, let registry = try Registry.open(request.app ?? "", in: directory, create: false) {
+            let report = HandoffView(app: registry.app, verbosity: request.verbosity).reporter
+            try endAbandoned(of: left, in: registry, report) { $0.copy == request.copy ?? 0 }
+        }
     } catch {
         // The pause before the next start is kept all the same.
         log.warning(error.message)
@@ -39,6 +45,8 @@ struct Finished {
     var reason: EndReason
     var pid: Int32?
     var crashes: Crashes?
+    /// The live generation, in which something may be left of it.
+    var left: UInt64?
     /// Whether its generation has been replaced, or has failed.
     var isOver = false
     /// Whether `--permanent` has its exit code.
@@ -51,7 +59,9 @@ struct Finished {
 
     init(_ ending: ProcessEnd) {
         self.ending = ending
-        reason = EndReason(ending)
+        // systemd says so whatever process of the unit the kernel ended, and tells the others to stop.
+        let ranOut = environmentVariable("SERVICE_RESULT") == "oom-kill"
+        reason = ranOut ? EndReason(.outOfMemory(OutOfMemory())) : EndReason(ending)
     }
 
     /// Whether it is not started again.
@@ -71,38 +81,45 @@ private func record(
     while true {
         let changes = try step("watch", registry.path) { () throws(Errno) in try FileWatch(in: registry) }
         let lock = try registry.lock(until: deadline)
-        var state = AppState.reconciled(registry)
+        let state = AppState.reconciled(registry)
         let known = state.app.generations.last { $0.label == request.generation }
         // Without a generation, another one took over long ago, unless nothing is known at all after a boot.
         finished.isOver =
             known.map { isOver(request.copy ?? 0, of: $0) }
             ?? (!isLaunchersOwn(finished.ending) && state.app.live != nil)
         guard let generation = known,
-            var record = state.copies(of: generation.id).first(where: { $0.copy == request.copy ?? 0 })
+            let record = state.copies(of: generation.id).first(where: { $0.copy == request.copy ?? 0 })
         else {
             if isLaunchersOwn(finished.ending) { noteLaunchFailure(finished.ending, request, registry) }
             return finished
         }
         // The helper of a copy that was not ready yet records the reason first.
-        if generation.state == .starting, record.helper != nil, record.state == .ended, !deadline.hasPassed {
+        if generation.state == .starting, record.helper != nil, record.hasGone, !deadline.hasPassed {
             lock.release(closing: ())
             changes.wait(until: min(deadline, Deadline(after: Milliseconds(100))))
             continue
         }
-        finished.update(&record)
+        finished.update(record)
         state.replace(record)
+        // Its helper has seen only the signal.
+        if finished.reason.isOutOfMemory,
+            case .failed(record.copy, EndReason(.ended(.killed(SIGKILL)))) = generation.outcome
+        {
+            state.close(generation.id, .failed, .failed(copy: record.copy, finished.reason))
+        }
         try state.store(in: registry)
         lock.release(closing: ())
+        if generation.state == .live { finished.left = generation.id }
         return finished
     }
 }
 
 extension Finished {
     /// Counts the crash in the copy's record, and records the reason.
-    fileprivate mutating func update(_ record: inout CopyRecord) {
+    fileprivate mutating func update(_ record: CopyRecord) {
         // A copy that was told to stop has not crashed, whatever its exit code.
         let wasTold = ending == .killed(record.stopSignal) || record.reason?.cause == .toldToStop
-        if ending == .exited(0) || wasTold {
+        if !reason.isOutOfMemory, ending == .exited(0) || wasTold {
             record.crashes = nil
         } else {
             record.crashes = Crashes.after(record.crashes, start: record.since, now: secondsSince1970())
@@ -110,10 +127,10 @@ extension Finished {
         crashes = record.crashes
         pause = record.crashes?.pause ?? Milliseconds(0)
         // If the copy runs, somebody has started it in another way meanwhile, and this is not its end.
-        guard record.state == .ended else { return }
+        guard record.hasGone else { return }
         pid = record.process.pid
-        if !isBetter(record.reason) { record.reason = EndReason(ending) }
-        reason = record.reason ?? EndReason(ending)
+        if !isBetter(record.reason) { record.reason = reason }
+        reason = record.reason ?? reason
     }
 
     /// Whether the record says more than the end of the process: that we stopped the copy, or that the kernel ended it
@@ -121,7 +138,7 @@ extension Finished {
     private func isBetter(_ known: EndReason?) -> Bool {
         guard let known else { return false }
         if known.isOutOfMemory && ending == .killed(SIGKILL) { return true }
-        return isOver && known.cause != .unknown
+        return isOver && known.cause != .unknown && !reason.isOutOfMemory
     }
 }
 
@@ -144,16 +161,17 @@ private func isLaunchersOwn(_ ending: ProcessEnd) -> Bool {
     return codes.contains { ending == .exited($0.rawValue) }
 }
 
-/// Tells the deploy that has written this service, and waits for its copy to register.
-private func noteLaunchFailure(_ ending: ProcessEnd, _ request: VerbRequest, _ registry: borrowing Registry) {
-    guard ServiceMarker.fileName.withCString({ access($0, F_OK) }) == 0 else { return }
-    _ = try? registry.store(
-        launchFailure: "\(ending.description) before it was registered", request.generation ?? "", request.copy ?? 0)
+/// Tells the deploy that has written this service, and waits for its copy to register, unless the launcher has.
+private func noteLaunchFailure(_ ending: ProcessEnd, _ request: VerbRequest, _ registry: Registry) {
+    let (label, copy) = (request.generation ?? "", request.copy ?? 0)
+    if registry.loadLaunchFailure(label, copy) == nil {
+        registry.note(launchFailure: "\(ending.description) before it was registered", label, copy)
+    }
 }
 
 /// Finds the supervisor for a script that runs us as a child, by the directory in which finish scripts are started.
 private func supervisorOfWorkingDirectory(_ request: VerbRequest) -> Supervisor? {
-    guard let directory = try? workingDirectory(), let file = try? open("supervise/status", O_RDONLY | O_NONBLOCK),
+    guard let directory = try? workingDirectory(), let file = try? openStatus(in: directory),
         let bytes = try? readAll(file, atMost: 4096)
     else { return nil }
     return ServiceStatus(bytes.bytes, isS6: false) != nil ? .runit(directory) : .s6(directory)
@@ -178,9 +196,10 @@ private func pause(_ length: Milliseconds, _ supervisor: Supervisor?, _ log: Log
     }
 }
 
-/// Tells the supervisor not to start the copy again, and returns when it knows.
+/// Tells the supervisor not to start the copy again, and returns when it knows. Not a systemd that has been told more:
+/// a job is a stop, or a start that somebody waits for, which a stop would cancel.
 private func keepDown(_ supervisor: Supervisor?, _ log: LogLines) {
-    guard let supervisor else { return }
+    guard let supervisor, supervisor.show("Job").first?.dropFirst(4).decimal ?? 0 == 0 else { return }
     do throws(Failure) {
         try supervisor.keepDown(.down)
     } catch {

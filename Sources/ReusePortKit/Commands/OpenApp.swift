@@ -7,14 +7,13 @@ func knownApps(
     var names: [ByteString] = []
     if let app = request.app {
         names = [app]
-    } else if let folder = try? open(directory, O_RDONLY | O_DIRECTORY) {
-        names = entryNames(of: folder).filter { (try? parseLabel($0, "")) != nil }
-            .ordered { $0.precedes($1) }
+    } else {
+        names = try appNames(in: directory)
     }
     var apps: [(name: ByteString, state: AppState)] = []
     for name in names {
         guard let registry = try Registry.open(name, in: directory, create: false) else { continue }
-        apps.append((name, AppState.reconciled(registry)))
+        apps.append((name, registry.settled()))
     }
     if let app = request.app, apps.isEmpty { throw unknown(app, directory) }
     return apps
@@ -27,7 +26,7 @@ func unknown(_ app: ByteString, _ directory: ByteString) -> Failure {
 /// Reads what is known of the verb's app, and finds its live generation.
 func openLiveApp(_ request: VerbRequest, _ directory: ByteString) throws(Failure) -> (GenerationRecord, AppState) {
     let registry = try openApp(request, directory)
-    let state = AppState.reconciled(registry)
+    let state = registry.settled()
     guard let live = state.app.live else {
         throw Failure(
             .negative, verb: request.verb.name, "app \(registry.app)", "no generation of it is live",
@@ -36,6 +35,7 @@ func openLiveApp(_ request: VerbRequest, _ directory: ByteString) throws(Failure
     return (live, state)
 }
 
+@inline(never)
 func openApp(_ request: VerbRequest, _ directory: ByteString) throws(Failure) -> Registry {
     guard let app = request.app, let registry = try Registry.open(app, in: directory, create: false) else {
         throw unknown(request.app ?? "", directory)
@@ -45,7 +45,7 @@ func openApp(_ request: VerbRequest, _ directory: ByteString) throws(Failure) ->
 
 extension HandoffView {
     /// For a command on the live generation of an app.
-    convenience init(_ request: VerbRequest, _ live: GenerationRecord, _ registry: borrowing Registry) {
+    convenience init(_ request: VerbRequest, _ live: GenerationRecord, _ registry: Registry) {
         self.init(app: registry.app, verbosity: request.verbosity, subject: "\(registry.app) \(live.label)")
     }
 }

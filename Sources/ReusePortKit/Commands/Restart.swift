@@ -1,6 +1,7 @@
 import CLinux
 
-/// `restart`: stops all copies of the live generation, or one, then starts them again.
+/// `restart`: starts the copies of the live generation anew, one after the other while the others serve. With `--copy`
+/// it is one copy, and with `--at-once` all are stopped before one is started.
 func restart(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     let registry = try openApp(request, directory)
     try awaitStarting(registry, until: .command)
@@ -20,7 +21,16 @@ func restart(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
         if let known {
             try checkStart(try prepareCopies(copies.map { $0.copy }, of: live, known, request, directory))
         }
-        return try restartSupervised(copies, of: live.id, registry, report)
+        if request.copy == nil, copies.count == 1 || request.isAtOnce {
+            report(.refuses)
+            return try restartSupervised(copies, of: live.id, drains: false, registry, report)
+        }
+        for copy in copies {
+            // It may have been started again meanwhile.
+            let now = AppState.reconciled(registry).running(live.id).filter { $0.copy == copy.copy }
+            try restartSupervised(now, of: live.id, drains: true, registry, report)
+        }
+        return
     }
     let deployment = try liveDeployment(registry)
     if request.copy == nil {
@@ -29,9 +39,11 @@ func restart(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
         // Checked before anything is stopped.
         let next = try prepare(request.again(with: isPaused ? pause : [], directory))
         try checkStart(next)
+        if !isPaused, !request.isAtOnce, try restartInTurn(next, live, deployment, registry, report) { return }
+        if !isPaused { report(.refuses) }
         // Two generations cannot have one label, which a configuration file may give.
         if !isPaused || next.request.generation == live.label { try endGenerations(request, directory) }
-        return try run(next)
+        return try run(next, HandoffView(next).reporter)
     }
     let next = try prepareCopies([first.copy], of: live, deployment, request, directory)
     try checkStart(next)
@@ -40,13 +52,90 @@ func restart(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     try next.start(HandoffView(next).reporter)
 }
 
+/// Restarts copies one after the other, with what is there now; false, before anything is changed, if clients would be
+/// refused meanwhile.
+///
+/// One more copy is started first. If it fails, nothing has been stopped; and it serves while each of the others is away.
+/// After a failure or a kill the copies that are there serve on, and the next restart or `scale` has as many as before.
+private func restartInTurn(
+    _ next: PreparedDeploy, _ live: GenerationRecord, _ known: Deployment, _ registry: Registry, _ report: Reporter
+) throws(Failure) -> Bool {
+    let app = next.request
+    let count = app.copies
+    func names(_ plan: Plan) -> [ByteString] { plan.sockets.map { $0.object } }
+    guard names(next.plan) == names(try Plan(try known.options())) else {
+        throw Failure(
+            .negative, "restart", "app \(registry.app)", "it has other sockets now",
+            remedy: "reuseport-exec migrate \(registry.app) replaces all copies together")
+    }
+    app.copies = max(live.copies, count + 1)
+    // Two copies can have neither one path nor a file that may not exist before.
+    let hasSpare =
+        count < Bank.copies && (try? check(app, next.plan)) != nil
+        && !next.plan.files.contains { $0.request.isExclusive }
+    if !hasSpare && count == 1 || next.options.supervision != nil {
+        app.copies = count
+        return false
+    }
+    (app.generation, app.joins) = (live.label, live.id)
+    // No deploy may come between, as in `scale`.
+    let turn = try registry.lock(.deploy, until: .command)
+    func running(_ number: Int) -> [CopyRecord] {
+        AppState.reconciled(registry).running(live.id).filter { $0.copy == number }
+    }
+    func start(_ number: Int) throws(Failure) {
+        let copy = PreparedDeploy(
+            request: app, numbers: [number], options: next.options, plan: next.plan, deployment: next.deployment)
+        try startApart(copy)
+    }
+    // An earlier restart may have left one.
+    if hasSpare, running(count).isEmpty { try start(count) }
+    // Copies that are added from here on are like these.
+    try registry.store(next.deployment.of(live))
+    for number in 0..<count {
+        let old = running(number)
+        if !old.isEmpty {
+            try withdraw(old, registry)
+            try endWithdrawn(old, of: live.id, in: registry, report)
+        }
+        try start(number)
+    }
+    try shrink(registry, live, to: count, report)
+    report(.scaled(copies: count))
+    turn.release(closing: ())
+    return true
+}
+
+/// Starts copies in a process of its own. A handoff changes the signals and limits of its process, which copies of a
+/// later one would inherit, and keeps their listeners open until old copies have ended.
+private func startApart(_ copies: PreparedDeploy) throws(Failure) {
+    let answer = try step("start", "copies of app \(copies.request.name)") { () throws(Errno) in
+        try inExpendableProcess(until: Deadline(after: .longest)) { () throws(Errno) in
+            // The signal lets it end what it has started.
+            _ = clinux_prctl(PR_SET_PDEATHSIG, UInt(SIGTERM), 0, 0, 0)
+            do throws(Failure) {
+                try copies.start(HandoffView(copies).reporter)
+                return ""
+            } catch {
+                return joined([error.step, error.object, error.remedy ?? "", error.reason], by: "\n")
+            }
+        }
+    }
+    if answer.isEmpty { return }
+    let words = answer.split(on: UInt8(ascii: "\n"))
+    throw Failure(
+        .negative, verb: words[0], words[1], joined(Array(words[3...]), by: "\n"),
+        remedy: words[2].isEmpty ? nil : words[2])
+}
+
 /// Stops copies that a supervisor starts again, and waits for the new ones.
 private func restartSupervised(
-    _ copies: [CopyRecord], of live: UInt64, _ registry: borrowing Registry, _ report: Reporter
+    _ copies: [CopyRecord], of live: UInt64, drains: Bool, _ registry: Registry, _ report: Reporter
 ) throws(Failure) {
     try withdraw(copies, registry)
-    let ending = Ending(
+    var ending = Ending(
         drain: .accepted(settle: nil), order: .together, turn: .seconds(60), tellsSupervisors: false)
+    if !drains { ending.connections = nil }
     try checkStopped(try endCopies(copies, of: live, ending, in: registry, report), registry.app)
     let deadline = Deadline(after: .seconds(60))
     let changes = try step("watch", registry.path) { () throws(Errno) in try FileWatch(in: registry) }
@@ -68,6 +157,6 @@ private func restartSupervised(
 }
 
 /// Directs no more connections to these copies.
-private func withdraw(_ copies: [CopyRecord], _ registry: borrowing Registry) throws(Failure) {
-    try registry.change { (state: inout AppState) throws(Failure) in try state.withdraw(copies) }
+private func withdraw(_ copies: [CopyRecord], _ registry: Registry) throws(Failure) {
+    try registry.change { (state: AppState) throws(Failure) in try state.withdraw(copies) }
 }

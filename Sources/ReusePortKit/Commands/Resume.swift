@@ -5,13 +5,10 @@ import CLinux
 func resume(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     let registry = try openApp(request, directory)
     let lock = try registry.lock()
-    var state = AppState.reconciled(registry)
+    let state = AppState.reconciled(registry)
     let copies = state.app.live.map { state.running($0.id) } ?? []
     let isSuspended =
-        state.app.suspended != nil
-        || copies.contains { copy in
-            copy.channel?.waits == true || (try? ProcessStatus(of: copy.process.pid))?.isStopped == true
-        }
+        state.app.suspended != nil || copies.contains { $0.isStill }
     // If all copies have ended, the app is only recorded as not suspended.
     guard isSuspended else {
         throw Failure(.negative, "resume", "app \(registry.app)", "it is not suspended")

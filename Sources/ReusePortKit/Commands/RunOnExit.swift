@@ -1,21 +1,42 @@
 import CLinux
 
-/// Runs the command of `--on-exit`. It changes nothing if that fails, or takes too long.
+/// Runs the command of `--on-exit`.
 func runOnExit(_ command: ByteString, _ finished: Finished, _ request: VerbRequest, _ log: LogLines) {
+    runHook("--on-exit", command, variables(finished, request), callersEnvironment(), log)
+}
+
+/// Runs the command of `--on-deploy`.
+func runOnDeploy(
+    _ command: ByteString, of app: AppRequest, _ outcome: DeployReport, hasFailed: Bool, _ environment: [ByteString]
+) {
+    runHook(
+        "--on-deploy", command,
+        [
+            ("APP", app.name), ("GENERATION", outcome.label), ("RESULT", hasFailed ? "failed" : "ok"),
+            ("REASON", outcome.sentence), ("COPIES", ByteString(decimal: app.copies)),
+            ("DURATION_MS", ByteString(decimal: outcome.elapsed)),
+        ], environment, LogLines(descriptor: 2, verbosity: app.verbosity, subject: app.name))
+}
+
+/// Runs a command of the user's in the shell. It changes nothing if that fails, or takes too long.
+@inline(never)
+private func runHook(
+    _ option: ByteString, _ command: ByteString, _ variables: [(ByteString, ByteString)], _ environment: [ByteString],
+    _ log: LogLines
+) {
     let prefix: ByteString = "REUSEPORT_EXEC_"
     let environment = CStrings(
-        callersEnvironment().filter { !$0.hasPrefix(prefix) }
-            + variables(finished, request).map { "\(prefix)\($0.0)=\($0.1)" })
+        environment.filter { !$0.hasPrefix(prefix) } + variables.map { "\(prefix)\($0.0)=\($0.1)" })
     clinux_default_signal(SIGCHLD)
     do throws(Errno) {
         var child = try Child(CStrings(["/bin/sh", "-c", command]), environment)
         guard try waitForEvents(POLLIN, on: child.pidfd, until: Deadline(after: .seconds(30))) else {
-            return log.warning("--on-exit takes longer than 30s, and is killed")
+            return log.warning("\(option) takes longer than 30s, and is killed")
         }
         let end = ProcessEnd(waitStatus: child.reap())
-        if end != .exited(0) { log.warning("--on-exit \(end.description)") }
+        if end != .exited(0) { log.warning("\(option) \(end.description)") }
     } catch {
-        log.warning("unable to run --on-exit: \(error.description)")
+        log.warning("unable to run \(option): \(error.description)")
     }
 }
 

@@ -9,10 +9,10 @@ func scale(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     var (live, state) = try openLiveApp(request, directory)
     let wanted = request.copies ?? live.copies
     let report = HandoffView(request, live, registry).reporter
-    if try endAbandoned(of: live.id, below: wanted, registry, report) {
-        (live, state) = try openLiveApp(request, directory)
-    }
-    let present = state.running(live.id).map { $0.copy }
+    try endAbandoned(of: live.id, in: registry, report) { _ in true }
+    try endUnfinished(of: live.id, below: wanted, registry, report)
+    (live, state) = try openLiveApp(request, directory)
+    let present = state.copies(of: live.id).filter { !$0.hasGone }.map { $0.copy }
     let known = registry.loadDeployment(of: live)
     let target = (try? known?.options())?.deploy.supervision
     // Copies that a supervisor is about to start again are left to it.
@@ -36,35 +36,33 @@ func scale(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     if let deployment = try remember(wanted, registry, live) {
         try updateServices(of: live, deployment, copies: wanted, registry)
     }
-    removeRetiredServices(of: registry.app, in: directory, holdsTurn: true) { report(.problem($0)) }
+    if known != nil { refresh(registry.app, in: directory, report) }
+    clearServices(of: registry.app, in: directory, holdsTurn: true, report)
     turn.release(closing: ())
     if missing.isEmpty { report(.scaled(copies: wanted)) }
 }
 
 /// Ends copies that a restart or scale has left when it was killed: nobody sends them connections, or ends them.
-/// Returns whether there were any.
-private func endAbandoned(
-    of live: UInt64, below count: Int, _ registry: borrowing Registry, _ report: Reporter
-) throws(Failure) -> Bool {
+private func endUnfinished(
+    of live: UInt64, below count: Int, _ registry: Registry, _ report: Reporter
+) throws(Failure) {
     // Under the lock: without it, a helper that has done its work and gone looks as if it had been killed.
-    let abandoned = try registry.change { (state: inout AppState) throws(Failure) -> [CopyRecord] in
+    let unfinished = try registry.change { (state: AppState) throws(Failure) -> [CopyRecord] in
         guard state.app.live?.id == live else { return [] }
-        let abandoned = state.running(live).filter { copy in
+        let unfinished = state.running(live).filter { copy in
             let lacksHelper = (copy.state == .starting || copy.state == .ready) && copy.helper == nil
             return copy.copy < count && (copy.state == .stopping || lacksHelper)
         }
         // A helper may have been killed when its copy already got connections.
-        if !abandoned.isEmpty { try state.withdraw(abandoned) }
-        return abandoned
+        if !unfinished.isEmpty { try state.withdraw(unfinished) }
+        return unfinished
     }
-    if abandoned.isEmpty { return false }
-    try endWithdrawn(abandoned, of: live, in: registry, report)
-    return true
+    if !unfinished.isEmpty { try endWithdrawn(unfinished, of: live, in: registry, report) }
 }
 
 /// Tells services how many copies there are.
 private func updateServices(
-    of live: GenerationRecord, _ deployment: Deployment, copies: Int, _ registry: borrowing Registry
+    of live: GenerationRecord, _ deployment: Deployment, copies: Int, _ registry: Registry
 ) throws(Failure) {
     let options = try deployment.options()
     guard let target = options.deploy.supervision else { return }
@@ -76,17 +74,14 @@ private func updateServices(
 
 /// Records how many copies there are, so that the next deploy starts as many.
 private func remember(
-    _ count: Int, _ registry: borrowing Registry, _ live: GenerationRecord
+    _ count: Int, _ registry: Registry, _ live: GenerationRecord
 ) throws(Failure) -> Deployment? {
     let lock = try registry.lock()
     AppState.reconciled(registry).reconcilePaths()
     var deployment = registry.loadDeployment(of: live)
     if let known = deployment {
-        let copies = Setting(.copies, ByteString(decimal: count))
-        var now = Deployment(
-            generation: live.id, directory: known.directory, known.settings(with: [copies]), command: known.command,
-            configuration: known.configuration)
-        now.label = live.label
+        let now = known.of(live)
+        now.record(known.settings(with: [Setting(.copies, ByteString(decimal: count))]))
         try registry.store(now)
         deployment = now
     }
@@ -95,11 +90,11 @@ private func remember(
 }
 
 /// Takes connections from surplus copies, then ends them.
-private func shrink(
-    _ registry: borrowing Registry, _ live: GenerationRecord, to count: Int, _ report: Reporter
+func shrink(
+    _ registry: Registry, _ live: GenerationRecord, to count: Int, _ report: Reporter
 ) throws(Failure) {
     let lock = try registry.lock()
-    var state = AppState.reconciled(registry)
+    let state = AppState.reconciled(registry)
     guard state.app.live?.id == live.id else {
         throw Failure(.negative, "scale", "app \(registry.app)", "another generation has taken over meanwhile")
     }
@@ -113,7 +108,7 @@ private func shrink(
     let surplus = state.copies(of: live.id).filter { $0.copy >= count }
     try state.shrink(live, to: count)
     for copy in surplus where copy.state != .ended {
-        var copy = copy
+        let copy = copy.copied
         copy.state = .stopping
         state.replace(copy)
     }
@@ -126,7 +121,7 @@ private func shrink(
 /// Ends copies that get no connections any more, while their generation lives on. If one could not be stopped, this
 /// fails after the others have been.
 func endWithdrawn(
-    _ copies: [CopyRecord], of generation: UInt64, in registry: borrowing Registry, _ report: Reporter
+    _ copies: [CopyRecord], of generation: UInt64, in registry: Registry, _ report: Reporter
 ) throws(Failure) {
     let ending = Ending(drain: .accepted(settle: nil), turn: .seconds(60))
     try checkStopped(try endCopies(copies, of: generation, ending, in: registry, report), registry.app)

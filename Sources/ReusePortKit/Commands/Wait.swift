@@ -67,10 +67,10 @@ private func wanted(_ request: VerbRequest, _ state: AppState) -> UInt64? {
 /// Whether the process that is expected to register has ended.
 private func isGone(_ request: VerbRequest) -> Bool {
     guard let pid = request.pid else { return false }
-    guard let process = try? ProcessStatus(of: pid) else { return true }
-    return process.hasEnded
+    return (try? ProcessIdentity(of: pid))?.isAlive() != true
 }
 
+@inline(never)
 private func gone(_ request: VerbRequest, _ state: AppState?) -> Failure {
     let reason = state?.copies.last { $0.process.pid == request.pid && $0.reason != nil }?.reason?.description
     return Failure(

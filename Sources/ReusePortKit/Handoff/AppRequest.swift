@@ -1,5 +1,5 @@
 /// What `--app` and its options ask for: the generation of a copy, and how it takes over.
-struct AppRequest: Sendable, Equatable {
+final class AppRequest {
     var name: ByteString
     /// Its label; nil: the next number.
     var generation: ByteString?
@@ -16,6 +16,8 @@ struct AppRequest: Sendable, Equatable {
     /// where the kernel cannot move handshakes that are under way, otherwise no time.
     var settle: Milliseconds?
     static var usualSettle: Milliseconds { Steering.settleTime(movesQueued: false) }
+    /// How long connections of copies may last before these are told to stop.
+    var drain = Milliseconds(0)
     var stopSignal: Int32 = 15
     /// Messages that are sent through the Node channel instead, one after the other: JSON, a line each.
     var stopMessages = ByteString()
@@ -34,6 +36,8 @@ struct AppRequest: Sendable, Equatable {
     var lockTimeout = Milliseconds.seconds(60)
     /// Nil: `defaultRunDirectory`.
     var runDirectory: ByteString?
+    /// Nil: `defaultStateDirectory`.
+    var stateDirectory: ByteString?
     /// Gets a newline when the handoff is complete, as s6 expects it.
     var notifyDescriptor: Int32?
     /// Gets the lines that the helper writes.
@@ -43,6 +47,8 @@ struct AppRequest: Sendable, Equatable {
     var joins: UInt64?
     /// Whether the copies are suspended before they take over.
     var isSuspended = false
+    /// Whether LISTEN_PID names the copy's process.
+    var namesProcess = false
 
     init(name: ByteString) { self.name = name }
 
@@ -56,18 +62,36 @@ struct AppRequest: Sendable, Equatable {
 enum Readiness: Sendable, Equatable {
     /// A connection is taken from the accept queue of every listener.
     case accept
-    /// A request over the socket of this name is answered with 2xx or 3xx.
-    case http(socket: ByteString, path: ByteString)
+    /// A request is answered as it should be.
+    indirect case http(HTTPCheck)
     /// READY=1 comes to a NOTIFY_SOCKET of ours.
     case notify
     /// The program says so through its Node channel.
     case message
+    /// The program acknowledges its start as einhorn's workers do.
+    case acknowledgement
     /// A newline comes through this descriptor of the target.
     case descriptor(Int32)
     /// This command, run by the shell, exits with 0.
     case command(ByteString)
     /// As soon as it runs.
     case none
+}
+
+/// A request over HTTP, and the answer that shows that a copy can serve.
+struct HTTPCheck: Sendable, Equatable {
+    /// As `--ready` takes it.
+    var text: ByteString
+    /// The name of the socket.
+    var socket: ByteString
+    var path: ByteString
+    var isTLS = false
+    /// Empty: the address of the connection.
+    var host = ByteString()
+    var lowestStatus: UInt64 = 200
+    var highestStatus: UInt64 = 399
+    /// The version of the PROXY protocol, whose header goes before the request; 0: without one.
+    var proxy: UInt64 = 0
 }
 
 /// How much is reported.

@@ -2,10 +2,10 @@ import CLinux
 
 extension Coordinator {
     /// Connects a probe to each member before the first is waited for, so that all accept theirs meanwhile.
-    borrowing func connectProbes(_ probes: Probes) throws(Failure) {
-        guard request.readiness == .accept else { return }
+    func connectProbes(_ probes: Probes) throws(Failure) {
+        guard case .accept = request.readiness else { return }
         let lock = try registry.lock()
-        var state = AppState.forProbes(registry)
+        let state = AppState.forProbes(registry)
         for index in 0..<members.count {
             // One listener each: a program that serves one client at a time would read from the first probe, and never
             // accept a second.
@@ -20,13 +20,14 @@ extension Coordinator {
     }
 
     /// Waits until a member is ready; fails as soon as anything happens that ends the handoff.
-    borrowing func awaitReady(_ index: Int, _ probes: Probes, until deadline: Deadline) throws(StepFailure) {
+    func awaitReady(_ index: Int, _ probes: Probes, until deadline: Deadline) throws(StepFailure) {
         try awaitExec(index, until: deadline)
         let listeners = members[index].record.listeners
         let report = report
         let check = ReadinessCheck(
             readiness: request.readiness, listeners: listeners.map { $0.identity }, deadline: deadline,
-            interruption: disturbance, offered: offer(listeners, members[index].copy.sockets),
+            allowed: request.readyTimeout, interruption: disturbance,
+            offered: offer(listeners, members[index].copy.sockets),
             report: { report(.readiness($0)) })
         do throws(NotReady) {
             try awaitReadiness(
@@ -42,7 +43,7 @@ extension Coordinator {
     }
 
     /// Returns once the member is the target; fails if it ended before.
-    private borrowing func awaitExec(_ index: Int, until deadline: Deadline) throws(StepFailure) {
+    private func awaitExec(_ index: Int, until deadline: Deadline) throws(StepFailure) {
         let pid = members[index].pid
         let outcome = try handoffStep(member: index) { () throws(Failure) in
             try step("wait for", "pid \(pid)") { () throws(Errno) in
@@ -68,15 +69,23 @@ extension Coordinator {
         }
     }
 
-    private borrowing func reason(of index: Int, notReady: NotReady) -> EndReason {
-        guard case .ended = notReady.reason else { return EndReason(.notReady, notReady.failure.reason) }
-        var reason = reason(of: index)
-        if reason == EndReason(.exited(0)) { reason.detail = "it must not put itself into the background" }
-        return reason
+    private func reason(of index: Int, notReady: NotReady) -> EndReason {
+        guard case .ended = notReady else {
+            var words = notReady.description
+            if case .late = notReady,
+                let hint = startHint(
+                    of: members[index].copy.process.identity, members[index].record, isNamed: request.namesProcess)
+            {
+                hasHint = true
+                words.append(hint.description)
+            }
+            return EndReason(.notReady, words)
+        }
+        return reason(of: index)
     }
 
     /// Why a member has ended: the launcher's own message if it had not become the target.
-    borrowing func reason(of index: Int) -> EndReason {
+    func reason(of index: Int) -> EndReason {
         if case .failed(let words)? = try? members[index].copy.exec.outcome(until: Deadline(moment: 0)) {
             return EndReason(.launch, words)
         }
@@ -86,11 +95,12 @@ extension Coordinator {
         if end == nil || end == .killed(SIGKILL), let reason = known?.reason, reason.isOutOfMemory {
             return reason
         }
-        return EndReason(end)
+        guard end == .exited(0) else { return EndReason(end) }
+        return EndReason(.background, role == .command ? ", and its standard input is /dev/null" : "")
     }
 
     /// Why a member fails: by what has failed if that was this member, or else by its end if it has ended.
-    borrowing func reason(of index: Int, _ failure: StepFailure) -> EndReason {
+    func reason(of index: Int, _ failure: StepFailure) -> EndReason {
         let known: EndReason
         switch failure {
         case .member(index, let reason) where reason.cause != .notReady: return reason

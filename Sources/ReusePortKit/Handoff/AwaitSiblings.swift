@@ -2,7 +2,7 @@ import CLinux
 
 extension Coordinator {
     /// Waits until the helper of the last copy has cut over, or the generation has failed.
-    borrowing func awaitSiblings() throws(StepFailure) {
+    func awaitSiblings() throws(StepFailure) {
         report(.awaitingSiblings)
         let deadline = Deadline(after: request.readyTimeout)
         while !(try isLive(deadline)) {
@@ -18,7 +18,7 @@ extension Coordinator {
         }
     }
 
-    private borrowing func isLive(_ deadline: Deadline) throws(StepFailure) -> Bool {
+    private func isLive(_ deadline: Deadline) throws(StepFailure) -> Bool {
         let known = registry.loadApp()?.generation(generation.id)
         switch known?.state {
         case .live?, .retiring?, .retired?: return true

@@ -16,17 +16,17 @@ struct Turn: ~Copyable {
 
 /// Waits until no other generation is on its way, and finds the generation for these copies, or makes it.
 func awaitTurn(
-    _ registry: borrowing Registry, _ request: AppRequest, _ copies: borrowing OwnedArray<StartedCopy>,
+    _ registry: Registry, _ request: AppRequest, _ copies: borrowing OwnedArray<StartedCopy>,
     _ report: Reporter
 ) throws(Failure) -> Turn {
-    var wait = try TurnWait(request, copies)
+    let wait = try TurnWait(request, copies)
     while true {
         if let turn = try wait.takeTurn(registry, report) { return turn }
     }
 }
 
 /// The wait of copies for their turn.
-private struct TurnWait {
+private final class TurnWait {
     let request: AppRequest
     let runDirectory: ByteString
     var numbers: [Int] = []
@@ -41,6 +41,9 @@ private struct TurnWait {
     var deadlineForGroups: Deadline?
     /// The live generation that copies of this label are for. Another one may replace it before it is their turn.
     var meant: UInt64?
+    var hasEndedFailed = false
+    var hasAwaitedThreads = false
+    var isPrepared = false
 
     init(_ request: AppRequest, _ copies: borrowing OwnedArray<StartedCopy>) throws(Failure) {
         self.request = request
@@ -56,7 +59,7 @@ private struct TurnWait {
     }
 
     /// Takes the locks; nil if others have their turn, after a wait.
-    mutating func takeTurn(_ registry: borrowing Registry, _ report: Reporter) throws(Failure) -> Turn? {
+    func takeTurn(_ registry: Registry, _ report: Reporter) throws(Failure) -> Turn? {
         let lock = try registry.lock(until: deadlineForRecords)
         // Copies of another app that registers before us would look like copies that our registry has lost.
         let addresses: Descriptor?
@@ -73,16 +76,40 @@ private struct TurnWait {
             return nil
         }
         try refuseOtherApps(visible(listeners), of: request.name, in: runDirectory)
-        var state = AppState.reconciled(registry)
-        for label in state.recover(listenersOfFirst, joining: listeners.map { $0.identity.cookie }) {
+        let state = AppState.reconciled(registry)
+        let joining = listeners.map { $0.identity.cookie }
+        for label in state.recover(listenersOfFirst, joining: joining, in: registry) {
             report(.recovered(label))
         }
+        if state.needsTurn, !hasEndedFailed, !state.failedThatRun.isEmpty {
+            hasEndedFailed = true
+            try endFailed(state, lock, addresses, registry, report)
+            return nil
+        }
         if let live = state.app.live, live.label == request.generation { meant = live.id }
-        switch try state.choose(request, numbers) {
-        case .wait(let label):
-            try state.store(in: registry)
+        try state.refuseLate(request, registry)
+        if !hasAwaitedThreads, let process = state.ending(request.generation, numbers) {
+            hasAwaitedThreads = true
             lock.release(closing: ())
             addresses.release()
+            process.awaitLastThread(within: .seconds(1))
+            return nil
+        }
+        // For this a listener may have to be borrowed, which a hostile copy can delay: no other app waits meanwhile.
+        if !isPrepared, state.needsTurn, let groups = try state.lockGroups(in: registry, within: Milliseconds(0)) {
+            isPrepared = true
+            addresses.release()
+            try state.prepareToListen(listenersOfFirst)
+            try state.store(in: registry)
+            groups.release(closing: ())
+            lock.release(closing: ())
+            return nil
+        }
+        switch try state.choose(request, numbers) {
+        case .wait(let label):
+            addresses.release()
+            try state.store(in: registry)
+            lock.release(closing: ())
             guard !deadline.hasPassed else { throw isTakingOver(label, request.name) }
             awaitChange(of: registry, until: deadline) { registry.loadApp()?.starting == nil }
             return nil
@@ -105,7 +132,27 @@ private struct TurnWait {
         }
     }
 
-    private mutating func mayWaitForGroups() -> Bool {
+    /// Ends the copies of generations that failed before ours join the groups: those who stand behind live copies then
+    /// are the last, and none of ours moves.
+    private func endFailed(
+        _ state: AppState, _ lock: consuming Descriptor, _ addresses: consuming Descriptor?,
+        _ registry: Registry, _ report: Reporter
+    ) throws(Failure) {
+        // What follows changes our own groups alone, and may borrow listeners: no other app waits meanwhile.
+        addresses.release()
+        do throws(Failure) {
+            // If their coordinator was killed between the cutover and its record, they get connections.
+            try state.rollBack()
+        } catch {
+            // Without the right to borrow a listener it is done as soon as ours have joined.
+            return
+        }
+        try state.store(in: registry)
+        lock.release(closing: ())
+        try state.endFailedGenerations(settle: request.settle, in: registry, report)
+    }
+
+    private func mayWaitForGroups() -> Bool {
         let limit = deadlineForGroups ?? min(deadline, Deadline(after: .seconds(10)))
         deadlineForGroups = limit
         return !limit.hasPassed
@@ -121,7 +168,8 @@ func isTakingOver(_ label: ByteString, _ app: ByteString) -> Failure {
 
 /// Waits until the app's file changes, for 100 ms at most, because no file changes when a coordinator is killed.
 /// `hasHappened` tells whether it changed before the watch began.
-func awaitChange(of registry: borrowing Registry, until deadline: Deadline, unless hasHappened: () -> Bool) {
+@inline(never)
+func awaitChange(of registry: Registry, until deadline: Deadline, unless hasHappened: () -> Bool) {
     let soon = min(deadline, Deadline(after: Milliseconds(100)))
     guard let changes = try? FileWatch(ofApp: registry) else {
         // Without inotify (too many watches) the file is read now and then.
@@ -139,8 +187,18 @@ private enum Choice {
 }
 
 extension AppState {
+    /// Refuses a copy that comes when its deploy has given up: it would make another generation of the same label.
+    fileprivate func refuseLate(_ request: AppRequest, _ registry: Registry) throws(Failure) {
+        guard let label = request.generation, registry.loadUnfinished() == label else { return }
+        let last = app.generations.last { $0.label == label }
+        if last?.state == .starting || last?.state == .live { return }
+        // Deploy has recorded the generation that it waits for, under an id that is higher than those before.
+        if registry.loadDeployments().contains(where: { $0.label == label && $0.generation > last?.id ?? 0 }) { return }
+        throw Failure(.negative, "join", "generation \(label)", "it has failed")
+    }
+
     /// Finds the generation for these copies, or makes it.
-    fileprivate mutating func choose(_ request: AppRequest, _ copies: [Int]) throws(Failure) -> Choice {
+    fileprivate func choose(_ request: AppRequest, _ copies: [Int]) throws(Failure) -> Choice {
         if let starting = app.starting {
             guard starting.label == request.generation else { return .wait(starting.label) }
             guard starting.copies == request.copies else {
@@ -169,8 +227,16 @@ extension AppState {
         return .enter(app.lastID)
     }
 
+    /// A process that has one of these places and whose first thread has ended: after a kill or exit the others follow
+    /// within a moment.
+    fileprivate func ending(_ label: ByteString?, _ numbers: [Int]) -> ProcessIdentity? {
+        guard let generation = app.starting ?? app.live, generation.label == label else { return nil }
+        let running = copies(of: generation.id).filter { numbers.contains($0.copy) && !$0.hasGone }
+        return running.map { $0.process }.first { (try? ProcessStatus(of: $0.pid))?.hasEnded == true }
+    }
+
     /// One program serves all copies: another balance would be that of all of them.
-    private mutating func agreeOnBalance(_ request: AppRequest, _ generation: GenerationRecord) throws(Failure) {
+    private func agreeOnBalance(_ request: AppRequest, _ generation: GenerationRecord) throws(Failure) {
         guard let known = generation.balance else {
             app.change(generation.id) { $0.balance = request.balance ?? .random }
             return
@@ -183,8 +249,8 @@ extension AppState {
     }
 
     /// Whether the copies' places are empty.
-    private func free(_ copies: [Int], in generation: GenerationRecord) throws(Failure) -> UInt64 {
-        if let running = running(generation.id).first(where: { copies.contains($0.copy) }) {
+    private func free(_ numbers: [Int], in generation: GenerationRecord) throws(Failure) -> UInt64 {
+        if let running = copies(of: generation.id).first(where: { numbers.contains($0.copy) && !$0.hasGone }) {
             throw Failure(
                 .usage, "start", "copy \(running.copy) of generation \(generation.label)",
                 "it runs as pid \(running.process.pid)",

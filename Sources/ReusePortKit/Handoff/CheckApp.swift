@@ -1,10 +1,3 @@
-extension Plan {
-    /// Makes this the plan of the copy that is asked for.
-    mutating func choose(_ request: AppRequest) {
-        choose(copy: request.copy, startsSuspended: request.isSuspended)
-    }
-}
-
 /// Refuses what cannot be handed over, before anything is bound.
 func check(_ app: AppRequest, _ plan: Plan) throws(Failure) {
     if plan.sockets.isEmpty {
@@ -15,6 +8,18 @@ func check(_ app: AppRequest, _ plan: Plan) throws(Failure) {
         for other in plan.sockets[..<index]
         where other.transport == socket.transport && other.address == socket.address {
             throw .usage("hand over", "socket \(socket.name)", "socket \(other.name) has the same address")
+        }
+        // Probes of this socket go to ::1, where they would reach the other one.
+        if case .ipv6(0, 0, let port, _) = socket.address, !socket.isDualStack, socket.transport == .tcp,
+            app.readiness.probes(socket.name),
+            let front = plan.sockets.first(where: {
+                $0.transport == .tcp && $0.address == .ipv6(high: 0, low: 1, port: port, scope: 0)
+            })
+        {
+            throw .usage(
+                "hand over", "socket \(socket.name)",
+                "a probe of it would reach socket \(front.name), which has [::1]:\(port) to itself",
+                remedy: "use \(readinessWithoutProbe)")
         }
         if !socket.isListening {
             throw .usage(
@@ -33,6 +38,23 @@ func check(_ app: AppRequest, _ plan: Plan) throws(Failure) {
     }
     try checkPaths(app.copies, plan)
     try checkReadiness(app, plan)
+    try checkListing(
+        plan.sockets.map { socket in
+            ListenerIdentity(
+                name: socket.name, transport: socket.transport, address: socket.address,
+                isDualStack: socket.isDualStack, cookie: 0)
+        })
+}
+
+extension Readiness {
+    /// Whether a connection to this socket is made to find out whether a copy is ready.
+    fileprivate func probes(_ socket: ByteString) -> Bool {
+        switch self {
+        case .accept: true
+        case .http(let check): check.socket == socket
+        default: false
+        }
+    }
 }
 
 /// Refuses a form of readiness that these sockets and descriptors do not allow.
@@ -40,14 +62,12 @@ private func checkReadiness(_ app: AppRequest, _ plan: Plan) throws(Failure) {
     switch app.readiness {
     case .accept, .http:
         if app.steering == .off && plan.sockets.contains(where: { $0.transport != .unix }) {
-            throw .usage(
-                "parse", "--steering off", "without steering there is no way to probe one copy",
-                remedy: "add --ready notify, fd:N, exec:CMD or none")
+            throw unsteered
         }
-        if case .http(let name, _) = app.readiness,
-            !plan.sockets.contains(where: { $0.name == name && $0.transport != .udp })
+        if case .http(let check) = app.readiness,
+            !plan.sockets.contains(where: { $0.name == check.socket && $0.transport != .udp })
         {
-            throw .usage("parse", "--ready http:\(name)", "there is no tcp or unix socket of this name")
+            throw .usage("parse", "--ready http:\(check.socket)", "there is no tcp or unix socket of this name")
         }
     case .descriptor(let number):
         let taken = plan.sockets.map { $0.descriptor } + plan.files.map { $0.descriptor } + plan.keptDescriptors
@@ -55,7 +75,7 @@ private func checkReadiness(_ app: AppRequest, _ plan: Plan) throws(Failure) {
             throw .usage(
                 "parse", "--ready fd:\(number)", "something else is at this descriptor", remedy: "choose a higher one")
         }
-    case .notify, .message, .command, .none:
+    case .notify, .message, .acknowledgement, .command, .none:
         break
     }
 }

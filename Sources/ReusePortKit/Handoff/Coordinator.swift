@@ -9,7 +9,7 @@ import CLinux
 ///
 /// It can be killed at any moment: before the cutover the next invocation ends what it has started, afterwards the
 /// generation serves and the next invocation ends the old one.
-struct Coordinator: ~Copyable {
+final class Coordinator {
     enum Role {
         /// A process that the launcher forks beside its copy. It is named in the registry, and others wait for it.
         case helper
@@ -21,19 +21,39 @@ struct Coordinator: ~Copyable {
     let registry: Registry
     let request: AppRequest
     let generation: GenerationRecord
+    /// The number of the first member's start, among all starts of this app's copies.
+    let firstStart: UInt64
     let members: OwnedArray<Member>
     /// Signals to the command, and ends of its copies; nil in a helper.
     let interruptions: Interruptions?
+    /// Whether a copy's reason has a hint.
+    var hasHint = false
     let report: Reporter
+
+    init(
+        _ role: Role, _ registry: Registry, _ request: AppRequest, _ generation: GenerationRecord, firstStart: UInt64,
+        _ members: consuming OwnedArray<Member>, _ interruptions: consuming Interruptions?, _ report: Reporter
+    ) {
+        self.role = role
+        self.registry = registry
+        self.request = request
+        self.generation = generation
+        self.firstStart = firstStart
+        self.members = members
+        self.interruptions = interruptions
+        self.report = report
+    }
 
     /// Returns when the members serve and the generation that they replace is retired. Those that fail are ended, and
     /// the live generation serves on.
-    borrowing func run() throws(HandoffFailure) {
+    func run() throws(HandoffFailure) {
         report(.coordinating)
         for index in 0..<members.count { show(index, .starting) }
         let probes = Probes()
         if generation.state == .live { return try join(probes) }
         let entry: Entry
+        // What is left of crashed copies gets no connections while the new ones start, and successors are known.
+        _ = registry.settled()
         do throws(StepFailure) {
             try handoffStep { () throws(Failure) in try endFailedGenerations() }
             let deadline = Deadline(after: request.readyTimeout)
@@ -48,7 +68,7 @@ struct Coordinator: ~Copyable {
     }
 
     /// Completes the handoff when the members have entered their generation.
-    private borrowing func takeOver(_ entry: Entry) throws(HandoffFailure) {
+    private func takeOver(_ entry: Entry) throws(HandoffFailure) {
         // The first member's listeners may still be needed, to redirect the groups while the old copies leave.
         for index in 1..<max(1, members.count) { members[index].releaseListeners() }
         release(0)
@@ -69,7 +89,7 @@ struct Coordinator: ~Copyable {
     }
 
     /// Members of a live generation take their places one by one, and fail one by one.
-    private borrowing func join(_ probes: Probes) throws(HandoffFailure) {
+    private func join(_ probes: Probes) throws(HandoffFailure) {
         let deadline = Deadline(after: request.readyTimeout)
         // If a probe cannot be connected, each member fails for this reason.
         var obstacle: StepFailure?
@@ -106,7 +126,7 @@ struct Coordinator: ~Copyable {
         throw HandoffFailure(app: request.name, label: generation.label, outcomes: failures, joined: true)
     }
 
-    private borrowing func succeed(joined: Bool) {
+    private func succeed(joined: Bool) {
         report(
             .served(
                 HandoffResult(
@@ -116,12 +136,12 @@ struct Coordinator: ~Copyable {
 }
 
 extension Coordinator {
-    borrowing func show(_ index: Int, _ progress: CopyProgress) {
+    func show(_ index: Int, _ progress: CopyProgress) {
         report(.copy(members[index].record.copy, pid: members[index].pid, progress))
     }
 
     /// The signal that has come to the command, if one has.
-    borrowing func receivedSignal() -> Int32? {
+    func receivedSignal() -> Int32? {
         switch interruptions {
         case .some(let interruptions): interruptions.received()
         case .none: nil
@@ -130,13 +150,13 @@ extension Coordinator {
 
     /// Closes the coordinator's descriptors of a member's listeners. Steering may need one of them to direct the groups
     /// until the old copies have gone; then they stay open until the copy ends.
-    private borrowing func release(_ index: Int) {
+    private func release(_ index: Int) {
         guard AppState(readingAppOf: registry).needsHeldListeners else { return members[index].releaseListeners() }
         members[index].releaseListenersAtEnd()
     }
 
     /// Makes room for as many waiting connections as the system allows, because suspended copies accept none.
-    private borrowing func widenBacklogs() throws(Failure) {
+    private func widenBacklogs() throws(Failure) {
         var room = 0
         for index in 0..<members.count {
             for which in 0..<members[index].copy.sockets.count {
@@ -148,16 +168,17 @@ extension Coordinator {
     }
 
     /// Writes down that the coordinator is done, and sets the app's memory limit to what this generation asks for.
-    private borrowing func recordEnd(_ entry: Entry) {
+    private func recordEnd(_ entry: Entry) {
         // Helpers that only waited write nothing: their siblings would wait for each of the writes, and can see that a
         // helper has gone.
-        if case .waiting = entry, members[0].record.group == nil { return }
+        let isLimited = members[0].record.group?.isLimited == true
+        if case .waiting = entry, !isLimited { return }
         // A command's name was removed from the records when its members became ready, so only a limit is left to set.
-        if role == .command, registry.loadApp()?.group == nil { return }
+        if role == .command, !isLimited { return }
         do throws(Failure) {
             let problem = try registry.change { state -> Errno? in
                 for index in 0..<members.count {
-                    guard var record = state.known(members[index].record) else { continue }
+                    guard let record = state.known(members[index].record) else { continue }
                     record.helper = nil
                     state.replace(record)
                 }

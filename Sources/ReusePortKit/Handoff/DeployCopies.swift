@@ -7,6 +7,9 @@ import CLinux
 /// them; from the cutover on they serve.
 func deployCopies(_ deploy: PreparedDeploy, _ report: Reporter) throws(Failure) {
     let (plan, request) = (deploy.plan, deploy.request)
+    if let words = rehearse(plan) {
+        throw Failure(.negative, "start", "copies of app \(request.name)", words)
+    }
     try openStandardDescriptors()
     try checkKept(plan.keptDescriptors)
     // A lock of the caller's would be held by the copies' logger for as long as they live.
@@ -15,25 +18,31 @@ func deployCopies(_ deploy: PreparedDeploy, _ report: Reporter) throws(Failure) 
     var leftovers = Leftovers()
     do throws(Failure) {
         let starter = try CopyStarter()
-        let outputs = try Outputs(deploy.options.log, app: request.name, deploy.numbers)
+        let outputs = try Outputs(
+            deploy.options.log, app: request.name, deploy.numbers, for: plan.identity.user)
         var started = OwnedArray<StartedCopy>()
         for (index, number) in deploy.numbers.enumerated() {
-            var request = request
-            request.copy = number
-            started.append(try starter.start(plan, request, output: outputs[index], &leftovers))
+            started.append(try starter.start(number, plan, request, in: registry, output: outputs[index], &leftovers))
         }
         let coordinator = try register(started, plan, request, in: registry, by: .command, report)
         if coordinator.generation.state == .starting {
             try registry.store(deploy.deployment.of(coordinator.generation))
         }
-        starter.barrier.open(for: deploy.numbers.count)
+        outputs.mark(
+            request.name, coordinator.generation.label, isNew: coordinator.generation.state == .starting)
+        starter.barrier.open(for: deploy.numbers.count, from: coordinator.firstStart)
         // The registry knows the copies' paths from here on.
         leftovers = Leftovers()
         do throws(HandoffFailure) {
             try coordinator.run()
         } catch {
-            outputs.show(report)
-            throw error.failure
+            var failed = 0
+            if case .failed(let copy?, _)? = error.outcomes.first {
+                failed = deploy.numbers.firstIndex(of: copy) ?? 0
+            }
+            let text = outputs.show(failed, report)
+            let hint = coordinator.hasHint ? nil : startHint(from: text, plan)
+            throw error.failure(hint?.description ?? "")
         }
     } catch {
         leftovers.remove()

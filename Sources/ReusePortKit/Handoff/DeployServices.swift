@@ -19,21 +19,27 @@ func deployServices(
         try Interruptions()
     }
     registry.removeLaunchFailures()
+    let deployment = deploy.deployment
+    if target != .systemd {
+        let service = Service(
+            app: request.name, label: "", copy: 0, command: [], workingDirectory: deployment.directory)
+        service.setLogs(deploy.options, deployment)
+        deployment.logFolder = try logFolder(of: service)
+    }
     let expected = try announce(deploy, registry)
     report(.registered(label: expected.label, copies: deploy.numbers))
     let copies = SupervisedCopies(
         request: request, label: expected.label, options: deploy.options, target: target,
         deployment: deploy.deployment)
-    var watch = ServiceWatch(deploy, expected: expected, past: registry.loadCopies().map { $0.process }, report)
+    let watch = ServiceWatch(deploy, expected: expected, past: registry.loadCopies().map { $0.process }, report)
     var services: [Service] = []
     do throws(Failure) {
         try start(copies, deploy.numbers, &services, registry, report)
         do throws(HandoffFailure) {
             try watch.run(registry, interruptions)
         } catch {
-            report(.problem(error.failure))
             try recordFailure(of: copies, error.outcomes[0], registry)
-            throw error.failure
+            throw error.failure()
         }
     } catch {
         if request.joins == nil {
@@ -53,7 +59,8 @@ func deployServices(
 }
 
 /// Waits until no generation is on its way: what is started meanwhile would wait as well, and nobody could say why.
-func awaitStarting(_ registry: borrowing Registry, until deadline: Deadline) throws(Failure) {
+@inline(never)
+func awaitStarting(_ registry: Registry, until deadline: Deadline) throws(Failure) {
     while let starting = AppState.reconciled(registry).app.starting {
         if deadline.hasPassed { throw isTakingOver(starting.label, registry.app) }
         awaitChange(of: registry, until: deadline) { registry.loadApp()?.starting == nil }
@@ -62,10 +69,10 @@ func awaitStarting(_ registry: borrowing Registry, until deadline: Deadline) thr
 
 /// Decides the generation's label, and records how it is deployed and whether it is suspended: services that are
 /// written take over even if the command has been killed.
-private func announce(_ deploy: PreparedDeploy, _ registry: borrowing Registry) throws(Failure) -> Deployment {
+private func announce(_ deploy: PreparedDeploy, _ registry: Registry) throws(Failure) -> Deployment {
     let request = deploy.request
     let lock = try registry.lock(until: Deadline(after: request.lockTimeout))
-    var state = AppState.reconciled(registry)
+    let state = AppState.reconciled(registry)
     let label = request.generation ?? state.unusedNumber()
     if request.joins == nil {
         if state.app.generations.contains(where: { $0.label == label && ($0.state == .live || $0.state == .starting) })
@@ -76,7 +83,7 @@ private func announce(_ deploy: PreparedDeploy, _ registry: borrowing Registry) 
         state.app.suspending = request.isSuspended ? label : nil
     }
     // The generation is likely to get this id, since only a copy that registers meanwhile could take it.
-    var expected = deploy.deployment
+    let expected = deploy.deployment
     (expected.generation, expected.label) = (state.app.lastID + 1, label)
     try registry.store(unfinished: label)
     if request.joins == nil { try registry.store(expected) }
@@ -87,7 +94,7 @@ private func announce(_ deploy: PreparedDeploy, _ registry: borrowing Registry) 
 
 /// Writes the services and has them started. `services` are those that have to be taken down after a failure.
 private func start(
-    _ copies: SupervisedCopies, _ numbers: [Int], _ services: inout [Service], _ registry: borrowing Registry,
+    _ copies: SupervisedCopies, _ numbers: [Int], _ services: inout [Service], _ registry: Registry,
     _ report: Reporter
 ) throws(Failure) {
     do throws(Failure) {
@@ -99,7 +106,6 @@ private func start(
         report(.servicesWritten(for: copies.target.description))
         try startServices(services, on: copies.target)
     } catch {
-        if !services.isEmpty { report(.problem(error)) }
         try recordFailure(of: copies, .failed(copy: nil, EndReason(error)), registry)
         throw error
     }
@@ -108,7 +114,7 @@ private func start(
 /// Records that a generation has failed, if its copies have not done so themselves. Their supervisors then keep them
 /// down.
 private func recordFailure(
-    of copies: SupervisedCopies, _ outcome: GenerationOutcome, _ registry: borrowing Registry
+    of copies: SupervisedCopies, _ outcome: GenerationOutcome, _ registry: Registry
 ) throws(Failure) {
     try registry.change { state in
         state.app.suspending = nil
@@ -118,7 +124,7 @@ private func recordFailure(
     }
 }
 
-/// Takes services down, and shows what some of them have written.
+/// Takes services down, and shows what the first program that has failed has written.
 private func withdraw(
     _ services: [Service], from target: SupervisionTarget, showing concerns: (Int) -> Bool, _ report: Reporter
 ) {
@@ -129,8 +135,12 @@ private func withdraw(
         report(.problem(error))
     }
     // Once the services are down, their loggers have written all of it.
-    for index in services.indices.filter(concerns).prefix(3) {
+    for index in services.indices where concerns(index) {
         let service = services[index]
-        report(.output(of: service.name, joined(serviceOutput(service, on: target), by: "\n")))
+        let lines = serviceOutput(service, on: target)
+        // Where only the launcher has written, its copy came too late for a generation that another one had failed.
+        if !lines.contains(where: { !$0.hasPrefix("reuseport-exec: ") }) { continue }
+        report(.output(of: service.name, joined(lines, by: "\n")))
+        return
     }
 }

@@ -1,9 +1,80 @@
 import CLinux
 
-// Drains copies that get no new connections, before they are told to stop, in three steps: their handshakes end, they
-// accept what is queued, and they read what they have accepted.
+// Drains copies that get no new connections, before they are told to stop: with `--drain` their connections end. Then in
+// three steps: their handshakes end, they accept what is queued, and they read what they have accepted.
 //
 // `moves`: whatever is queued at a listener moves to another one when it closes, so it needs little time or none.
+
+/// Waits until copies have no connections any more, for `--drain` at most: the longest of the new generation and of the
+/// copies. Programs that know nothing of the stop signal lose none then. Copies that stand still finish nothing.
+func awaitConnections(
+    of copies: [CopyRecord], within time: Milliseconds, settle: Milliseconds?, _ registry: Registry?
+) {
+    var time = time
+    for copy in copies { time = max(time, copy.drain) }
+    if time.count == 0 { return }
+    let deadline = Deadline(after: time)
+    let others = registry.map { AppState.reconciled($0).supervisors(sparing: copies) }
+    var running: [CopyRecord] = []
+    for copy in copies {
+        guard let status = try? ProcessStatus(of: copy.process.pid), status.identity == copy.process, !status.isStopped
+        else { continue }
+        running.append(copy)
+        // A copy that crashes meanwhile must not be started again, or it would take over.
+        if let others, let supervisor = copy.supervisor, !others.contains(supervisor), supervisor.serviceFolder != nil,
+            (try? commandName(of: status.parent)) == supervisor.processName
+        {
+            _ = try? supervisor.tell(.once, searchPath: safeSearchPath)
+        }
+    }
+    awaitHandshakes(of: copies, settle: settle, moves: false)
+    awaitCondition(until: deadline, longestPause: 250) { !haveConnections(running) }
+}
+
+/// Whether copies, or what they have started, have connections; true if that cannot be seen.
+private func haveConnections(_ copies: [CopyRecord]) -> Bool {
+    let listeners = identities(of: copies)
+    if (try? queued(listeners)) != 0 { return true }
+    var inodes: [UInt64] = []
+    for one in connections(to: listeners) { inodes.append(one.inode) }
+    for listener in listeners where listener.transport == .unix {
+        for one in (try? listeningUnixSockets(or: .established)) ?? []
+        where listener.address == .unix(one.path) && listener.cookie != one.cookie {
+            inodes.append(one.inode)
+        }
+    }
+    for copy in copies {
+        var processes = descendants(of: copy.process, in: ProcFileSystem())
+        processes.append(copy.process)
+        if let group = copy.group { processes += ReusePortKit.processes(of: group.group) }
+        for process in processes {
+            do throws(Errno) {
+                let open = try socketInodes(of: process)
+                for inode in inodes where open.contains(inode) { return true }
+            } catch {
+                if error == .accessDenied || error == .notPermitted { return true }
+            }
+        }
+    }
+    return false
+}
+
+/// Lists the connections to TCP listeners, which may have unread data; or those of them that are wanted.
+func connections(to listeners: [ListenerIdentity], where isWanted: ((SocketRecord) -> Bool)? = nil) -> [SocketRecord] {
+    var result: [SocketRecord] = []
+    for one in oneForEachPort(listeners) where one.transport == .tcp {
+        let found = try? internetSockets(
+            .tcp, family: one.address.family, states: .receiving, localPort: one.address.port, where: isWanted)
+        result += found ?? []
+    }
+    return result
+}
+
+// Not inlined: saves 1 kB.
+@inline(never)
+private func identities(of copies: [CopyRecord]) -> [ListenerIdentity] {
+    copies.flatMap { $0.listeners.map { $0.identity } }
+}
 
 /// Waits until handshakes under way have ended: for the longest `--settle` of the new generation and of the copies.
 ///
@@ -19,13 +90,14 @@ func awaitHandshakes(of copies: [CopyRecord], settle: Milliseconds?, moves: Bool
 /// Waits until what is queued is accepted, and datagrams are read, for no longer than the shortest stop timeout.
 /// Returns what is left of `patience`, so that a caller who waits again for copies that accept nothing does not wait
 /// twice as long.
+@inline(never)
 func awaitAccepted(
     by copies: [CopyRecord], within patience: Milliseconds, moves: Bool
 ) throws(Failure) -> Milliseconds {
     // What moves is not lost, so it is waited for only briefly.
     var patience = moves ? Milliseconds(20) : patience
     for copy in copies { patience = min(patience, copy.stopTimeout) }
-    let listeners = copies.flatMap { $0.listeners.map { $0.identity } }
+    let listeners = identities(of: copies)
     let deadline = Deadline(after: patience)
     try awaitCondition(until: deadline) { () throws(Failure) in try queued(listeners) == 0 }
     return deadline.remaining
@@ -41,11 +113,7 @@ func awaitAccepted(
 /// To list connections the kernel looks at all of the host, which takes milliseconds on a busy one, so it is asked for
 /// the list once, and after that for one at a time.
 func awaitRead(by copies: [CopyRecord]) {
-    var unread: [SocketRecord] = []
-    for listener in oneForEachPort(copies.flatMap { $0.listeners.map { $0.identity } })
-    where listener.transport == .tcp {
-        unread += (try? unreadConnections(listener.address)) ?? []
-    }
+    var unread = connections(to: identities(of: copies)) { $0.isUnread }
     awaitCondition(until: Deadline(after: Milliseconds(500))) {
         while let last = unread.last {
             if (try? isUnread(last)) ?? false { return false }
@@ -58,16 +126,17 @@ func awaitRead(by copies: [CopyRecord]) {
 /// Waits until a condition holds, or the deadline has passed. Asks every few milliseconds, because the kernel has no
 /// event for accept queues that others empty.
 private func awaitCondition<Reason: Error>(
-    until deadline: Deadline, _ holds: () throws(Reason) -> Bool
+    until deadline: Deadline, longestPause: Int32 = 5, _ holds: () throws(Reason) -> Bool
 ) throws(Reason) {
     var pause: Int32 = 1
     while !(try holds()) && !deadline.hasPassed {
-        _ = poll(nil, 0, pause)
-        pause = min(pause + 1, 5)
+        _ = poll(nil, 0, min(pause, deadline.pollTimeout))
+        pause = min(pause + 1, longestPause)
     }
 }
 
 /// Counts connections that wait to be accepted, and bytes of datagrams to be read: 0 only if there is neither.
+@inline(never)
 private func queued(_ listeners: [ListenerIdentity]) throws(Failure) -> Int {
     let cookies = listeners.map { $0.cookie }
     var result = 0
@@ -91,9 +160,9 @@ private func queued(_ listeners: [ListenerIdentity]) throws(Failure) -> Int {
 private func oneForEachPort(_ listeners: [ListenerIdentity]) -> [ListenerIdentity] {
     var result: [ListenerIdentity] = []
     for one in listeners where one.transport != .unix {
+        let (family, port) = (one.address.family, one.address.port)
         if !result.contains(where: {
-            $0.transport == one.transport && $0.address.family == one.address.family
-                && $0.address.port == one.address.port
+            $0.transport == one.transport && $0.address.family == family && $0.address.port == port
         }) {
             result.append(one)
         }

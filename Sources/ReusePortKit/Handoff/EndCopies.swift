@@ -5,7 +5,8 @@ struct Ending {
     /// How connections that wait at the copies are treated before the copies are told to stop.
     enum Drain {
         case none
-        /// The copies get time to finish handshakes (`--settle`, or as given), to accept what waits, and to read it.
+        /// The copies get time to finish handshakes (`--settle`, or as given), to accept what waits, and to read it. Before
+        /// that their connections get time to end (`--drain`).
         case accepted(settle: Milliseconds?)
         /// As `accepted`, unless what waits moves to other copies by itself.
         case acceptedUnlessMoved(settle: Milliseconds?)
@@ -21,6 +22,8 @@ struct Ending {
     }
 
     var drain: Drain
+    /// `--drain` of the new generation; nil: connections are not waited for, because new ones keep coming.
+    var connections: Milliseconds? = Milliseconds(0)
     var order = Order.bySteering
     /// How long to wait for the right to change the groups; nil: the copies are no members any more.
     var turn: Milliseconds?
@@ -37,27 +40,33 @@ struct Ending {
     var outcome: GenerationOutcome?
     /// What is recorded of copies that stop; nil: they were told to.
     var reason: EndReason?
+    /// Decides which copies to stop when they are drained, by what is known then; nil: those that were drained.
+    var choose: ((AppState) -> [CopyRecord])?
+    /// Redirects the groups after members have left them; nil: to the live generation, by a listener that is borrowed
+    /// from one of its copies.
+    var follow: ((AppState) throws(Failure) -> Void)?
 }
 
 /// Ends copies of one generation, which is done nowhere else: drains them, stops them, and records what has become of
 /// each.
-///
-/// `choose` is called when they are drained, and decides which copies to stop by what is known then. `follow` redirects
-/// the groups after members have left them.
 @discardableResult
 func endCopies(
-    _ copies: [CopyRecord], of generation: UInt64, _ ending: Ending, in registry: borrowing Registry,
-    _ report: Reporter, choose: (AppState, [CopyRecord]) -> [CopyRecord] = { $1 },
-    follow: (inout AppState) throws(Failure) -> Void = followByBorrowing
+    _ copies: [CopyRecord], of generation: UInt64, _ ending: Ending, in registry: Registry,
+    _ report: Reporter
 ) throws(Failure) -> [StopOutcome] {
+    // It may take long, so others have their turn meanwhile.
+    if case .accepted(let settle) = ending.drain, let time = ending.connections {
+        awaitConnections(of: copies, within: time, settle: settle, ending.tellsSupervisors ? registry : nil)
+    }
     let turn = ending.turn.flatMap { takeTurn(registry, $0, report) }
     var state = AppState.reconciled(registry)
     let moves = ending.moves ?? state.app.live.map { state.movesQueued(from: copies, to: $0.id) } ?? false
     var patience = try drain(copies, ending, moves: moves)
     // Draining takes time, in which copies may have ended or come.
     state = AppState.reconciled(registry)
-    let toStop = choose(state, copies)
+    let toStop = ending.choose?(state) ?? copies
     let sparing = state.supervisors(sparing: toStop)
+    let spared = state.processes(sparing: toStop)
     var batches = ending.order == .together ? [toStop] : state.stopBatches(toStop)
     // The generation is closed even if there is no copy to stop.
     if batches.isEmpty { batches = [[]] }
@@ -72,19 +81,22 @@ func endCopies(
             patience = try awaitAccepted(by: batch, within: patience, moves: false)
         }
         let outcomes = try stop(
-            batch.map { stopOrder(for: $0, ending, moves: moves) }, sparing: sparing,
+            batch.map { stopOrder(for: $0, ending, moves: moves, sparing: spared) }, sparing: sparing,
             report: { report(.stop($0)) })
         all += outcomes
         let isLast = index == batches.count - 1
         do throws(Failure) {
-            try registry.change { (state: inout AppState) throws(Failure) in
+            try registry.change { (state: AppState) throws(Failure) in
                 remaining += state.record(outcomes, of: batch, reason: ending.reason)
                 if isLast, let outcome = ending.outcome, state.app.generation(generation)?.state != .failed {
                     state.close(generation, remaining > 0 ? .retired : .ended, outcome)
                 }
+                if outcomes.contains(where: { $0.isForced }) {
+                    do throws(Failure) { try state.attachAgain() } catch { report(.minorProblem(error)) }
+                }
                 // Copies that stop together get no connections, so nothing has to be redirected.
                 guard ending.order == .bySteering else { return }
-                do throws(Failure) { try follow(&state) } catch { report(.problem(error)) }
+                do throws(Failure) { try (ending.follow ?? followByBorrowing)(state) } catch { report(.problem(error)) }
             }
         } catch {
             // The other copies are stopped all the same; the next invocation sees what could not be recorded.
@@ -96,8 +108,7 @@ func endCopies(
     return all
 }
 
-/// Redirects the groups to the live generation, by a listener that is borrowed from one of its copies.
-func followByBorrowing(_ state: inout AppState) throws(Failure) {
+private func followByBorrowing(_ state: AppState) throws(Failure) {
     try state.rollBack()
 }
 
@@ -112,7 +123,7 @@ extension Ending {
 }
 
 /// Takes the right to change the groups. If that fails, it is reported, and the copies are ended all the same.
-private func takeTurn(_ registry: borrowing Registry, _ patience: Milliseconds, _ report: Reporter) -> Descriptor? {
+private func takeTurn(_ registry: Registry, _ patience: Milliseconds, _ report: Reporter) -> Descriptor? {
     do throws(Failure) {
         return try AppState(readingAppOf: registry).lockGroups(in: registry, within: patience)
     } catch {
@@ -140,17 +151,34 @@ private func drain(_ copies: [CopyRecord], _ ending: Ending, moves: Bool) throws
 }
 
 /// Says how one copy is stopped.
-private func stopOrder(for copy: CopyRecord, _ ending: Ending, moves: Bool) -> StopOrder {
+private func stopOrder(
+    for copy: CopyRecord, _ ending: Ending, moves: Bool, sparing spared: [ProcessIdentity]
+) -> StopOrder {
     var order = StopOrder(
         process: copy.process, listeners: copy.listeners.map { $0.identity },
         supervisor: ending.tellsSupervisors ? copy.supervisor : nil, stopSignal: copy.stopSignal,
         stopTimeout: ending.stopTimeoutAtMost.map { min($0, copy.stopTimeout) } ?? copy.stopTimeout,
         keepsFinishing: ending.keepsFinishing, nice: copy.nice)
-    order.sharesLimit = copy.group != nil
+    order.sharesLimit = copy.group?.isLimited == true
+    order.group = copy.group
+    order.user = copy.user
+    order.spared = spared
     order.moves = moves
+    if case .accepted = ending.drain { order.countsUnanswered = true }
     order.channel = copy.channel
-    if ending.killsAtOnce { (order.stopSignal, order.channel) = (SIGKILL, nil) }
+    if ending.killsAtOnce {
+        (order.stopSignal, order.channel) = (SIGKILL, nil)
+    } else if copy.isFirstTold, case .signal? = order.requests.first,
+        let signal = order.supervisor?.ownSignal(or: copy.stopSignal)
+    {
+        (order.stopSignal, order.isSignalledBySupervisor) = (signal, true)
+    }
     return order
+}
+
+extension CopyRecord {
+    /// Whether nobody has told it to stop before, as far as is known.
+    fileprivate var isFirstTold: Bool { state != .retired && state != .stopping }
 }
 
 extension AppState {
@@ -160,14 +188,24 @@ extension AppState {
             .compactMap { $0.supervisor }
     }
 
+    /// The processes of all copies that live on when these stop, and the coordinators of all.
+    fileprivate func processes(sparing stopped: [CopyRecord]) -> [ProcessIdentity] {
+        copies.compactMap { $0.helper }
+            + copies.filter { copy in
+                copy.state != .ended && !stopped.contains { $0.fileName == copy.fileName }
+            }.map { $0.process }
+    }
+
     /// Records how copies have stopped; returns how many are still there.
-    mutating func record(_ outcomes: [StopOutcome], of stopped: [CopyRecord], reason: EndReason?) -> Int {
+    func record(_ outcomes: [StopOutcome], of stopped: [CopyRecord], reason: EndReason?) -> Int {
         var remaining = 0
         for (copy, outcome) in zip(stopped, outcomes) {
             // Its supervisor may have started another one in its place.
-            guard var record = known(copy), record.process == copy.process else { continue }
+            guard let record = known(copy), record.process == copy.process else { continue }
             switch outcome {
             case .alreadyGone: record.state = .ended
+            // Where its process had gone before, that is why it ended.
+            case .exited where copy.state == .abandoned, .killed where copy.state == .abandoned: record.state = .ended
             case .exited: (record.state, record.reason) = (.ended, reason ?? .toldToStop)
             case .killed(let why):
                 (record.state, record.reason) = (.ended, reason ?? EndReason(.killed, why.description))

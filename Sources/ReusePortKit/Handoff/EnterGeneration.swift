@@ -21,12 +21,12 @@ struct Predecessor {
 
 extension Coordinator {
     /// Registers members as ready, and cuts over if they are the last of their generation, all under the app's lock.
-    borrowing func enter(_ range: Range<Int>) throws(StepFailure) -> Entry {
+    func enter(_ range: Range<Int>) throws(StepFailure) -> Entry {
         let lock = try handoffStep { () throws(Failure) in try registry.lock() }
-        var state = AppState.reconciled(registry)
+        let state = AppState.reconciled(registry)
         let current = try generationToEnter(state)
         var entering: [CopyRecord] = []
-        for index in range { entering.append(try readyRecord(of: index, &state)) }
+        for index in range { entering.append(try readyRecord(of: index, state)) }
         let isSuspended = state.app.suspended == generation.id
         let result = try handoffStep { () throws(Failure) -> Entry in
             // Before anything is switched, so that all connections find room.
@@ -34,7 +34,7 @@ extension Coordinator {
             if isSuspended {
                 try suspend(entering)
             } else if current.state == .live {
-                wake(&state)
+                wake(state)
             }
             let listeners = state.listeners(of: current)
             for (offset, record) in entering.enumerated() {
@@ -42,7 +42,7 @@ extension Coordinator {
             }
             let result =
                 current.state == .live
-                ? try admit(entering, current, range, &state) : try cutOver(current, range, &state)
+                ? try admit(entering, current, range, state) : try cutOver(current, range, state)
             try state.store(in: registry)
             return result
         }
@@ -51,7 +51,7 @@ extension Coordinator {
     }
 
     /// The generation as it is by now; fails if members cannot enter it any more.
-    private borrowing func generationToEnter(_ state: AppState) throws(StepFailure) -> GenerationRecord {
+    private func generationToEnter(_ state: AppState) throws(StepFailure) -> GenerationRecord {
         let known = state.app.generation(generation.id)
         guard let current = known, current.state == .starting || current.state == .live else {
             throw .generation(GenerationOutcome(whyClosed: known))
@@ -60,8 +60,8 @@ extension Coordinator {
     }
 
     /// Registers a member as ready.
-    private borrowing func readyRecord(of index: Int, _ state: inout AppState) throws(StepFailure) -> CopyRecord {
-        guard var record = state.known(members[index].record) else {
+    private func readyRecord(of index: Int, _ state: AppState) throws(StepFailure) -> CopyRecord {
+        guard let record = state.known(members[index].record) else {
             throw .member(index, EndReason(.handoff, "it was removed from the registry"))
         }
         if members[index].copy.process.hasExited { throw .member(index, reason(of: index)) }
@@ -73,19 +73,19 @@ extension Coordinator {
     }
 
     /// Widens the backlogs of the first of these members.
-    private borrowing func widenFirst(_ range: Range<Int>) throws(Failure) {
+    private func widenFirst(_ range: Range<Int>) throws(Failure) {
         for (which, listener) in members[range.lowerBound].record.listeners.enumerated() {
             _ = try widenBacklog(members[range.lowerBound].copy.sockets[which].source, of: listener)
         }
     }
 
     /// Gives connections to members of a live generation.
-    private borrowing func admit(
-        _ entering: [CopyRecord], _ current: GenerationRecord, _ range: Range<Int>, _ state: inout AppState
+    private func admit(
+        _ entering: [CopyRecord], _ current: GenerationRecord, _ range: Range<Int>, _ state: AppState
     ) throws(Failure) -> Entry {
         try state.preparePaths(of: entering)
         for record in entering {
-            var record = record
+            let record = record.copied
             record.state = .live
             state.replace(record)
             try state.grow(current, by: record, held: members[range.lowerBound].copy.sockets)
@@ -94,15 +94,15 @@ extension Coordinator {
     }
 
     /// Cuts over to the generation if all its copies are ready.
-    private borrowing func cutOver(
-        _ current: GenerationRecord, _ range: Range<Int>, _ state: inout AppState
+    private func cutOver(
+        _ current: GenerationRecord, _ range: Range<Int>, _ state: AppState
     ) throws(Failure) -> Entry {
         guard state.isComplete(current) else { return .waiting }
         // Whatever can fail comes before the switch, which is not undone.
         try state.preparePaths(of: state.running(current.id))
         let old = state.app.live
         let isSuspended = request.isSuspended || state.app.suspending == current.label
-        if isSuspended { try suspend(state.running(current.id)) } else { wake(&state) }
+        if isSuspended { try suspend(state.running(current.id)) } else { wake(state) }
         try state.cutOver(
             to: current, members[range.lowerBound].record.listeners, held: members[range.lowerBound].copy.sockets)
         state.makeLive(current.id)
@@ -115,7 +115,7 @@ extension Coordinator {
     }
 
     /// Tells copies that were started suspended to go on, if the generation is not suspended any more.
-    private borrowing func wake(_ state: inout AppState) {
+    private func wake(_ state: AppState) {
         if let failure = state.wake(generation.id) { report(.problem(failure)) }
     }
 }

@@ -39,16 +39,24 @@ func forkHelper() throws(Failure) -> HelperFork {
 }
 
 /// Carries out the handoff, in the helper, and exits.
-func runAsHelper(_ coordinator: consuming Coordinator) -> Never {
+func runAsHelper(_ coordinator: Coordinator) -> Never {
+    let (registry, generation) = (coordinator.registry, coordinator.generation)
+    let line = HistoryLine()
     leaveCaller(coordinator)
+    // A copy that comes back is not in the history, and the copies of a deploy are not, since that itself is.
+    if generation.state == .starting, registry.loadUnfinished() != generation.label {
+        line.begin(registry.app, in: directory(of: registry.path))
+    }
     // A failure is recorded and reported by then.
-    do throws(HandoffFailure) { try coordinator.run() } catch {}
+    var failure: Failure?
+    do throws(HandoffFailure) { try coordinator.run() } catch { failure = error.failure() }
+    line.end(failure)
     _exit(0)
 }
 
 /// Makes the helper independent of the process that it was forked from: closes all descriptors but those that the
 /// handoff needs, because others may wait until all duplicates are closed; ignores signals that are not meant for it.
-private func leaveCaller(_ coordinator: borrowing Coordinator) {
+private func leaveCaller(_ coordinator: Coordinator) {
     let log = coordinator.request.logDescriptor
     // The log may be standard output or standard error.
     useNull(at: [0, 1, 2].filter { $0 == 0 || $0 != log })

@@ -2,7 +2,7 @@ import CLinux
 
 extension Coordinator {
     /// Ends all members because the generation will not take over, and says why for each that failed.
-    borrowing func giveUp(_ failure: StepFailure) -> HandoffFailure {
+    func giveUp(_ failure: StepFailure) -> HandoffFailure {
         let interruption = receivedSignal().map { GenerationOutcome.failed(copy: nil, EndReason(.interrupted($0))) }
         let outcomes: [GenerationOutcome]
         if role == .helper, case .generation = failure {
@@ -19,7 +19,7 @@ extension Coordinator {
     }
 
     /// Shows why each member that has ended did so; if none has, why the handoff fails.
-    private borrowing func explainMembers(
+    private func explainMembers(
         _ failure: StepFailure, _ interruption: GenerationOutcome?
     ) -> [GenerationOutcome] {
         // The other members are likely to fail for the same reason, or the first of them for the real one.
@@ -35,14 +35,17 @@ extension Coordinator {
     }
 
     /// Shows why the handoff fails although all members still run.
-    private borrowing func explain(_ failure: StepFailure) -> GenerationOutcome {
+    private func explain(_ failure: StepFailure) -> GenerationOutcome {
         switch failure {
         case .member(let index, let reason):
             show(index, .failed(reason))
             return .failed(copy: members[index].record.copy, reason)
         case .generation(let outcome):
-            report(
-                .problem(Failure(.negative, "take over", "generation \(generation.label)", outcome.description)))
+            // A command ends with the reason.
+            if role == .helper {
+                report(
+                    .problem(Failure(.negative, "take over", "generation \(generation.label)", outcome.description)))
+            }
             return outcome
         }
     }
@@ -51,7 +54,7 @@ extension Coordinator {
     ///
     /// Members of a live generation fail alone. Otherwise the whole generation fails, with copies that other helpers
     /// coordinate. `cause` is recorded for the generation, `outcomes` for its copies.
-    borrowing func withdraw(_ range: Range<Int>, _ cause: GenerationOutcome, _ outcomes: [GenerationOutcome]) {
+    func withdraw(_ range: Range<Int>, _ cause: GenerationOutcome, _ outcomes: [GenerationOutcome]) {
         do throws(Failure) {
             let (current, wasLive) = try recordFailure(range, cause, outcomes)
             guard let current else { return }
@@ -61,30 +64,29 @@ extension Coordinator {
             }
             if !copies.isEmpty {
                 report(.stopping(current.label))
-                var ending = Ending(drain: .none, order: .together, turn: .seconds(10))
+                var ending = Ending(drain: .none, turn: .seconds(10), follow: followMembership)
                 if wasLive { ending.reason = cause.reasonOfCopy }
                 try endCopies(copies, of: generation.id, ending, in: registry, report)
+            } else {
+                try registry.change { (state: AppState) throws(Failure) in followMembership(state) }
             }
-            followMembership()
-            if !wasLive { report(.failed(current.label)) }
+            if !wasLive, role == .helper { report(.failed(current.label)) }
         } catch {
             report(.problem(error))
         }
     }
 
     /// Directs connections to the live generation as it stands now: its copies may have moved to the places of ours.
-    private borrowing func followMembership() {
+    private func followMembership(_ state: AppState) {
         do throws(Failure) {
-            try registry.change { (state: inout AppState) throws(Failure) in
-                try state.rollBack()
-            }
+            try state.rollBack()
         } catch {
             report(.minorProblem(error))
         }
     }
 
     /// Marks the generation as failed unless it is, or was, live; a reason that says more is kept.
-    private borrowing func recordFailure(
+    private func recordFailure(
         _ range: Range<Int>, _ cause: GenerationOutcome, _ outcomes: [GenerationOutcome]
     ) throws(Failure) -> (GenerationRecord?, wasLive: Bool) {
         try registry.change { state in

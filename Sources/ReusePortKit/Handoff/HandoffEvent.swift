@@ -3,8 +3,16 @@
 enum HandoffEvent {
     /// The coordinator begins; the process does nothing else from now on, so its title may tell of the handoff.
     case coordinating
-    /// The generation has its label and its members. This comes first.
+    /// The generation has its label and its members.
     case registered(label: ByteString, copies: [Int])
+    /// There are as many copies as before, because `--copies` was not given.
+    case keepsCopies(Int)
+    /// There are to be so many copies, and there are that many until now.
+    case changesCopies(Int, before: Int)
+    /// The copies get the environment of the deploy, and these variables of the present one differ from it.
+    case keepsEnvironment([ByteString])
+    /// The environment of the deploy is not known, so the copies get the present one.
+    case lostEnvironment
     /// A copy has changed its state; nil: its process is not known.
     case copy(Int, pid: Int32?, CopyProgress)
     /// A member waits until the other copies of its generation are ready.
@@ -34,6 +42,8 @@ enum HandoffEvent {
     case recovered(ByteString)
     /// A server that belongs to no generation shares the address; it gets connections until the cutover.
     case foreignServer(pid: Int32, name: ByteString, socket: ByteString)
+    /// A listener that belongs to no running generation shares the address. It gets no connections.
+    case outsider(pid: Int32, name: ByteString, socket: ByteString)
     /// eBPF cannot be used, so connections are steered by cBPF.
     case noEBPF(Failure)
     /// The copy that had this place before was ended by the kernel.
@@ -44,7 +54,7 @@ enum HandoffEvent {
     case room(Int)
     /// Service directories or units were written for this supervisor.
     case servicesWritten(for: ByteString)
-    /// The last output of a failed copy or service, and where it was written.
+    /// The output of a failed copy or service, and where it was written.
     case output(of: ByteString, ByteString)
     /// The handoff has succeeded.
     case served(HandoffResult)
@@ -60,8 +70,14 @@ enum HandoffEvent {
     case readiness(ReadinessEvent)
     /// `scale` is done. Comes only if no copy was added; otherwise `served` says so.
     case scaled(copies: Int)
-    /// An app was suspended without a new generation, because deploy does not know its command.
-    case standsStill
+    /// The live copies stand still, and no new generation: that was asked for, or deploy does not know their command.
+    case standsStill(isWanted: Bool)
+    /// `suspend` finds that the app is suspended.
+    case isSuspended
+    /// `suspend` deploys again.
+    case suspendsAnew
+    /// `restart` stops the copies before it starts others.
+    case refuses
 }
 
 /// How far a copy has come.
@@ -95,5 +111,6 @@ struct Reporter {
 
     init(_ report: @escaping (HandoffEvent) -> Void) { self.report = report }
 
+    @inline(never)
     func callAsFunction(_ event: HandoffEvent) { report(event) }
 }

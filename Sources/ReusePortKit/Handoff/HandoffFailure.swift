@@ -21,7 +21,10 @@ func handoffStep<Result: ~Copyable>(
 extension EndReason {
     /// Records a step that failed, for people to read.
     init(_ failure: Failure) {
-        self.init(.handoff, failure.object.isEmpty ? failure.reason : "\(failure.object): \(failure.reason)")
+        var words: ByteString = failure.object.isEmpty ? "" : "\(failure.object): "
+        words.append(failure.reason)
+        if let remedy = failure.remedy { words.append("; \(remedy)") }
+        self.init(.handoff, words)
     }
 }
 
@@ -53,9 +56,27 @@ struct HandoffFailure: Error {
     /// The generation that is live instead.
     var served: ByteString?
 
+    /// The outcomes in words, one for all copies that have failed for the same reason.
+    private var words: ByteString {
+        var copies: [ByteString] = []
+        var reasons: [ByteString] = []
+        for outcome in outcomes {
+            guard case .failed(let copy?, let reason) = outcome else { return outcome.description }
+            let text = reason.description
+            if let index = reasons.firstIndex(of: text) {
+                copies[index].append(", copy \(copy)")
+            } else {
+                copies.append("copy \(copy)")
+                reasons.append(text)
+            }
+        }
+        for index in reasons.indices { copies[index].append(": \(reasons[index])") }
+        return ReusePortKit.joined(copies, by: "; ")
+    }
+
     /// The last line of a command.
-    var failure: Failure {
-        let why = ReusePortKit.joined(outcomes.map { $0.description }, by: "; ")
+    func failure(_ hint: ByteString = "") -> Failure {
+        let why: ByteString = "\(words)\(hint)"
         if joined {
             return Failure(
                 .negative, "add", "to generation \(label) of app \(app)", why,

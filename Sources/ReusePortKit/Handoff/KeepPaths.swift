@@ -6,7 +6,7 @@ extension Coordinator {
     /// A program that has the path in its own configuration may remove it when it ends, when it is already the path of
     /// its successor. If the old copies have the right to do that, a process of ours watches the paths until they have
     /// ended.
-    borrowing func keepPaths(from old: [CopyRecord], _ state: AppState) {
+    func keepPaths(from old: [CopyRecord], _ state: AppState) {
         let paths = state.pathsAtRisk(old, successors: state.running(generation.id))
         guard !paths.isEmpty, let runDirectory = try? runDirectory(of: request), case .helper? = try? forkHelper()
         else { return }
@@ -22,7 +22,7 @@ extension Coordinator {
         _exit(0)
     }
 
-    private borrowing func keepPaths(
+    private func keepPaths(
         _ paths: [ByteString], from old: [CopyRecord], _ runDirectory: ByteString
     ) throws(Failure) {
         guard let registry = try Registry.open(request.name, in: runDirectory, create: false) else { return }

@@ -1,15 +1,12 @@
 import CLinux
 
-/// `--app` in the launcher: registers this process as a copy, and starts the helper that coordinates it. Returns the
-/// target's NOTIFY_SOCKET, with `--ready notify`.
+/// `--app` in the launcher: registers this process as a copy, and starts the helper that coordinates it.
 func launchMember(
     _ plan: Plan, _ request: AppRequest, _ opened: inout Opened, _ report: Reporter
-) throws(Failure) -> ByteString? {
+) throws(Failure) {
+    try checkNotifyAccess()
     let registry = try openRegistry(of: request)
-    var channel = try ReadinessChannel.make(request.readiness)
-    channel.node = opened.channel.take()
-    let notifySocketName = channel.notifySocketName
-    opened.appendReadinessEnd(of: &channel, request.readiness)
+    let channel = try opened.makeReadinessChannel(plan, request, in: registry)
     let exec = try ExecPipe.make(from: opened.highestTarget + 1)
     let execReport = exec.report
     opened.exec = consume execReport
@@ -23,7 +20,7 @@ func launchMember(
     let coordinator = try register(started, plan, request, in: registry, by: .helper, report)
     opened.group = coordinator.members[0].record.group
     opened.waits = coordinator.members[0].record.channel?.waits == true
-    return notifySocketName
+    opened.start = coordinator.firstStart
 }
 
 extension Opened {

@@ -18,4 +18,13 @@ enum LogDestination: Sendable, Equatable {
             self = .file(text)
         }
     }
+
+    /// As `--log` takes it.
+    var description: ByteString {
+        switch self {
+        case .file(let path): path
+        case .syslog: "syslog"
+        case .inherited: "-"
+        }
+    }
 }

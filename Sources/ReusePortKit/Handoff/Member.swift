@@ -24,6 +24,7 @@ struct Member: ~Copyable {
 
     /// Closes the coordinator's own descriptors of the listeners. They would keep the listeners open after the copy has
     /// ended: connections would come, and nobody would accept them.
+    @inline(never)
     borrowing func releaseListeners() {
         for index in 0..<copy.sockets.count { closeInPlace(copy.sockets[index].source.number) }
     }

@@ -8,17 +8,23 @@ struct Output: ~Copyable {
     let path: ByteString?
     /// The size of the file before the copies write to it.
     let start: UInt64
+    /// Whether a line says where a generation begins. A device or a FIFO may not take it, or not at once.
+    let isMarked: Bool
 
-    static func open(_ destination: LogDestination?, app: ByteString, copy: Int) throws(Failure) -> Output {
+    /// `user`: the copies' user, if it is not the caller.
+    static func open(
+        _ destination: LogDestination?, app: ByteString, copy: Int, for user: UInt32?
+    ) throws(Failure) -> Output {
         switch destination {
-        case .inherited?: return Output(descriptor: nil, path: nil, start: 0)
-        case .syslog?: return Output(descriptor: try openSystemLog(app), path: nil, start: 0)
-        case .file(let path)?: return try openFile(path.replacing("{copy}", with: ByteString(decimal: copy)))
-        case nil: return try openFile(try usualLogFile(of: app))
+        case .inherited?: return Output(descriptor: nil, path: nil, start: 0, isMarked: false)
+        case .syslog?: return Output(descriptor: try openSystemLog(app), path: nil, start: 0, isMarked: true)
+        case .file(let path)?:
+            return try openFile(path.replacing("{copy}", with: ByteString(decimal: copy)), for: user)
+        case nil: return try openFile(try makeUsualLog(of: app), for: user)
         }
     }
 
-    private static func openFile(_ written: ByteString) throws(Failure) -> Output {
+    private static func openFile(_ written: ByteString, for user: UInt32?) throws(Failure) -> Output {
         let path = resolve(written, against: try currentDirectory())
         let object: ByteString = "log \(path)"
         let place = try followPath(path, object: object)
@@ -36,25 +42,35 @@ struct Output: ~Copyable {
         if info.isFIFO, info.owner != 0, info.owner != geteuid() {
             throw Failure(.system, "trust", object, "it is a FIFO of uid \(info.owner)")
         }
+        // A copy that opens its log again by name, as /dev/stderr, needs more than its descriptor. It gets the right to
+        // write and no other: an owner could keep us from opening the file (by a lease), or link it elsewhere. A file
+        // with something in it may be somebody else's, and stays as it is.
+        if let user, info.isRegular, info.size == 0, info.owner == geteuid(), user != info.owner {
+            clinux_allow_writing(file.number, info.mode, user)
+        }
         // The copies share this open file, and wait when a FIFO is full.
         _ = clinux_fcntl(file.number, F_SETFL, Int(O_APPEND))
-        return Output(descriptor: file, path: path, start: info.isRegular ? info.size : 0)
+        return Output(
+            descriptor: file, path: path, start: info.isRegular ? info.size : 0, isMarked: info.isRegular)
     }
 
-    /// Reports the end of what was written to a file since it was opened.
-    borrowing func show(_ report: Reporter) {
-        guard let path, let place = try? followPath(path, object: path),
-            let file = try? ReusePortKit.open(place.name, in: place.directory, O_RDONLY | O_NOFOLLOW | O_NONBLOCK),
-            let info = try? status(of: file), info.isRegular, info.size > start
-        else { return }
-        let from = max(start, info.size - min(info.size, 4096))
-        _ = lseek(file.number, Int(from), SEEK_SET)
-        guard var text = try? readAll(file, atMost: 1 << 16) else { return }
-        // The text may begin in the middle of a line, even of a character: drop all up to the next line.
-        if from > start, let end = text.firstIndex(of: UInt8(ascii: "\n")), end + 1 < text.count {
-            text = text.dropFirst(end + 1)
+    fileprivate borrowing func add(_ line: ByteString) {
+        switch descriptor {
+        case .some(let file): _ = try? writeAll(line, to: file)
+        case .none: break
         }
-        report(.output(of: path, text))
+    }
+
+    /// Reads what was written to a file since it was opened: of much, the first 16 kB and the last 4.
+    borrowing func written() -> ByteString {
+        guard let path, let place = try? followPath(path, object: path),
+            let file = try? openRegular(place.name, in: place.directory, object: path),
+            let info = try? status(of: file), info.size > start
+        else { return "" }
+        var text = readPart(of: file, at: start, 1 << 14)
+        let rest = start + 1 << 14
+        if info.size > rest { text.append(readPart(of: file, at: max(rest, info.size - 4096), 4096)) }
+        return text
     }
 }
 
@@ -62,9 +78,9 @@ struct Output: ~Copyable {
 struct Outputs: ~Copyable {
     private var places = OwnedArray<Output>()
 
-    init(_ destination: LogDestination?, app: ByteString, _ copies: [Int]) throws(Failure) {
+    init(_ destination: LogDestination?, app: ByteString, _ copies: [Int], for user: UInt32?) throws(Failure) {
         for copy in copies {
-            places.append(try Output.open(destination, app: app, copy: copy))
+            places.append(try Output.open(destination, app: app, copy: copy, for: user))
             guard case .file(let path)? = destination, path.replacing("{copy}", with: "") != path else { break }
         }
     }
@@ -72,17 +88,31 @@ struct Outputs: ~Copyable {
     /// The output of the copy with this index.
     subscript(index: Int) -> Output { _read { yield places[min(index, places.count - 1)] } }
 
-    /// Reports the end of each.
-    borrowing func show(_ report: Reporter) {
-        for index in 0..<places.count { places[index].show(report) }
+    /// Writes where the output of a generation begins, for `logs`, or goes on with copies that join it. Errors are
+    /// ignored, as are those of the copies.
+    borrowing func mark(_ app: ByteString, _ label: ByteString, isNew: Bool) {
+        let line: ByteString = "\(generationMark(app, label, isNew: isNew)), \(timestamp(secondsSince1970()))\n"
+        for index in 0..<places.count where places[index].isMarked { places[index].add(line) }
+    }
+
+    /// Reports what the copy with this index has written, and returns it.
+    borrowing func show(_ index: Int, _ report: Reporter) -> ByteString {
+        let index = min(index, places.count - 1)
+        let text = places[index].written()
+        if let path = places[index].path { report(.output(of: path, text)) }
+        return text
     }
 }
 
-/// The path of `APP.log` in the usual log directory, which is made if need be.
-private func usualLogFile(of app: ByteString) throws(Failure) -> ByteString {
-    let directory = try usualLogDirectory()
-    try makeLogDirectory(directory, mode: 0o755)
-    return "\(directory)/\(app).log"
+/// The beginning of the line that `mark` writes.
+func generationMark(_ app: ByteString, _ label: ByteString, isNew: Bool = true) -> ByteString {
+    "reuseport-exec: info: \(app) \(label): \(isNew ? "begins" : "goes on") here"
+}
+
+/// Makes the usual log directory if need be; returns the path of the app's file in it.
+private func makeUsualLog(of app: ByteString) throws(Failure) -> ByteString {
+    try makeLogDirectory(try usualLogDirectory(), mode: 0o755)
+    return try usualLog(of: app)
 }
 
 /// Opens a stream to the journal where there is one, otherwise to a logger(1) that ends with the last copy.

@@ -1,15 +1,21 @@
-/// Copies that are about to be started together: looked up and checked, with nothing changed yet.
-struct PreparedDeploy {
+/// Copies that are about to be started together: looked up and checked, with nothing changed yet. A class, because it is
+/// too large to be copied.
+final class PreparedDeploy {
     /// Which generation of which app they make or join, and how it takes over.
-    var request: AppRequest
+    let request: AppRequest
     /// Their numbers in the generation.
-    var numbers: [Int]
+    let numbers: [Int]
     /// The supervisor that starts them, if any, and where they write to.
-    var options: DeployOptions
+    let options: DeployOptions
     /// The steps of the launcher in each copy before it becomes the program.
-    var plan: Plan
+    let plan: Plan
     /// The record from which the same can be deployed again.
-    var deployment: Deployment
+    let deployment: Deployment
+
+    init(request: AppRequest, numbers: [Int], options: DeployOptions, plan: Plan, deployment: Deployment) {
+        (self.request, self.numbers, self.options) = (request, numbers, options)
+        (self.plan, self.deployment) = (plan, deployment)
+    }
 }
 
 extension PreparedDeploy {
@@ -29,7 +35,7 @@ extension PreparedDeploy {
 extension Deployment {
     /// Adds the generation's id and label, which are not known before its copies are registered.
     func of(_ generation: GenerationRecord) -> Deployment {
-        var deployment = self
+        let deployment = copied
         (deployment.generation, deployment.label) = (generation.id, generation.label)
         return deployment
     }

@@ -8,14 +8,20 @@ import CLinux
 /// A helper that is to coordinate them starts here, and does not return.
 func register(
     _ started: consuming OwnedArray<StartedCopy>, _ plan: Plan, _ request: AppRequest,
-    in registry: borrowing Registry, by role: Coordinator.Role, _ report: Reporter
+    in registry: Registry, by role: Coordinator.Role, _ report: Reporter
 ) throws(Failure) -> Coordinator {
     var started = started
+    let numbers = (0..<started.count).map { started[$0].number }
+    request.namesProcess = plan.dialects.contains(.systemd)
+    // A copy that is started again takes the place of what is left of its predecessor.
+    for known in AppState.reconciled(registry).app.generations where known.label == request.generation {
+        try endAbandoned(of: known.id, in: registry, report) { numbers.contains($0.copy) }
+    }
     let turn = try awaitTurn(registry, request, started, report)
     guard let generation = turn.state.app.generation(turn.generation) else {
         throw Failure("find", "generation", .noEntry)
     }
-    report(.registered(label: generation.label, copies: (0..<started.count).map { started[$0].number }))
+    report(.registered(label: generation.label, copies: numbers))
     var registration = Registration(
         plan: plan, request: request, role: role, generation: generation, report: report, state: turn.state)
     do throws(Failure) {
@@ -25,9 +31,9 @@ func register(
             members.append(try registration.add(started.remove(at: 0), isFirst: members.count == 0, registry))
         }
         let coordinator = Coordinator(
-            role: role, registry: try registry.duplicate(), request: request, generation: generation,
-            members: members, interruptions: interruptions, report: report)
-        let registered = try store(coordinator, &registration.state)
+            role, registry, request, generation,
+            firstStart: registration.state.app.starts + 1 - UInt64(members.count), members, interruptions, report)
+        let registered = try store(coordinator, registration.state)
         turn.end()
         return registered
     } catch {
@@ -49,16 +55,18 @@ private struct Registration {
 
     /// Lets a copy listen, and records it. The first one steers the groups, which the others then join.
     mutating func add(
-        _ copy: consuming StartedCopy, isFirst: Bool, _ registry: borrowing Registry
+        _ copy: consuming StartedCopy, isFirst: Bool, _ registry: Registry
     ) throws(Failure) -> Member {
         if let old = state.predecessor(generation.id, copy.number) {
             report(.predecessor(copy: copy.number, pid: old.process.pid, old.reason ?? .unknown))
         }
-        var record = state.newRecord(of: copy, in: generation.id, request)
-        // Asked once, and only where it matters: it reads /proc.
+        state.app.starts += 1
+        let record = state.newRecord(of: copy, in: generation.id, request)
+        // Asked only where it matters: it reads /proc. A command's copies are not in the unit of the command.
         let supervisor = role == .helper || !request.memoryLimits.isEmpty ? Supervisor.current() : nil
         record.group = try state.makeGroup(request.memoryLimits, for: record, under: supervisor, in: registry)
         if let group = record.group { groups.append(group) }
+        record.user = plan.identity.user ?? geteuid()
         if isFirst { try state.prepareToListen(copy.listeners) }
         try state.checkAddresses(copy.listeners, plan)
         for (index, socket) in plan.sockets.enumerated() { try listenIfWanted(copy.sockets[index].source, socket) }
@@ -72,6 +80,7 @@ private struct Registration {
         // The supervisor of a command does not supervise the copies that the command leaves behind.
         if role == .helper { record.supervisor = supervisor }
         record.channel = try state.channel(copy.channel, of: record, request, plan)
+        state.keepAbandoned(record)
         state.replace(record)
         return Member(copy: copy, record: record)
     }
@@ -80,7 +89,7 @@ private struct Registration {
 /// Names the coordinator in the records, then writes them: a copy whose coordinator is not known counts as one whose
 /// coordinator was killed.
 private func store(
-    _ coordinator: consuming Coordinator, _ state: inout AppState
+    _ coordinator: Coordinator, _ state: AppState
 ) throws(Failure) -> Coordinator {
     let identity: ProcessIdentity
     switch coordinator.role {
@@ -97,7 +106,7 @@ private func store(
         }
     }
     for index in 0..<coordinator.members.count {
-        guard var record = state.known(coordinator.members[index].record) else { continue }
+        guard let record = state.known(coordinator.members[index].record) else { continue }
         record.helper = identity
         state.replace(record)
     }
@@ -135,7 +144,8 @@ func openRegistry(of request: AppRequest) throws(Failure) -> Registry {
 }
 
 func watchProcess(_ pid: Int32) throws(Failure) -> ProcessHandle {
-    try step("watch", "pid \(pid)", remedy: { _ in "--app needs /proc, and Linux 5.3" }) { () throws(Errno) in
+    try step("watch", "pid \(pid)", remedy: { descriptorRemedy($0) ?? "--app needs /proc, and Linux 5.3" }) {
+        () throws(Errno) in
         try ProcessHandle(to: pid)
     }
 }
@@ -160,7 +170,7 @@ func identify(
         }
         let identity = ListenerIdentity(
             name: socket.name, transport: socket.transport, address: addresses[index], isDualStack: socket.isDualStack,
-            cookie: cookie)
+            cookie: cookie, offered: plan.library == nil ? 0 : socket.descriptor)
         listeners.append(Listener(identity: identity, publicPath: socket.address.path))
     }
     return listeners
@@ -176,14 +186,26 @@ extension AppState {
         }
     }
 
+    /// Keeps what is left of the predecessor of a copy, and could not be ended, under a number that no copy has.
+    fileprivate func keepAbandoned(_ record: CopyRecord) {
+        guard let left = known(record), left.state == .abandoned, let generation = app.generation(left.generation)
+        else {
+            return
+        }
+        let taken = copies(of: left.generation).map { $0.copy }
+        guard let free = (generation.copies..<Bank.copies).first(where: { !taken.contains($0) }) else { return }
+        left.copy = free
+        replace(left)
+    }
+
     fileprivate func newRecord(
         of copy: borrowing StartedCopy, in generation: UInt64, _ request: AppRequest
     ) -> CopyRecord {
-        var record = CopyRecord(
+        let record = CopyRecord(
             generation: generation, copy: copy.number, process: copy.process.identity, helper: nil, state: .starting,
             since: secondsSince1970(), listeners: copy.listeners, supervisor: nil, stopSignal: request.stopSignal,
             stopTimeout: request.stopTimeout, nice: request.retiredNice)
-        record.settle = request.settle
+        (record.settle, record.drain) = (request.settle, request.drain)
         // How long this copy runs decides, when it ends, whether the crashes before it count.
         record.crashes = known(record)?.crashes
         return record
@@ -231,9 +253,14 @@ extension AppState {
         let isSuspended =
             request.isSuspended || app.suspended == copy.generation
             || app.suspending != nil && app.suspending == request.generation
+        let message: ByteString =
+            switch plan.dialects.nodesockd {
+            case .nodesockd? where isSuspended: "\"resume\""
+            case .nodesockd2? where isSuspended: "{\"type\":\"resume\"}"
+            default: ""
+            }
         return ChannelRecord(
-            number: number, cookie: cookie, stopMessages: request.stopMessages,
-            waits: isSuspended && plan.dialects.contains(.nodesockd))
+            number: number, cookie: cookie, stopMessages: request.stopMessages, resumeMessage: message)
     }
 }
 
@@ -243,6 +270,9 @@ extension Reporter {
         if let reason = found.fallback { self(.noEBPF(reason)) }
         for one in found.foreign {
             self(.foreignServer(pid: one.holder.process.pid, name: one.holder.name, socket: one.name))
+        }
+        for one in found.outsiders {
+            self(.outsider(pid: one.holder.process.pid, name: one.holder.name, socket: one.name))
         }
     }
 }

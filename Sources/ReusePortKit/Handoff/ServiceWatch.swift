@@ -1,10 +1,10 @@
 import CLinux
 
 /// Watches a generation whose copies a supervisor starts: their own helpers hand over.
-struct ServiceWatch {
+final class ServiceWatch {
     private let deploy: PreparedDeploy
     /// The label of the generation, and the id that it gets if no other copy registers before.
-    private let expected: Deployment
+    private let expected: (label: ByteString, generation: UInt64)
     /// The processes that were copies before.
     private let past: [ProcessIdentity]
     private let report: Reporter
@@ -16,7 +16,8 @@ struct ServiceWatch {
     private var hasTakenOver = false
 
     init(_ deploy: PreparedDeploy, expected: Deployment, past: [ProcessIdentity], _ report: Reporter) {
-        (self.deploy, self.expected, self.past, self.report) = (deploy, expected, past, report)
+        (self.deploy, self.past, self.report) = (deploy, past, report)
+        self.expected = (expected.label, expected.generation)
         failures = deploy.numbers.map { _ in nil }
     }
 
@@ -24,11 +25,12 @@ struct ServiceWatch {
     private var numbers: [Int] { deploy.numbers }
 
     /// Returns when the generation serves and nobody is at work on the handoff any more.
-    mutating func run(
-        _ registry: borrowing Registry, _ interruptions: borrowing Interruptions
+    func run(
+        _ registry: Registry, _ interruptions: borrowing Interruptions
     ) throws(HandoffFailure) {
         // runsvdir looks for new services every five seconds.
         let deadline = Deadline(after: Milliseconds(request.readyTimeout.count + 15_000))
+        let firstLook = Deadline(after: .seconds(15))
         // The other copies are likely to fail for the same reason, or the first of them for the real one.
         var patience: Deadline?
         let changes: FileWatch
@@ -52,6 +54,9 @@ struct ServiceWatch {
                         throw failure(failuresOfCopies(or: outcome), state)
                     }
                 }
+                if firstLook.hasPassed, late(state) == .notStarted, let words = noSupervisor {
+                    throw failure([.failed(copy: nil, EndReason(.handoff, words))], state)
+                }
                 if deadline.hasPassed { throw failure(failuresOfCopies(or: late(state)), state) }
             }
             // The end of a helper changes no file, so look again now and then.
@@ -60,11 +65,21 @@ struct ServiceWatch {
         }
     }
 
+    /// Says that no runsvdir looks at the folder; nil if one does, or there is another supervisor.
+    private var noSupervisor: ByteString? {
+        guard case .runit(let path)? = deploy.options.supervision,
+            let folder = try? ScanDirectory.open(path, isS6: false)
+        else { return nil }
+        for number in numbers where folder.isSupervised("\(request.name)-\(expected.label)-\(number)") { return nil }
+        let advice: ByteString = path == "/etc/sv" ? "Debian's folder is /etc/service" : "have a runsvdir run there"
+        return "nobody serves \(path); \(advice)"
+    }
+
     /// Whether the output of a copy is of interest after a failure: not where others are known to have failed.
     func concerns(_ index: Int) -> Bool { failures[index] != nil || failures.allSatisfy { $0 == nil } }
 
     /// Reports what is new; true when all is done.
-    private mutating func look(at state: AppState, _ registry: borrowing Registry) -> Bool {
+    private func look(at state: AppState, _ registry: Registry) -> Bool {
         if !hasTakenOver {
             for (index, number) in numbers.enumerated() {
                 if let why = registry.loadLaunchFailure(expected.label, number) {
@@ -89,7 +104,7 @@ struct ServiceWatch {
             if !hasTakenOver, serving == numbers.count {
                 hasTakenOver = true
                 report(request.joins == nil ? .tookOver(from: nil) : .joined)
-                if request.isSuspended { report(.room((try? widenBacklogs(of: copies)) ?? 0)) }
+                if request.isSuspended { report(.room(widenBacklogs(of: copies))) }
             }
             // The helper of the last copy has to end the old generation.
             return hasTakenOver && !state.copies.contains { $0.helper != nil }
@@ -101,7 +116,7 @@ struct ServiceWatch {
     }
 
     /// Reports how far copies have come; returns how many serve.
-    private mutating func reportCopies(_ copies: [CopyRecord], _ generation: GenerationRecord) -> Int {
+    private func reportCopies(_ copies: [CopyRecord], _ generation: GenerationRecord) -> Int {
         var serving = 0
         for (index, number) in numbers.enumerated() {
             // Not the process that was this copy before.
@@ -114,7 +129,7 @@ struct ServiceWatch {
             case .live:
                 serving += 1
                 report(.copy(number, pid: copy.process.pid, .serving))
-            case .ended:
+            case .abandoned, .ended:
                 let reason = copy.reason ?? .unknown
                 // A copy that joins fails alone, and would be started again and again.
                 if !copy.wasStopped || request.joins != nil && reason.cause != .unknown {
@@ -127,7 +142,7 @@ struct ServiceWatch {
     }
 
     /// Notes that a copy has failed. `isLast`: nothing is waited for any more but the reasons of others.
-    private mutating func note(_ index: Int, _ pid: Int32?, _ reason: EndReason, isLast: Bool) {
+    private func note(_ index: Int, _ pid: Int32?, _ reason: EndReason, isLast: Bool) {
         report(.copy(numbers[index], pid: pid, .failed(reason)))
         let failure = GenerationOutcome.failed(copy: numbers[index], reason)
         failures[index] = failure
@@ -158,7 +173,7 @@ extension CopyRecord {
         switch reason?.cause {
         case nil, .unknown?, .toldToStop?, .killed?, .ended(.exited(0))?, .interrupted?: true
         case .ended(let end)?: end == .killed(stopSignal)
-        case .outOfMemory?, .launch?, .notReady?, .notStopped?, .handoff?: false
+        case .background?, .outOfMemory?, .launch?, .notReady?, .notStopped?, .handoff?: false
         }
     }
 }

@@ -45,13 +45,13 @@ func resume(_ copy: ProcessIdentity) throws(Errno) {
 
 extension AppState {
     /// Sends the copies of a generation that wait for it the message to go on, as nodesockd does. Returns what failed.
-    mutating func wake(_ generation: UInt64) -> Failure? {
+    func wake(_ generation: UInt64) -> Failure? {
         var failure: Failure?
         for index in copies.indices where copies[index].generation == generation {
             let process = copies[index].process
             guard let channel = copies[index].channel, channel.waits, process.isAlive() else { continue }
             do throws(Errno) {
-                try send("\"resume\"", through: channel, of: ProcessHandle(to: process))
+                try send(channel.resumeMessage, through: channel, of: ProcessHandle(to: process))
                 copies[index].channel = ChannelRecord(
                     number: channel.number, cookie: channel.cookie, stopMessages: channel.stopMessages)
             } catch {

@@ -28,30 +28,29 @@ struct CopyStarter: ~Copyable {
 
     /// Binds and opens what a copy needs, and forks it.
     borrowing func start(
-        _ plan: Plan, _ request: AppRequest, output: borrowing Output, _ leftovers: inout Leftovers
+        _ number: Int, _ plan: Plan, _ request: AppRequest, in registry: Registry,
+        output: borrowing Output, _ leftovers: inout Leftovers
     ) throws(Failure) -> StartedCopy {
         var plan = plan
-        plan.choose(request)
+        plan.choose(copy: number, startsSuspended: request.isSuspended)
         var opened = try openAll(plan, &leftovers)
         let listeners = try identify(plan, opened.placements, opened.addresses)
-        var channel = try ReadinessChannel.make(request.readiness)
-        channel.node = opened.channel.take()
-        opened.appendReadinessEnd(of: &channel, request.readiness)
+        let channel = try opened.makeReadinessChannel(plan, request, in: registry)
         let exec = try ExecPipe.make(from: opened.highestTarget + 1)
-        let pid = try step("start", "copy \(request.copy)") { () throws(Errno) in try checked(fork()) }
+        let pid = try step("start", "copy \(number)") { () throws(Errno) in try checked(fork()) }
         if pid == 0 {
             let execReport = exec.report
             opened.exec = consume execReport
-            become(plan, opened, channel.notifySocketName, output)
+            become(plan, opened, output)
         }
         return StartedCopy(
-            number: request.copy, process: try watchProcess(pid), sockets: opened.takeSockets(plan.sockets.count),
+            number: number, process: try watchProcess(pid), sockets: opened.takeSockets(plan.sockets.count),
             listeners: listeners, channel: channel, exec: exec.watch)
     }
 
     /// The child: waits at the barrier, and becomes the target.
     private borrowing func become(
-        _ plan: Plan, _ opened: consuming Opened, _ readiness: ByteString?, _ output: borrowing Output
+        _ plan: Plan, _ opened: consuming Opened, _ output: borrowing Output
     ) -> Never {
         // A new session: signals of the command's terminal are not meant for copies.
         _ = setsid()
@@ -66,17 +65,32 @@ struct CopyStarter: ~Copyable {
             _ = dup2(log.number, 2)
         case .none: break
         }
-        guard barrier.pass() else { _exit(1) }
+        guard let start = barrier.pass() else { _exit(1) }
+        opened.start = start
         // The command learns of the failure, and removes what was made.
-        let failure = becomeTarget(plan, opened, Leftovers(), readiness: readiness)
+        let failure = becomeTarget(plan, opened, Leftovers())
         _exit(failure.code.rawValue)
     }
 }
 
 extension Opened {
-    /// Gives the target the writing end of its readiness pipe, at the descriptor that `fd:N` names.
-    mutating func appendReadinessEnd(of channel: inout ReadinessChannel, _ readiness: Readiness) {
-        if case .descriptor(let number) = readiness, let end = channel.takeWriteEnd() { append(end, at: number) }
+    /// Makes the channel by which the target reports that it is ready, and gives the target its end: at the descriptor
+    /// that `fd:N` names, or behind all others.
+    mutating func makeReadinessChannel(
+        _ plan: Plan, _ request: AppRequest, in registry: Registry
+    ) throws(Failure) -> ReadinessChannel {
+        var made = try ReadinessChannel.make(request.readiness, in: registry.folder.number)
+        made.node = channel.take()
+        readiness = made.notifySocketName.map { .notify($0) }
+        guard let end = made.takeWriteEnd() else { return made }
+        if case .descriptor(let number) = request.readiness {
+            append(end, at: number)
+        } else {
+            let number = max(highestTarget, plan.keptDescriptors.max() ?? 0) + 1
+            readiness = .acknowledgement(number)
+            append(end, at: number)
+        }
+        return made
     }
 
     /// Keeps the sockets, and closes all other descriptors, because others may wait until all copies of them are closed.

@@ -2,27 +2,31 @@ import CLinux
 
 extension Coordinator {
     /// Tells the supervisor that started the copy that it has taken over. Copies of a command have no supervisor.
-    borrowing func tellSupervisor() {
+    func tellSupervisor() {
         guard role == .helper else { return }
         if let number = request.notifyDescriptor {
             // s6: a newline on the notification descriptor, which is then closed.
             _ = clinux_write_newline(number)
             _ = CLinux.close(number)
         }
-        if let path = environmentVariable("NOTIFY_SOCKET"), let mark = path.bytes.first,
-            mark == UInt8(ascii: "/") || mark == UInt8(ascii: "@"),
-            let messenger = try? socket(family: AF_UNIX, type: Int32(SOCK_DGRAM.rawValue))
-        {
-            // systemd: the unit needs NotifyAccess=all, because a process other than the main one says so.
-            let message: ByteString =
-                "READY=1\nMAINPID=\(members[0].pid)\nSTATUS=generation \(generation.label) has taken over\n"
-            path.bytes.withUnsafeBytes { path in
-                message.bytes.withUnsafeBytes { message in
-                    _ = clinux_send_to_unix(
-                        messenger.number, path.baseAddress!.assumingMemoryBound(to: CChar.self), path.count,
-                        message.baseAddress, message.count)
-                }
-            }
-        }
+        guard let path = notifySocket() else { return }
+        let pid = members[0].pid
+        let message: ByteString =
+            "READY=1\nMAINPID=\(pid)\nSTATUS=generation \(generation.label) has taken over\n"
+        // In the name of the copy, which is the unit's main process: systemd listens to others with NotifyAccess=all only.
+        if send(message, to: path, as: pid) == .notPermitted { _ = send(message, to: path, as: getpid()) }
     }
+}
+
+/// Refuses a unit whose systemd would not hear from a helper that its copy has taken over: it would end the copy at
+/// TimeoutStartSec, when the old one has gone.
+func checkNotifyAccess() throws(Failure) {
+    // Nothing can be sent to /, but the kernel first looks whether we may speak for others (CAP_SYS_ADMIN).
+    guard notifySocket() != nil, send("", to: "/", as: getppid()) == .notPermitted,
+        let supervisor = Supervisor.current(), let access = supervisor.show("NotifyAccess").first,
+        access == "NotifyAccess=main" || access == "NotifyAccess=exec"
+    else { return }
+    throw .usage(
+        "hand over", supervisor.description, "with \(access), and without root, systemd would not hear of it",
+        remedy: "write NotifyAccess=all into the unit, or start it as root, with --user")
 }

@@ -6,10 +6,10 @@ import CLinux
 /// the file system are removed, even if this process has given up the rights to do so meanwhile.
 ///
 /// `callersDescriptors` must be open, although the target does not get them. `beforeTheDrop` runs with the caller's
-/// rights when everything is open; it returns the socket at which the target reports that it is ready, if there is one.
+/// rights when everything is open.
 func carryOut(
     _ plan: Plan, callersDescriptors: [Int32] = [],
-    beforeTheDrop: (inout Opened) throws(Failure) -> ByteString? = { _ in nil }
+    beforeTheDrop: (inout Opened) throws(Failure) -> Void = { _ in }
 ) -> Failure {
     var leftovers = Leftovers()
     do throws(Failure) {
@@ -17,8 +17,8 @@ func carryOut(
         try checkKept(plan.keptDescriptors + callersDescriptors)
         var opened = try openAll(plan, &leftovers)
         try leftovers.stepAside(from: opened.highestTarget + 1)
-        let readiness = try beforeTheDrop(&opened)
-        return becomeTarget(plan, opened, leftovers, readiness: readiness)
+        try beforeTheDrop(&opened)
+        return becomeTarget(plan, opened, leftovers)
     } catch {
         leftovers.remove()
         return error
@@ -26,19 +26,15 @@ func carryOut(
 }
 
 /// Drops the rights and executes the target. A failure cannot be undone, so it ends this process.
-///
-/// `readiness` is the socket at which the target reports that it is ready.
-func becomeTarget(
-    _ plan: Plan, _ opened: consuming Opened, _ leftovers: consuming Leftovers, readiness: ByteString?
-) -> Failure {
+func becomeTarget(_ plan: Plan, _ opened: consuming Opened, _ leftovers: consuming Leftovers) -> Failure {
     guard !leftovers.isEmpty, plan.identity.user != nil || plan.chroot != nil else {
-        let failure = dropAndExecute(plan, opened, readiness)
+        let failure = dropAndExecute(plan, opened)
         leftovers.remove()
         return failure
     }
     do throws(Failure) {
         let cleaner = try Cleaner(leftovers)
-        let failure = dropAndExecute(plan, opened, readiness)
+        let failure = dropAndExecute(plan, opened)
         cleaner.cleanUp()
         return failure
     } catch {
@@ -47,26 +43,31 @@ func becomeTarget(
     }
 }
 
-private func dropAndExecute(_ plan: Plan, _ opened: consuming Opened, _ readiness: ByteString?) -> Failure {
-    let failure = tryToExecute(plan, &opened, readiness)
+private func dropAndExecute(_ plan: Plan, _ opened: consuming Opened) -> Failure {
+    let failure = tryToExecute(plan, &opened)
     opened.tell(failure)
     return failure
 }
 
-private func tryToExecute(_ plan: Plan, _ opened: inout Opened, _ readiness: ByteString?) -> Failure {
+private func tryToExecute(_ plan: Plan, _ opened: inout Opened) -> Failure {
     do throws(Failure) {
+        // The target may open its log by name, as /dev/stderr: a pipe to a logger is its caller's.
+        if plan.identity.user != nil {
+            clinux_let_write_to_pipe(1)
+            clinux_let_write_to_pipe(2)
+        }
         try joinGroup(opened.group)
         if let path = plan.chroot { try changeRoot(path) }
         try changeIdentity(plan.identity)
         if let path = plan.chdir { try changeDirectory(path) }
         if let mask = plan.umask { _ = umask(mask) }
         if plan.noNewPrivileges { try forbidNewPrivileges() }
-        var announcement = announce(plan, opened.addresses, waits: opened.waits)
+        var announcement = announce(plan, opened.addresses, start: opened.start, waits: opened.waits)
         if plan.library != nil { announcement.addAdoptable(plan, cookies: try cookies(of: plan, opened.placements)) }
-        if plan.isGated { announcement.setReadiness(readiness) }
+        if plan.isGated { announcement.setReadiness(opened.readiness) }
         let environment = buildEnvironment(
             plan, caller: callersEnvironment(), addresses: opened.addresses, announcement: announcement)
-        let command = plan.command.map { $0.filled(opened.addresses) } + announcement.arguments
+        let command = plan.command.map { $0.filled(opened.addresses, copy: plan.copy) } + announcement.arguments
         // The target asks for its sockets; it could not close another copy that it inherited.
         if plan.sendsSockets { for _ in plan.sockets { _ = opened.placements.remove(at: 0) } }
         try placeDescriptors(&opened.placements, keeping: plan.keptDescriptors)

@@ -1,35 +1,69 @@
 import CLinux
 
 /// An app as `state` shows it: its records, and what the kernel says of its sockets now.
-struct AppPicture {
+final class AppPicture {
     private let name: ByteString
     private let state: AppState
-    private let listening: [SocketRecord]
-    private let unixListening: [UnixSocketRecord]
-    private let connections: [SocketRecord]
+    /// Nil if the kernel does not say.
+    private let listening: [SocketRecord]?
+    private let unixListening: [UnixSocketRecord]?
+    private let connections: [SocketRecord]?
+    /// The holders of the listeners of abandoned copies; nil if the kernel does not say who has them.
+    private let heirs: SocketHolders?
 
-    init(_ name: ByteString, _ state: AppState) {
+    /// How the live generation was deployed, if that is known.
+    let deployment: Deployment?
+
+    init(_ name: ByteString, _ state: AppState, _ deployment: Deployment?) {
         self.name = name
         self.state = state
+        self.deployment = deployment
         var ports: [UInt16] = []
         for listener in state.copies.flatMap({ $0.listeners }) {
             if let port = listener.identity.address.port, !ports.contains(port) { ports.append(port) }
         }
-        listening = ports.flatMap { (try? internetSockets(.tcp, states: .listening, localPort: $0)) ?? [] }
-        connections = ports.flatMap { (try? establishedConnections(toLocalPort: $0)) ?? [] }
-        unixListening = (try? listeningUnixSockets()) ?? []
+        var (all, made) = ([], []) as ([SocketRecord], [SocketRecord])
+        do throws(Errno) {
+            for port in ports {
+                all += try internetSockets(.tcp, states: .listening, localPort: port)
+                made += try establishedConnections(toLocalPort: port)
+            }
+            (listening, connections) = (all, made)
+        } catch {
+            (listening, connections) = (nil, nil)
+        }
+        unixListening = try? listeningUnixSockets()
+        let left = try? openListeners(of: state.copies.filter { $0.state == .abandoned })
+        heirs = left.flatMap { try? holders(ofSocketInodes: $0.map { $0.inode }) }
+    }
+
+    /// The processes that have the listeners of an abandoned copy, as far as they can be seen.
+    private func heirs(of copy: CopyRecord) -> [NamedProcess] {
+        guard copy.state == .abandoned, let left = try? openListeners(of: [copy]) else { return [] }
+        var result: [NamedProcess] = []
+        for one in heirs?.found ?? [] where left.contains(where: { $0.inode == one.inode }) {
+            let process = NamedProcess(pid: one.process.pid, name: one.name)
+            if !result.contains(process) { result.append(process) }
+        }
+        return result
     }
 
     private func queue(_ identity: ListenerIdentity) -> (waiting: UInt32, limit: UInt32)? {
         if identity.transport == .unix {
-            return unixListening.first { $0.cookie == identity.cookie }.map { ($0.acceptQueue, $0.acceptLimit) }
+            return unixListening?.first { $0.cookie == identity.cookie }.map { ($0.acceptQueue, $0.acceptLimit) }
         }
-        return listening.first { $0.cookie == identity.cookie }.map { ($0.acceptQueue, $0.acceptLimit) }
+        return listening?.first { $0.cookie == identity.cookie }.map { ($0.acceptQueue, $0.acceptLimit) }
+    }
+
+    /// Whether the kernel says which such sockets listen.
+    private func isKnown(_ identity: ListenerIdentity) -> Bool {
+        identity.transport == .unix ? unixListening != nil : listening != nil
     }
 
     /// How many connections the copy holds; nil if its descriptors may not be seen.
     private func established(_ copy: CopyRecord) -> Int? {
         guard copy.state != .ended else { return 0 }
+        guard let connections else { return nil }
         return try? count(connections, heldBy: copy.process)
     }
 }
@@ -37,10 +71,12 @@ struct AppPicture {
 // MARK: - For people
 
 extension AppPicture {
-    /// Says what serves, then lists the generations, the youngest last, with a line for each copy.
-    func text(on screen: Screen) -> ByteString {
+    /// Says what serves and how it was deployed, then lists the generations, the youngest last, with a line for each
+    /// copy.
+    func text(on screen: Screen, described lines: [(ByteString, ByteString)]) -> ByteString {
         var sheet = Sheet()
         sheet.add([Cell(name, .heading), summary, Cell("steering \(state.app.steering?.name ?? "none")")])
+        for (name, value) in lines { sheet.add([Cell(name), Cell(value)], indent: 2, group: 3) }
         for generation in state.app.generations { add(generation, to: &sheet) }
         return sheet.text(on: screen)
     }
@@ -48,23 +84,24 @@ extension AppPicture {
     /// Whether the app serves: what an operator wants to know first.
     private var summary: Cell {
         guard let live = state.app.live else { return Cell("nothing serves", .bad) }
-        let count = state.running(live.id).count { $0.state == .live }
         if state.app.suspended == live.id { return Cell("suspended: connections wait until resume", .waiting) }
-        let ink: Ink = count == live.copies ? .good : .bad
-        return Cell("\(count)/\(live.copies) \(live.copies == 1 ? "copy serves" : "copies serve")", ink)
+        let count = state.present(live)
+        let ink: Ink = count == nil ? .waiting : count == live.copies ? .good : .bad
+        return Cell("\(shown(count))/\(live.copies) \(live.copies == 1 ? "copy serves" : "copies serve")", ink)
     }
 
     private func add(_ generation: GenerationRecord, to sheet: inout Sheet) {
         let copies = state.copies(of: generation.id)
         let shared = sharedSocket(copies)
         let slots = state.slotDescriptions(of: generation)
-        let running = copies.count { $0.state != .ended }
+        let running = state.present(generation)
         var heading = [
             Cell("generation \(generation.label)", .heading),
             state.app.shown(generation, " \(ago(generation.since))"),
         ]
-        if running > 0 {
-            let text: ByteString = "\(running)/\(generation.copies) \(generation.copies == 1 ? "copy" : "copies")"
+        if running != 0 {
+            let text: ByteString =
+                "\(shown(running))/\(generation.copies) \(generation.copies == 1 ? "copy" : "copies")"
             heading.append(Cell(text, generation.ink(ofRunning: running)))
         }
         if let shared, copies.contains(where: { $0.state < .retired }) {
@@ -97,7 +134,16 @@ extension AppPicture {
     }
 
     private func reason(of copy: CopyRecord) -> ByteString {
-        let reason = copy.reason?.description ?? ""
+        var reason = copy.reason?.description ?? ""
+        if copy.state == .abandoned {
+            let names = joined(heirs(of: copy).map { $0.description }, by: ", ")
+            // Nobody may be seen because nobody has a descriptor, as with io_uring.
+            let state: ByteString = heirs == nil ? "; its listener may still be open" : "; its listener is still open"
+            reason.append(names.isEmpty ? state : "; \(names) has its listener")
+            if names.isEmpty, let heirs, !heirs.hidden.isEmpty {
+                reason.append(", in a process that this user may not see")
+            }
+        }
         guard let crashes = copy.crashes, crashes.count > 1 else { return reason }
         let count: ByteString = "\(crashes.count) crashes in a row"
         return reason.isEmpty ? count : "\(reason), \(count)"
@@ -135,7 +181,8 @@ extension AppPicture {
     private func queue(_ listener: Listener, of copy: CopyRecord) -> Cell {
         guard let (waiting, limit) = queue(listener.identity) else {
             let isMissed = copy.state == .live && listener.identity.transport != .udp
-            return isMissed ? Cell("not listening", .bad) : Cell("")
+            if !isMissed { return Cell("") }
+            return isKnown(listener.identity) ? Cell("not listening", .bad) : Cell("queue unknown", .waiting)
         }
         let ink: Ink = waiting == 0 ? .plain : waiting < limit ? .waiting : .bad
         return Cell("queue \(waiting)/\(limit)", ink)
@@ -147,6 +194,7 @@ extension CopyRecord {
         switch state {
         case .starting, .ready, .stopping: .waiting
         case .live: .good
+        case .abandoned: .bad
         case .retired: .plain
         case .ended: generation.state == .live ? .bad : .past
         }
@@ -166,7 +214,9 @@ extension AppPicture {
             ])
         }
         return object([
-            ("app", json(name)), ("steering", json(state.app.steering?.name)), ("generations", array(generations)),
+            ("app", json(name)), ("steering", json(state.app.steering?.name)),
+            ("command", deployment.map { array($0.command.map { json($0) }) } ?? "null"),
+            ("directory", json(deployment?.directory)), ("generations", array(generations)),
         ])
     }
 
@@ -175,7 +225,8 @@ extension AppPicture {
             let queue = queue(listener.identity)
             return object([
                 ("name", json(listener.identity.name)), ("transport", json(listener.identity.transport.name)),
-                ("address", json(address(listener))), ("listening", json(queue != nil)),
+                ("address", json(address(listener))),
+                ("listening", isKnown(listener.identity) ? json(queue != nil) : "null"),
                 ("accept_queue", json(queue?.waiting)), ("accept_limit", json(queue?.limit)),
             ])
         }
@@ -185,6 +236,10 @@ extension AppPicture {
             ("connections", json(established(copy))), ("reason", json(copy.reason?.description ?? "")),
             ("crashes", json(copy.crashes?.count ?? 0)), ("channel", json(copy.channel != nil)),
             ("crashing_since", json(copy.crashes?.since)), ("sockets", array(sockets)),
+            (
+                "holders",
+                array(heirs(of: copy).map { object([("pid", json($0.pid)), ("name", json($0.name))]) })
+            ),
         ])
     }
 }

@@ -9,6 +9,8 @@ final class HandoffView {
     private let draws: Bool
     private let screen: Screen?
     private var hasTakenOver = false
+    /// Is told of all events too, if there is one.
+    var listener: DeployReport?
 
     /// For a helper, or for a command that starts no copies.
     init(app: ByteString, verbosity: Verbosity, descriptor: Int32 = 2, subject: ByteString? = nil) {
@@ -29,6 +31,7 @@ final class HandoffView {
     var reporter: Reporter { Reporter { self.show($0) } }
 
     private func show(_ event: HandoffEvent) {
+        listener?.note(event)
         switch event {
         case .coordinating: title = ProcessTitle()
         case .registered(let label, let copies): begin(label, copies)
@@ -36,6 +39,7 @@ final class HandoffView {
         case .output(let place, let text): progress?.output(of: place, text)
         case .served(let result): progress?.write(.step, result.description)
         case .tookOver: hasTakenOver = true
+        case .readiness(.elapsed(let seconds)): progress?.tick(seconds)
         default: break
         }
         if let title, let text = event.title { title.show("\(titleStart): \(text)") }

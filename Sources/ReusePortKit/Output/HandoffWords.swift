@@ -13,10 +13,21 @@ struct HandoffWords {
     init?(_ event: HandoffEvent) {
         switch event {
         case .coordinating, .registered, .copy, .awaitingSiblings, .draining, .stopping, .keepingPaths, .output,
-            .served:
+            .served, .readiness(.elapsed):
             return nil
         case .tookOver(let old):
             self.init(.step, "took over\(old.map { " from generation \($0)" } ?? "")", timed: true)
+        case .keepsCopies(let count): self.init(.step, "keeps \(count) copies, since --copies is not given")
+        case .changesCopies(let count, let before): self.init(.step, "\(copyCount(count)), \(before) before")
+        case .keepsEnvironment(let names):
+            self.init(
+                .step,
+                """
+                keeps the environment of its deploy; here differs: \(joined(names, by: " ")) (migrate --update-env \
+                takes this one)
+                """)
+        case .lostEnvironment:
+            self.init(.warning, "the environment of its deploy is not known any more, so the copies get this one")
         case .joined: self.init(.step, "the copies have taken their places")
         case .drained(let label): self.init(.detail, "generation \(label) is drained", timed: true)
         case .retiring(let label): self.init(.step, "generation \(label) is told to stop", timed: true)
@@ -41,6 +52,10 @@ struct HandoffWords {
                 pid \(pid) (\(name)) listens on socket \(socket) and belongs to no generation: it gets connections \
                 until this one takes over, and none after that; stop it then
                 """)
+        case .outsider(let pid, let name, let socket):
+            self.init(
+                .warning,
+                "pid \(pid) (\(name)) listens on socket \(socket) and belongs to no running generation: stop it")
         case .noEBPF(let failure): self.init(.detail, "\(failure.message); using cbpf instead")
         case .predecessor(let copy, let pid, let reason):
             self.init(.warning, "copy \(copy) was pid \(pid), which has ended: \(reason.description)")
@@ -55,11 +70,14 @@ struct HandoffWords {
         case .minorProblem(let failure): self.init(.detail, failure.message)
         case .stop(let event): self.init(event.isWarning ? .warning : .detail, event.description)
         case .readiness(let event): self.init(.detail, event.description)
-        case .scaled(let count): self.init(.step, "has \(count) \(count == 1 ? "copy" : "copies")")
-        case .standsStill:
-            self.init(
-                .step, "stands still with its unfinished requests: deploy did not start it, so its command is not known"
-            )
+        case .scaled(let count): self.init(.step, "has \(copyCount(count))")
+        case .standsStill(let isWanted):
+            let why: ByteString = isWanted ? "" : ": deploy did not start it, so its command is not known"
+            self.init(.step, "stands still with its unfinished requests\(why)")
+        case .isSuspended: self.init(.step, "is suspended already")
+        case .suspendsAnew:
+            self.init(.step, "starts the code that is there now; suspend --in-place has the running copies stand still")
+        case .refuses: self.init(.step, "clients are refused until it serves again")
         }
     }
 }
@@ -83,7 +101,7 @@ extension HandoffEvent {
 extension HandoffResult {
     /// `generation 7 serves with 4 copies`
     var description: ByteString {
-        let count: ByteString = copies == 1 ? "1 copy" : "\(copies) copies"
+        let count = copyCount(copies)
         if joined {
             let what: ByteString = copies == 1 ? "1 more copy serves" : "\(copies) more copies serve"
             return "\(what) in generation \(label)"
@@ -93,3 +111,6 @@ extension HandoffResult {
             : "generation \(label) serves with \(count)"
     }
 }
+
+/// `1 copy`, `4 copies`
+private func copyCount(_ count: Int) -> ByteString { count == 1 ? "1 copy" : "\(count) copies" }

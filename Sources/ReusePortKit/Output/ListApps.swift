@@ -1,5 +1,75 @@
+/// A line for each app, with what matters: who serves where, and what is not well. `isWide` adds memory and time of the
+/// processors.
+func list(_ apps: [(name: ByteString, state: AppState)], isWide: Bool, on screen: Screen) -> ByteString {
+    var sheet = Sheet()
+    var head = ["APP", "GENERATION", "COPIES", "ADDRESS", "USER", "UP", "CRASHES"] as [ByteString]
+    if isWide { head += ["MEMORY", "CPU"] }
+    sheet.add((head + ["NOTE"]).map { Cell($0, .heading) }, group: 0)
+    for (name, state) in apps {
+        guard let live = state.app.live else {
+            sheet.add(
+                [Cell(name), Cell("-"), Cell("0", .bad)] + head[3...].map { _ in Cell("-") } + [state.note(of: name)],
+                group: 0)
+            continue
+        }
+        let copies = state.running(live.id)
+        let present = state.present(live)
+        let crashes = copies.reduce(0) { $0 + ($1.crashes?.count ?? 0) }
+        var cells = [
+            Cell(name), Cell(live.label), Cell("\(shown(present))/\(live.copies)", live.ink(ofRunning: present)),
+            Cell(shownAddress(copies)), Cell(shownUser(copies)), Cell(ago(live.since)),
+            Cell(ByteString(decimal: crashes), crashes == 0 ? .plain : .bad),
+        ]
+        if isWide {
+            let usage = ProcessUsage(of: copies.map { $0.process })
+            cells += [Cell(shownMemory(usage.memory)), Cell("\(usage.seconds)s")]
+        }
+        sheet.add(cells + [state.note(of: name)], group: 0)
+    }
+    return sheet.text(on: screen)
+}
+
+extension AppState {
+    /// Says what is not well and what would help; empty if all is well.
+    fileprivate func note(of name: ByteString) -> Cell {
+        if let starting = app.starting { return Cell("\(starting.label) is starting", .waiting) }
+        guard let live = app.live else {
+            guard let last = app.generations.last else { return Cell("") }
+            return Cell("\(last.label) \(last.state.name) \(ago(last.since)) ago: \(last.outcome.description)", .bad)
+        }
+        let gone = copies(of: live.id).first { $0.state == .ended || $0.state == .abandoned }
+        if let gone, let present = present(live), present < live.copies {
+            let reason = gone.reason?.description ?? "it has gone, and nobody told it to stop"
+            let remedy: ByteString =
+                gone.supervisor == nil
+                ? "; scale \(name) \(live.copies) starts it again" : "; its supervisor starts it again"
+            return Cell("copy \(gone.copy): \(reason)\(remedy)", .bad)
+        }
+        if app.suspended == live.id { return Cell("suspended: connections wait until resume", .waiting) }
+        let finishing = app.generations.filter { $0.state == .retired || $0.state == .retiring }
+        return Cell(finishing.isEmpty ? "" : "\(joined(finishing.map { $0.label }, by: ", ")) finishes", .waiting)
+    }
+}
+
+/// `0.0.0.0:80 +1`: the first address, and how many there are besides.
+private func shownAddress(_ copies: [CopyRecord]) -> ByteString {
+    guard let copy = copies.first, let first = copy.listeners.first else { return "-" }
+    let address = first.publicPath ?? first.identity.address.description
+    return copy.listeners.count == 1 ? address : "\(address) +\(copy.listeners.count - 1)"
+}
+
+private func shownUser(_ copies: [CopyRecord]) -> ByteString {
+    guard let copy = copies.first, let id = try? userID(of: copy.process.pid) else { return "-" }
+    return (try? account(id: id))?.name ?? ByteString(decimal: id)
+}
+
+/// In MiB or GiB, as it need not be exact.
+private func shownMemory(_ bytes: UInt64) -> ByteString {
+    bytes < 10 << 30 ? "\((bytes + 1 << 19) >> 20)M" : "\(bytes >> 30)G"
+}
+
 /// A line for each generation.
-func list(_ apps: [(name: ByteString, state: AppState)], on screen: Screen) -> ByteString {
+func listGenerations(_ apps: [(name: ByteString, state: AppState)], on screen: Screen) -> ByteString {
     var sheet = Sheet()
     func add(_ cells: [Cell]) { sheet.add(cells, group: 0) }
     let isExplained = apps.contains { $0.state.app.generations.contains { $0.outcome != .none } }
@@ -7,11 +77,12 @@ func list(_ apps: [(name: ByteString, state: AppState)], on screen: Screen) -> B
     add(head.map { Cell($0, .heading) })
     for (name, state) in apps {
         for generation in state.app.generations {
-            let running = state.running(generation.id).count
+            let running = state.present(generation)
             add([
                 Cell(name), Cell(generation.label), state.app.shown(generation),
-                Cell("\(running)/\(generation.copies)", generation.ink(ofRunning: running)),
-                Cell(ago(generation.since)), Cell(generation.outcome.description),
+                Cell("\(shown(running))/\(generation.copies)", generation.ink(ofRunning: running)),
+                Cell("\(ago(generation.since))\(generation.isOver ? " ago" : "")"),
+                Cell(generation.outcome.description),
             ])
         }
     }
@@ -34,9 +105,25 @@ extension AppRecord {
     }
 }
 
+extension AppState {
+    /// How many copies of a generation there are: of the live one those that serve, of others those that have not ended.
+    /// Nil if the kernel does not say which listen.
+    func present(_ generation: GenerationRecord) -> Int? {
+        generation.state == .live ? try? serving(generation.id) : running(generation.id).count
+    }
+}
+
+func shown(_ count: Int?) -> ByteString { count.map { ByteString(decimal: $0) } ?? "?" }
+
 extension GenerationRecord {
+    /// Whether the time of its last change is that of its end.
+    fileprivate var isOver: Bool { state == .ended || state == .failed }
+
     /// The colour for how many of its copies run: a live generation should have them all.
-    func ink(ofRunning count: Int) -> Ink { state == .live && count < copies ? .bad : .plain }
+    func ink(ofRunning count: Int?) -> Ink {
+        guard let count else { return .waiting }
+        return state == .live && count < copies ? .bad : .plain
+    }
 }
 
 func listAsJSON(_ apps: [(name: ByteString, state: AppState)]) -> ByteString {
@@ -45,7 +132,7 @@ func listAsJSON(_ apps: [(name: ByteString, state: AppState)]) -> ByteString {
             object([
                 ("generation", json(generation.label)), ("state", json(generation.state.name)),
                 ("suspended", json(state.app.suspended == generation.id)), ("copies", json(generation.copies)),
-                ("running", json(state.running(generation.id).count)), ("since", json(generation.since)),
+                ("running", json(state.present(generation))), ("since", json(generation.since)),
                 ("reason", json(generation.outcome.description)),
             ])
         }

@@ -15,6 +15,8 @@ struct Progress {
     private let log: LogLines
     private var screen: Screen
     private var copies: [Copy]
+    /// How long copies have been starting.
+    private var seconds: UInt64 = 0
     /// The copies' lines as they stand on the screen; empty if nothing is drawn.
     private var drawn: [ByteString] = []
     /// How many lines have been written below the copies' lines.
@@ -57,8 +59,15 @@ extension Progress {
         case .starting: log.step("copy \(number) is starting\(known.map { ", as pid \($0)" } ?? "")")
         case .ready: log.step("copy \(number) is ready")
         case .serving: log.detail("copy \(number) serves")
-        case .failed(let reason): log.warning("copy \(number): \(reason.description)")
+        // The last line of the command tells why.
+        case .failed: log.detail("copy \(number) failed")
         }
+    }
+
+    /// Shows how long copies have been starting.
+    mutating func tick(_ elapsed: UInt64) {
+        seconds = elapsed
+        if isDrawing { redraw() }
     }
 
     /// Shows a step of the handoff, such as `took over from generation 6`, a detail, or a warning.
@@ -71,15 +80,13 @@ extension Progress {
         }
     }
 
-    /// Shows the last lines that failed copies wrote to a file or to their log.
+    /// Shows what a failed copy wrote to a file or to its log.
     mutating func output(of place: ByteString, _ text: ByteString) {
-        let lines = lastLines(10, of: text)
+        let lines = excerpt(of: text)
         if lines.isEmpty { return }
-        write(.warning, "the last lines of \(place):")
-        if isDrawing {
-            add(lines.map { "   \(screen.cut($0, to: max(usable - 3, 0)))" })
-        } else {
-            for line in lines { log.warning("| \(line)") }
+        write(.warning, "the output in \(place):")
+        for line in lines {
+            if isDrawing { say("  ", .plain, line) } else { log.warning("| \(line)") }
         }
     }
 }
@@ -114,10 +121,10 @@ extension Progress {
     private func shown(_ state: CopyProgress?) -> (ByteString, Ink) {
         switch state {
         case nil: ("-", .past)
-        case .starting?: ("starting", .waiting)
+        case .starting?: (seconds == 0 ? "starting" : "starting, \(seconds) s", .waiting)
         case .ready?: ("ready", .plain)
         case .serving?: ("serves", .good)
-        case .failed(let reason)?: ("failed: \(reason.description.printable)", .bad)
+        case .failed?: ("failed", .bad)
         }
     }
 
@@ -206,6 +213,7 @@ extension Progress {
 
     /// Writes as much as the terminal takes. It waits for it once, for a second at most: a terminal that was stopped by
     /// ^S must not stop the handoff.
+    @inline(never)
     private mutating func write(_ text: ByteString) {
         var written = 0
         var pauses = 0

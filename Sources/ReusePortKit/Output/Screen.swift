@@ -22,6 +22,7 @@ struct Screen: Sendable, Equatable {
 
 extension Screen {
     /// Looks at a descriptor. `variable` is getenv(3).
+    @inline(never)
     init(of descriptor: Int32, variable: (ByteString) -> ByteString? = environmentVariable) {
         size = Screen.size(of: descriptor, variable: variable)
         isUTF8 = Screen.isUTF8(variable)
@@ -31,6 +32,7 @@ extension Screen {
         isColoured = isRewritable && (variable("NO_COLOR") ?? "").isEmpty
     }
 
+    @inline(never)
     static func size(
         of descriptor: Int32, variable: (ByteString) -> ByteString? = environmentVariable
     ) -> Size? {
@@ -81,6 +83,7 @@ extension Screen {
     }
 
     /// How many columns a printable text takes.
+    @inline(never)
     func columns(_ text: ByteString) -> Int { measure(text, within: .max).columns }
 
     /// As much of a text as fits, with an ellipsis if it does not fit whole.

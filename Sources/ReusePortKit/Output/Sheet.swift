@@ -22,6 +22,7 @@ struct Sheet {
     private var rows: [Row] = []
 
     /// Adds a line. The tail follows the last cell, wherever that ends.
+    @inline(never)
     mutating func add(_ cells: [Cell], tail: ByteString = "", indent: Int = 0, group: Int? = nil) {
         rows.append(Row(indent: indent, group: group, cells: cells, tail: Cell(tail)))
     }
@@ -80,6 +81,7 @@ private struct Line {
         gap = indent
     }
 
+    @inline(never)
     mutating func add(_ cell: Cell, width: Int) {
         let columns = screen.columns(cell.text)
         if let end = screen.width, column > indent, column + gap + columns > end { wrap() }

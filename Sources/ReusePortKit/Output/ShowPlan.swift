@@ -64,6 +64,9 @@ private func steps(_ app: AppRequest) -> [(ByteString, ByteString)] {
     if let number = app.notifyDescriptor { result.append(("notify", "descriptor \(number)")) }
     let settle = (app.settle ?? AppRequest.usualSettle).description
     result.append(("settle", app.settle == nil ? "for \(settle), unless steered by ebpf" : "for \(settle)"))
+    if app.drain.count > 0 {
+        result.append(("drain", "until connections have ended, \(app.drain.description) at most"))
+    }
     let keep: ByteString =
         app.keepRetired == 0 ? "none may run beyond its stop timeout" : "\(app.keepRetired) may finish"
     result.append(("retire", "the old generation; \(keep)"))
@@ -80,9 +83,10 @@ extension Readiness {
     fileprivate var description: ByteString {
         switch self {
         case .accept: "accept"
-        case .http(let socket, let path): "http:\(socket):\(path)"
+        case .http(let check): check.text
         case .notify: "notify"
         case .message: "ipc"
+        case .acknowledgement: "ack"
         case .descriptor(let number): "fd:\(number)"
         case .command(let command): "exec:\(command)"
         case .none: "none"
@@ -176,7 +180,8 @@ private func asJSON(_ app: AppRequest) -> ByteString {
         ("balance", json((app.balance ?? .random).name)), ("ready", json(app.readiness.description)),
         ("ready_timeout_ms", json(app.readyTimeout.count)),
         ("settle_ms", json((app.settle ?? AppRequest.usualSettle).count)),
-        ("lock_timeout_ms", json(app.lockTimeout.count)), ("stop_signal", json(signalName(app.stopSignal))),
+        ("drain_ms", json(app.drain.count)), ("lock_timeout_ms", json(app.lockTimeout.count)),
+        ("stop_signal", json(signalName(app.stopSignal))),
         ("stop_messages", array(messages(app.stopMessages))), ("stop_timeout_ms", json(app.stopTimeout.count)),
         ("keep_retired", json(app.keepRetired)), ("retired_nice", json(app.retiredNice)),
         ("memory_high", json(app.memoryHigh)), ("memory_max", json(app.memoryMax)),

@@ -1,12 +1,14 @@
-/// The registry's record of an app.
-struct AppRecord: Sendable, Equatable {
+/// The registry's record of an app. A class, because it is too large to be copied: an `AppState` has its own.
+final class AppRecord {
     /// How its connections are directed; nil: not chosen yet, or lost.
     var steering: Steering?
     /// The id of the youngest generation.
     var lastID: UInt64 = 0
+    /// How many copies have been started.
+    var starts: UInt64 = 0
     var generations: [GenerationRecord] = []
-    /// The group above those of its copies, once a copy has asked for a limit.
-    var group: MemoryGroup?
+    /// The group above those of its newest copies.
+    var group: ControlGroup?
     /// The generation whose copies are stopped until `resume`; copies that join it are stopped as well.
     var suspended: UInt64?
     /// The label of the generation whose copies are stopped when it takes over.
@@ -14,20 +16,30 @@ struct AppRecord: Sendable, Equatable {
 
     init() {}
 
+    @inline(never)
     var live: GenerationRecord? { generations.first { $0.state == .live } }
+    @inline(never)
     var starting: GenerationRecord? { generations.first { $0.state == .starting } }
+
+    /// The generation of copies that listened after the registry was lost; it is ended by the next one.
+    var found: GenerationRecord? { generations.first { $0.state == .retiring && $0.outcome == .recovered } }
 
     func generation(_ id: UInt64) -> GenerationRecord? { generations.first { $0.id == id } }
 
     /// Changes the generation with this id, if it is known.
-    mutating func change(_ id: UInt64, _ body: (inout GenerationRecord) -> Void) {
+    @inline(never)
+    func change(_ id: UInt64, _ body: (GenerationRecord) -> Void) {
         guard let index = generations.firstIndex(where: { $0.id == id }) else { return }
-        body(&generations[index])
+        let changed = generations[index].copied
+        body(changed)
+        generations[index] = changed
     }
 }
 
 /// The registry's record of a generation.
-struct GenerationRecord: Sendable, Equatable {
+///
+/// A class, as `CopyRecord` is: saves 5 kB. A record that others may have is not changed, but copied (`change`).
+final class GenerationRecord {
     enum State: ByteString, Sendable, CaseIterable {
         /// Its copies are started, and get no connections yet.
         case starting
@@ -56,7 +68,28 @@ struct GenerationRecord: Sendable, Equatable {
     /// Seconds since 1970 of the last change of state.
     var since: UInt64
     /// Why it failed or ended.
-    var outcome = GenerationOutcome.none
+    var outcome: GenerationOutcome
+
+    init(
+        id: UInt64, label: ByteString, copies: Int, bank: Bank, balance: Balance? = nil, state: State, since: UInt64,
+        outcome: GenerationOutcome = .none
+    ) {
+        self.id = id
+        self.label = label
+        self.copies = copies
+        self.bank = bank
+        self.balance = balance
+        self.state = state
+        self.since = since
+        self.outcome = outcome
+    }
+
+    /// A record of its own with the same contents.
+    var copied: GenerationRecord {
+        GenerationRecord(
+            id: id, label: label, copies: copies, bank: bank, balance: balance, state: state, since: since,
+            outcome: outcome)
+    }
 }
 
 extension AppRecord {
@@ -64,7 +97,9 @@ extension AppRecord {
     var text: ByteString {
         var file = RegistryText()
         file.add("format", "1")
+        file.add("boot", currentBoot)
         file.add("sequence", ByteString(decimal: lastID))
+        file.add("starts", ByteString(decimal: starts))
         file.lines += steering?.lines ?? []
         if let group { file.add("group", list: group.fields) }
         if let suspended { file.add("suspended", ByteString(decimal: suspended)) }
@@ -78,7 +113,8 @@ extension AppRecord {
     }
 
     /// Reads the file; nil if it is damaged.
-    init?(text: ByteString) {
+    convenience init?(text: ByteString) {
+        self.init()
         // A larger number is damage, and would overflow when one is added.
         guard let file = RegistryText(text), file.number("format") == 1, let sequence = file.number("sequence"),
             sequence < 1 << 62
@@ -86,9 +122,13 @@ extension AppRecord {
             return nil
         }
         lastID = sequence
-        group = file.fields("group").flatMap { MemoryGroup(fields: $0) }
+        starts = (file.number("starts") ?? 0) & (1 << 62 - 1)
+        // The ids of maps are used again after a boot, and groups have gone.
         do throws(Errno) {
-            steering = try Steering.read(file.lines)
+            if file.isOfThisBoot {
+                steering = try Steering.read(file.lines)
+                group = file.fields("group").flatMap { ControlGroup(fields: $0) }
+            }
         } catch {
             return nil
         }
@@ -120,7 +160,7 @@ extension GenerationRecord {
         ]
     }
 
-    fileprivate init?(fields: [ByteString]) {
+    fileprivate convenience init?(fields: [ByteString]) {
         guard fields.count == 7, let id = fields[0].decimal, id < 1 << 62, let copies = fields[2].decimal,
             let bank = fields[3].decimal, let state = State(rawValue: fields[4]), let since = fields[5].decimal
         else { return nil }

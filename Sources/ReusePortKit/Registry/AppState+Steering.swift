@@ -9,14 +9,17 @@ extension AppState {
             label: generation.label, bank: generation.bank, balance: generation.balance, copies: generation.copies,
             members: copies(of: generation.id).map { copy in
                 GenerationListeners.Member(
-                    copy: copy.copy, isServing: copy.state == .ready || copy.state == .live, listeners: copy.listeners)
+                    copy: copy.copy, isServing: copy.state == .ready || copy.state == .live, listeners: copy.listeners,
+                    process: copy.process)
             })
     }
 
-    private var liveListeners: GenerationListeners? { app.live.map { listeners(of: $0) } }
+    /// The listeners of the generation that gets the connections. If the registry was lost, that is what has served until
+    /// now.
+    private var liveListeners: GenerationListeners? { (app.live ?? app.found).map { listeners(of: $0) } }
 
     /// Carries out an operation, and keeps what it learned about the groups even if it fails.
-    private mutating func withSteering<Result: ~Copyable>(
+    private func withSteering<Result: ~Copyable>(
         _ body: (inout Steering) throws(Failure) -> Result
     ) throws(Failure) -> Result {
         var steering = app.steering ?? .off
@@ -69,27 +72,32 @@ extension AppState {
 
 extension AppState {
     /// Must be called before these listeners join their groups by listen(2).
-    mutating func prepareToListen(_ joining: [Listener]) throws(Failure) {
+    func prepareToListen(_ joining: [Listener]) throws(Failure) {
         let live = liveListeners
         if live == nil { return }
         try withSteering { (steering) throws(Failure) in try steering.prepareToListen(joining, live: live) }
     }
 
     /// Makes sure that the groups of these listeners, which have just joined them, are steered.
-    mutating func attach(
+    func attach(
         _ name: ByteString, _ choice: SteeringChoice, for id: UInt64, _ joining: [Listener],
         held: borrowing OwnedArray<Placement>
     ) throws(Failure) -> SteeringReport {
+        // What a lost registry has left serves until this generation takes over, as servers outside any app do.
+        let left = (app.found.map { copies(of: $0.id) } ?? []).filter { $0.state == .live }.flatMap {
+            $0.listeners.map { $0.identity.cookie }
+        }
+        let known = knownCookies(and: joining).filter { !left.contains($0) }
         let request = SteeringRequest(
             app: name, choice: choice,
             balance: app.live?.balance ?? app.generation(id)?.balance ?? .random,
-            live: liveListeners, nextBank: app.starting?.bank, known: knownCookies(and: joining),
+            live: app.live.map { listeners(of: $0) }, nextBank: app.starting?.bank, known: known,
             isInUse: app.steering != nil && copies.contains { $0.state != .ended })
         return try Steering.attach(&app.steering, request, joining, held: held)
     }
 
     /// Notes that more listeners have joined groups that `attach` has steered in this turn.
-    mutating func noteJoined(_ joined: [Listener]) throws(Failure) {
+    func noteJoined(_ joined: [Listener]) throws(Failure) {
         try withSteering { (steering) throws(Failure) in try steering.noteJoined(joined) }
     }
 
@@ -114,29 +122,29 @@ extension AppState {
 
 extension AppState {
     /// Reads what probing needs: the app's file, and all files if places matter.
-    static func forProbes(_ registry: borrowing Registry) -> AppState {
+    static func forProbes(_ registry: Registry) -> AppState {
         let state = AppState(readingAppOf: registry)
         return state.needsTurn ? reconciled(registry) : state
     }
 
     /// Connects to a listener that no client can see yet. The caller holds the app's lock.
-    mutating func probe(_ listener: Listener, held: borrowing Descriptor) throws(Failure) -> Descriptor {
+    func probe(_ listener: Listener, held: borrowing Descriptor) throws(Failure) -> Descriptor {
         let live = liveListeners
         return try withSteering { (steering) throws(Failure) in try steering.probe(listener, held: held, live: live) }
     }
 
     /// Writes what probing has learned about the groups.
-    func storeProbed(in registry: borrowing Registry) throws(Failure) {
+    func storeProbed(in registry: Registry) throws(Failure) {
         if needsTurn { try registry.store(app) }
     }
 }
 
 extension Registry {
     /// Connects to a listener that no client can see yet.
-    borrowing func probe(_ listener: Listener, held: borrowing Descriptor) throws(Failure) -> Descriptor {
+    func probe(_ listener: Listener, held: borrowing Descriptor) throws(Failure) -> Descriptor {
         guard listener.isInGroup else { return try Rename.probe(listener.identity) }
         let lock = try lock()
-        var state = AppState.forProbes(self)
+        let state = AppState.forProbes(self)
         let probe = try state.probe(listener, held: held)
         try state.storeProbed(in: self)
         lock.release(closing: ())
@@ -159,7 +167,7 @@ extension AppState {
     }
 
     /// Directs new connections to a generation. The caller then records that with `makeLive`.
-    mutating func cutOver(
+    func cutOver(
         to generation: GenerationRecord, _ listeners: [Listener], held: borrowing OwnedArray<Placement>
     ) throws(Failure) {
         let next = self.listeners(of: generation)
@@ -171,7 +179,7 @@ extension AppState {
     }
 
     /// Lets a copy that joined a live generation get connections.
-    mutating func grow(
+    func grow(
         _ generation: GenerationRecord, by copy: CopyRecord, held: borrowing OwnedArray<Placement>
     ) throws(Failure) {
         guard let grown = resized(generation, to: max(generation.copies, copy.copy + 1)) else { return }
@@ -180,21 +188,21 @@ extension AppState {
 
     /// Directs no more connections to the copies of the live generation with the number `count` or more. Needs no held
     /// listener.
-    mutating func shrink(_ generation: GenerationRecord, to count: Int) throws(Failure) {
+    func shrink(_ generation: GenerationRecord, to count: Int) throws(Failure) {
         guard let rest = resized(generation, to: count) else { return }
         try withSteering { (steering) throws(Failure) in try steering.shrink(to: rest) }
     }
 
-    private mutating func resized(_ generation: GenerationRecord, to count: Int) -> GenerationListeners? {
+    private func resized(_ generation: GenerationRecord, to count: Int) -> GenerationListeners? {
         app.change(generation.id) { $0.copies = count }
         return app.generation(generation.id).map { listeners(of: $0) }
     }
 
     /// Directs no more connections to these copies of the live generation; the others get their share.
-    mutating func withdraw(_ leaving: [CopyRecord]) throws(Failure) {
+    func withdraw(_ leaving: [CopyRecord], as state: CopyRecord.State = .stopping) throws(Failure) {
         for copy in leaving {
-            var copy = copy
-            copy.state = .stopping
+            let copy = copy.copied
+            copy.state = state
             replace(copy)
         }
         guard let id = leaving.first?.generation, let generation = app.generation(id) else { return }
@@ -202,14 +210,19 @@ extension AppState {
         try withSteering { (steering) throws(Failure) in try steering.withdraw(leaving.map { $0.copy }, of: rest) }
     }
 
+    /// Makes sure that the programs in use are ours, after processes had to be killed.
+    func attachAgain() throws(Failure) {
+        if let live = liveListeners, let steering = app.steering { try steering.attachAgain(live) }
+    }
+
     /// Directs everything to the live generation again, if there is one, after copies have come, gone or failed.
-    mutating func rollBack() throws(Failure) {
+    func rollBack() throws(Failure) {
         guard let live = liveListeners else { return }
         try withSteering { (steering) throws(Failure) in try steering.rollBack(to: live) }
     }
 
     /// Directs everything to the live generation again, through these held listeners.
-    mutating func rollBack(_ listeners: [Listener], held: borrowing OwnedArray<Placement>) throws(Failure) {
+    func rollBack(_ listeners: [Listener], held: borrowing OwnedArray<Placement>) throws(Failure) {
         guard let live = liveListeners else { return }
         try withSteering { (steering) throws(Failure) in try steering.rollBack(to: live, listeners, held: held) }
     }
@@ -251,7 +264,7 @@ extension AppState {
         else { return .none }
         switch copy.state {
         case .starting, .ready: return .expects
-        case .live, .ended:
+        case .live, .abandoned, .ended:
             guard generation.state == .live, copy.copy < generation.copies else { return .none }
             return copy.state == .live ? .serves : .expects
         case .stopping, .retired: return .none
@@ -279,13 +292,20 @@ extension AppState {
 // MARK: - Room
 
 /// Makes room for waiting connections at all listeners of these copies that can be borrowed. Returns how many can wait.
-func widenBacklogs(of copies: [CopyRecord]) throws(Failure) -> Int {
+func widenBacklogs(of copies: [CopyRecord]) -> Int {
     var room = 0
     var done: [UInt64] = []
-    for listener in copies.flatMap({ $0.listeners }) where !done.contains(listener.identity.cookie) {
-        done.append(listener.identity.cookie)
-        guard let held = try? borrowListener(listener.identity) else { continue }
-        room += try widenBacklog(held, of: listener)
+    for copy in copies {
+        for listener in copy.listeners.map({ $0.identity }) where !done.contains(listener.cookie) {
+            done.append(listener.cookie)
+            if listener.transport != .tcp { continue }
+            let obstacle = reason { () throws(Errno) in
+                try borrowListener(listener, first: copy.process) { (held) throws(Errno) in
+                    try listen(held, backlog: Int32.max)
+                }
+            }
+            if obstacle == nil { room += acceptLimit(of: listener) }
+        }
     }
     return room
 }

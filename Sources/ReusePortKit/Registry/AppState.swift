@@ -1,26 +1,28 @@
 import CLinux
 
 /// Everything the registry knows of an app at one moment, under its lock.
-struct AppState {
-    var app: AppRecord
+final class AppState {
+    let app: AppRecord
     var copies: [CopyRecord]
-    /// The records as the files have them, so that only changes are written.
-    private(set) var writtenApp: AppRecord?
+    /// The records as the files have them, so that only changes are written. The app's is text: nil without a file.
+    private(set) var writtenApp: ByteString?
     private(set) var writtenCopies: [CopyRecord]
 
     /// Reads the files without correcting them.
-    init(reading registry: borrowing Registry) {
-        writtenApp = registry.loadApp()
+    init(reading registry: Registry) {
+        let known = registry.loadApp()
+        writtenApp = known?.text
         writtenCopies = registry.loadCopies()
-        app = writtenApp ?? AppRecord()
-        copies = writtenCopies
+        app = known ?? AppRecord()
+        copies = writtenCopies.map { $0.copied }
     }
 
     /// Reads the app's own file, without those of its copies: enough to find the maps.
-    init(readingAppOf registry: borrowing Registry) {
-        writtenApp = registry.loadApp()
+    init(readingAppOf registry: Registry) {
+        let known = registry.loadApp()
+        writtenApp = known?.text
         writtenCopies = []
-        app = writtenApp ?? AppRecord()
+        app = known ?? AppRecord()
         copies = []
     }
 
@@ -39,10 +41,10 @@ struct AppState {
         copies.filter { $0.generation == generation && $0.state != .ended }
     }
 
-    /// The record with the same file name, if the registry still has one.
-    func known(_ record: CopyRecord) -> CopyRecord? { copies.first { $0.fileName == record.fileName } }
+    /// Copies the record with the same file name, if the registry still has one.
+    func known(_ record: CopyRecord) -> CopyRecord? { copies.first { $0.fileName == record.fileName }?.copied }
 
-    mutating func replace(_ record: CopyRecord) {
+    func replace(_ record: CopyRecord) {
         if let index = copies.firstIndex(where: { $0.fileName == record.fileName }) {
             copies[index] = record
         } else {
@@ -51,14 +53,14 @@ struct AppState {
     }
 
     /// Marks a copy as ended, if it is still known.
-    mutating func end(_ copy: CopyRecord, _ reason: EndReason) {
-        guard var record = known(copy) else { return }
+    func end(_ copy: CopyRecord, _ reason: EndReason) {
+        guard let record = known(copy) else { return }
         (record.state, record.reason) = (.ended, reason)
         replace(record)
     }
 
     /// Marks a generation as live, and the one before it as retiring.
-    mutating func makeLive(_ id: UInt64) {
+    func makeLive(_ id: UInt64) {
         let now = secondsSince1970()
         if let old = app.live { app.change(old.id) { ($0.state, $0.since) = (.retiring, now) } }
         app.change(id) { ($0.state, $0.since) = (.live, now) }
@@ -71,12 +73,12 @@ struct AppState {
     }
 
     /// Marks a generation as retired, failed or ended.
-    mutating func close(_ id: UInt64, _ state: GenerationRecord.State, _ outcome: GenerationOutcome) {
+    func close(_ id: UInt64, _ state: GenerationRecord.State, _ outcome: GenerationOutcome) {
         app.change(id) { ($0.state, $0.since, $0.outcome) = (state, secondsSince1970(), outcome) }
     }
 
     /// Writes what has changed, and removes the files of copies whose generation is forgotten.
-    mutating func store(in registry: borrowing Registry) throws(Failure) {
+    func store(in registry: Registry) throws(Failure) {
         // This comes first: the paths of copies that are forgotten below are found through their records.
         reconcilePaths()
         copies.removeAll { copy in
@@ -84,24 +86,40 @@ struct AppState {
             registry.remove(copy)
             return true
         }
-        for copy in copies where !writtenCopies.contains(copy) { try registry.store(copy) }
-        if app != writtenApp { try registry.store(app) }
-        if removeUnusedGroups(registry) {
-            app.group = nil
-            try registry.store(app)
+        let written = writtenCopies.map { $0.text }
+        for copy in copies where !written.contains(copy.text) {
+            // If it could not be taken out, the next one who may tries again.
+            if copy.state == .abandoned, isNew(copy), !withdrawAbandoned(copy) { copy.state = .stopping }
+            try registry.store(copy)
         }
-        (writtenApp, writtenCopies) = (app, copies)
+        if removeUnusedGroups(registry) { app.group = nil }
+        let text = app.text
+        if text != writtenApp { try registry.store(app) }
+        (writtenApp, writtenCopies) = (text, copies.map { $0.copied })
+    }
+}
+
+extension AppState {
+    /// Whether a copy's state is not in its file yet.
+    func isNew(_ copy: CopyRecord) -> Bool {
+        !writtenCopies.contains { $0.fileName == copy.fileName && $0.state == copy.state }
+    }
+
+    /// Directs no more connections to what is left of a copy; false if that failed.
+    private func withdrawAbandoned(_ copy: CopyRecord) -> Bool {
+        guard copy.generation == app.live?.id else { return true }
+        return (try? withdraw([copy], as: .abandoned)) != nil
     }
 }
 
 extension Registry {
     /// Takes the app's lock, lets `body` change the state, and writes the changes; writes nothing if `body` fails.
-    borrowing func change<Result>(
-        _ body: (inout AppState) throws(Failure) -> Result
+    func change<Result>(
+        _ body: (AppState) throws(Failure) -> Result
     ) throws(Failure) -> Result {
         let lock = try lock()
-        var state = AppState.reconciled(self)
-        let result = try body(&state)
+        let state = AppState.reconciled(self)
+        let result = try body(state)
         try state.store(in: self)
         lock.release(closing: ())
         return result
@@ -110,3 +128,14 @@ extension Registry {
 
 /// time(2).
 func secondsSince1970() -> UInt64 { UInt64(time(nil)) }
+
+/// The local time as `2026-11-30 04:12:33 +0100`.
+func timestamp(_ seconds: UInt64) -> ByteString {
+    var moment = time_t(seconds)
+    var parts = tm()
+    localtime_r(&moment, &parts)
+    return withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { buffer in
+        _ = strftime(buffer.baseAddress!, 64, "%F %T %z", &parts)
+        return ByteString(cString: buffer.baseAddress!)
+    }
+}

@@ -6,18 +6,21 @@ final class ChannelRecord: Sendable, Equatable {
     let cookie: UInt64
     /// The messages that stop it, in order: JSON, a line each.
     let stopMessages: ByteString
-    /// Whether the copy was started to wait for a message before it serves, as nodesockd has it, and has not got that.
-    let waits: Bool
+    /// The message for which the copy was started to wait before it serves, as nodesockd has it; empty once it has got
+    /// that.
+    let resumeMessage: ByteString
 
-    init(number: Int32, cookie: UInt64, stopMessages: ByteString = "", waits: Bool = false) {
+    var waits: Bool { !resumeMessage.isEmpty }
+
+    init(number: Int32, cookie: UInt64, stopMessages: ByteString = "", resumeMessage: ByteString = "") {
         self.number = number
         self.cookie = cookie
         self.stopMessages = stopMessages
-        self.waits = waits
+        self.resumeMessage = resumeMessage
     }
 
     static func == (one: ChannelRecord, other: ChannelRecord) -> Bool {
-        // A cookie is never used again, and only `waits` changes.
+        // A cookie is never used again, and only `resumeMessage` changes.
         one.cookie == other.cookie && one.waits == other.waits
     }
 }
@@ -25,13 +28,13 @@ final class ChannelRecord: Sendable, Equatable {
 extension ChannelRecord {
     /// As the registry keeps it; `init?(fields:)` reads it.
     var fields: [ByteString] {
-        [ByteString(decimal: number), ByteString(decimal: cookie), stopMessages, waits ? "waits" : ""]
+        [ByteString(decimal: number), ByteString(decimal: cookie), stopMessages, resumeMessage]
     }
 
     convenience init?(fields: [ByteString]) {
         guard fields.count == 4, let number = fields[0].decimal, number < 1 << 20, let cookie = fields[1].decimal
         else { return nil }
-        self.init(number: Int32(number), cookie: cookie, stopMessages: fields[2], waits: !fields[3].isEmpty)
+        self.init(number: Int32(number), cookie: cookie, stopMessages: fields[2], resumeMessage: fields[3])
     }
 }
 

@@ -1,5 +1,8 @@
 /// The registry's record of a copy, one process of a generation; each has a file of its own.
-struct CopyRecord: Sendable, Equatable {
+///
+/// A class, because lists of copies are passed through the whole handoff: as a struct of 17 fields it takes 13 kB more.
+/// A record that others may have is not changed, but `copied`.
+final class CopyRecord {
     /// How far the copy has come; compared in this order.
     enum State: Sendable, CaseIterable, Comparable {
         case starting
@@ -9,8 +12,11 @@ struct CopyRecord: Sendable, Equatable {
         case live
         /// Is told to stop, or could not be stopped.
         case stopping
+        /// Its process has gone, but others have its listeners: processes that it has started, or a successor.
+        case abandoned
         /// Its listeners are closed, and it finishes what it has accepted.
         case retired
+        /// Its process and its listeners have gone.
         case ended
 
         var name: ByteString {
@@ -19,6 +25,7 @@ struct CopyRecord: Sendable, Equatable {
             case .ready: "ready"
             case .live: "live"
             case .stopping: "stopping"
+            case .abandoned: "abandoned"
             case .retired: "retired"
             case .ended: "ended"
             }
@@ -37,20 +44,55 @@ struct CopyRecord: Sendable, Equatable {
     var since: UInt64
     var listeners: [Listener]
     var supervisor: Supervisor?
+    /// The user as whom it was started; nil: an earlier version has recorded it.
+    var user: UInt32?
     var stopSignal: Int32
     var stopTimeout: Milliseconds
     /// The nice value that it gets when it is told to stop; nil: it keeps its own.
     var nice: Int32?
     /// The value of `--settle`.
     var settle: Milliseconds?
+    /// The value of `--drain`.
+    var drain = Milliseconds(0)
     /// Its Node channel, if it has one.
     var channel: ChannelRecord?
     /// Why it ended; nil while it runs, or until an invocation sees that it has ended.
     var reason: EndReason?
     /// Nil if it has not crashed, or no finish script of its supervisor has recorded it.
     var crashes: Crashes?
-    /// Its memory group, if it has limits.
+    /// Its control group, which all that it starts is in; nil if it has none of its own.
     var group: CopyGroup?
+
+    init(
+        generation: UInt64, copy: Int, process: ProcessIdentity, helper: ProcessIdentity? = nil, state: State,
+        since: UInt64, listeners: [Listener], supervisor: Supervisor? = nil, stopSignal: Int32,
+        stopTimeout: Milliseconds, nice: Int32? = nil
+    ) {
+        self.generation = generation
+        self.copy = copy
+        self.process = process
+        self.helper = helper
+        self.state = state
+        self.since = since
+        self.listeners = listeners
+        self.supervisor = supervisor
+        self.stopSignal = stopSignal
+        self.stopTimeout = stopTimeout
+        self.nice = nice
+    }
+
+    /// A record of its own with the same contents.
+    var copied: CopyRecord {
+        let other = CopyRecord(
+            generation: generation, copy: copy, process: process, helper: helper, state: state, since: since,
+            listeners: listeners, supervisor: supervisor, stopSignal: stopSignal, stopTimeout: stopTimeout, nice: nice)
+        (other.user, other.settle, other.drain, other.channel) = (user, settle, drain, channel)
+        (other.reason, other.crashes, other.group) = (reason, crashes, group)
+        return other
+    }
+
+    /// Whether its process has gone.
+    var hasGone: Bool { state == .abandoned || state == .ended }
 
     /// The name of its file.
     var fileName: ByteString { "\(generation)-\(copy)" }
@@ -61,6 +103,7 @@ extension CopyRecord {
     var text: ByteString {
         var file = RegistryText()
         file.add("format", "1")
+        file.add("boot", currentBoot)
         file.add("generation", ByteString(decimal: generation))
         file.add("copy", ByteString(decimal: copy))
         file.add("process", list: process.fields)
@@ -70,8 +113,10 @@ extension CopyRecord {
         for listener in listeners { file.add("listener", list: listener.fields) }
         if let supervisor { file.add("supervisor", supervisor.description) }
         file.add("stop", ByteString(decimal: stopSignal), ByteString(decimal: stopTimeout.count))
+        if let user { file.add("user", ByteString(decimal: user)) }
         if let nice { file.add("nice", ByteString(decimal: nice)) }
         if let settle { file.add("settle", ByteString(decimal: settle.count)) }
+        if drain.count > 0 { file.add("drain", ByteString(decimal: drain.count)) }
         if let reason {
             // The sentence is for people, and for earlier versions.
             file.add("reason", reason.description)
@@ -79,43 +124,59 @@ extension CopyRecord {
         }
         if let crashes { file.add("crashes", list: crashes.fields) }
         if let group { file.add("group", list: group.fields) }
+        if listeners.first?.identity.offered ?? 0 > 0 {
+            file.add("adopt", list: listeners.map { ByteString(decimal: $0.identity.offered) })
+        }
         if let channel { file.add("channel", list: channel.fields) }
         return file.text
     }
 
     /// Reads the file; nil if a field is damaged that is needed to find or stop the copy. Other damaged fields are left
     /// out: they are no reason to lose the copy.
-    init?(text: ByteString) {
+    convenience init?(text: ByteString) {
         guard let file = RegistryText(text), file.number("format") == 1, let generation = file.number("generation"),
             generation < 1 << 62, let copy = file.number("copy"), copy < UInt64(Bank.copies),
             let process = file.fields("process").flatMap({ ProcessIdentity(fields: $0) }),
             let state = State.allCases.first(where: { $0.name == file.fields("state")?.first }),
             let since = file.number("since"), let stop = file.fields("stop"), stop.count == 2,
-            let signal = stop[0].decimal, signal <= 64, let timeout = stop[1].decimal
+            let signal = stop[0].decimal, signal <= 64, let timeout = stop[1].decimal,
+            timeout <= Milliseconds.longest.count
         else { return nil }
-        self.generation = generation
-        self.copy = Int(copy)
-        self.process = process
-        self.state = state
-        self.since = since
+        self.init(
+            generation: generation, copy: Int(copy), process: process, state: state, since: since, listeners: [],
+            stopSignal: Int32(signal), stopTimeout: Milliseconds(timeout))
         helper = file.fields("helper").flatMap { ProcessIdentity(fields: $0) }
         supervisor = file.fields("supervisor")?.first.flatMap { Supervisor(parsing: $0) }
-        stopSignal = Int32(signal)
-        stopTimeout = Milliseconds(timeout)
+        user = file.number("user").flatMap { UInt32(exactly: $0) }
         nice = file.fields("nice")?.first.flatMap { parseNice($0) }
         // A time longer than a day is damage, and would be waited for.
         if let time = file.number("settle"), time <= 86_400_000 { settle = Milliseconds(time) }
+        if let time = file.number("drain"), time <= 86_400_000 { drain = Milliseconds(time) }
         reason =
             file.fields("cause").flatMap { EndReason(fields: $0) }
             ?? file.fields("reason")?.first.flatMap { $0.isEmpty ? nil : EndReason(sentence: $0) }
         crashes = file.fields("crashes").flatMap { Crashes(fields: $0) }
         channel = file.fields("channel").flatMap { ChannelRecord(fields: $0) }
         group = file.fields("group").flatMap { CopyGroup(fields: $0) }
-        listeners = []
+        let offered = file.fields("adopt") ?? []
         for fields in file.all("listener") {
-            guard let listener = Listener(fields: fields) else { return nil }
+            guard var listener = Listener(fields: fields) else { return nil }
+            if listeners.count < offered.count, let number = try? parseDescriptor(offered[listeners.count]) {
+                listener.identity.offered = number
+            }
             listeners.append(listener)
         }
+        if !file.isOfThisBoot { forgetBoot() }
+    }
+
+    /// Pids, start times and cookies are used again after a boot: the copy has ended, and nothing that is there now is
+    /// its.
+    private func forgetBoot() {
+        process = ProcessIdentity(pid: process.pid, startTime: .max)
+        helper = nil
+        (supervisor, channel, group) = (nil, nil, nil)
+        for index in listeners.indices { listeners[index].identity.cookie = 0 }
+        if state != .ended { (state, reason) = (.ended, EndReason(.handoff, "the system was started again")) }
     }
 }
 

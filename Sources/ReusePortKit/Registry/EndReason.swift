@@ -4,6 +4,9 @@ struct EndReason: Sendable, Equatable {
         /// It is not known how the process ended.
         case unknown
         case ended(ProcessEnd)
+        /// It exited with 0 before it was ready, as programs do that put themselves into the background, or find no
+        /// input.
+        case background
         /// A handoff or a command told it to stop, and it did.
         case toldToStop
         /// It was told to stop and had to be killed.
@@ -51,6 +54,7 @@ struct EndReason: Sendable, Equatable {
         switch cause {
         case .unknown: "it has ended"
         case .ended(let end): detail.isEmpty ? end.description : "\(end.description); \(detail)"
+        case .background: "\(ProcessEnd.exited(0).description); it must stay in the foreground\(detail)"
         case .toldToStop: "it was told to stop"
         case .killed: "killed: \(detail)"
         case .outOfMemory(let memory): memory.description
@@ -67,6 +71,7 @@ extension EndReason {
         case .unknown: ["unknown", "", detail]
         case .ended(.exited(let code)): ["exited", ByteString(decimal: code), detail]
         case .ended(.killed(let signal)): ["signalled", ByteString(decimal: signal), detail]
+        case .background: ["background", "", detail]
         case .toldToStop: ["told", "", detail]
         case .killed: ["killed", "", detail]
         case .outOfMemory(let memory): ["memory"] + memory.fields
@@ -96,6 +101,7 @@ extension EndReason {
         case "unknown": cause = .unknown
         case "exited": cause = .ended(.exited(number))
         case "signalled": cause = .ended(.killed(number))
+        case "background": cause = .background
         case "told": cause = .toldToStop
         case "killed": cause = .killed
         case "memory":

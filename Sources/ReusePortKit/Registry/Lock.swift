@@ -35,7 +35,7 @@ extension Deadline {
 
 extension Registry {
     /// Takes one of the app's locks by flock(2). Closing the descriptor releases it.
-    borrowing func lock(
+    func lock(
         _ lock: RegistryLock = .records, until deadline: Deadline = .records
     ) throws(Failure) -> Descriptor {
         let name = lock.fileName

@@ -5,7 +5,7 @@ extension AppState {
     /// to one that another invocation has drained already.
     ///
     /// Nil where places do not matter, and if another invocation keeps the turn for too long: an old copy may never end.
-    func lockGroups(in registry: borrowing Registry, within patience: Milliseconds) throws(Failure) -> Descriptor? {
+    func lockGroups(in registry: Registry, within patience: Milliseconds) throws(Failure) -> Descriptor? {
         guard needsTurn else { return nil }
         do throws(Failure) {
             return try registry.lock(.groups, until: Deadline(after: patience))

@@ -1,59 +1,72 @@
 import CLinux
 
 extension AppState {
-    /// Makes the memory group of a copy, below the app's, with these limits; nil if there are none.
+    /// Makes the group of a copy, below the app's, with these limits. Nil in a unit of systemd, which has a group already,
+    /// and where no group can be made but no limit is asked for either.
     ///
     /// The caller holds the app's lock. The copy joins the group later, after the fork of the helper. A failure leaves no
     /// group behind. The app's group is recorded before it is made, so that the next invocation can remove it after a
     /// kill.
-    mutating func makeGroup(
-        _ limits: MemoryLimits, for copy: CopyRecord, under supervisor: Supervisor?, in registry: borrowing Registry,
+    func makeGroup(
+        _ limits: MemoryLimits, for copy: CopyRecord, under supervisor: Supervisor?, in registry: Registry,
         _ groups: ControlGroups = ControlGroups()
     ) throws(Failure) -> CopyGroup? {
-        guard !limits.isEmpty, let label = app.generation(copy.generation)?.label else { return nil }
+        guard let label = app.generation(copy.generation)?.label else { return nil }
         let object: ByteString = "the memory of app \(registry.app)"
         switch supervisor {
         case .systemd(let unit)?, .userSystemd(let unit)?:
+            if limits.isEmpty { return nil }
             throw .usage(
                 "limit", object, "systemd keeps the groups of \(unit)",
                 remedy: "set MemoryMax= in the unit instead of --memory-max")
         case .runit?, .s6?, nil: break
         }
-        let place = try placeForApp(registry, object, groups)
+        let place: ControlGroup
+        do throws(Failure) {
+            place = try placeForApp(registry, object, groups, limits: !limits.isEmpty)
+        } catch {
+            if limits.isEmpty { return nil }
+            throw error
+        }
         let before = registry.loadApp()
         if before?.group != place {
-            var known = before ?? AppRecord()
+            // What an earlier command has left in its place is not found again after this.
+            _ = removeUnusedGroups(registry, groups)
+            let known = before ?? AppRecord()
             known.group = place
             try registry.store(known)
         }
         app.group = place
         let name = groupName(of: copy.copy, generation: label, pid: copy.process.pid)
         let result = CopyGroup(
-            group: MemoryGroup(version: place.version, path: "\(place.path)/\(name)"), max: limits.max,
-            appMax: limits.appMax)
+            group: ControlGroup(version: place.version, path: "\(place.path)/\(name)"), max: limits.max,
+            appMax: limits.appMax, isLimited: !limits.isEmpty)
         do throws(Failure) {
-            let isFirst = copies.allSatisfy { $0.group == nil || $0.state == .ended }
-            try makeAppGroup(place, limits.appMax, isFirst: isFirst, groups)
+            let isFirst = copies.allSatisfy { $0.group?.isLimited != true || $0.state == .ended }
+            try makeAppGroup(place, limits, isFirst: isFirst, groups)
             try makeCopyGroup(result, limits, groups)
         } catch {
             removeUnusedGroup(result, in: registry, groups)
+            if limits.isEmpty { return nil }
             throw error
         }
         return result
     }
 
-    /// The group that the app has or had; else one in the nearest place.
+    /// The group that the app has or had; else one in the nearest place. A copy without limits stays below the group of
+    /// its command, which may be a session's or a service's.
     private func placeForApp(
-        _ registry: borrowing Registry, _ object: ByteString, _ groups: ControlGroups
-    ) throws(Failure) -> MemoryGroup {
-        if let known = app.group, groups.contain(known.path),
+        _ registry: Registry, _ object: ByteString, _ groups: ControlGroups, limits: Bool
+    ) throws(Failure) -> ControlGroup {
+        if limits, let known = app.group, groups.contain(known.path),
+            known.version == .first || groups.handsMemoryDown(directory(of: known.path)),
             (try? open("\(groups.root)\(directory(of: known.path))", O_RDONLY | O_DIRECTORY)) != nil,
             lastComponent(of: known.path) == (try? groupName(of: registry))
         {
             return known
         }
         let hierarchy = try step("read", "the mounted control groups") { () throws(Errno) in
-            try groups.memoryHierarchy()
+            try groups.hierarchy(limits: limits)
         }
         guard let hierarchy else {
             throw Failure(
@@ -61,8 +74,8 @@ extension AppState {
                 remedy: "mount cgroup2, or leave --memory-max out")
         }
         do throws(Errno) {
-            let place = try groups.placeForGroups(hierarchy)
-            return MemoryGroup(version: hierarchy.version, path: "\(place)/\(try groupName(of: registry))")
+            let place = try groups.placeForGroups(hierarchy, limits: limits)
+            return ControlGroup(version: hierarchy.version, path: "\(place)/\(try groupName(of: registry))")
         } catch {
             throw Failure(
                 .system, "limit", object,
@@ -73,11 +86,12 @@ extension AppState {
     }
 
     private func makeAppGroup(
-        _ place: MemoryGroup, _ max: UInt64?, isFirst: Bool, _ groups: ControlGroups
+        _ place: ControlGroup, _ limits: MemoryLimits, isFirst: Bool, _ groups: ControlGroups
     ) throws(Failure) {
         try step("make", "group \(place.path)", remedy: { $0 == .accessDenied ? wayOut : nil }) { () throws(Errno) in
             let parent = try open("\(groups.root)\(directory(of: place.path))", O_RDONLY | O_DIRECTORY)
             _ = try makeDirectory(lastComponent(of: place.path), in: parent)
+            if limits.isEmpty { return }
             let app = try GroupDirectory(place, in: groups)
             switch place.version {
             case .first:
@@ -90,7 +104,7 @@ extension AppState {
             }
         }
         // A new generation may fail, so it does not lower the limit of the running copies. See `settleAppLimit`.
-        guard let max else { return }
+        guard let max = limits.appMax else { return }
         try step("set", "--app-memory-max \(memorySize(max))") { () throws(Errno) in
             let app = try GroupDirectory(place, in: groups)
             if isFirst || app.max.map({ $0 < max }) ?? false { try app.setMax(max) }
@@ -130,8 +144,8 @@ extension AppState {
     }
 }
 
-/// The name of an app's memory group.
-func groupName(of registry: borrowing Registry) throws(Errno) -> ByteString {
+/// The name of an app's group.
+func groupName(of registry: Registry) throws(Errno) -> ByteString {
     try groupName(ofApp: registry.app, registeredIn: registry.folder)
 }
 

@@ -5,7 +5,7 @@ extension AppState {
     ///
     /// Any invocation may have been killed after any of its writes. A cutover switches the kernel before it writes the
     /// file, so where the two differ the kernel is right.
-    static func reconciled(_ registry: borrowing Registry) -> AppState {
+    static func reconciled(_ registry: Registry) -> AppState {
         // Readers take no lock, so the files may change while they are read. They are read again until the app's file
         // stays the same: otherwise a generation whose helper finished in between would look orphaned.
         var state: AppState
@@ -14,7 +14,7 @@ extension AppState {
             state = AppState(reading: registry)
             state.markTheDead()
             tries -= 1
-        } while registry.loadApp() != state.writtenApp && tries > 0
+        } while registry.loadApp()?.text != state.writtenApp && tries > 0
         state.addLostGenerations(registry)
         state.followKernel()
         state.closeGenerations()
@@ -22,8 +22,10 @@ extension AppState {
         return state
     }
 
-    /// Forgets coordinators that have gone, and marks copies whose process has gone as ended.
-    private mutating func markTheDead() {
+    /// Forgets coordinators that have gone, and marks copies whose process has gone: as ended, or as abandoned as long as
+    /// one of their listeners is open. That counts for those that had ended as well, because others who have a listener
+    /// can listen again.
+    private func markTheDead() {
         // All copies of a deploy have one coordinator, which is looked up once.
         var known: (helper: ProcessIdentity, isAlive: Bool)?
         for index in copies.indices {
@@ -34,6 +36,19 @@ extension AppState {
             guard copies[index].state != .ended, !copies[index].process.isAlive() else { continue }
             if copies[index].reason == nil { copies[index].reason = likelyReason(copies[index]) }
             copies[index].state = .ended
+        }
+        // What the kernel does not say is not taken for "none": the copy has not been seen to end.
+        let dead = copies.filter { $0.state == .ended }
+        let open = try? openListeners(of: dead).map { $0.identity.cookie }
+        // Copies may share a listener.
+        let living = copies.filter { $0.state != .ended }.flatMap { $0.listeners.map { $0.identity.cookie } }
+        for index in copies.indices where copies[index].state == .ended {
+            let isLeft = copies[index].listeners.contains { listener in
+                let cookie = listener.identity.cookie
+                return open.map { $0.contains(cookie) && !living.contains(cookie) }
+                    ?? (writtenCopies[index].state != .ended)
+            }
+            if isLeft { copies[index].state = .abandoned }
         }
     }
 
@@ -46,7 +61,7 @@ extension AppState {
     }
 
     /// Adds generations that only the records of their copies name, because the app's own file was lost.
-    private mutating func addLostGenerations(_ registry: borrowing Registry) {
+    private func addLostGenerations(_ registry: Registry) {
         if app.group == nil { app.group = copies.last { $0.state != .ended && $0.group != nil }?.group?.app }
         for copy in copies where app.generation(copy.generation) == nil {
             app.lastID = max(app.lastID, copy.generation)
@@ -65,7 +80,7 @@ extension AppState {
     }
 
     /// Records a cutover that only the kernel knows.
-    private mutating func followKernel() {
+    private func followKernel() {
         switch app.steering?.liveBank {
         case .bank(let bank)?:
             guard let live = app.live, live.bank != bank else { return }
@@ -76,7 +91,7 @@ extension AppState {
     }
 
     /// Corrects the states of generations whose copies or coordinators have gone.
-    private mutating func closeGenerations() {
+    private func closeGenerations() {
         var live: UInt64?
         for generation in app.generations.reversed() {
             let running = running(generation.id)
@@ -110,7 +125,7 @@ extension AppState {
     }
 
     /// Forgets generations that have ended, except the last five, which `state` still shows.
-    private mutating func prune() {
+    private func prune() {
         var past = 0
         for generation in app.generations.reversed() {
             guard generation.state == .ended || generation.state == .failed, running(generation.id).isEmpty else {

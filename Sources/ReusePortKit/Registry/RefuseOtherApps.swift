@@ -14,11 +14,10 @@ func lockAddresses(of app: ByteString, in runDirectory: ByteString) throws(Failu
 /// Refuses an address on which another app's copies listen: both apps would direct its connections, and this one would
 /// take those copies for its own lost ones, and stop them.
 func refuseOtherApps(_ listeners: [ListenerIdentity], of app: ByteString, in runDirectory: ByteString) throws(Failure) {
-    guard let folder = try? open(runDirectory, O_RDONLY | O_DIRECTORY) else { return }
+    guard let folder = try openRunDirectory(runDirectory, create: false) else { return }
     for other in entryNames(of: folder) where other != app && (try? parseLabel(other, "")) != nil {
         guard let registry = try? Registry.open(other, in: runDirectory, create: false) else { continue }
-        for copy in registry.loadCopies() where copy.state != .ended && copy.state != .retired && copy.process.isAlive()
-        {
+        for copy in AppState.reconciled(registry).copies where copy.state < .retired {
             for listener in copy.listeners {
                 let address = listener.publicPath.map { SocketAddress.unix($0) } ?? listener.identity.address
                 let ours = listeners.first { $0.transport == listener.identity.transport && $0.address == address }

@@ -4,10 +4,16 @@ import CLinux
 ///
 /// Its files can be stale or lost at any moment: readers correct them by the kernel (`reconciled`), and writers hold one
 /// lock and replace each file whole by rename(2).
-struct Registry: ~Copyable {
+final class Registry {
     let app: ByteString
     let path: ByteString
     let folder: Descriptor
+
+    init(app: ByteString, path: ByteString, folder: consuming Descriptor) {
+        self.app = app
+        self.path = path
+        self.folder = folder
+    }
 
     /// Opens the folder of an app, and makes it if `create` is set; nil if it is not there.
     /// Not inlined: saves 2 kB.
@@ -15,23 +21,17 @@ struct Registry: ~Copyable {
     static func open(_ app: ByteString, in runDirectory: ByteString, create: Bool) throws(Failure) -> Registry? {
         guard let parent = try openRunDirectory(runDirectory, create: create) else { return nil }
         let path: ByteString = "\(runDirectory)/\(app)"
-        guard let folder = try openAppFolder(app, in: parent, path: path, create: create) else { return nil }
+        guard let folder = try openFolder(app, in: parent, "folder \(path)", create: create) else { return nil }
         return Registry(app: app, path: path, folder: folder)
     }
 
-    /// Another descriptor of this folder.
-    borrowing func duplicate() throws(Failure) -> Registry {
-        let copy = try step("copy", "descriptor of \(path)") { () throws(Errno) in try folder.duplicate() }
-        return Registry(app: app, path: path, folder: copy)
-    }
-
     /// The app's record; nil if its file is missing or damaged.
-    borrowing func loadApp() -> AppRecord? { contents(of: "app").flatMap { AppRecord(text: $0) } }
+    func loadApp() -> AppRecord? { contents(of: "app").flatMap { AppRecord(text: $0) } }
 
-    borrowing func store(_ record: AppRecord) throws(Failure) { try replace("app", record.text) }
+    func store(_ record: AppRecord) throws(Failure) { try replace("app", record.text) }
 
     /// The records of all copies, oldest generation first, without damaged files.
-    borrowing func loadCopies() -> [CopyRecord] {
+    func loadCopies() -> [CopyRecord] {
         var copies: [CopyRecord] = []
         for name in entryNames(of: folder) where name.contains(UInt8(ascii: "-")) && name.bytes[0] != UInt8(ascii: ".")
         {
@@ -43,10 +43,10 @@ struct Registry: ~Copyable {
         return copies.ordered { ($0.generation, $0.copy) < ($1.generation, $1.copy) }
     }
 
-    borrowing func store(_ record: CopyRecord) throws(Failure) { try replace(record.fileName, record.text) }
+    func store(_ record: CopyRecord) throws(Failure) { try replace(record.fileName, record.text) }
 
     /// How a generation was deployed; nil if it was not.
-    borrowing func loadDeployment(of generation: GenerationRecord) -> Deployment? {
+    func loadDeployment(of generation: GenerationRecord) -> Deployment? {
         guard let found = contents(of: "deployment.\(generation.id)").flatMap({ Deployment(text: $0) }),
             found.label.isEmpty || found.label == generation.label
         else { return nil }
@@ -54,59 +54,63 @@ struct Registry: ~Copyable {
     }
 
     /// How generations were deployed, including those that `AppRecord` has forgotten.
-    borrowing func loadDeployments() -> [Deployment] {
+    func loadDeployments() -> [Deployment] {
         entryNames(of: folder).compactMap { name in
             name.hasPrefix("deployment.") ? contents(of: name).flatMap { Deployment(text: $0) } : nil
         }
     }
 
-    /// Writes a deployment that only this user can read: command lines can hold secrets.
-    borrowing func store(_ deployment: Deployment) throws(Failure) {
+    /// Writes a deployment that only this user can read: command lines and environments can hold secrets.
+    func store(_ deployment: Deployment) throws(Failure) {
         try replace("deployment.\(deployment.generation)", deployment.text, mode: 0o600)
     }
 
-    /// Writes the configuration file of a generation whose copies systemd starts. Returns its path.
-    borrowing func store(configuration: ByteString, of label: ByteString) throws(Failure) -> ByteString {
-        try replace("config.\(label)", configuration, mode: 0o600)
-        return "\(path)/config.\(label)"
+    /// Writes a file that all copies of a generation read that systemd starts: `config` or `environment`. Returns its
+    /// path.
+    func store(_ kind: ByteString, _ text: ByteString, of label: ByteString) throws(Failure) -> ByteString {
+        try replace("\(kind).\(label)", text, mode: 0o600)
+        return "\(path)/\(kind).\(label)"
     }
 
     /// Why the launcher of a service failed before its copy was registered.
-    borrowing func loadLaunchFailure(_ label: ByteString, _ copy: Int) -> ByteString? {
+    func loadLaunchFailure(_ label: ByteString, _ copy: Int) -> ByteString? {
         contents(of: "launch.\(label).\(copy)")
     }
 
-    borrowing func store(launchFailure reason: ByteString, _ label: ByteString, _ copy: Int) throws(Failure) {
-        try replace("launch.\(label).\(copy)", reason)
+    /// Notes such a reason, if a deploy waits for the generation.
+    func note(launchFailure reason: ByteString, _ label: ByteString, _ copy: Int) {
+        if loadUnfinished() == label { _ = try? replace("launch.\(label).\(copy)", reason) }
     }
 
     /// Writes the label of the generation for which deploy writes services. It is removed when the copies serve or are
     /// taken down, so a holder of `deploy.lock` who finds it knows that a deploy was killed.
-    borrowing func store(unfinished label: ByteString) throws(Failure) { try replace("launch.now", label) }
+    func store(unfinished label: ByteString) throws(Failure) { try replace("launch.now", label) }
 
-    borrowing func loadUnfinished() -> ByteString? { contents(of: "launch.now") }
+    func loadUnfinished() -> ByteString? { contents(of: "launch.now") }
 
     /// Removes launch failures and the unfinished label, before and after a deploy.
-    borrowing func removeLaunchFailures() {
+    func removeLaunchFailures() {
         for name in entryNames(of: folder) where name.hasPrefix("launch.") {
             _ = reason { () throws(Errno) in try unlink(name, in: folder) }
         }
     }
 
-    /// Removes the deployments and configuration files of generations that are not known any more.
-    borrowing func remove(_ deployments: [Deployment], but known: [GenerationRecord]) {
+    /// Removes the deployments, configuration files and environments of generations that are not known any more.
+    func remove(_ deployments: [Deployment], but known: [GenerationRecord]) {
         for old in deployments where !known.contains(where: { $0.id == old.generation }) {
             _ = reason { () throws(Errno) in try unlink("deployment.\(old.generation)", in: folder) }
         }
         for name in entryNames(of: folder)
-        where name.hasPrefix("config.") && !known.contains(where: { name == "config.\($0.label)" }) {
+        where (name.hasPrefix("config.") || name.hasPrefix("environment."))
+            && !known.contains(where: { name == "config.\($0.label)" || name == "environment.\($0.label)" })
+        {
             _ = reason { () throws(Errno) in try unlink(name, in: folder) }
         }
     }
 
     /// Removes records of copies that killed invocations left half written. Nothing is being written while it has the
     /// lock.
-    borrowing func removeHalfWritten() {
+    func removeHalfWritten() {
         guard let lock = try? lock(until: .noWait) else { return }
         for name in entryNames(of: folder) where name.hasPrefix(".") && name.hasSuffix(".new") {
             guard name.dropFirst(1).cut(at: UInt8(ascii: "-"))?.head.decimal != nil else { continue }
@@ -115,24 +119,17 @@ struct Registry: ~Copyable {
         lock.release(closing: ())
     }
 
-    borrowing func remove(_ record: CopyRecord) {
+    func remove(_ record: CopyRecord) {
         _ = reason { () throws(Errno) in try unlink(record.fileName, in: folder) }
     }
 
-    private borrowing func contents(of name: ByteString) -> ByteString? {
-        do throws(Errno) {
-            let file = try ReusePortKit.open(name, in: folder, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
-            let info = try status(of: file)
-            let owner = try status(of: folder).owner
-            guard info.isRegular, info.owner == owner, info.mode & 0o022 == 0 else { return nil }
-            return try readAll(file, atMost: 1 << 22)
-        } catch {
-            return nil
-        }
+    private func contents(of name: ByteString) -> ByteString? {
+        guard let file = try? openTrusted(name, in: folder, object: name) else { return nil }
+        return try? readAll(file, atMost: 1 << 23)
     }
 
     /// Writes another file and renames it, so that readers find the old text or the new one, even after a crash.
-    private borrowing func replace(_ name: ByteString, _ text: ByteString, mode: mode_t = 0o644) throws(Failure) {
+    func replace(_ name: ByteString, _ text: ByteString, mode: mode_t = 0o644) throws(Failure) {
         let temporary: ByteString = ".\(name).new"
         try step("write", "\(path)/\(name)") { () throws(Errno) in
             func make() throws(Errno) -> Descriptor {
@@ -163,43 +160,46 @@ func defaultRunDirectory() throws(Failure) -> ByteString {
     throw .usage("find", "the run directory", "XDG_RUNTIME_DIR is not set", remedy: "set it, or give --run-dir DIR")
 }
 
-/// Opens the run directory, and makes its last component if `create` is set; nil if it does not exist.
-func openRunDirectory(_ path: ByteString, create: Bool) throws(Failure) -> Descriptor? {
-    if create {
-        let code = path.withCString { mkdir($0, 0o755) == 0 ? 0 : clinux_errno() }
-        if code != 0 && code != EEXIST { throw Failure("make", "run directory \(path)", Errno(rawValue: code)) }
-    }
-    do throws(Errno) {
-        // Parents may be links, as /var/run is; the directory itself may not.
-        return try trusted(try open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW), path)
-    } catch {
-        if error == .noEntry && !create { return nil }
-        throw folderFailure(error, "run directory \(path)")
-    }
+/// The apps that have a folder in a run directory or state directory, in alphabetical order.
+func appNames(in directory: ByteString) throws(Failure) -> [ByteString] {
+    guard let folder = try openRunDirectory(directory, create: false) else { return [] }
+    return entryNames(of: folder).filter { (try? parseLabel($0, "")) != nil }.ordered { $0.precedes($1) }
 }
 
-/// Opens an app's folder, and makes it if `create` is set; nil if it does not exist.
-private func openAppFolder(
-    _ name: ByteString, in parent: borrowing Descriptor, path: ByteString, create: Bool
+/// Opens the run directory, and makes its last component if `create` is set; nil if it does not exist.
+func openRunDirectory(_ path: ByteString, create: Bool) throws(Failure) -> Descriptor? {
+    if !create, path.withCString({ access($0, F_OK) }) != 0, Errno.current == .noEntry { return nil }
+    // Parents may be links, as /var/run is; the directory itself may not.
+    let place = try followPath(path, object: "run directory \(path)", followsLast: false)
+    if let weakness = place.weakness {
+        throw Failure(
+            .system, "trust", "run directory \(path)", weakness,
+            remedy: "only root or this user may own and write to it and the directories above it")
+    }
+    return try openFolder(place.name, in: place.directory, "run directory \(path)", create: create)
+}
+
+/// Opens a directory that others may not write to, and makes it if `create` is set; nil if it does not exist.
+private func openFolder(
+    _ name: ByteString, in parent: borrowing Descriptor, _ object: ByteString, create: Bool
 ) throws(Failure) -> Descriptor? {
     if create {
         let number = parent.number
         let code = name.withCString { mkdirat(number, $0, 0o755) == 0 ? 0 : clinux_errno() }
-        if code != 0 && code != EEXIST { throw Failure("make", "folder \(path)", Errno(rawValue: code)) }
+        if code != 0 && code != EEXIST { throw Failure("make", object, Errno(rawValue: code)) }
     }
     do throws(Errno) {
-        return try trusted(try open(name, in: parent, O_RDONLY | O_DIRECTORY | O_NOFOLLOW), path)
+        return try trusted(try open(name, in: parent, O_RDONLY | O_DIRECTORY | O_NOFOLLOW))
     } catch {
         if error == .noEntry && !create { return nil }
-        throw folderFailure(error, "folder \(path)")
+        throw folderFailure(error, object)
     }
 }
 
 /// Refuses a folder that other users may write to.
-private func trusted(_ folder: consuming Descriptor, _ path: ByteString) throws(Errno) -> Descriptor {
+private func trusted(_ folder: consuming Descriptor) throws(Errno) -> Descriptor {
     let info = try status(of: folder)
-    let isOwn = info.owner == geteuid() || info.owner == 0
-    guard isOwn, info.mode & 0o022 == 0 else { throw .distrusted }
+    guard info.isOwn, info.mode & 0o022 == 0 else { throw .distrusted }
     return folder
 }
 

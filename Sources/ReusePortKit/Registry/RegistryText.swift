@@ -25,8 +25,10 @@ struct RegistryText {
         return result
     }
 
+    @inline(never)
     mutating func add(_ key: StaticString, _ fields: ByteString...) { add(key, list: fields) }
 
+    @inline(never)
     mutating func add(_ key: StaticString, list fields: [ByteString]) {
         lines.append((unsafe ByteString(literal: key.start), fields))
     }

@@ -2,10 +2,11 @@ import CLinux
 
 extension FileWatch {
     /// Watches for any change in an app's folder.
-    init(in registry: borrowing Registry) throws(Errno) { try self.init(in: registry.path) }
+    @inline(never)
+    init(in registry: Registry) throws(Errno) { try self.init(in: registry.path) }
 
     /// Watches for the next change of the app's own file, and not of its copies' files, of which there may be many.
-    init(ofApp registry: borrowing Registry) throws(Errno) {
+    init(ofApp registry: Registry) throws(Errno) {
         do throws(Errno) {
             try self.init(in: ["\(registry.path)/app"], IN_ATTRIB | IN_DELETE_SELF)
         } catch {

@@ -122,6 +122,7 @@ struct Assembler {
     }
 
     /// Lets jumps to `label` go to the next instruction.
+    @inline(never)
     mutating func place(_ label: Label) {
         if places[label.number] != nil { placedTwice = label.number }
         places[label.number] = instructions.count

@@ -17,6 +17,8 @@ struct SteeringRequest {
 struct SteeringReport {
     /// Servers outside any app, which get the connections until the first cutover.
     var foreign: [ForeignListener] = []
+    /// Listeners beside those of the running generations, which get nothing.
+    var outsiders: [ForeignListener] = []
     /// Why `auto` fell back to cBPF.
     var fallback: Failure?
 }
@@ -41,6 +43,7 @@ extension Steering {
                 remedy: "stop them first, or leave --steering out")
         }
         if !request.isInUse { known = nil }
+        if request.live != nil { report.outsiders = findForeignListeners(at: listeners, except: request.known) }
         switch known {
         case .twoBanks(var banks)?:
             try banks.attach(request, listeners, held: held)

@@ -84,6 +84,7 @@ struct BPFMap: ~Copyable, Sendable {
         return true
     }
 
+    @inline(never)
     private borrowing func info() throws(Errno) -> bpf_map_info {
         var info = bpf_map_info()
         try checked(clinux_bpf_info(descriptor.number, &info, UInt32(MemoryLayout<bpf_map_info>.size)))

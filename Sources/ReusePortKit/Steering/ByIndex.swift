@@ -25,11 +25,12 @@ extension ByIndex {
             let present = try step("list", "listeners of socket \(identity.name)") { () throws(Errno) in
                 try groupMembers(identity)
             }
-            if let index = orders.firstIndex(where: { $0.name == identity.name }) {
-                orders[index].cookies = groupOrder(orders[index].cookies, present: present)
-            } else {
-                orders.append(SocketOrder(name: identity.name, cookies: present))
-            }
+            let index = orders.firstIndex { $0.name == identity.name } ?? orders.count
+            if index == orders.count { orders.append(SocketOrder(name: identity.name, cookies: [])) }
+            let recorded = orders[index].cookies
+            let order = groupOrder(recorded, present: present)
+            orders[index].cookies =
+                (isDoubtful(recorded, present: present) ? try? provenOrder(of: identity, order) : nil) ?? order
         }
     }
 
@@ -59,15 +60,20 @@ extension ByIndex {
     func lastPlace(of listeners: [Listener]) -> Int? { listeners.compactMap { place(of: $0) }.max() }
 
     /// Orders copies for stopping one batch after the other, from the last place to the first, so that it is known
-    /// which member moves where; `groupOrder` assumes this order. Copies that share a listener form one batch, because
-    /// it closes with the last of them. Copies that no longer listen form the last batch.
+    /// which member moves where; `groupOrder` assumes this order. The last members of the groups form one batch,
+    /// because nobody moves when they leave. All others form batches of their own: if two left in an order that is not
+    /// known, it would not be known who has moved to which of their places. Copies that share a listener form one
+    /// batch, because it closes with the last of them. Copies that no longer listen form the last batch.
+    ///
+    /// Listeners of copies that have crashed go first: nobody accepts what the kernel's hash sends there while others
+    /// leave.
     func stopBatches(_ copies: [Int], of generation: GenerationListeners) -> [[Int]] {
         var waiting: [(copy: Int, place: Int)] = []
         var others: [Int] = []
         for copy in copies {
             let own = generation.rows.filter { $0.copies.contains(copy) }
             if let place = lastPlace(of: own.map { $0.listener }) {
-                waiting.append((copy, place))
+                waiting.append((copy, own.contains { $0.isServed } ? place : place + Int(UInt16.max)))
             } else {
                 others.append(copy)
             }
@@ -81,9 +87,26 @@ extension ByIndex {
                 batch.append(other.copy)
             }
             waiting.removeAll { batch.contains($0.copy) }
-            batches.append(batch)
+            if batches.count == 1, areLast(batches[0] + batch, of: generation) {
+                batches[0] += batch
+            } else {
+                batches.append(batch)
+            }
         }
         return batches + (others.isEmpty ? [] : [others])
+    }
+}
+
+extension ByIndex {
+    /// Whether nobody stands behind these copies in any group.
+    private func areLast(_ copies: [Int], of generation: GenerationListeners) -> Bool {
+        let leaving = generation.rows.filter { $0.copies.allSatisfy { copies.contains($0) } }.map {
+            $0.listener.identity.cookie
+        }
+        return orders.allSatisfy { order in
+            let count = order.cookies.count { leaving.contains($0) }
+            return order.cookies.suffix(count).allSatisfy { leaving.contains($0) }
+        }
     }
 }
 
@@ -91,6 +114,7 @@ extension ByIndex {
 
 extension ByIndex {
     /// Directs every group to the present places of a generation, through listeners that the caller holds.
+    @inline(never)
     mutating func direct(
         to generation: GenerationListeners, _ listeners: [Listener], held: borrowing OwnedArray<Placement>
     ) throws(Failure) {
@@ -100,23 +124,29 @@ extension ByIndex {
         }
     }
 
-    /// Directs every group to the present places of a generation, through listeners borrowed from running copies.
+    /// Directs every group to the present places of a generation, through listeners borrowed from running copies, or new
+    /// ones where borrowing is not allowed.
     mutating func direct(to generation: GenerationListeners) throws(Failure) {
         var done: [ByteString] = []
         var failed: (name: ByteString, failure: Failure)?
+        // One for all copies: others may wait for the locks that are held meanwhile.
+        let deadline = borrowingDeadline()
         for row in generation.rows where row.isServed && row.listener.isInGroup {
             let name = row.listener.identity.name
             if done.contains(name) { continue }
             do throws(Failure) {
-                let borrowed = try step(
-                    "borrow", "socket \(name) of copy \(row.copies[0])",
-                    remedy: {
-                        $0 == .notPermitted
-                            ? "run it as the copy's user where ptrace(2) is allowed, or as root" : nil
-                    }
-                ) { () throws(Errno) in try borrowListener(row.listener.identity) }
                 try follow([row.listener])
-                try direct(row.listener, borrowed, to: generation)
+                let places = places(of: generation, in: name)
+                let balance = generation.balance(for: row.listener.identity.transport)
+                try step(
+                    "borrow", "socket \(name) of copy \(row.copies[0])",
+                    remedy: { $0 == .notPermitted ? "run it as who deployed it, or as root" : nil }
+                ) { () throws(Errno) in
+                    try withMember(ofGroupOf: row.listener.identity, first: row.process, until: deadline) {
+                        (held) throws(Errno) in
+                        try ReusePortKit.direct(held, to: places, balance)
+                    }
+                }
                 done.append(name)
             } catch {
                 // The copy may have ended just now; the next one has the socket as well.
@@ -126,6 +156,7 @@ extension ByIndex {
         if let failed, !done.contains(failed.name) { throw failed.failure }
     }
 
+    @inline(never)
     private func direct(
         _ listener: Listener, _ held: borrowing Descriptor, to generation: GenerationListeners
     ) throws(Failure) {
@@ -153,7 +184,7 @@ extension ByIndex {
     /// Connects a probe to a listener: until connect(2) returns, connections from the probe's port go there, while all
     /// others go to the live generation as before.
     mutating func connect(
-        _ probe: borrowing Probe, to listener: Listener, held: borrowing Descriptor, live: GenerationListeners?
+        _ probe: inout Probe, to listener: Listener, held: borrowing Descriptor, live: GenerationListeners?
     ) throws(Failure) {
         try follow([listener])
         let name = listener.identity.name
@@ -161,7 +192,8 @@ extension ByIndex {
         let balance = live?.balance ?? .random
         let place = place(of: listener)
         try step("connect", "a probe to socket \(name)") { () throws(Errno) in
-            if let place { try ReusePortKit.direct(held, to: places, balance, probe: (probe.port, place)) }
+            guard let place else { throw .noEntry }
+            try ReusePortKit.direct(held, to: places, balance, probe: (probe.port, place))
             probe.connect()
             try ReusePortKit.direct(held, to: places, balance)
         }
@@ -170,6 +202,7 @@ extension ByIndex {
 
 /// Directs a group's connections to the members at these places, and those from the probe's port to its place. Without
 /// any places the kernel chooses among all members.
+@inline(never)
 private func direct(
     _ listener: borrowing Descriptor, to places: [Int], _ balance: Balance, probe: (port: UInt16, place: Int)? = nil
 ) throws(Errno) {
@@ -191,10 +224,56 @@ func groupMembers(_ listener: ListenerIdentity) throws(Errno) -> [UInt64] {
 }
 
 /// The sockets that listen on a port, or with UDP are bound to it.
+@inline(never)
 func sockets(of transport: Transport, family: Int32? = nil, on port: UInt16?) throws(Errno) -> [SocketRecord] {
     let isUDP = transport == .udp
     return try internetSockets(
         isUDP ? .udp : .tcp, family: family, states: isUDP ? .bound : .listening, localPort: port)
+}
+
+/// Whether the order of a reuseport group depends on the order in which members have left or joined, which is not known.
+private func isDoubtful(_ recorded: [UInt64], present: [UInt64]) -> Bool {
+    let left = recorded.indices.filter { !present.contains(recorded[$0]) }
+    return present.count > 1 && (recorded.isEmpty || left.count > 1 && left[0] < recorded.count - left.count)
+}
+
+/// Finds out the order of a reuseport group by a new member; nil if it does not show.
+///
+/// Asked who would get a connection from an address, the kernel names a member by a hash: the place is the hash times
+/// the number of members, divided by 2³². So with one member more an address finds the same one, or the one at the next
+/// place.
+private func provenOrder(of identity: ListenerIdentity, _ members: [UInt64]) throws(Errno) -> [UInt64]? {
+    func ask() throws(Errno) -> [UInt64] {
+        var found: [UInt64] = []
+        // The first two members are told apart by one address of count * (count + 1).
+        for port in 1...UInt16(8 * members.count * (members.count + 1)) {
+            let client = loopback(identity.address.family).with(port: port)
+            found.append(try connection(from: identity.address, to: client, interface: 0)?.cookie ?? 0)
+        }
+        return found
+    }
+    // With more members it would take too long.
+    if identity.transport == .udp || members.count > 24 { return nil }
+    // The listener itself may have gone.
+    var present = identity
+    present.cookie = members[0]
+    let before = try ask()
+    var order: [UInt64] = []
+    try withNewMember(ofGroupOf: present) { (socket) throws(Errno) in
+        let last = try socketCookie(of: socket)
+        let after = try ask()
+        order = [last]
+        while order.count <= members.count {
+            guard let found = after.indices.first(where: { after[$0] == order[0] && before[$0] != order[0] }),
+                members.contains(before[found]), !order.contains(before[found])
+            else { throw .noEntry }
+            order.insert(before[found], at: 0)
+        }
+        // Nobody may have left meanwhile.
+        if try groupMembers(identity).count != order.count { throw .busy }
+        order.removeLast()
+    }
+    return order
 }
 
 /// The order of a reuseport group after members have left and joined.

@@ -11,6 +11,7 @@ struct FoundSteering {
     func isLive(_ bank: Bank) -> Bool { selector.liveCount > 0 && selector.liveBank == bank }
 
     /// The listeners in a bank, with their slots.
+    @inline(never)
     func members(of bank: Bank) -> [(slot: Int, cookie: UInt64)] {
         guard let map = try? SlotsMap.open(id: slotsID) else { return [] }
         var members: [(slot: Int, cookie: UInt64)] = []

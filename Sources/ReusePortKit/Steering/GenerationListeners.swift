@@ -10,6 +10,8 @@ struct GenerationListeners: Sendable {
         var listener: Listener
         /// The numbers of the copies that hold it.
         var copies: [Int]
+        /// The process of the first of them.
+        var process: ProcessIdentity?
         /// Whether one of these copies is ready or live, so that connections may go to the listener.
         var isServed: Bool
     }
@@ -20,6 +22,7 @@ struct GenerationListeners: Sendable {
         /// Whether it is ready or live.
         var isServing: Bool
         var listeners: [Listener]
+        var process: ProcessIdentity?
     }
 
     var label: ByteString
@@ -45,7 +48,9 @@ struct GenerationListeners: Sendable {
                 } else {
                     cookies.append(listener.identity.cookie)
                     rows.append(
-                        Row(slot: member.copy, listener: listener, copies: [member.copy], isServed: member.isServing))
+                        Row(
+                            slot: member.copy, listener: listener, copies: [member.copy],
+                            process: member.process, isServed: member.isServing))
                 }
             }
         }

@@ -25,6 +25,7 @@ struct IndexProgram: Equatable, Sendable {
 
     /// Lets this program steer the whole group of `listener`, but sends connections from the probe's port of 127.0.0.1
     /// or ::1 to its place. EINVAL: it is a TCP socket and not listening.
+    @inline(never)
     func attach(to listener: borrowing Descriptor, probe: (port: UInt16, place: Int)? = nil) throws(Errno) {
         let first = probe.map { probing(port: $0.port, place: UInt32($0.place)) } ?? []
         try attachFilter(first + code, to: listener)

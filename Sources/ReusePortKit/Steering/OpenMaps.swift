@@ -75,10 +75,15 @@ struct OpenMaps: ~Copyable {
     func adopt(_ foreign: [ForeignListener], into bank: Bank) -> [ForeignListener] {
         var adopted: [ForeignListener] = []
         var count: UInt16 = 0
+        // One for all: others wait for the locks that are held meanwhile.
+        let deadline = borrowingDeadline()
         for (index, one) in foreign.enumerated() where index < Bank.copies {
             let obstacle = reason { () throws(Errno) in
-                let listener = try borrowSocket(of: one.holder, cookie: one.record.cookie)
-                try place(listener, of: one.name, in: Slot(bank, copy: UInt8(index)))
+                try borrowSocket(of: one.holder, cookie: one.record.cookie, until: deadline) {
+                    (listener) throws(Errno) in
+                    try place(listener, of: one.name, in: Slot(bank, copy: UInt8(index)))
+                    return ByteString()
+                }
             }
             guard obstacle == nil else { continue }
             count = UInt16(index) + 1
@@ -93,7 +98,7 @@ struct OpenMaps: ~Copyable {
     private func index(of name: ByteString) -> Int? { ids.slots.firstIndex { $0.name == name } }
 
     /// Loads the program for a socket and attaches it to the group of `listener`.
-    private func attach(
+    func attach(
         to listener: borrowing Descriptor, of name: ByteString, _ balance: Balance
     ) throws(LoadFailure) {
         guard let index = index(of: name) else { return }

@@ -108,13 +108,19 @@ extension Rename {
         return result
     }
 
-    /// Connects to the path to which a listener was bound, which clients do not know.
+    /// Connects to the file to which a listener was bound, by the name that clients do not know. The probe stays without a
+    /// connection if the program has put something else there.
+    @inline(never)
     static func probe(_ identity: ListenerIdentity) throws(Failure) -> Descriptor {
-        let probe = try step("make", "a probe to socket \(identity.name)", remedy: descriptorRemedy) {
-            () throws(Errno) in
-            try socket(family: AF_UNIX, type: Int32(SOCK_STREAM.rawValue), flags: Int32(SOCK_NONBLOCK.rawValue))
+        let object: ByteString = "a probe to socket \(identity.name)"
+        let probe = try step("make", object, remedy: descriptorRemedy) { () throws(Errno) in try unixProbe() }
+        let place = try followPath(identity.address.path ?? "", object: object, followsLast: false)
+        _ = reason { () throws(Errno) in
+            guard let file = try listeningUnixSockets().first(where: { $0.cookie == identity.cookie })?.file else {
+                return
+            }
+            try connect(probe, to: place.name, in: place.directory, file: file)
         }
-        _ = reason { () throws(Errno) in try connect(probe, to: identity.address) }
         return probe
     }
 }
@@ -137,9 +143,9 @@ private final class SocketNames {
 
     init(
         _ publicName: ByteString, ownName: ByteString, in directory: ByteString, cookie: UInt64, index: Int
-    ) throws(Errno) {
-        let folder = try open(directory, CLINUX_O_PATH | O_DIRECTORY)
-        self.folder = folder
+    ) throws(Failure) {
+        let place = try followPath("\(directory)/\(publicName)", object: directory, followsLast: false)
+        folder = place.directory
         self.directory = directory
         self.publicName = publicName
         self.ownName = ownName
@@ -159,7 +165,7 @@ private final class SocketNames {
 
     func leads(_ name: ByteString, in other: SocketNames) -> Bool {
         guard let file, let found = other.status(of: name) else { return false }
-        return UnixSocketFile(device: found.device, inode: found.inode) == file
+        return UnixSocketFile(found) == file
     }
 
     func hasSamePath(as other: SocketNames) -> Bool { publicName == other.publicName && directory == other.directory }

@@ -83,6 +83,7 @@ extension Steering {
     }
 
     /// Carries out the part of an operation that concerns places, and keeps what it learned even if it fails.
+    @inline(never)
     private mutating func withGroups(_ body: (inout ByIndex) throws(Failure) -> Void) throws(Failure) {
         guard case .byIndex(var groups) = self else { return }
         defer { self = .byIndex(groups) }
@@ -113,18 +114,17 @@ extension Steering {
         _ listener: Listener, held: borrowing Descriptor, live: GenerationListeners?
     ) throws(Failure) -> Descriptor {
         guard listener.isInGroup else { return try Rename.probe(listener.identity) }
-        let probe = try Probe(of: listener.identity)
+        var probe = try Probe(of: listener.identity, held: held)
         switch self {
         case .twoBanks(let banks):
-            try banks.connect(probe, to: listener.identity, held: held)
+            try banks.connect(&probe, to: listener.identity, held: held)
         case .byIndex:
             try withGroups { (groups) throws(Failure) in
-                try groups.connect(probe, to: listener, held: held, live: live)
+                try groups.connect(&probe, to: listener, held: held, live: live)
             }
-        case .off:
-            probe.connect()
+        case .off: throw unsteered
         }
-        return probe.takeSocket()
+        return try probe.takeSocket(listener.identity, held: held)
     }
 
     /// Gives a generation the new connections of all sockets. Call `Rename.prepare` first, because this cannot be
@@ -205,6 +205,14 @@ extension Steering {
 }
 
 // MARK: - After a loss
+
+extension Steering {
+    /// Makes sure that groups are steered by this program's, and not by one that a process of an old generation has
+    /// attached. By cBPF every change does that.
+    func attachAgain(_ live: GenerationListeners) throws(Failure) {
+        if case .twoBanks(let banks) = self { try banks.attachAgain(live) }
+    }
+}
 
 extension Steering {
     /// What to record of these sockets, which are steered by programs that were found in the kernel.

@@ -267,6 +267,7 @@ extension TwoBankProgram {
     }
 
     /// Copies the source address from the IP header to the stack; goes to `orElse` if there is no such header.
+    @inline(never)
     private static func writeAddress(
         _ code: inout Assembler, headerOffset: Int32, length: Int32, orElse: Assembler.Label
     ) {

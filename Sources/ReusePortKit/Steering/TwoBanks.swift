@@ -54,6 +54,34 @@ extension TwoBanks {
         try maps.attach(to: listeners, held: held, generation.balance ?? .random)
     }
 
+    /// Attaches programs again, by members of a generation's groups that it borrows: a process that had to be killed may
+    /// have attached one of its own.
+    func attachAgain(_ generation: GenerationListeners) throws(Failure) {
+        var done: [ByteString] = []
+        let deadline = borrowingDeadline()
+        for row in generation.rows where row.isServed && row.listener.isInGroup {
+            let name = row.listener.identity.name
+            if done.contains(name) { continue }
+            let balance = generation.balance(for: row.listener.identity.transport)
+            let obstacle = reason { () throws(Errno) in
+                try withMember(ofGroupOf: row.listener.identity, first: row.process, until: deadline) {
+                    (member) throws(Errno) in
+                    let maps = try OpenMaps(self)
+                    do throws(LoadFailure) {
+                        try maps.attach(to: member, of: name, balance)
+                    } catch {
+                        throw error.errno
+                    }
+                }
+            }
+            switch obstacle {
+            case nil: done.append(name)
+            case .noEntry?, .noProcess?, .notPermitted?, .processLimit?, .timedOut?: continue
+            case let errno?: throw Failure("attach", "the selection program of socket \(name)", errno)
+            }
+        }
+    }
+
     func place(
         _ listeners: [Listener], of generation: GenerationListeners, held: borrowing OwnedArray<Placement>
     ) throws(Errno) {
@@ -70,7 +98,7 @@ extension TwoBanks {
 extension TwoBanks {
     /// Connects a probe to a listener: until connect(2) returns, connections from the probe's port go there.
     func connect(
-        _ probe: borrowing Probe, to identity: ListenerIdentity, held: borrowing Descriptor
+        _ probe: inout Probe, to identity: ListenerIdentity, held: borrowing Descriptor
     ) throws(Failure) {
         try step("connect", "a probe to socket \(identity.name)") { () throws(Errno) in
             let maps = try OpenMaps(self)
@@ -117,6 +145,7 @@ extension TwoBanks {
         }
     }
 
+    @inline(never)
     private func changeSelector(
         _ verb: StaticString, _ generation: GenerationListeners, _ change: (inout Selector) throws(Errno) -> Void
     ) throws(Failure) {

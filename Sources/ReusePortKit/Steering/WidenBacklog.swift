@@ -8,6 +8,12 @@ func widenBacklog(_ held: borrowing Descriptor, of listener: Listener) throws(Fa
     try step("widen the backlog of", "socket \(identity.name)") { () throws(Errno) in
         try listen(held, backlog: Int32.max)
     }
+    return acceptLimit(of: identity)
+}
+
+/// How many connections may wait at a listener.
+@inline(never)
+func acceptLimit(of identity: ListenerIdentity) -> Int {
     if identity.transport == .unix {
         return (try? listeningUnixSockets())?.first { $0.cookie == identity.cookie }.map { Int($0.acceptLimit) } ?? 0
     }

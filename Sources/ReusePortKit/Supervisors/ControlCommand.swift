@@ -17,11 +17,11 @@ struct ControlCommand: ~Copyable {
         let (directory, file) = try step("open", path) { () throws(Errno) in
             (try status(of: place.directory), try status(of: place.name, in: place.directory))
         }
-        guard isTrusted(directory), directory.mode & 0o022 == 0 else {
+        guard directory.isOwn, directory.mode & 0o022 == 0 else {
             throw Failure(.system, "trust", path, "others may write to its directory")
         }
         // From here on only root or this user could replace the file.
-        guard file.isFIFO, isTrusted(file) else {
+        guard file.isFIFO, file.isOwn else {
             throw Failure(.system, "trust", path, "it is not a FIFO that belongs to root or to this user")
         }
         do throws(Errno) {
@@ -55,5 +55,3 @@ private func write(_ command: UInt8, to place: borrowing FollowedPath) throws(Er
     try uninterrupted { CLinux.write(number, &command, 1) }
     return pipe
 }
-
-private func isTrusted(_ file: FileStatus) -> Bool { file.owner == 0 || file.owner == geteuid() }

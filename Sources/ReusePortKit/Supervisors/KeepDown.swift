@@ -39,6 +39,32 @@ extension Supervisor {
         }
     }
 
+    /// The signal that this supervisor sends by itself when it is told to keep a copy down; nil if it sends none. `usual`
+    /// is it where systemd does not say.
+    func ownSignal(or usual: Int32) -> Int32? {
+        if serviceFolder != nil { return nil }
+        var signal = usual
+        for line in show("KillMode,KillSignal,ActiveState") {
+            switch line {
+            // It would end nothing, or has given the processes up that are left.
+            case "KillMode=none", "ActiveState=inactive", "ActiveState=failed": return nil
+            default:
+                guard line.hasPrefix("KillSignal="), let number = line.dropFirst(11).decimal else { continue }
+                signal = Int32(clamping: number)
+            }
+        }
+        return signal
+    }
+
+    /// What systemd says of properties of the unit, a line for each; nothing of other supervisors.
+    func show(_ properties: ByteString) -> [ByteString] {
+        switch self {
+        case .runit, .s6: []
+        case .systemd(let unit): SystemdManager(isUser: false).show(properties, of: unit)
+        case .userSystemd(let unit): SystemdManager(isUser: true).show(properties, of: unit)
+        }
+    }
+
     /// The command name of the parent that a copy has while this supervisor would start it again; nil for systemd,
     /// which is also the parent of what it does not start again.
     var processName: ByteString? {

@@ -13,6 +13,9 @@ func usualLogDirectory() throws(Failure) -> ByteString {
     return "\(home)/.local/state/reuseport-exec"
 }
 
+/// The file of an app in that directory.
+func usualLog(of app: ByteString) throws(Failure) -> ByteString { "\(try usualLogDirectory())/\(app).log" }
+
 /// Makes a directory for logs with this mode, and the missing ones above it with mode 755.
 func makeLogDirectory(_ path: ByteString, mode: mode_t) throws(Failure) {
     var above = path
@@ -47,4 +50,18 @@ func makeOwnLogDirectory(_ path: ByteString) throws(Failure) {
         throw Failure(
             .system, "trust", "log directory \(path)", "others own it or may write it", remedy: "give another --log")
     }
+}
+
+/// Removes the log directories of a deployment's copies, and the folder around them if that is empty.
+@inline(never)
+func removeLogs(of deployment: Deployment) {
+    guard let path = deployment.logFolder, !deployment.label.isEmpty,
+        let logs = try? ScanDirectory.open(path, isS6: false)
+    else { return }
+    for name in entryNames(of: logs.folder) where name.hasPrefix("\(deployment.label)-") {
+        guard name.dropFirst(deployment.label.count + 1).decimal != nil else { continue }
+        _ = reason { () throws(Errno) in try removeTree(name, in: logs.folder) }
+    }
+    // Fails as long as there is something in it.
+    _ = reason { () throws(Errno) in try removeDirectory("../\(lastComponent(of: path))", in: logs.folder) }
 }

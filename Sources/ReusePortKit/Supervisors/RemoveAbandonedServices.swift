@@ -4,7 +4,7 @@
 /// The caller holds `deploy.lock`. A starting generation with all its services takes over, or fails, by itself. Services
 /// of generations that the registry does not know may serve, as after a boot, and stay.
 func removeAbandonedServices(
-    of app: ByteString, on target: SupervisionTarget, _ registry: borrowing Registry
+    of app: ByteString, on target: SupervisionTarget, _ registry: Registry
 ) throws(Failure) {
     guard let label = registry.loadUnfinished() else { return }
     let state = AppState.reconciled(registry)

@@ -15,17 +15,16 @@ func removeRetiredServices(
         // Includes generations that the registry has forgotten, as it does when one fails again and again.
         let deployments = registry.loadDeployments()
         let state = AppState.reconciled(registry)
-        var targets: [SupervisionTarget] = []
-        for deployment in deployments {
-            guard let on = deployment.settings.first(where: { $0.name == "--on" }),
-                let target = try? parseSupervisionTarget(on.value), !targets.contains(target), !target.hasGone
-            else { continue }
-            targets.append(target)
+        for target in supervisionTargets(of: deployments) {
             do throws(Failure) {
                 try removeServices(app: app, on: target) { label, copy in !state.needs(label, copy) }
             } catch {
                 failed(error)
             }
+        }
+        // The logs of the last generations stay, as the registry knows them, and those of a label that is used again.
+        for old in deployments where !state.app.generations.contains(where: { $0.label == old.label }) {
+            removeLogs(of: old)
         }
         registry.remove(deployments, but: state.app.generations)
         registry.removeHalfWritten()
@@ -34,6 +33,18 @@ func removeRetiredServices(
         // Another invocation has the lock.
         if error.code != .negative { failed(error) }
     }
+}
+
+/// The supervisors that deploy has used, and whose folders are still there.
+func supervisionTargets(of deployments: [Deployment]) -> [SupervisionTarget] {
+    var targets: [SupervisionTarget] = []
+    for deployment in deployments {
+        guard let on = deployment.settings.first(where: { $0.name == "--on" }),
+            let target = try? parseSupervisionTarget(on.value), !targets.contains(target), !target.hasGone
+        else { continue }
+        targets.append(target)
+    }
+    return targets
 }
 
 extension AppState {

@@ -1,14 +1,14 @@
 import CLinux
 
 /// Removes a service directory whose process has gone: hides it from its supervisor first, then deletes it.
-func removeService(_ name: ByteString, from scan: borrowing ScanDirectory) throws(Failure) {
+func removeService(_ name: ByteString, from scan: ScanDirectory) throws(Failure) {
     guard let hidden = try hideService(name, in: scan) else { return }
     try removeHidden(hidden, from: scan, patience: .seconds(10))
 }
 
 /// Gives a service directory a name that its supervisor ignores, and tells that to end. Returns the name; nil if another
 /// process has hidden or removed it meanwhile.
-func hideService(_ name: ByteString, in scan: borrowing ScanDirectory) throws(Failure) -> ByteString? {
+func hideService(_ name: ByteString, in scan: ScanDirectory) throws(Failure) -> ByteString? {
     // A hidden one is being removed already: the finish script may run in it.
     guard !name.hasPrefix("."), scan.marker(of: name) != nil else { return nil }
     let path: ByteString = "\(scan.path)/\(name)"
@@ -29,23 +29,29 @@ func hideService(_ name: ByteString, in scan: borrowing ScanDirectory) throws(Fa
 
 /// Removes a hidden service directory as soon as its supervisor has ended.
 func removeHidden(
-    _ name: ByteString, from scan: borrowing ScanDirectory, patience: Milliseconds
+    _ name: ByteString, from scan: ScanDirectory, patience: Milliseconds
 ) throws(Failure) {
     let deadline = Deadline(after: patience)
     var pause = Pause()
-    while scan.isSupervised(name), !deadline.hasPassed { pause.wait(until: deadline) }
     try step("remove", "service \(scan.path)/\(name)") { () throws(Errno) in
-        do throws(Errno) {
-            try removeTree(name, in: scan.folder, last: ServiceMarker.fileName)
-        } catch {
-            // Its finish script may have removed it meanwhile.
-            if error != .noEntry { throw error }
+        while true {
+            let isLast = deadline.hasPassed
+            if isLast || !scan.isSupervised(name) {
+                let obstacle = reason { () throws(Errno) in
+                    try removeTree(name, in: scan.folder, last: ServiceMarker.fileName)
+                }
+                // Its finish script may have removed it meanwhile.
+                guard let obstacle, obstacle != .noEntry else { return }
+                // A supervisor that had only just been started when the directory was hidden writes into it.
+                if isLast || obstacle.rawValue != ENOTEMPTY { throw obstacle }
+            }
+            pause.wait(until: deadline)
         }
     }
 }
 
 /// Removes what killed invocations have left under hidden names.
-func sweepServices(of app: ByteString, in scan: borrowing ScanDirectory) {
+func sweepServices(of app: ByteString, in scan: ScanDirectory) {
     for name in entryNames(of: scan.folder) where name.hasPrefix(".\(app)-") {
         let isNew = name.hasSuffix(".new")
         guard isNew || name.hasSuffix(".old"), let info = try? status(of: name, in: scan.folder),
@@ -65,7 +71,7 @@ func sweepServices(of app: ByteString, in scan: borrowing ScanDirectory) {
 
 extension ScanDirectory {
     /// Has the supervisor of a hidden service directory end as soon as its service has.
-    fileprivate borrowing func tellToForget(_ name: ByteString) throws(Failure) {
+    fileprivate func tellToForget(_ name: ByteString) throws(Failure) {
         if isS6 {
             // `a`: look for services; `n`: end the supervisors of missing ones.
             _ = try ControlCommand.send(UInt8(ascii: "a"), to: path, pipe: ".s6-svscan/control")

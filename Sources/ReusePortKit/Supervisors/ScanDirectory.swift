@@ -1,10 +1,16 @@
 import CLinux
 
 /// An open directory of service directories, or of units, that only this user and root may change.
-struct ScanDirectory: ~Copyable {
+final class ScanDirectory {
     let path: ByteString
     let folder: Descriptor
     let isS6: Bool
+
+    private init(_ path: ByteString, _ folder: consuming Descriptor, isS6: Bool) {
+        self.path = path
+        self.folder = folder
+        self.isS6 = isS6
+    }
 
     /// The directory of runit's or s6's services; nil for systemd, which has units.
     static func open(_ target: SupervisionTarget) throws(Failure) -> ScanDirectory? {
@@ -29,18 +35,15 @@ struct ScanDirectory: ~Copyable {
                 .system, "trust", path, "others own it or may write it",
                 remedy: "it must belong to this user or to root, with mode 755 or less")
         }
-        return ScanDirectory(path: path, folder: folder, isS6: isS6)
+        return ScanDirectory(path, folder, isS6: isS6)
     }
 
     /// The marker of a service directory; nil for one that deploy did not write.
-    borrowing func marker(of name: ByteString) -> ServiceMarker? {
+    func marker(of name: ByteString) -> ServiceMarker? {
         do throws(Errno) {
             let directory = try ReusePortKit.open(name, in: folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
             guard try status(of: directory).isOurs else { return nil }
-            let file = try ReusePortKit.open(
-                ServiceMarker.fileName, in: directory, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
-            let info = try status(of: file)
-            guard info.isRegular, info.isOurs else { return nil }
+            guard let file = try? openTrusted(ServiceMarker.fileName, in: directory, object: name) else { return nil }
             return ServiceMarker(text: try readAll(file, atMost: 1 << 12))
         } catch {
             return nil
@@ -48,7 +51,7 @@ struct ScanDirectory: ~Copyable {
     }
 
     /// The service directories that deploy wrote for an app, with their names.
-    borrowing func services(of app: ByteString) -> [(name: ByteString, marker: ServiceMarker)] {
+    func services(of app: ByteString) -> [(name: ByteString, marker: ServiceMarker)] {
         var found: [(name: ByteString, marker: ServiceMarker)] = []
         for name in entryNames(of: folder) where name.hasPrefix("\(app)-") {
             if let marker = marker(of: name), marker.app == app { found.append((name, marker)) }
@@ -57,7 +60,7 @@ struct ScanDirectory: ~Copyable {
     }
 
     /// Whether a supervisor reads the commands of this service directory, or of its log's.
-    borrowing func isSupervised(_ name: ByteString) -> Bool {
+    func isSupervised(_ name: ByteString) -> Bool {
         for pipe in ["supervise/control", "log/supervise/control"] as [ByteString] {
             // ENXIO: nobody has it open to read.
             if (try? ReusePortKit.open("\(name)/\(pipe)", in: folder, O_WRONLY | O_NONBLOCK | O_NOFOLLOW)) != nil {
@@ -68,16 +71,15 @@ struct ScanDirectory: ~Copyable {
     }
 
     /// Reads the status that its supervisor wrote last; nil if it never had a supervisor.
-    borrowing func serviceStatus(of name: ByteString) -> ServiceStatus? {
-        let flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK
-        guard let file = try? ReusePortKit.open("\(name)/supervise/status", in: folder, flags) else { return nil }
+    func serviceStatus(of name: ByteString) -> ServiceStatus? {
+        guard let file = try? openTrusted("\(name)/supervise/status", in: folder, object: name) else { return nil }
         return ServiceStatus(reading: file, isS6: isS6)
     }
 }
 
 extension FileStatus {
     /// Whether only root and this user may write to it.
-    fileprivate var isOurs: Bool { (owner == geteuid() || owner == 0) && mode & 0o022 == 0 }
+    fileprivate var isOurs: Bool { isOwn && mode & 0o022 == 0 }
 }
 
 /// The file `supervise/status` of a service directory.
@@ -122,9 +124,13 @@ extension Supervisor {
 
     /// Reads the status that it wrote last about its service; nil for systemd, and if it wrote none.
     var status: ServiceStatus? {
-        guard let directory = serviceFolder,
-            let file = try? open("\(directory)/supervise/status", O_RDONLY | O_NONBLOCK)
-        else { return nil }
+        guard let directory = serviceFolder, let file = try? openStatus(in: directory) else { return nil }
         return ServiceStatus(reading: file, isS6: isS6)
     }
+}
+
+/// Opens what the supervisor of a service directory wrote last.
+func openStatus(in directory: ByteString) throws(Failure) -> Descriptor {
+    let place = try followPath("\(directory)/supervise/status", object: directory)
+    return try openTrusted(place.name, in: place.directory, object: directory)
 }

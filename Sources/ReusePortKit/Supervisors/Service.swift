@@ -1,7 +1,7 @@
 import CLinux
 
 /// The service with which a supervisor runs one copy of a generation.
-struct Service: Sendable {
+final class Service {
     var app: ByteString
     var label: ByteString
     var copy: Int
@@ -10,6 +10,9 @@ struct Service: Sendable {
     /// The configuration file as it was at the deploy, so that a copy that is started again is the same. In a service
     /// directory it is the file `config`.
     var configuration: ByteString?
+    /// The environment of the deploy, in the form of /proc/PID/environ, and after an empty entry the values of `--env`. In
+    /// a service directory it is the file `environment`.
+    var environment: ByteString?
     /// Where relative paths in the command begin: absolute.
     var workingDirectory: ByteString
     /// The value of `--run-dir`.
@@ -29,6 +32,14 @@ struct Service: Sendable {
     /// The number at which s6 is told that the copy has taken over. The target never has it, but it must be none that
     /// `--keep-fd` or `--ready fd:N` names.
     var notifyDescriptor: Int32 = 63
+
+    init(app: ByteString, label: ByteString, copy: Int, command: [ByteString], workingDirectory: ByteString) {
+        self.app = app
+        self.label = label
+        self.copy = copy
+        self.command = command
+        self.workingDirectory = workingDirectory
+    }
 
     var marker: ServiceMarker { ServiceMarker(app: app, label: label, copy: copy) }
 

@@ -4,6 +4,12 @@ struct ServiceFile: Equatable {
     var name: ByteString
     var text: ByteString
     var isExecutable = true
+
+    /// Command lines, configurations and environments may hold secrets.
+    var mode: UInt32 {
+        if isExecutable { return 0o700 }
+        return name == "config" || name == "environment" ? 0o600 : 0o644
+    }
 }
 
 extension Service {
@@ -30,8 +36,8 @@ extension Service {
             ServiceFile(name: "finish", text: "#!/bin/sh\nexec \(finish) -- \"$@\"\n"),
             ServiceFile(name: "log/run", text: "#!/bin/sh\nexec \(log)\n"),
         ]
-        if let configuration {
-            files.append(ServiceFile(name: "config", text: configuration, isExecutable: false))
+        for (name, text) in [("config", configuration), ("environment", environment)] as [(ByteString, ByteString?)] {
+            if let text { files.append(ServiceFile(name: name, text: text, isExecutable: false)) }
         }
         if isS6 {
             files.append(

@@ -16,7 +16,7 @@ func startServices(_ services: [Service], on target: SupervisionTarget) throws(F
 }
 
 /// The last lines of a service's log, oldest first, without the times; none if there is no log yet.
-func serviceOutput(_ service: Service, on target: SupervisionTarget, lines: Int = 10) -> [ByteString] {
+func serviceOutput(_ service: Service, on target: SupervisionTarget, lines: Int = 100) -> [ByteString] {
     var text = ByteString()
     if target == .systemd {
         let manager = SystemdManager.own
@@ -26,10 +26,9 @@ func serviceOutput(_ service: Service, on target: SupervisionTarget, lines: Int 
         ]
         text = manager.output(of: "journalctl", arguments, timeout: .seconds(5)) ?? text
     } else if let folder = try? logDirectory(of: service),
-        let file = try? open("\(folder)/current", O_RDONLY | O_NOFOLLOW | O_NONBLOCK),
-        let info = try? status(of: file), info.isRegular
+        let place = try? followPath("\(folder)/current", object: folder),
+        let file = try? openRegular(place.name, in: place.directory, object: folder)
     {
-        // The last 64 kB hold more than ten lines of usual length.
         _ = lseek(file.number, -min(off_t(1 << 16), lseek(file.number, 0, SEEK_END)), SEEK_END)
         text = (try? readAll(file, atMost: 1 << 20)) ?? text
     }

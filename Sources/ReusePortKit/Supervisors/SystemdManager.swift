@@ -37,6 +37,12 @@ struct SystemdManager {
         try run("stop", [unit], options: ["--no-block"], timeout: timeout)
     }
 
+    /// What `systemctl show` says of properties of a unit, a line for each; nothing if that fails.
+    func show(_ properties: ByteString, of unit: ByteString) -> [ByteString] {
+        let words: [ByteString] = (isUser ? ["--user"] : []) + ["show", "--property", properties, "--", unit]
+        return (output(of: "systemctl", words, timeout: .seconds(10)) ?? "").split(on: UInt8(ascii: "\n"))
+    }
+
     /// The output of one of systemd's programs; nil if it failed or took too long.
     func output(of tool: ByteString, _ arguments: [ByteString], timeout: Milliseconds) -> ByteString? {
         let end = try? runTool(

@@ -26,7 +26,7 @@ private func takeDownUnits(_ services: [Service], of app: ByteString) throws(Fai
     try removeUnits(present)
 }
 
-private func tell(_ word: UInt8, _ service: Service, _ scan: borrowing ScanDirectory) throws(Failure) {
+private func tell(_ word: UInt8, _ service: Service, _ scan: ScanDirectory) throws(Failure) {
     do throws(Failure) {
         _ = try ControlCommand.send(word, to: "\(scan.path)/\(service.name)")
     } catch {
@@ -36,7 +36,7 @@ private func tell(_ word: UInt8, _ service: Service, _ scan: borrowing ScanDirec
 }
 
 /// Waits until neither the service nor its finish script runs.
-private func awaitEnd(of service: Service, _ scan: borrowing ScanDirectory) throws(Failure) {
+private func awaitEnd(of service: Service, _ scan: ScanDirectory) throws(Failure) {
     func isOver() -> Bool {
         scan.marker(of: service.name) == nil || !scan.isSupervised(service.name)
             || scan.serviceStatus(of: service.name).map { $0.isOver } ?? false

@@ -1,6 +1,7 @@
 import CLinux
 
 extension ServiceMarker {
+    @inline(never)
     var unitName: ByteString { "reuseport-exec-\(app)-\(label)-\(copy).service" }
 
     /// Reads the first line of a unit.
@@ -56,14 +57,14 @@ func writeUnit(_ service: Service) throws(Failure) {
         if let reason = reason({ () throws(Errno) in try unlink(temporary, in: units.folder) }), reason != .noEntry {
             throw reason
         }
-        try makeFile(temporary, service.unit(workingDirectory: directory), mode: 0o600, in: units.folder)
+        try makeFile(temporary, service.unit(workingDirectory: directory), mode: 0o644, in: units.folder)
         try rename(temporary, to: service.unitName, in: units.folder)
     }
 }
 
-private func marker(of name: ByteString, _ units: borrowing ScanDirectory) -> ServiceMarker? {
-    guard let file = try? open(name, in: units.folder, O_RDONLY | O_NOFOLLOW | O_NONBLOCK),
-        let info = try? status(of: file), info.isRegular, info.owner == geteuid(), info.mode & 0o022 == 0,
+@inline(never)
+private func marker(of name: ByteString, _ units: ScanDirectory) -> ServiceMarker? {
+    guard let file = try? openTrusted(name, in: units.folder, object: name),
         let text = try? readAll(file, atMost: 1 << 22)
     else { return nil }
     return ServiceMarker(unitLine: text.split(on: UInt8(ascii: "\n"))[0])
@@ -81,12 +82,8 @@ func unitMarkers(of app: ByteString) -> [ServiceMarker] {
 
 /// Whether a process of the unit runs, or will again; yes if systemd does not say.
 func isActive(_ marker: ServiceMarker) -> Bool {
-    let manager = SystemdManager.own
-    let output = manager.output(
-        of: "systemctl",
-        (manager.isUser ? ["--user"] : []) + ["show", "--property", "ActiveState", "--", marker.unitName],
-        timeout: .seconds(10))
-    return output != "ActiveState=inactive\n" && output != "ActiveState=failed\n"
+    let state = SystemdManager.own.show("ActiveState", of: marker.unitName).first
+    return state != "ActiveState=inactive" && state != "ActiveState=failed"
 }
 
 /// Removes units that deploy wrote, and has systemd forget that they failed.

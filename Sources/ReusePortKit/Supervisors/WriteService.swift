@@ -8,7 +8,7 @@ func writeService(_ service: Service, on target: SupervisionTarget) throws(Failu
     try write(service, in: scan)
 }
 
-private func write(_ service: Service, in scan: borrowing ScanDirectory) throws(Failure) {
+private func write(_ service: Service, in scan: ScanDirectory) throws(Failure) {
     let path: ByteString = "\(scan.path)/\(service.name)"
     sweepServices(of: service.app, in: scan)
     let logs = try logDirectory(of: service)
@@ -37,12 +37,10 @@ private func write(_ service: Service, in scan: borrowing ScanDirectory) throws(
         let directory = try makeDirectory(temporary, mode: 0o755, in: scan.folder)
         let log = try makeDirectory("log", mode: 0o755, in: directory)
         for file in service.files(forS6: scan.isS6, logDirectory: logs) {
-            // Command lines and configurations may hold secrets.
-            let mode: mode_t = file.isExecutable ? 0o700 : file.name == "config" ? 0o600 : 0o644
             if file.name.hasPrefix("log/") {
-                try makeFile(file.name.dropFirst(4), file.text, mode: mode, in: log)
+                try makeFile(file.name.dropFirst(4), file.text, mode: file.mode, in: log)
             } else {
-                try makeFile(file.name, file.text, mode: mode, in: directory)
+                try makeFile(file.name, file.text, mode: file.mode, in: directory)
             }
         }
         try rename(temporary, to: service.name, in: scan.folder)
@@ -53,7 +51,7 @@ private func write(_ service: Service, in scan: borrowing ScanDirectory) throws(
 }
 
 /// Waits for a service that scale has just taken away: it may still run its finish script, which then removes it.
-private func awaitLeaving(_ service: Service, _ scan: borrowing ScanDirectory) {
+private func awaitLeaving(_ service: Service, _ scan: ScanDirectory) {
     let deadline = Deadline(after: .seconds(10))
     var pause = Pause()
     while scan.marker(of: service.name) == service.marker, scan.isSupervised(service.name),
@@ -70,21 +68,29 @@ func updateService(_ service: Service, on target: SupervisionTarget) throws(Fail
     let files = service.files(forS6: scan.isS6, logDirectory: try logDirectory(of: service))
     try step("write", "service \(scan.path)/\(service.name)") { () throws(Errno) in
         let directory = try open(service.name, in: scan.folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
-        for file in files where file.name == "run" {
-            // A crash may have left it.
-            _ = reason { () throws(Errno) in try unlink(".run.new", in: directory) }
-            try makeFile(".run.new", file.text, mode: 0o700, in: directory)
-            try rename(".run.new", to: "run", in: directory)
+        // The command last: it may refer to variables that an earlier version has not written to the file.
+        for name in ["environment", "run"] as [ByteString] {
+            for file in files where file.name == name {
+                // A crash may have left it.
+                _ = reason { () throws(Errno) in try unlink(".run.new", in: directory) }
+                try makeFile(".run.new", file.text, mode: file.mode, in: directory)
+                try rename(".run.new", to: name, in: directory)
+            }
         }
     }
 }
 
 /// Where the logs of this copy go.
 func logDirectory(of service: Service) throws(Failure) -> ByteString {
-    let own: ByteString = "\(service.label)-\(service.copy)"
-    guard let given = service.logDirectory else { return "\(try usualLogDirectory())/\(service.app)/\(own)" }
+    "\(try logFolder(of: service))/\(service.label)-\(service.copy)"
+}
+
+/// The folder around those of the app's copies.
+@inline(never)
+func logFolder(of service: Service) throws(Failure) -> ByteString {
+    guard let given = service.logDirectory else { return "\(try usualLogDirectory())/\(service.app)" }
     guard given.hasPrefix("/") else {
         throw .usage("write", "service \(service.name)", "'\(given)' does not start at the root")
     }
-    return "\(given)/\(own)"
+    return given
 }

@@ -1,5 +1,5 @@
 // Tests InheritedSockets: prints a line for each descriptor, and for each variable that is left. With an argument,
-// takes the socket of that name first.
+// takes the socket of that name first. `--tell STATUS` tests NotifySocket instead.
 import CLinux
 import ReusePortKit
 
@@ -21,6 +21,16 @@ func describe(_ socket: borrowing InheritedSocket) {
 }
 
 do {
+    if CommandLine.arguments.count > 2, CommandLine.arguments[1] == "--tell" {
+        if let notify = NotifySocket() {
+            try notify.tellReady(status: ByteString(CommandLine.arguments[2]))
+            try notify.tellStopping()
+            say("told")
+        } else {
+            say("nobody waits")
+        }
+        exit(0)
+    }
     var sockets = try InheritedSockets()
     if CommandLine.arguments.count > 1 {
         if let one = sockets.take(named: ByteString(CommandLine.arguments[1])) {

@@ -1,4 +1,7 @@
-"""einhorn.py LABEL: a worker written for einhorn: descriptors by number, SIGUSR2 to end, a newline on 9 as its ACK."""
+"""einhorn.py LABEL: a worker written for einhorn: descriptors by number, SIGUSR2 to end, and an ACK.
+
+The ACK goes to the master's socket if there is one, and is a newline on 9 otherwise.
+"""
 import os
 import select
 import signal
@@ -12,8 +15,15 @@ for descriptor in (wake, signaled):
     os.set_blocking(descriptor, False)
 signal.set_wakeup_fd(signaled)
 signal.signal(signal.SIGUSR2, lambda *_: None)
-os.write(9, b"\n")
-os.close(9)
+if "EINHORN_SOCK_PATH" in os.environ:
+    if int(os.environ["EINHORN_MASTER_PID"]) != os.getppid():
+        sys.exit("this is not a worker")
+    with socket.socket(socket.AF_UNIX) as master:
+        master.connect(os.environ["EINHORN_SOCK_PATH"])
+        master.sendall(b'{"command": "worker:ack", "pid": %d}\n' % os.getpid())
+else:
+    os.write(9, b"\n")
+    os.close(9)
 
 while True:
     ready, _, _ = select.select([wake, *listeners], [], [])

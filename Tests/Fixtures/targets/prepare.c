@@ -5,9 +5,11 @@
 //   argv0 NAME            the program's argv[0]
 //   block N, ignore N     signal N
 //   capabilities ambient  keeps those of a launcher in every way: inheritable, ambient, not cleared by setuid(2)
+//   bounds A,B            no capability but these numbers, also after an exec as root: as root in a container
 //   capabilities none     drops every capability, and root's claim to get them back
 //   chdir PATH            working directory
 //   close N               closes descriptor N
+//   deny N ERRNO          socket(2) fails with ERRNO for address family N
 //   fill BYTES            adds variables until the environment has BYTES, as execve(2) counts them
 //   groups A,B uid N gid N
 //   join PID              the network namespace of that process
@@ -100,6 +102,13 @@ static void keep_capabilities(void) {
         if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, kept[i], 0, 0)) fail("ambient");
 }
 
+static void bound(char *list) {
+    char kept[64] = {0};
+    for (char *part = strtok(list, ","); part; part = strtok(0, ",")) kept[atoi(part) & 63] = 1;
+    for (int number = 0; number < 64; number++)
+        if (!kept[number] && prctl(PR_CAPBSET_DROP, number, 0, 0, 0) && errno != EINVAL) fail("bounds");
+}
+
 static void pretend(const char *call) {
     unsigned number = !strcmp(call, "setresuid") ? SYS_setresuid : SYS_setresgid;
     struct sock_filter code[] = {
@@ -109,6 +118,19 @@ static void pretend(const char *call) {
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
     struct sock_fprog program = {4, code};
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)) fail("seccomp");
+}
+
+static void deny(unsigned family, unsigned reason) {
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, family, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | reason),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {6, code};
     if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)) fail("seccomp");
 }
 
@@ -150,6 +172,7 @@ int main(int argc, char **argv) {
         if (!strcmp(step, "argv0")) first = value;
         else if (!strcmp(step, "block")) sigaddset(&blocked, number);
         else if (!strcmp(step, "ignore")) signal(number, SIG_IGN);
+        else if (!strcmp(step, "bounds")) bound(value);
         else if (!strcmp(step, "capabilities") && !strcmp(value, "ambient")) keep_capabilities();
         else if (!strcmp(step, "capabilities")) {
             struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
@@ -159,7 +182,10 @@ int main(int argc, char **argv) {
             if (syscall(SYS_capset, &header, data)) fail("capset");
         } else if (!strcmp(step, "chdir")) { if (chdir(value)) fail(value); }
         else if (!strcmp(step, "close")) close(number);
-        else if (!strcmp(step, "fill")) fill(strtoul(value, 0, 10));
+        else if (!strcmp(step, "deny")) {
+            require(i < argc, "deny N ERRNO");
+            deny(number, atoi(argv[i++]));
+        } else if (!strcmp(step, "fill")) fill(strtoul(value, 0, 10));
         else if (!strcmp(step, "groups")) set_groups(value);
         else if (!strcmp(step, "uid")) { if (setresuid(number, number, number)) fail("setresuid"); }
         else if (!strcmp(step, "gid")) { if (setresgid(number, number, number)) fail("setresgid"); }

@@ -6,6 +6,7 @@ import os
 import select
 import signal
 import socket
+import struct
 import sys
 import time
 
@@ -118,14 +119,17 @@ def manage(unit):
         if os.path.exists(notify):
             os.unlink(notify)
         messages = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        messages.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         messages.bind(notify)
         main = spawn(split(unit_settings['ExecStart']), unit, {b'NOTIFY_SOCKET': notify}, directory)
         write(unit, b'main', b'%d' % main)
         is_told = False
         while True:
             if select.select([messages], [], [], 0.02)[0]:
-                lines = messages.recv(4096).split(b'\n')
-                if b'READY=1' in lines:
+                text, [(_, _, credentials)], _, _ = messages.recvmsg(4096, socket.CMSG_SPACE(12))
+                sender = struct.unpack('iII', credentials)[0]
+                lines = text.split(b'\n')
+                if b'READY=1' in lines and (sender == main or unit_settings.get('NotifyAccess') == b'all'):
                     assert b'MAINPID=%d' % main in lines
                     write(unit, b'state', b'active')
             if not is_told and read(unit, b'stop') is not None:
@@ -195,8 +199,16 @@ def main(words):
             if read(unit, b'state') in (b'active', b'activating') and read(unit, b'main'):
                 os.kill(int(read(unit, b'main')), signal.SIGTERM)
     elif verb == b'show':
-        # ActiveState is the value of --property.
-        print('ActiveState=%s' % (read(units[1], b'state') or b'inactive').decode())
+        # Behind --property come the names of properties, then the unit.
+        known = {b'ActiveState': read(units[1], b'state') or b'inactive', b'Job': b''}
+        for name in units[0].split(b','):
+            if name in known:
+                value = known[name]
+            else:
+                value = settings(units[1]).get(name.decode(), b'')
+            if name == b'KillSignal':
+                value = b'%d' % signal.Signals['SIG' + (value or b'TERM').decode()]
+            print('%s=%s' % (name.decode(), value.decode()))
     elif verb != b'reset-failed':
         sys.exit('no such verb')
 

@@ -49,6 +49,35 @@ import Testing
         #expect(try group(&members, kind).map { created.firstIndex(of: $0) } == [0, 5, 2, 3, 4, 6])
     }
 
+    /// If several have left, it is not known who has moved where, nor is it if nothing is recorded.
+    @Test(arguments: [ipv4Loopback, ipv6Loopback]) func theOrderIsFoundOut(base: SocketAddress) throws {
+        var members = OwnedArray<InspectedSocket>()
+        members.append(try InspectedSocket(.tcp, base, shares: true, backlog: 16))
+        let address = members[0].address
+        for _ in 1..<6 { members.append(try InspectedSocket(.tcp, address, shares: true, backlog: 16)) }
+        func records() throws -> [SocketRecord] {
+            oldestFirst(try internetSockets(.tcp, states: .listening, localPort: address.port))
+        }
+        let all = try records()
+        let identity = ListenerIdentity(
+            name: "http", transport: .tcp, address: address, isDualStack: all[0].isIPv6Only == false,
+            cookie: all[0].cookie)
+        var known = ByIndex()
+        try known.follow([Listener(identity: identity, publicPath: nil)])
+        #expect(known.orders[0].cookies == all.map(\.cookie))
+        for left in 1...2 {
+            _ = members.remove(at: 0)
+            try waitUntil("it has left") { try records().count == 6 - left }
+        }
+        try known.follow([Listener(identity: identity, publicPath: nil)])
+        var nothing = ByIndex()
+        try nothing.follow([Listener(identity: identity, publicPath: nil)])
+        let order = try group(&members, .tcp).map { inode in all.first { $0.inode == inode }?.cookie }
+        #expect(known.orders[0].cookies == order)
+        #expect(nothing.orders[0].cookies == order)
+        #expect(try records().count == 4)
+    }
+
     /// TCP sockets take their place when they begin to listen, not when they are bound, and keep it when listen(2) is
     /// called again.
     @Test func listeningCountsAndBindingDoesNot() throws {

@@ -109,6 +109,10 @@ import Testing
         #expect(try count(connections, heldBy: try ProcessIdentity(of: stranger.pid)) == 0)
     }
 
+    private func unreadConnections(_ listener: SocketAddress) throws -> [SocketRecord] {
+        try internetSockets(.tcp, family: listener.family, states: .receiving, localPort: listener.port) { $0.isUnread }
+    }
+
     /// From the handshake until all that has come is read.
     @Test(arguments: [ipv4Loopback, ipv6Loopback, .ipv6(high: 0, low: 0, port: 0, scope: 0)])
     func whatIsNotReadYet(_ address: SocketAddress) throws {

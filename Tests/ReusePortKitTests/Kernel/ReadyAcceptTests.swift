@@ -14,7 +14,7 @@ struct ReadyAcceptTests {
     ) throws -> Acceptance {
         var state = before
         try waitUntil("another state than \(before)") {
-            state = try acceptance(of: probe, interface: kind == .device ? 1 : 0)
+            state = try acceptance(of: probe)
             return state != before && state != .connecting && state != .held
         }
         return state
@@ -124,8 +124,7 @@ struct ReadyAcceptTests {
         let problem =
             try readyProblem(
                 .accept, copy, listeners: [listener.identity], within: Milliseconds(300)) ?? ""
-        #expect(problem.contains("pid \(copy.pid) ("))
-        #expect(problem.contains("not ready after "))
+        #expect(problem.hasPrefix("not ready after "))
         #expect(problem.contains(" ms: the probe of web (127.0.0.1:"))
         #expect(problem.hasSuffix("was not accepted"))
     }

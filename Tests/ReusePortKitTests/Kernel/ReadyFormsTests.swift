@@ -1,4 +1,5 @@
 import CLinux
+import Foundation
 import Testing
 
 @testable import ReusePortKit
@@ -6,21 +7,56 @@ import Testing
 struct ReadyFormsTests {
     private static let longDelay = "exec sleep 600"
 
+    private let box = Sandbox()
+
+    private func folder() throws -> Descriptor { try open(ByteString(box.path), O_RDONLY | O_DIRECTORY) }
+
+    // MARK: An acknowledgement
+
+    /// As the libraries for Go, Ruby and Node write it. Nothing is left in the folder.
+    @Test(
+        arguments: [
+            (#"{"command":"worker:ack","pid":1}"#, true), ("---%0Acommand: worker:ack%0Apid: 1%0A", true),
+            ("---%0Acommand:%20worker:ack%0Apid:%201", true), (#"{"command":"worker:ping","pid":1}"#, false),
+            ("", false),
+        ])
+    func acknowledged(line: String, isReady: Bool) throws {
+        let folder = try folder()
+        box.write(".ack.\(getpid())", "left behind")
+        var channel = try ReadinessChannel.make(.acknowledgement, in: folder.number)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: box.path) == [])
+        let client = box.write(
+            "client.py",
+            """
+            import socket
+            master = socket.socket(socket.AF_UNIX)
+            master.connect('/proc/self/fd/7')
+            master.send(b'\(line)\\n')
+            """)
+        let copy = try start("\(try Tool.require("python3")) \(client); exec sleep 600", &channel)
+        let problem = readyProblem(
+            .acknowledgement, copy, channel: channel, within: .seconds(isReady ? 3600 : 1))
+        #expect(problem?.contains("no worker:ack came") == (isReady ? nil : true), "\(problem ?? "")")
+    }
+
     // MARK: The copy's end
 
     /// Each form notices it at once; the deadline is much further away than the test runs.
     @Test(
         arguments: [
-            .accept, .http(socket: "web", path: "/"), .notify, .descriptor(7), .command("exit 1"), .none,
+            .accept, .http(HTTPCheck(text: "", socket: "web", path: "/")), .notify, .acknowledgement, .descriptor(7),
+            .command("exit 1"),
+            .none,
         ] as [Readiness])
     func deathIsNoticed(readiness: Readiness) throws {
         let listener = try ReadyListener(.v4)
-        var channel = try ReadinessChannel.make(readiness)
+        let folder = try folder()
+        var channel = try ReadinessChannel.make(readiness, in: folder.number)
         let copy = try start("exit 3", &channel)
         if readiness == .none { _ = try copy.handle.waitForExit(until: nil) }
         let problem = readyProblem(
             readiness, copy, channel: channel, listeners: [listener.identity], within: .seconds(3600))
-        #expect(problem == "unable to wait for pid \(copy.pid) (sh): exited with 3")
+        #expect(problem == "exited with 3")
     }
 
     /// With the write end, if there is one, as its descriptor 7, and as nobody else's.
@@ -59,7 +95,7 @@ struct ReadyFormsTests {
         let copy = try ReadyCopy(shell: "exit 0")
         #expect(
             try readyProblem(.command("exit 1"), copy)
-                == "unable to wait for pid \(copy.pid) (sh): exited with 0; it must not put itself into the background")
+                == "exited with 0; it must stay in the foreground")
     }
 
     @Test func none() throws {
@@ -90,7 +126,8 @@ struct ReadyFormsTests {
         """
 
     private func http(
-        _ answers: String, _ kind: ReadyAddress = .v4, within time: Milliseconds = .seconds(60)
+        _ answers: String, _ kind: ReadyAddress = .v4, within time: Milliseconds = .seconds(60),
+        check: HTTPCheck = HTTPCheck(text: "", socket: "web", path: "/health")
     ) throws -> (problem: String?, requests: [String], log: String) {
         let listener = try ReadyListener(kind)
         let requests = try ReadyLog()
@@ -102,7 +139,8 @@ struct ReadyFormsTests {
         let accepts = try readyProblem(.accept, copy, listeners: [listener.identity])
         #expect(accepts == nil)
         let problem = try readyProblem(
-            .http(socket: "web", path: "/health"), copy, listeners: [listener.identity], within: time, log: log.log)
+            .http(check), copy, listeners: [listener.identity], within: time,
+            log: log.log)
         let seen = requests.text().components(on: "\r\n\r\n")
         return (problem, seen, log.text())
     }
@@ -120,6 +158,30 @@ struct ReadyFormsTests {
         let request = result.requests.first ?? ""
         #expect(request.hasPrefix("GET /health HTTP/1.1\r\n\(host)"))
         #expect(request.contains("\r\nUser-Agent: reuseport-exec\r\n") && request.hasSuffix("Connection: close"))
+    }
+
+    @Test func httpAsItIsAsked() throws {
+        let check = HTTPCheck(
+            text: "", socket: "web", path: "/", host: "example.org", lowestStatus: 401, highestStatus: 401)
+        let result = try http("HTTP/1.1 200 OK\r\n\r\n|HTTP/1.1 401 No\r\n\r\n", check: check)
+        #expect(result.problem == nil)
+        #expect(result.requests.count == 2)
+        #expect(result.requests[0].hasPrefix("GET / HTTP/1.1\r\nHost: example.org\r\n"))
+    }
+
+    @Test(
+        arguments: [
+            (1, "PROXY TCP4 127.0.0.1 127.0.0.1 1 1\r\nGET "),
+            // The empty lines with which it begins are not shown.
+            (2, "\0\r\nQUIT\n \0\0\0GET "),
+        ] as [(UInt64, String)])
+    func httpBehindProxyHeader(version: UInt64, start: String) throws {
+        let check = HTTPCheck(text: "", socket: "web", path: "/", proxy: version)
+        let result = try http("HTTP/1.1 200 OK\r\n\r\n", check: check)
+        #expect(result.problem == nil)
+        var request = result.requests.first ?? ""
+        if result.requests.count > 1 { request += result.requests[1] }
+        #expect(request.hasPrefix(start), "\(result.requests)")
     }
 
     @Test func httpIsAskedAgain() throws {
@@ -143,7 +205,7 @@ struct ReadyFormsTests {
 
     @Test func httpUnknownSocket() throws {
         let copy = try ReadyCopy(shell: Self.longDelay)
-        let problem = try readyProblem(.http(socket: "web", path: "/"), copy) ?? ""
+        let problem = try readyProblem(.http(HTTPCheck(text: "", socket: "web", path: "/")), copy) ?? ""
         #expect(problem.hasSuffix("there is no stream socket 'web'"))
     }
 
@@ -202,6 +264,89 @@ struct ReadyFormsTests {
         #expect(result.problem == nil)
         #expect(result.log.contains("ignored a message from pid \(getpid()),"))
         #expect(result.log.contains("its status is 'up'"))
+    }
+
+    /// Root may name another sender: the copy's number with another user's, as if the sender had ended and the copy had
+    /// started a process with its number.
+    @Test(arguments: [0, 12345]) func senderOfAnotherUserIsIgnored(user: Int) throws {
+        try Tool.requireRoot()
+        let result = try notify(
+            """
+            import struct
+            s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            sender = (socket.SOL_SOCKET, 2, struct.pack("iii", os.getpid(), \(user), 0))
+            s.sendmsg([b"READY=1"], [sender], 0, b"\\0" + os.environ["NOTIFY_SOCKET"][1:].encode())
+            tell(b'STATUS=sent')
+            time.sleep(600)
+            """, within: .seconds(user == 0 ? 60 : 2))
+        #expect((result.problem == nil) == (user == 0), "\(result.problem ?? "")")
+    }
+
+    // MARK: Descriptors of others
+
+    private static let passRights: Int32 = 83
+
+    /// Sends a TCP socket whose close(2) waits for an hour, and keeps its other end.
+    private func sendLingering(to name: ByteString) throws -> (sent: Bool, kept: Int32) {
+        let sender = try ReusePortKit.socket(family: AF_UNIX, type: Int32(SOCK_DGRAM.rawValue))
+        // An abstract name begins with a zero byte, and does not end with one.
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: [0] + name.bytes.dropFirst()) }
+        try withUnsafeBytes(of: &address) { raw in
+            let start = raw.baseAddress!.assumingMemoryBound(to: sockaddr.self)
+            _ = try checked(CLinux.connect(sender.number, start, socklen_t(2 + name.count)))
+        }
+        let listener = try ReadyListener(.v4)
+        let socket = try listener.connect()
+        _ = try waitForEvents(POLLOUT, on: socket, until: nil)
+        let kept = try checked(accept(listener.socket.number, nil, nil))
+        func setLinger(_ isOn: Bool) {
+            var linger = CLinux.linger(l_onoff: isOn ? 1 : 0, l_linger: 3600)
+            setsockopt(socket.number, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<CLinux.linger>.size))
+        }
+        setLinger(true)
+        let block = [UInt8](repeating: 0, count: 1 << 16)
+        while send(socket.number, block, block.count, Int32(MSG_DONTWAIT)) > 0 {}
+        let isSent = clinux_send_message(sender.number, "X=1", 3, socket.number) != -1
+        // If it was refused, ours is the last descriptor, whose close must not wait.
+        if !isSent { setLinger(false) }
+        return (isSent, kept)
+    }
+
+    /// Also on kernels that cannot refuse descriptors, the deadline and later messages count.
+    @Test(arguments: [false, true]) func descriptorsOfOthersDoNotHoldUp(isReady: Bool) throws {
+        let channel = try ReadinessChannel.make(.notify)
+        let chosen = channel.notifySocketName
+        let name = try #require(chosen)
+        switch channel.reader {
+        case .some(let reader): try? setOption(reader, SOL_SOCKET, Self.passRights, 1)
+        case .none: break
+        }
+        let lingering = try sendLingering(to: name)
+        defer { close(lingering.kept) }
+        #expect(lingering.sent)
+        let copy = try ReadyCopy(
+            python: Self.notifier + (isReady ? "tell(b'READY=1'); " : "") + "time.sleep(600)",
+            environment: ["NOTIFY_SOCKET=\(String(decoding: name.bytes, as: UTF8.self))"])
+        let began = MonotonicClock.milliseconds
+        let problem = readyProblem(.notify, copy, channel: channel, within: .seconds(isReady ? 60 : 2))
+        #expect((problem == nil) == isReady)
+        #expect(MonotonicClock.milliseconds - began < patience.count)
+    }
+
+    @Test func descriptorsAreRefused() throws {
+        let channel = try ReadinessChannel.make(.notify)
+        let chosen = channel.notifySocketName
+        let name = try #require(chosen)
+        switch channel.reader {
+        case .some(let reader):
+            if (try? option(reader, SOL_SOCKET, Self.passRights)) == nil { return }
+        case .none: break
+        }
+        let lingering = try sendLingering(to: name)
+        defer { close(lingering.kept) }
+        #expect(!lingering.sent)
     }
 
     @Test func statusIsTold() throws {

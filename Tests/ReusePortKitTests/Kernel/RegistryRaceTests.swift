@@ -10,7 +10,7 @@ import Testing
     @Test func aHelperThatHasDoneItsWork() throws {
         let box = Sandbox()
         let registry = try Registry.open("web", in: ByteString(box["run"]), create: true)!
-        var app = AppRecord()
+        let app = AppRecord()
         let ours = try ProcessIdentity(of: getpid())
         for round in 0..<40 {
             // In another phase each time.

@@ -101,6 +101,22 @@ import Testing
         try service.end()
     }
 
+    /// A server that has executed itself anew has left its supervisor, which starts another one: that ends as well.
+    @Test(arguments: RetireService.Kind.allCases) func successorHasLeftIt(kind: RetireService.Kind) throws {
+        let service = try RetireService(kind, "wrapper", in: sandbox)
+        let copy = try service.copy()
+        #expect(kill(copy.process.pid, SIGKILL) == 0)
+        let second = try service.copy(2)
+        let order = StopOrder(
+            process: try ProcessIdentity(of: copy.other), listeners: [copy.listener], supervisor: service.name,
+            stopSignal: SIGTERM, stopTimeout: .seconds(40), keepsFinishing: false, nice: nil)
+        #expect(try stop([order], sparing: [], report: StopLog().report) == [.exited])
+        try waitUntil("down") { try service.isDown }
+        #expect(service.starts.count == 2)
+        kill(second.other, SIGKILL)
+        try service.end()
+    }
+
     /// A supervisor that is slow to read gets the time: were the copy to end before, it would be started again.
     @Test(arguments: RetireService.Kind.allCases) func slowSupervisor(kind: RetireService.Kind) throws {
         let service = try RetireService(kind, "obey", in: sandbox)

@@ -169,25 +169,89 @@ import Testing
         #expect(log.warnings.count == 2)
     }
 
-    /// A process that is no descendant any more is reported, and left alone.
-    @Test func anotherProcessKeepsTheListener() throws {
-        let copy = try RetireCopy("daemon", in: sandbox)
+    /// A process that is no descendant any more, but the same user's, is an heir; it may listen again and again.
+    @Test(arguments: ["daemon", "again"]) func heirOfTheSameUser(mode: String) throws {
+        let copy = try RetireCopy(mode, in: sandbox)
         let other = try ProcessIdentity(of: copy.other)
         let log = StopLog()
-        let outcome = try stop([copy.order(timeout: .seconds(3))], sparing: [], report: log.report)
-        guard case .refused(let refusal) = outcome[0],
-            case .othersListen([copy.label], let others, hasEnded: true) = refusal.why
-        else { return #expect(Bool(false), "\(outcome)") }
-        #expect(others.map { $0.pid } == [other.pid])
-        let words = refusal.description.text
-        #expect(words.contains("but pid \(other.pid) (python3"))
-        #expect(words.hasSuffix("still listens on http \(copy.listener.address.description.text)"))
+        let order = copy.order(timeout: Milliseconds(200))
+        #expect(try stop([order], sparing: [], report: log.report) == [.killed(.descendantsListened([copy.label]))])
+        #expect(try !copy.isListening && !other.isAlive())
+        #expect(log.warnings.contains { $0.contains("killing pid \(other.pid) (python3") }, "\(log.warnings)")
+    }
+
+    /// Another user's process is left alone, but without the listener.
+    @Test func anotherUserKeepsTheListener() throws {
+        try Tool.requireRoot()
+        let copy = try RetireCopy("foreign", in: sandbox)
+        let other = try ProcessIdentity(of: copy.other)
+        let log = StopLog()
+        let order = copy.order(timeout: Milliseconds(200))
+        #expect(try stop([order], sparing: [], report: log.report) == [.exited])
+        #expect(try !copy.isListening && other.isAlive())
+        let address = copy.listener.address.description.text
         #expect(log.warnings.count == 1)
-        #expect(try copy.isListening && other.isAlive() && !copy.process.isAlive())
-        // And again, now that the copy has gone: at once, whatever the timeout is.
-        let again = try stop([copy.order()], sparing: [], report: log.report)
-        #expect(again == outcome)
-        #expect(other.isAlive())
+        #expect(log.warnings.first?.hasPrefix("taking http \(address) of pid \(copy.process.pid) (python3") == true)
+        #expect(log.warnings.first?.contains("away from pid \(other.pid) (python3") == true)
+        kill(other.pid, SIGKILL)
+    }
+
+    /// What a process that ended by itself has left behind is taken away at once, and told to stop.
+    @Test(arguments: ["wrapper", "fork"]) func foundEnded(mode: String) throws {
+        let copy = try RetireCopy(mode, in: sandbox)
+        let other = try ProcessIdentity(of: copy.other)
+        copy.running!.signal(SIGKILL)
+        try waitUntil("its end") { !copy.process.isAlive() }
+        #expect(try copy.isListening)
+        let log = StopLog()
+        var order = copy.order(timeout: Milliseconds(300))
+        order.user = geteuid()
+        #expect(try stop([order], sparing: [], report: log.report) == [.alreadyGone])
+        #expect(try !copy.isListening && !other.isAlive())
+        #expect(log.warnings.first?.hasPrefix("taking http") == true)
+        #expect(log.warnings.count == (mode == "fork" ? 2 : 1), "only who does not obey is killed")
+    }
+
+    /// A wrapper does not hand the signal on, so its command gets it from us; one that does is trusted to.
+    @Test(arguments: ["wrapper", "forward"]) func commandOfAWrapper(mode: String) throws {
+        let copy = try RetireCopy(mode, in: sandbox)
+        let log = StopLog()
+        #expect(try stop([copy.order(keepsFinishing: false)], sparing: [], report: log.report) == [.exited])
+        #expect(try !copy.isListening)
+        #expect(log.warnings.isEmpty, "\(log.warnings)")
+        let lines = try copy.running!.end().output.text.split(separator: "\n").dropFirst()
+        #expect(lines.sorted() == ["SIGTERM", "child SIGTERM"], "once each")
+        let isHandedOn = log.events.contains { if case .handedOn = $0 { true } else { false } }
+        #expect(isHandedOn == (mode == "wrapper"))
+    }
+
+    /// A coordinator, or another copy, holds the listener for a reason of its own.
+    @Test func sparedProcess() throws {
+        let copy = try RetireCopy("daemon", in: sandbox)
+        let other = try ProcessIdentity(of: copy.other)
+        var order = copy.order(timeout: Milliseconds(200))
+        order.spared = [other]
+        #expect(try stop([order], sparing: [], report: StopLog().report) == [.exited])
+        #expect(try !copy.isListening && other.isAlive())
+        kill(other.pid, SIGKILL)
+    }
+
+    /// A group, which a hostile process cannot leave, is killed as a whole.
+    @Test func groupIsKilled() throws {
+        let stage = try Stage(.privileged)
+        let groups = try MemoryGroups(stage, limits: false)
+        guard groups.version == .second else { try Test.cancel("version 1 has no cgroup.kill") }
+        let copy = try RetireCopy("ignore", in: sandbox)
+        let path = "\(groups.place)/a.0.\(copy.process.pid)"
+        mkdir(path, 0o755)
+        defer { _ = try? waitUntil("it is removed") { rmdir(path) == 0 } }
+        let group = CopyGroup(
+            group: ControlGroup(version: .second, path: ByteString(path)), max: nil, appMax: nil, isLimited: false)
+        try joinGroup(group, copy.process.pid)
+        #expect(processes(of: group.group) == [copy.process])
+        #expect(killAll(in: group.group))
+        try waitUntil("its end") { !copy.process.isAlive() }
+        #expect(!killAll(in: ControlGroup(version: .second, path: "/tmp/a.0.1")), "only groups, and only of copies")
     }
 
     @Test func severalAtOnce() throws {

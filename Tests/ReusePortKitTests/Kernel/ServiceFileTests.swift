@@ -45,13 +45,31 @@ import Testing
     }
 
     private func service(_ label: ByteString = "green", copy: Int = 0) -> Service {
-        var service = Self.service(label, copy: copy)
+        let service = Self.service(label, copy: copy)
         service.logDirectory = ByteString(box["logs"])
         return service
     }
 
     private func names(_ path: String) throws -> [String] {
         try FileManager.default.contentsOfDirectory(atPath: path).sorted()
+    }
+
+    /// A supervisor that was started just before its directory was hidden writes into that for a moment.
+    @Test func whatIsWrittenMeanwhileIsRemovedToo() throws {
+        let (path, _) = scan()
+        let folder = "\(path)/.web-1-0.7.old/supervise"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        @Sendable func write(_ number: Int) -> Bool {
+            let file = open("\(folder)/\(number)", O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
+            return file >= 0 && close(file) == 0
+        }
+        // It takes a while to remove these.
+        for number in 0..<2000 { _ = write(number) }
+        Thread { for number in 2000..<20000 where !write(number) { return } }.start()
+        try waitUntil("it writes") { FileManager.default.fileExists(atPath: "\(folder)/2000") }
+        let scan = try ScanDirectory.open(ByteString(path), isS6: true)
+        try removeHidden(".web-1-0.7.old", from: scan, patience: patience)
+        #expect(try names(path) == [])
     }
 
     @Test(arguments: SupervisorKind.allCases) func directories(kind: SupervisorKind) throws {
@@ -85,7 +103,7 @@ import Testing
         #expect(throws: Failure.self) { try writeService(service(), on: target) }
         rmdir("\(path)/web-green-0")
         // Another service's name that reads the same.
-        var other = service("green")
+        let other = service("green")
         (other.app, other.label) = ("web-green", "0")
         other.copy = 0
         try writeService(other, on: target)
@@ -170,7 +188,7 @@ import Testing
     /// Judged by what it says of our unit: it reads those of the machine's packages as well.
     @Test func systemdAcceptsUnits() throws {
         let analyze = try Tool.require("systemd-analyze")
-        var service = service("v1.2_3-x", copy: 7)
+        let service = service("v1.2_3-x", copy: 7)
         (service.permanent, service.onExit) = ("0,100-103", "echo \"$REUSEPORT_EXEC_REASON\" | mail -s '100%' root")
         service.command += Self.words
         let text = service.unit(workingDirectory: "/tmp").text

@@ -35,7 +35,11 @@ private var lineOptions: [Option] { Option.all.filter { !$0.places.isEmpty } }
 private var verbRows: [VerbRow] { VerbRow.all.filter { $0.verb != .deploy } }
 private var verbNames: [String] { VerbRow.all.flatMap { $0.names }.map(\.text) }
 private var deployNames: [String] { Verb.deploy.names.map(\.text) }
-private var topicNames: [String] { Option.Topic.allCases.map(\.name.text) }
+/// What --help takes: a verb may share its name with a topic.
+private var topicNames: [String] {
+    let topics = Option.Topic.allCases.map(\.name.text)
+    return topics + verbNames.filter { !topics.contains($0) }
+}
 
 extension Option {
     fileprivate var long: String { text.text }
@@ -82,6 +86,7 @@ extension Option.Completion {
         case .supervisors: "supervisors"
         case .logs: "logs"
         case .copies: "copies"
+        case .numbers: "numbers"
         case .topics: "topics"
         }
     }
@@ -240,9 +245,12 @@ private func fishPart() -> String {
     }
     text += list("__reuseport_exec_valued", Option.all.filter(\.needsValue).flatMap(\.spellings))
     text += "# Verbs, but for those that take the options of a command line.\n"
-    text += list("__reuseport_exec_verbs", verbRows.flatMap { $0.names }.map(\.text))
+    text += list("__reuseport_exec_verbs", verbRows.flatMap { $0.names }.map(\.text) + ["help", "version"])
     text += list("__reuseport_exec_deploy", deployNames)
-    text += list("__reuseport_exec_without_app", verbRows.filter { $0.app == .never }.flatMap { $0.names }.map(\.text))
+    text += list(
+        "__reuseport_exec_without_app",
+        verbRows.filter { $0.app == .never }.flatMap { $0.names }.map(\.text) + ["help", "version"])
+    text += list("__reuseport_exec_names", lineOptions.map(\.long))
     text += "set -g __reuseport_exec_dialects"
     for dialect in Dialect.allCases {
         text += " \\\n    \(dialect.name.text)\\t\(quoted(dialect.summary.text))"

@@ -18,13 +18,14 @@ final class ExampleStage {
 
     private let isBuilt: Bool
 
-    init(_ path: String, slow: ByteString? = "/slow", isBuilt: Bool = false) throws {
+    /// `package` is the manifest of the example's package, in whose folder its commands are run.
+    init(_ path: String, package: String? = nil, slow: ByteString? = "/slow", isBuilt: Bool = false) throws {
         example = try Example(path)
         self.isBuilt = isBuilt
         self.slow = slow
         stage = try Stage(.privileged, settings: [], port: 80)
         try copyTree(Example.folder, to: stage.box["examples"])
-        folder = URL(fileURLWithPath: stage.box["examples/\(path)"]).deletingLastPathComponent().path
+        folder = URL(fileURLWithPath: stage.box["examples/\(package ?? path)"]).deletingLastPathComponent().path
         _ = try box.launcher()
     }
 
@@ -37,6 +38,16 @@ final class ExampleStage {
                 throw Unavailable(description: "\(line): \(outcome.status): \(outcome.errors)")
             }
         }
+    }
+
+    /// Puts a program that is built already where the example's commands name it.
+    func place(_ program: String, as name: String) throws {
+        let release = "\(folder)/.build/release"
+        try FileManager.default.createDirectory(atPath: release, withIntermediateDirectories: true)
+        // By another process: what is started meanwhile would inherit it open to be written, and it could not run.
+        let copy = try box.start(
+            program: try Tool.require("cp"), [ByteString(program), ByteString("\(release)/\(name)")])
+        #expect(try copy.end().exit == 0)
     }
 
     /// Starts something else that the example needs.

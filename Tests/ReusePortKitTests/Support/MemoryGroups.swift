@@ -6,18 +6,18 @@ import Testing
 /// The control groups that the launcher makes for a stage's app, from outside.
 final class MemoryGroups {
     let stage: Stage
-    private let place: String
-    let version: MemoryGroup.Version
+    let place: String
+    let version: ControlGroup.Version
 
     /// Ends the test, with the reason noted, where the host has no memory controller that can be used: no tool that is
     /// missing, and nothing that can be installed.
-    init(_ stage: Stage, _ location: SourceLocation = #_sourceLocation) throws {
+    init(_ stage: Stage, limits: Bool = true, _ location: SourceLocation = #_sourceLocation) throws {
         try Tool.requireRoot()
         self.stage = stage
         let groups = ControlGroups()
-        let hierarchy = try required(groups.memoryHierarchy(), "no memory controller can be seen", location)
+        let hierarchy = try required(groups.hierarchy(limits: limits), "no control groups can be seen", location)
         let place = try required(
-            try? groups.placeForGroups(hierarchy), "the memory controller is not ours to use", location)
+            try? groups.placeForGroups(hierarchy, limits: limits), "the control groups are not ours to use", location)
         self.place = place.text
         version = hierarchy.version
     }
@@ -34,7 +34,7 @@ final class MemoryGroups {
     /// Its own group; the path of nothing before there is a registry.
     var app: String {
         var status = stat()
-        guard stat("\(stage.runDirectory.text)/web", &status) == 0 else { return "\(place)/none" }
+        guard stat(stage.runDirectory.text, &status) == 0 else { return "\(place)/none" }
         return "\(place)/reuseport-exec.web.\(status.st_dev)-\(status.st_ino)"
     }
 

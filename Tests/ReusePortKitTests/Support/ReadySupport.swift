@@ -174,6 +174,7 @@ func readyProblem(
         try awaitReadiness(check, of: copy.handle, channel: channel, connect: connect)
         return nil
     } catch {
-        return String(decoding: error.failure.message.bytes, as: UTF8.self)
+        if case .failed(let failure) = error { return failure.message.text }
+        return error.description.text
     }
 }

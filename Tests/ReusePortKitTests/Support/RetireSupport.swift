@@ -24,22 +24,40 @@ let retireServer = """
         print(signal.Signals(number).name, file=signals, flush=True)
         if number == signal.SIGCONT:
             return
-        if mode in ('obey', 'fork', 'daemon'):
+        if mode == 'forward':
+            os.kill(other, signal.SIGTERM)
+        if mode != 'ignore' and mode != 'finish':
             os._exit(0)
         if mode == 'finish':
             listener.close()
 
-    if mode in ('fork', 'daemon'):
+    def child_signal(number, frame):
+        print('child', signal.Signals(number).name, file=signals, flush=True)
+        if mode == 'forward':
+            time.sleep(0.1)
+        os._exit(0)
+
+    # What is done with the listener after the copy: nothing; it is closed with TERM; it listens again and again.
+    if mode in ('fork', 'daemon', 'foreign', 'again', 'wrapper', 'forward'):
         back, there = os.pipe()
         if os.fork() == 0:
-            if mode == 'daemon' and os.fork() != 0:
+            if mode in ('daemon', 'foreign', 'again') and os.fork() != 0:
                 os._exit(0)
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            if mode == 'foreign':
+                os.setuid(65534)
+            signal.signal(signal.SIGTERM, child_signal if mode in ('wrapper', 'forward') else signal.SIG_IGN)
             os.write(there, b'%d\\n' % os.getpid())
             while True:
-                signal.pause()
+                if mode == 'again':
+                    try:
+                        listener.listen(1)
+                    except OSError:
+                        pass
+                    time.sleep(0.001)
+                else:
+                    signal.pause()
         other = int(os.read(back, 20))
-        if mode == 'daemon':
+        if mode in ('daemon', 'foreign', 'again'):
             os.wait()
     else:
         other = 0

@@ -180,6 +180,12 @@ final class Running {
         }
     }
 
+    /// Waits until it has ended, which it should with success.
+    func endWell(_ location: SourceLocation = #_sourceLocation) throws {
+        let outcome = try end()
+        #expect(outcome.exit == 0, "\(outcome.status): \(outcome.errors)", sourceLocation: location)
+    }
+
     /// Waits for the end of the process and of its output.
     func end() throws -> Outcome {
         let deadline = Deadline(after: patience)

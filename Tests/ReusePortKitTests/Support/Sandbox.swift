@@ -19,8 +19,12 @@ enum Step: Sendable {
     case ignore(Int32)
     case dropCapabilities
     case keepCapabilities
+    /// Root in a container, with no capabilities but these.
+    case bounds([Int])
     case changeDirectory(String)
     case close(Int32)
+    /// socket(2) fails for an address family.
+    case deny(Int32, Errno)
     case open(Int32, String)
     case fillEnvironment(Int)
     case user(uid_t, gid_t)
@@ -43,8 +47,12 @@ enum Step: Sendable {
         case .ignore(let number): ["ignore", ByteString(decimal: number)]
         case .dropCapabilities: ["capabilities", "none"]
         case .keepCapabilities: ["capabilities", "ambient"]
+        case .bounds(let numbers):
+            ["bounds", ByteString(numbers.map { String($0) }.joined(separator: ","))]
         case .changeDirectory(let path): ["chdir", ByteString(path)]
         case .close(let number): ["close", ByteString(decimal: number)]
+        case .deny(let family, let reason):
+            ["deny", ByteString(decimal: family), ByteString(decimal: reason.rawValue)]
         case .open(let number, let path): ["open", ByteString(decimal: number), ByteString(path)]
         case .fillEnvironment(let bytes): ["fill", ByteString(decimal: bytes)]
         case .user(let uid, let gid):

@@ -46,3 +46,10 @@ extension Stage {
 func document(_ path: String) throws -> String {
     try String(contentsOfFile: "\(Tool.package)/\(path)", encoding: .utf8)
 }
+
+/// The pages of the manual, as paths in this package.
+let manualPages: [String] =
+    ((try? FileManager.default.contentsOfDirectory(atPath: "\(Tool.package)/man")) ?? []).sorted().map { "man/\($0)" }
+
+/// All of them, one after the other.
+func manual() throws -> String { try manualPages.map(document).joined() }

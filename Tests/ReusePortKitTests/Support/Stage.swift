@@ -49,6 +49,8 @@ final class Stage {
     let home: String
     private let reservation: Endpoint?
     let network: Network?
+    /// What the launcher has of root's capabilities; nil: all.
+    var capabilities: [Int]?
     private var number = 0
     /// 0 with a Unix socket.
     let port: UInt16
@@ -142,7 +144,7 @@ final class Stage {
 
     /// What makes a process that of whoever runs the launcher.
     var asDeployer: [Step] {
-        inNetwork + (deployer.map { [.user($0, $0)] } ?? [])
+        inNetwork + (capabilities.map { [.bounds($0)] } ?? []) + (deployer.map { [.user($0, $0)] } ?? [])
     }
 
     /// A fixture's program, where every user can reach it.

@@ -66,6 +66,13 @@ enum Tool {
         return path
     }
 
+    /// A program of an example that is a package of its own, as `make examples` builds it.
+    static func example(_ name: String, _ location: SourceLocation = #_sourceLocation) throws -> String {
+        let path = "\(package)/.build/examples/\(name)/debug/\(name)"
+        if access(path, X_OK) != 0 { throw try missing("\(name) is not built: make examples", location) }
+        return path
+    }
+
     /// A target from Tests/Fixtures/targets, built once per run when it is a C program.
     static func target(_ name: String) throws -> String {
         let source = "\(package)/Tests/Fixtures/targets/\(name)"

@@ -16,14 +16,18 @@ func awaitNoWriter(_ path: String) throws {
     }
 }
 
-/// Copies a file or a folder, whose programs can be run at once.
+/// Copies a file or a folder, whose programs can be run at once. Leaves out hidden names: a build in a folder of examples/
+/// leaves much of no use.
 func copyTree(_ source: String, to copy: String) throws {
-    try FileManager.default.copyItem(atPath: source, toPath: copy)
-    var names = [copy]
-    names += (FileManager.default.subpaths(atPath: copy) ?? []).map { "\(copy)/\($0)" }
-    for name in names {
-        var status = stat()
-        guard lstat(name, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { continue }
-        if status.st_mode & 0o111 != 0 { try awaitNoWriter(name) }
+    var status = stat()
+    guard lstat(source, &status) == 0 else { throw Unavailable(description: "there is no \(source)") }
+    if status.st_mode & S_IFMT == S_IFDIR {
+        try FileManager.default.createDirectory(atPath: copy, withIntermediateDirectories: true)
+        for name in try FileManager.default.contentsOfDirectory(atPath: source) where !name.hasPrefix(".") {
+            try copyTree("\(source)/\(name)", to: "\(copy)/\(name)")
+        }
+    } else {
+        try FileManager.default.copyItem(atPath: source, toPath: copy)
+        if status.st_mode & S_IFMT == S_IFREG, status.st_mode & 0o111 != 0 { try awaitNoWriter(copy) }
     }
 }

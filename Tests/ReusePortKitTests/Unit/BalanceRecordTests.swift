@@ -5,7 +5,7 @@ import Testing
 /// How connections are balanced is kept in the registry.
 @Suite struct BalanceRecordTests {
     @Test func theBalanceIsRemembered() throws {
-        var app = AppRecord()
+        let app = AppRecord()
         for (index, balance) in (Balance.allCases + [nil]).enumerated() {
             app.lastID = UInt64(index)
             app.generations.append(

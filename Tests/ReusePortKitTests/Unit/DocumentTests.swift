@@ -17,11 +17,11 @@ import Testing
 
     private func string(_ text: ByteString) -> String { String(decoding: text.bytes, as: UTF8.self) }
 
-    /// The lines of a section of the manual.
+    /// The lines of the sections of this title, in all pages of the manual.
     private func section(_ title: String) throws -> [Substring] {
-        let lines = try document("man/reuseport-exec.1").split(separator: "\n")
-        let start = try #require(lines.firstIndex(of: ".Sh \(title)"), "the manual has no section \(title)")
-        return Array(lines[(start + 1)...].prefix { !$0.hasPrefix(".Sh ") })
+        let sections = try manual().components(separatedBy: "\n.Sh ").filter { $0.hasPrefix("\(title)\n") }
+        try #require(!sections.isEmpty, "the manual has no section \(title)")
+        return sections.flatMap { $0.split(separator: "\n").dropFirst() }
     }
 
     /// Every row of the table is an item of the manual, with a value if it takes one, and every item is a row.
@@ -56,7 +56,7 @@ import Testing
         for row in VerbRow.all where row.verb != .deploy {
             let item = try #require(items.first { $0.names.contains(string(row.verb.name)) }, "\(row.verb)")
             // These stand above the items, with the verbs that take them.
-            let above: [Option.Key] = VerbRow.common + [.quiet, .debug]
+            let above: [Option.Key] = VerbRow.common + [.debug]
             let taken = Option.all.filter { row.takes($0) && !above.contains($0.key) }.map { string($0.text) }
             #expect(item.options == Set(taken), "\(row.verb)")
         }
@@ -75,10 +75,8 @@ import Testing
     }
 
     @Test func optionsInHelp() {
-        let overview = words(of: string(help(nil)))
         let pages = Option.Topic.allCases.map { words(of: string(help($0))) }
         for option in Option.all {
-            #expect(overview.contains("\(option.name)") || option.places.isEmpty, "\(option.name)")
             #expect(pages.contains { $0.contains("\(option.name)") }, "\(option.name)")
         }
     }
@@ -92,7 +90,7 @@ import Testing
     }
 
     @Test func dialectsInManualAndHelp() throws {
-        let manual = try document("man/reuseport-exec.1").split(separator: "\n")
+        let manual = try manual().split(separator: "\n")
         let page = words(of: string(help(.dialects)))
         for dialect in Dialect.allCases {
             let isInManual = manual.contains(".It Cm \(string(dialect.name))")
@@ -102,30 +100,35 @@ import Testing
     }
 
     @Test func verbs() throws {
-        let items = try document("man/reuseport-exec.1").split(separator: "\n").filter { $0.hasPrefix(".It Ic ") }
+        let items = try manual().split(separator: "\n").filter { $0.hasPrefix(".It Ic ") }
         let inManual = Set(items.flatMap { $0.split(separator: "Ic ").dropFirst().map { $0.prefix { $0 != " " } } })
-        let page = words(of: string(help(.verbs)))
+        let page = words(of: string(help(nil)))
         for name in VerbRow.all.flatMap({ $0.names }).map(string) {
             #expect(inManual.contains(Substring(name)), "\(name)")
             #expect(page.contains(name), "\(name)")
             for path in Self.completions { #expect(words(of: try document(path)).contains(name), "\(name) in \(path)") }
         }
-        for option in VerbRow.all.flatMap({ $0.options + VerbRow.common }).map(Option.of) {
-            #expect(page.contains(string(option.text)), "\(option.name)")
+        for row in VerbRow.all where row.verb != .deploy {
+            let own = words(of: string(help(nil, row.verb)))
+            #expect(own.isSuperset(of: row.names.map(string)), "\(row.verb)")
+            for option in Option.all where row.takes(option) {
+                #expect(own.contains(string(option.text)), "\(option.name) of \(row.verb)")
+            }
         }
     }
 
     /// Every way to say what the parser takes is in the manual, on the help page and offered by completions.
     @Test func readinessSteeringAndBalance() throws {
-        let readiness = ["accept", "http", "notify", "ipc", "fd", "exec", "none"]
-        for (form, value) in zip(readiness, ["accept", "http:a:/", "notify", "ipc", "fd:9", "exec:true", "none"]) {
+        let readiness = ["accept", "http", "https", "notify", "ipc", "ack", "fd", "exec", "none"]
+        let values = ["accept", "http:a:/", "https:a:/", "notify", "ipc", "ack", "fd:9", "exec:true", "none"]
+        for (form, value) in zip(readiness, values) {
             _ = try parseReadiness(ByteString(value))
             #expect(throws: Malformed.self) { try parseReadiness("\(ByteString(form))x") }
         }
         let choices =
             readiness + SteeringChoice.allCases.map { string($0.name) }
             + ([.random, .clientIP, .cpu, .hash] as [Balance]).map { string($0.name) }
-        let items = try document("man/reuseport-exec.1").split(separator: "\n").filter { $0.hasPrefix(".It Cm ") }
+        let items = try manual().split(separator: "\n").filter { $0.hasPrefix(".It Cm ") }
         let inManual = Set(items.map { $0.dropFirst(7).prefix { $0 != " " } })
         let page = words(of: string(help(.apps)))
         for choice in choices {
@@ -138,7 +141,7 @@ import Testing
     }
 
     @Test func topics() throws {
-        let manual = words(of: try document("man/reuseport-exec.1"))
+        let manual = words(of: try manual())
         let overview = words(of: string(help(nil)))
         for topic in Option.Topic.allCases {
             #expect(manual.contains(string(topic.name)) && overview.contains(string(topic.name)), "\(topic)")
@@ -149,7 +152,7 @@ import Testing
     }
 
     @Test func socketOptionsAndFileFlags() throws {
-        let items = try document("man/reuseport-exec.1").split(separator: "\n").filter { $0.hasPrefix(".It Cm ") }
+        let items = try manual().split(separator: "\n").filter { $0.hasPrefix(".It Cm ") }
         // Several may share an item: `.It Cm owner Ns = Ns Ar USER , Cm group Ns = Ns Ar GROUP`.
         let names = Set(items.flatMap { $0.split(separator: "Cm ").dropFirst().map { $0.prefix { $0 != " " } } })
         for option in socketOptions { #expect(names.contains(Substring(string(option))), "\(option)") }
@@ -161,7 +164,7 @@ import Testing
     }
 
     @Test func exitCodes() throws {
-        let manual = try document("man/reuseport-exec.1")
+        let manual = try manual()
         for code in [.negative, .usage, .system, .notExecutable, .notFound] as [Failure.Code] {
             let isThere = manual.contains("\n.It \(code.rawValue)\n")
             #expect(isThere, "\(code)")
@@ -174,16 +177,45 @@ import Testing
         let newest = try document("CHANGELOG.md").split(separator: "\n").first { $0.hasPrefix("## ") }
         #expect(try #require(newest).hasPrefix("## \(number) ("))
         #expect(try document("README.md").contains("Version \(number), "))
-        #expect(try document("man/reuseport-exec.1").contains("\n.Os reuseport-exec \(number)\n"))
+        for page in manualPages {
+            #expect(try document(page).contains("\n.Os reuseport-exec \(number)\n"), "\(page)")
+        }
+    }
+
+    /// `.Xr reuseport-exec 7` is a page, and has the section in `READINESS in`, which stands in the line before.
+    @Test func pagesNameEachOther() throws {
+        for page in manualPages {
+            var before: Substring = ""
+            for line in try document(page).split(separator: "\n") {
+                defer { before = line }
+                guard line.hasPrefix(".Xr reuseport-") else { continue }
+                let words = line.split(separator: " ")
+                let named = "man/\(words[1]).\(words[2])"
+                try #require(manualPages.contains(named), "\(page): \(line)")
+                let title = before.replacingOccurrences(of: "\\(dq", with: "").dropLast(3)
+                guard before.hasSuffix(" in"), title == title.uppercased() || before.contains("\\(dq") else { continue }
+                let text = try document(named)
+                #expect(text.contains("\n.Sh \(title)\n") || text.contains("\n.Ss \(title)\n"), "\(page): \(title)")
+            }
+        }
+    }
+
+    /// What a reader wants first is not below the details.
+    @Test func examplesStandAtTheTop() throws {
+        for page in manualPages {
+            let titles = try document(page).split(separator: "\n").filter { $0.hasPrefix(".Sh ") }
+            let place = titles.firstIndex { $0.hasPrefix(".Sh EXAMPLES") }
+            #expect(place.map { $0 <= 3 } == true, "\(page): \(titles)")
+        }
     }
 
     @Test func helpFitsAScreen() {
-        for topic in Option.Topic.allCases.map(Optional.some) + [nil] {
-            let page = string(help(topic))
+        let pages = Option.Topic.allCases.map { help($0) } + VerbRow.all.map { help(nil, $0.verb) }
+        for page in ([help(nil), help(.retire, .retire)] + pages).map(string) {
             #expect(page.hasSuffix("\n"))
             let lines = page.split(separator: "\n", omittingEmptySubsequences: false).dropLast()
             // One line is for the prompt that follows.
-            #expect(lines.count < 24 && lines.allSatisfy { $0.count <= 80 }, "\(String(describing: topic))")
+            #expect(lines.count < 24 && lines.allSatisfy { $0.count <= 80 }, "\(page)")
         }
     }
 }

@@ -6,8 +6,10 @@ import Testing
     /// Folders of services for a supervisor: named as a whole, and tested with the supervisors.
     private static let services = ["runit", "s6", "systemd"]
 
+    /// Without what a build in a folder of examples/ leaves.
     private static func files(below folder: String) throws -> [String] {
         try FileManager.default.subpathsOfDirectory(atPath: folder).filter {
+            if "/\($0)".contains("/.") || $0.hasSuffix("/Package.resolved") { return false }
             var isFolder: ObjCBool = false
             return FileManager.default.fileExists(atPath: "\(folder)/\($0)", isDirectory: &isFolder)
                 && !isFolder.boolValue
@@ -39,7 +41,10 @@ import Testing
                 continue
             }
             #expect(names.contains(file), "\(file) is not in the table")
-            let isTested = sources.contains { $0.contains("\"\(file)\"") || $0.contains("\"examples/\(file)\"") }
+            // Of a package, the manifest stands for all its files.
+            let isPackage = files.contains("\(folder)/Package.swift")
+            let named = isPackage ? "\(folder)/Package.swift" : file
+            let isTested = sources.contains { $0.contains("\"\(named)\"") || $0.contains("\"examples/\(named)\"") }
             #expect(isTested, "no test names \(file)")
         }
         for name in names {

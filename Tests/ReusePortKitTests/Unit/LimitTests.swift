@@ -79,7 +79,7 @@ import Testing
     @Test func versionOneWhereTwoHasNone() throws {
         let host = try Host(LimitTests.mounts, groups: "5:freezer:/\n4:memory:/a/b\n0::/c\n")
         host.write("/sys/fs/cgroup/unified/cgroup.controllers", "hugetlb\n")
-        let hierarchy = try host.groups.memoryHierarchy()
+        let hierarchy = try host.groups.hierarchy()
         #expect(hierarchy == .init(version: .first, mount: "/sys/fs/cgroup/memory", own: "/a/b"))
         host.makeDirectory("/sys/fs/cgroup/memory/a/b")
         #expect(try host.groups.placeForGroups(hierarchy!) == "/sys/fs/cgroup/memory/a/b")
@@ -89,7 +89,7 @@ import Testing
         let host = try Host(LimitTests.mounts, groups: "4:memory:/a/b\n0::/c:d/e\n")
         host.write("/sys/fs/cgroup/unified/cgroup.controllers", "cpu memory pids\n")
         #expect(
-            try host.groups.memoryHierarchy()
+            try host.groups.hierarchy()
                 == .init(version: .second, mount: "/sys/fs/cgroup/unified", own: "/c:d/e"))
     }
 
@@ -106,13 +106,13 @@ import Testing
         let host = try Host(
             "41 31 0:38 \(root) /sys/fs/with\\040blank rw - cgroup2 none rw\n", groups: "0::\(path)\n")
         host.write("/sys/fs/with blank/cgroup.controllers", "memory\n")
-        #expect(try host.groups.memoryHierarchy()?.own == own)
-        if own != nil { #expect(try host.groups.memoryHierarchy()?.mount == "/sys/fs/with blank") }
+        #expect(try host.groups.hierarchy()?.own == own)
+        if own != nil { #expect(try host.groups.hierarchy()?.mount == "/sys/fs/with blank") }
     }
 
     @Test func noneAtAll() throws {
         let host = try Host("23 1 254:0 / / rw - ext4 /dev/vda rw\nbroken\n\n1 2 3 - cgroup2\n", groups: "")
-        #expect(try host.groups.memoryHierarchy() == nil)
+        #expect(try host.groups.hierarchy() == nil)
         #expect(!host.groups.contain("/sys/fs/cgroup/x"))
     }
 
@@ -123,7 +123,7 @@ import Testing
         host.write("/cg/system/cgroup.subtree_control", "memory pids\n")
         host.write("/cg/system/web/cgroup.subtree_control", "cpu pids\n")
         host.write("/cg/system/web/inner/cgroup.subtree_control", "\n")
-        let hierarchy = try #require(try host.groups.memoryHierarchy())
+        let hierarchy = try #require(try host.groups.hierarchy())
         #expect(try host.groups.placeForGroups(hierarchy) == "/cg/system")
         host.write("/cg/system/cgroup.subtree_control", "pids memory2\n")
         #expect(try host.groups.placeForGroups(hierarchy) == "/cg")
@@ -146,15 +146,15 @@ import Testing
         for file in ["memory.max", "memory.high", "cgroup.procs"] {
             host.write("/cg/\(name.text)/green.1.4711/\(file)", "")
         }
-        var state = LimitTests.state
+        let state = LimitTests.state
         let limits = MemoryLimits(high: 1 << 20, max: 2 << 20, appMax: 1 << 30)
-        var copy = LimitTests.copy
+        let copy = LimitTests.copy
         (copy.copy, copy.process) = (1, ProcessIdentity(pid: 4711, startTime: 1))
         let group = try #require(
             try state.makeGroup(
                 limits, for: copy, under: nil, in: registry, host.groups))
-        #expect(group.group == MemoryGroup(version: .second, path: "/cg/\(name)/green.1.4711"))
-        #expect(state.app.group == MemoryGroup(version: .second, path: "/cg/\(name)"))
+        #expect(group.group == ControlGroup(version: .second, path: "/cg/\(name)/green.1.4711"))
+        #expect(state.app.group == ControlGroup(version: .second, path: "/cg/\(name)"))
         let known = registry.loadApp()?.group
         #expect(known == state.app.group)
         #expect(host.read("/cg/\(name.text)/cgroup.subtree_control") == "+memory")
@@ -165,16 +165,64 @@ import Testing
         #expect(host.read("/cg/\(name.text)/green.1.4711/cgroup.procs") == "0")
         #expect(host.read("/cg/cgroup.subtree_control") == "memory\n")
 
-        // Nothing is asked for: nothing is made.
-        let none = try state.makeGroup(
-            MemoryLimits(), for: copy, under: nil, in: registry, host.groups)
-        #expect(none == nil)
+    }
+
+    /// Without limits a copy has a group all the same, by which all that it starts can be ended. It is below the group of
+    /// its command, whatever is handed down, and nobody minds if it cannot be made.
+    @Test func withoutLimits() throws {
+        let host = try Host.versionTwo(own: "/web")
+        let registry = try host.registry("shop")
+        let place: ByteString = "/cg/web/\(try groupName(of: registry))"
+        let state = LimitTests.state
+        func make(under supervisor: ReusePortKit.Supervisor? = nil) throws -> CopyGroup? {
+            try state.makeGroup(MemoryLimits(), for: LimitTests.copy, under: supervisor, in: registry, host.groups)
+        }
+        #expect(try make() == nil, "no own group can be seen")
+        #expect(registry.loadApp() == nil)
+        host.makeDirectory("/cg/web")
+        #expect(try make(under: .systemd("web.service")) == nil, "a unit has a group already")
+        let group = try #require(try make())
+        #expect(group.group.path.text.hasPrefix("\(place.text)/green.0."))
+        #expect(!group.isLimited)
+        let recorded = try #require(CopyGroup(fields: group.fields))
+        #expect(recorded == group && !recorded.isLimited)
+        #expect(host.names(place.text) == [lastComponent(of: group.group.path).text])
+        #expect(registry.loadApp()?.group?.path == place)
+        // A directory that is no group has no cgroup.procs.
+        try joinGroup(group, nil, host.groups)
+        // And where nobody has limits, a limit finds no place that hands the controller down.
+        #expect(throws: Failure.self) {
+            try state.makeGroup(
+                MemoryLimits(max: 1 << 20), for: LimitTests.copy, under: nil, in: registry, host.groups)
+        }
+    }
+
+    /// Commands in two groups have made groups for the same app.
+    @Test func removedInAllPlaces() throws {
+        let host = try Host.versionTwo(own: "/web")
+        let registry = try host.registry("shop")
+        let name = try groupName(of: registry)
+        let state = LimitTests.state
+        for (number, place) in ["/cg/a", "/cg/b"].enumerated() {
+            let path: ByteString = "\(ByteString(place))/\(name)"
+            host.makeDirectory("\(path.text)/green.\(number).7")
+            state.app.group = ControlGroup(version: .second, path: path)
+            let copy = LimitTests.copy
+            copy.copy = number
+            copy.state = .ended
+            copy.group = CopyGroup(
+                group: ControlGroup(version: .second, path: "\(path)/green.\(number).7"), max: nil, appMax: nil)
+            state.replace(copy)
+        }
+        let isForgotten = state.removeUnusedGroups(registry, host.groups)
+        #expect(isForgotten)
+        #expect(host.names("/cg/a").isEmpty && host.names("/cg/b").isEmpty)
     }
 
     /// Why no group is made for a copy, and what the registry knows of one afterwards.
     private func refusal(_ host: Host) throws -> (Failure?, AppRecord?) {
         let registry = try host.registry("shop")
-        var state = LimitTests.state
+        let state = LimitTests.state
         do throws(Failure) {
             _ = try state.makeGroup(
                 MemoryLimits(max: 1 << 20), for: LimitTests.copy, under: nil, in: registry, host.groups)
@@ -213,19 +261,19 @@ import Testing
         ] {
             host.makeDirectory(path)
         }
-        var state = LimitTests.state
+        let state = LimitTests.state
         for path in ["/cg/other", "/x/\(name)", "/cg/../x/\(name)", "/cg/gone"] {
-            state.app.group = MemoryGroup(version: .second, path: ByteString(path))
+            state.app.group = ControlGroup(version: .second, path: ByteString(path))
             let isForgotten1 = state.removeUnusedGroups(registry, host.groups)
             #expect(isForgotten1, "it is forgotten")
         }
         #expect(host.names("/cg/other") == ["a.0.1"])
         #expect(host.names("/x/\(name)") == ["a.0.1"])
-        let place = MemoryGroup(version: .second, path: "/cg/\(ByteString(name))")
+        let place = ControlGroup(version: .second, path: "/cg/\(ByteString(name))")
         state.app.group = place
-        var copy = LimitTests.copy
+        let copy = LimitTests.copy
         copy.group = CopyGroup(
-            group: MemoryGroup(version: .second, path: "\(place.path)/a.0.2"), max: nil, appMax: nil)
+            group: ControlGroup(version: .second, path: "\(place.path)/a.0.2"), max: nil, appMax: nil)
         state.replace(copy)
         let isForgotten2 = state.removeUnusedGroups(registry, host.groups)
         #expect(!isForgotten2)
@@ -258,9 +306,9 @@ import Testing
         // What is below counts here as well.
         host.write("/cg/app/memory.events", "oom 9\noom_kill 9\n")
         host.write("/cg/app/memory.events.local", app)
-        var copy = LimitTests.copy
+        let copy = LimitTests.copy
         copy.group = CopyGroup(
-            group: MemoryGroup(version: .second, path: "/cg/app/a.0.1"), max: 2 << 20, appMax: 1 << 30)
+            group: ControlGroup(version: .second, path: "/cg/app/a.0.1"), max: 2 << 20, appMax: 1 << 30)
         let expected = reason.map { ByteString("killed by the kernel: \($0)") }
         #expect(outOfMemory(of: copy, in: host.groups)?.description == expected)
         #expect(outOfMemory(of: copy, end: .killed(9), in: host.groups)?.description == expected)
@@ -279,9 +327,9 @@ import Testing
         host.write("/m/app/a.0.1/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n")
         host.write("/m/app/a.0.1/memory.failcnt", own)
         host.write("/m/app/memory.failcnt", app)
-        var copy = LimitTests.copy
+        let copy = LimitTests.copy
         copy.group = CopyGroup(
-            group: MemoryGroup(version: .first, path: "/m/app/a.0.1"), max: 2 << 20, appMax: 1 << 30)
+            group: ControlGroup(version: .first, path: "/m/app/a.0.1"), max: 2 << 20, appMax: 1 << 30)
         #expect(outOfMemory(of: copy, in: host.groups)?.description == ByteString("killed by the kernel: \(reason)"))
         copy.group = nil
         #expect(outOfMemory(of: copy, in: host.groups)?.description == nil)
@@ -290,16 +338,16 @@ import Testing
     // MARK: - The registry
 
     @Test func recorded() throws {
-        var app = LimitTests.state.app
+        let app = LimitTests.state.app
         #expect(!app.text.text.contains("group="))
         #expect(AppRecord(text: app.text) == app)
-        app.group = MemoryGroup(version: .first, path: "/a b/c")
+        app.group = ControlGroup(version: .first, path: "/a b/c")
         #expect(AppRecord(text: app.text) == app)
-        var copy = LimitTests.copy
+        let copy = LimitTests.copy
         #expect(!copy.text.text.contains("group="))
         #expect(CopyRecord(text: copy.text) == copy)
         for (max, appMax) in [(nil, nil), (1, nil), (nil, 2), (1, 2)] as [(UInt64?, UInt64?)] {
-            copy.group = CopyGroup(group: MemoryGroup(version: .second, path: "/a b/c"), max: max, appMax: appMax)
+            copy.group = CopyGroup(group: ControlGroup(version: .second, path: "/a b/c"), max: max, appMax: appMax)
             #expect(CopyRecord(text: copy.text) == copy)
         }
         for damage in ["3 /a - -", "1 a - -", "1 /a%00b - -", "1 /a", "-"] {
@@ -310,12 +358,14 @@ import Testing
         }
     }
 
-    private static let copy = CopyRecord(
-        generation: 1, copy: 0, process: ProcessIdentity(pid: 4711, startTime: 1), helper: nil, state: .live, since: 1,
-        listeners: [], supervisor: nil, stopSignal: 15, stopTimeout: .seconds(1), nice: nil)
+    private static var copy: CopyRecord {
+        CopyRecord(
+            generation: 1, copy: 0, process: ProcessIdentity(pid: 4711, startTime: 1), state: .live, since: 1,
+            listeners: [], stopSignal: 15, stopTimeout: .seconds(1))
+    }
 
     private static var state: AppState {
-        var app = AppRecord()
+        let app = AppRecord()
         app.generations = [
             GenerationRecord(id: 1, label: "green", copies: 2, bank: .first, state: .live, since: 1)
         ]

@@ -20,7 +20,7 @@ import Testing
         ] + reasons.flatMap { [.failed(copy: 0, $0), .failed(copy: nil, $0)] }
 
     private func record(_ reason: EndReason?) -> CopyRecord {
-        var record = CopyRecord(
+        let record = CopyRecord(
             generation: 3, copy: 1, process: ProcessIdentity(pid: 7, startTime: 8), helper: nil, state: .ended,
             since: 9, listeners: [], supervisor: nil, stopSignal: 15, stopTimeout: .seconds(1), nice: nil)
         record.reason = reason
@@ -34,7 +34,7 @@ import Testing
 
     @Test(arguments: outcomes) func ofGenerations(outcome: GenerationOutcome) throws {
         #expect(GenerationOutcome(fields: outcome.fields) == outcome)
-        var app = AppRecord()
+        let app = AppRecord()
         app.lastID = 4
         app.generations = [
             GenerationRecord(

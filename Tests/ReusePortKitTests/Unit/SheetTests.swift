@@ -81,13 +81,34 @@ func screen(_ width: Int, colour: Bool = false) -> Screen {
     @Test func escapes() { #expect(Cell("a\u{1B}[2Jb\n").text == "a\\x1b[2Jb\\n") }
 }
 
-@Suite struct LastLinesTests {
-    @Test func lines() {
-        let output: ByteString = "1\n2\n\u{1B}[1;31mred\u{1B}[0m\r\n\ta\tb\nend \u{1B}]0;x\u{7}\n\n  \n"
-        #expect(lastLines(3, of: output) == ["red", "        a       b", "end \\x1b]0;x\\x07"])
-        #expect(lastLines(3, of: "") == [])
-        #expect(lastLines(3, of: "no end") == ["no end"])
-        #expect(lastLines(1, of: "\u{1B}[") == [])
+@Suite struct ExcerptTests {
+    private func excerpt(_ lines: [String]) -> [String] {
+        ReusePortKit.excerpt(of: ByteString(lines.joined(separator: "\n"))).map(\.text)
+    }
+
+    @Test func fitForTerminals() {
+        let output = ["1", "2", "\u{1B}[1;31mred\u{1B}[0m\r", "\ta\tb", "end \u{1B}]0;x\u{7}", "", "  ", ""]
+        #expect(excerpt(output) == ["1", "2", "red", "        a       b", "end \\x1b]0;x\\x07"])
+        #expect(excerpt([]) == [])
+        #expect(excerpt(["\u{1B}["]) == [])
+    }
+
+    /// Of several copies that write the same, one is shown, and nothing of the launcher's.
+    @Test func oneCopy() {
+        #expect(excerpt(["a", "a", "reuseport-exec: info: web 7: took over", "b", "b"]) == ["a", "b"])
+    }
+
+    @Test func errorsAreShown() {
+        var output = (1...20).map { "line \($0)" }
+        let ends = (1...8).map { "line \($0)" } + ["..."]
+        let last = (17...20).map { "line \($0)" }
+        #expect(excerpt(output) == ends + last)
+        output.insert("TypeError: x", at: 12)
+        output.insert("another error", at: 13)
+        #expect(excerpt(output) == ends + ["TypeError: x"] + last)
+        #expect(excerpt(Array(output.prefix(12))) == Array(output.prefix(12)))
+        let long = excerpt([String(repeating: "x", count: 5000) + "Error"])
+        #expect(long.count == 1 && long[0].count < 500 && long[0].hasSuffix("xError"))
     }
 }
 

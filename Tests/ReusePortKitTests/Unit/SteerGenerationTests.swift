@@ -70,7 +70,7 @@ import Testing
     }
 
     @Test func copiesAreStoppedFromTheLastPlaceToTheFirst() {
-        let steering = Steering.byIndex(groups([12, 10, 11]))
+        let steering = Steering.byIndex(groups([12, 10, 11, 20]))
         #expect(steering.stopBatches([0, 1, 2], of: generation([[10], [11], [12]], count: 3)) == [[1], [0], [2]])
         #expect(steering.stopBatches([0, 1, 2], of: generation([[10], [8], [9]], count: 3)) == [[0], [1, 2]])
         #expect(steering.stopBatches([0, 1, 2], of: generation([[10], [11], [10]], count: 3)) == [[1], [0, 2]])
@@ -79,9 +79,26 @@ import Testing
         #expect(banks.stopBatches([0, 1, 2], of: generation([[10], [11], [12]], count: 3)) == [[0, 1, 2]])
     }
 
+    /// What the kernel's hash sends to others that still listen is accepted; there it would be reset.
+    @Test func crashedCopiesAreTakenAwayFirst() {
+        let steering = Steering.byIndex(groups([10, 11, 12, 20]))
+        let crashed = generation([[10], [11], [12]], count: 3, missing: [0])
+        #expect(steering.stopBatches([0, 1, 2], of: crashed) == [[0], [2], [1]])
+    }
+
+    /// Nobody moves when they leave, in whatever order.
+    @Test func theLastOnesAreStoppedTogether() throws {
+        let steering = Steering.byIndex(groups([12, 20, 10, 11]))
+        #expect(steering.stopBatches([0, 1, 2], of: generation([[10], [11], [12]], count: 3)) == [[1, 0], [2]])
+        // One that lives on shares the last listener.
+        #expect(steering.stopBatches([0, 1], of: generation([[10], [11], [11]], count: 3)) == [[1], [0]])
+        let both = Steering.byIndex(groups([9, 10, 11], [20, 21]))
+        #expect(both.stopBatches([0, 1], of: generation([[10, 20], [11, 21]], count: 2)) == [[1, 0]])
+    }
+
     /// Equal last places in two groups are two listeners all the same.
     @Test func placesOfTwoSocketsAreNotTakenForOne() {
-        let steering = Steering.byIndex(groups([10, 11], [21, 20]))
+        let steering = Steering.byIndex(groups([10, 11, 12], [21, 20, 22]))
         #expect(steering.stopBatches([0, 1], of: generation([[10, 20], [11, 21]], count: 2)) == [[0], [1]])
     }
 
@@ -108,7 +125,7 @@ import Testing
                     slots: [TwoBanks.SocketSlots(name: "http", map: 8), TwoBanks.SocketSlots(name: "dns", map: 9)])),
         ] as [Steering?])
     func itIsReadAsItWasWritten(steering: Steering?) throws {
-        var app = AppRecord()
+        let app = AppRecord()
         app.steering = steering
         #expect(AppRecord(text: app.text) == app)
     }

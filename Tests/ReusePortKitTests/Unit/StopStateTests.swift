@@ -18,41 +18,41 @@ import Testing
     @Test func asked() {
         let asked = StopState.asked(until: Self.soon)
         #expect(step(asked, .gone) == .finish(.exited))
-        #expect(step(asked, .listening) == .wait)
-        #expect(step(asked, .listening, isLate: true, keepsFinishing: true) == .kill)
+        #expect(step(asked, .listening) == .handOn)
+        #expect(step(asked, .listening, isLate: true, keepsFinishing: true) == .revoke)
         #expect(step(asked, .closed) == .wait)
-        #expect(step(asked, .closed, isLate: true) == .kill)
+        #expect(step(asked, .closed, isLate: true) == .revoke)
         #expect(step(asked, .closed, keepsFinishing: true) == .finish(.retired))
         #expect(step(asked, .closed, hasMessage: true, keepsFinishing: true) == .sendNextMessage)
         #expect(step(asked, .closed, isLate: true, hasMessage: true, keepsFinishing: true) == .finish(.retired))
-        #expect(step(asked, .abandoned) == .wait)
-        #expect(step(asked, .abandoned, isLate: true) == .endDescendants)
+        #expect(step(asked, .abandoned) == .handOn)
+        #expect(step(asked, .abandoned, isLate: true) == .revoke)
     }
 
     @Test func foundEnded() {
         #expect(step(.foundEnded, .gone) == .finish(.alreadyGone))
         // At once, for nobody was asked to close anything.
-        #expect(step(.foundEnded, .abandoned) == .endDescendants)
+        #expect(step(.foundEnded, .abandoned) == .takeAway)
     }
 
     @Test func killed() {
-        let killing = StopState.killing(Self.why, until: Self.soon)
+        let killing = StopState.revoking(Self.why, until: Self.soon)
         #expect(step(killing, .gone) == .finish(.killed(Self.why)))
-        #expect(step(killing, .abandoned) == .endDescendants)
-        for sight in [StopSight.listening, .closed] {
-            #expect(step(killing, sight, hasMessage: true, keepsFinishing: true) == .wait)
+        #expect(step(killing, .closed, hasMessage: true, keepsFinishing: true) == .wait)
+        // A holder can listen again.
+        #expect(step(killing, .listening) == .revoke)
+        #expect(step(killing, .abandoned) == .revoke)
+        for sight in [StopSight.listening, .closed, .abandoned] {
             #expect(step(killing, sight, isLate: true, keepsFinishing: true) == .giveUp)
         }
     }
 
-    @Test func descendantsAreKilled() {
-        let alone = StopState.endingDescendants(Self.why, until: Self.soon)
-        #expect(step(alone, .gone) == .finish(.killed(Self.why)))
-        #expect(step(alone, .abandoned) == .wait)
-        #expect(step(alone, .abandoned, isLate: true) == .giveUp)
-        let beside = StopState.endingDescendants(nil, until: Self.soon)
+    @Test func heirsAreKilled() {
+        let beside = StopState.revoking(nil, until: Self.soon)
         #expect(step(beside, .closed, keepsFinishing: true) == .finish(.retired))
-        #expect(step(beside, .listening, isLate: true, keepsFinishing: true) == .kill)
+        #expect(step(beside, .closed) == .revoke)
+        #expect(step(beside, .listening, keepsFinishing: true) == .revoke)
+        #expect(step(beside, .listening, isLate: true, keepsFinishing: true) == .giveUp)
         #expect(step(beside, .gone) == .finish(.exited))
     }
 

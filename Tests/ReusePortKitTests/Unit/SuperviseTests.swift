@@ -52,7 +52,7 @@ import Testing
     }
 
     @Test func recordsKeepCrashes() throws {
-        var record = CopyRecord(
+        let record = CopyRecord(
             generation: 3, copy: 1, process: ProcessIdentity(pid: 7, startTime: 8), helper: nil, state: .ended,
             since: 9,
             listeners: [], supervisor: nil, stopSignal: 15, stopTimeout: .seconds(1), nice: nil)

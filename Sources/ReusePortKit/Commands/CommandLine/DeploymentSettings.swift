@@ -1,16 +1,10 @@
 // Deployments are recorded with the names of options, which the table of options explains.
 
 extension Deployment {
-    /// Records the options of a deployment that count again when it is repeated.
-    init(
-        generation: UInt64, directory: ByteString, _ settings: [Setting], command: [ByteString],
-        configuration: ByteString?
-    ) {
-        self.init(
-            generation: generation, directory: directory,
-            settings: settings.filter { $0.option.places.contains(.record) }
-                .map { Pair(name: $0.option.text, value: $0.value) },
-            command: command, configuration: configuration)
+    /// Records the options that count again when the deployment is repeated.
+    func record(_ options: [Setting]) {
+        settings = options.filter { $0.option.places.contains(.record) }
+            .map { Pair(name: $0.option.text, value: $0.value) }
     }
 
     /// The options for copies that are added.
@@ -18,16 +12,21 @@ extension Deployment {
         try Options(settings(with: []), command: command, isDeploy: true, configuration: configuration)
     }
 
-    /// The recorded settings and the new ones, which replace those of the same option; of an option that may be given
-    /// several times, those of the same name.
+    /// The recorded settings and the new ones. These take the places of those of the same option; of an option that may
+    /// be given several times, of that with the same name: descriptors are numbered in the order of the sockets.
     func settings(with new: [Setting]) -> [Setting] {
+        var new = new
         var result: [Setting] = []
         for one in settings {
             guard let option = Option.named(one.name) else { continue }
-            let isReplaced = new.contains { other in
+            let place = new.firstIndex { other in
                 other.option.key == option.key && (!option.isRepeatable || subject(other.value) == subject(one.value))
             }
-            if !isReplaced { result.append(Setting(option: option, value: one.value, origin: .commandLine)) }
+            if let place {
+                result.append(new.remove(at: place))
+            } else if !new.contains(where: { $0.option.key == option.rival }) {
+                result.append(Setting(option: option, value: one.value, origin: .commandLine))
+            }
         }
         return result + new
     }

@@ -1,8 +1,8 @@
-/// Makes the text of `--help`, or of one of its topics. Each fits a screen of 24 lines and 80 columns.
-func help(_ topic: Option.Topic?) -> ByteString {
-    guard let topic else { return overview() }
-    if topic == .verbs { return verbs() }
-    var page = ByteString()
+/// Makes the text of `--help`, or of one of its pages. Each fits a screen of 24 lines and 80 columns.
+func help(_ topic: Option.Topic?, _ verb: Verb? = nil) -> ByteString {
+    var page = verb.map(usage(of:)) ?? ByteString()
+    guard let topic else { return verb == nil ? overview() : page }
+    if verb != nil { page.append("\n") }
     for option in Option.all where option.topic == topic {
         page.appendEntry("  \(withValue(option))", ByteString(stringLiteral: option.summary))
     }
@@ -30,12 +30,51 @@ private func text(_ topic: Option.Topic) -> ByteString {
 
 private func overview() -> ByteString {
     var page = usage
-    let options = Option.all.filter { !$0.places.isEmpty }.map(withValue)
-    page.appendLines(options, indent: "  ", between: "  ")
-    page.append(examples)
+    var line = ByteString()
+    var summary = ByteString()
+    for row in VerbRow.all {
+        let names = joined(row.names, by: ", ")
+        guard let start = lineStart(row.verb) else {
+            line.append(", \(names)")
+            continue
+        }
+        if !line.isEmpty { page.appendEntry(line, summary) }
+        line = "\(start)\(names)"
+        summary = row.verb == .wait ? "for scripts and services" : ByteString(stringLiteral: row.summary)
+    }
+    page.appendEntry(line, summary)
     let topics = joined(Option.Topic.allCases.map { $0.name }, by: " ")
-    let last: ByteString = "Topics: \(topics). The manual: man reuseport-exec."
+    page.append("\n")
+    let last: ByteString = """
+        Each verb has a page, help VERB, and options have one for each topic: help \
+        \(topics). The manual: man reuseport-exec, man reuseport-exec-deploy.
+        """
     page.appendLines(last.split(on: UInt8(ascii: " ")))
+    return page
+}
+
+/// The beginning of a verb's line: its group, or blanks. Nil if the verb stands in the line of the one before.
+private func lineStart(_ verb: Verb) -> ByteString? {
+    switch verb {
+    case .deploy: "Deploy  "
+    case .list: "Look    "
+    case .scale: "Change  "
+    case .enable: "Boot    "
+    case .retire: "End     "
+    case .wait: "Script  "
+    case .resume, .disable, .boot, .check, .next, .count, .export, .finish: nil
+    default: "        "
+    }
+}
+
+/// The page of a verb: how it is written, and its options.
+private func usage(of verb: Verb) -> ByteString {
+    let row = verb.row
+    var page: ByteString =
+        "Usage: reuseport-exec \(start(row)) [options]\n       \(ByteString(stringLiteral: row.summary))\n\n"
+    for option in Option.all where row.takes(option) {
+        page.appendEntry("  \(withValue(option))", ByteString(stringLiteral: option.verbSummary ?? option.summary))
+    }
     return page
 }
 
@@ -54,31 +93,8 @@ private func dialects() -> ByteString {
     return text
 }
 
-/// Makes the page of the verbs: each with its own options, then those that many verbs take.
-private func verbs() -> ByteString {
-    var page = ByteString()
-    for row in VerbRow.all {
-        page.appendEntry("  \(synopsis(row))", ByteString(stringLiteral: row.summary))
-    }
-    let all = joined(VerbRow.common.map { withValue(Option.of($0)) }, by: " and ")
-    var words: ByteString = "All take \(all), whose app it is;"
-    for (index, keys) in widelyTaken.enumerated() {
-        let takers = VerbRow.all.filter { $0.options.contains(keys[0]) }.map { $0.verb.name }
-        let options = joined(keys.map { Option.of($0).text }, by: " and ")
-        let list = joined(Array(takers.dropLast()), by: ", ")
-        words.append(" \(list) and \(takers[takers.count - 1]) \(options)")
-        words.append(index == widelyTaken.count - 1 ? "." : ";")
-    }
-    page.appendLines(words.split(on: UInt8(ascii: " ")))
-    page.append(verbHelp)
-    return page
-}
-
-/// Options that several verbs take, and that would make their lines long.
-private let widelyTaken: [[Option.Key]] = [[.json], [.quiet, .debug]]
-
-/// `wait APP [--pid PID | --generation LABEL] [--timeout TIME]`
-private func synopsis(_ row: VerbRow) -> ByteString {
+/// `scale APP N`
+private func start(_ row: VerbRow) -> ByteString {
     var text = joined(row.names, by: ", ")
     switch row.app {
     case .never: break
@@ -87,21 +103,12 @@ private func synopsis(_ row: VerbRow) -> ByteString {
     }
     if row.operand == .copies { text.append(" N") }
     if let key = row.required { text.append(" \(withValue(Option.of(key)))") }
-    var rest = row.options.filter { key in !widelyTaken.contains { $0.contains(key) } }
-    while !rest.isEmpty {
-        let option = Option.of(rest.removeFirst())
-        text.append(" [\(withValue(option))")
-        if let rival = option.rival, let index = rest.firstIndex(of: rival) {
-            rest.remove(at: index)
-            text.append(" | \(withValue(Option.of(rival)))")
-        }
-        text.append("]")
-    }
     return text
 }
 
 extension ByteString {
     /// Adds a line with a summary in one column, or on the next line if the entry is too long for that.
+    @inline(never)
     fileprivate mutating func appendEntry(_ entry: ByteString, _ summary: ByteString, column: Int = 33) {
         var line = entry
         if line.count >= column {
@@ -113,18 +120,16 @@ extension ByteString {
     }
 
     /// Adds words in lines of at most 80 columns.
-    fileprivate mutating func appendLines(
-        _ words: [ByteString], indent: ByteString = "", between separator: ByteString = " "
-    ) {
+    fileprivate mutating func appendLines(_ words: [ByteString]) {
         var line = ByteString()
         for word in words {
             if line.isEmpty {
-                line = "\(indent)\(word)"
-            } else if line.count + separator.count + word.count <= 80 {
-                line.append("\(separator)\(word)")
+                line = word
+            } else if line.count + 1 + word.count <= 80 {
+                line.append(" \(word)")
             } else {
                 append("\(line)\n")
-                line = "\(indent)\(word)"
+                line = word
             }
         }
         append("\(line)\n")
@@ -132,19 +137,11 @@ extension ByteString {
 }
 
 private let usage: ByteString = """
-    Usage: reuseport-exec [options] [--] command [arg...]
-           reuseport-exec deploy [APP] [options] [--] command [arg...]
+    Usage: reuseport-exec deploy [APP] [options] [--] command [arg...]
            reuseport-exec VERB [APP] [options]
-    Bind sockets with SO_REUSEPORT, open files, drop privileges, run command. With
-    deploy or --app, take over from what runs without losing a connection.
+           reuseport-exec [options] -- command [arg...]
+    Hands a busy port to the next version of a server without losing a connection.
 
-
-    """
-
-private let examples: ByteString = """
-
-      reuseport-exec --socket 'http:*:80' -- uvicorn app:app --fd {fd:http}
-      reuseport-exec deploy web --socket http:0.0.0.0:80 --copies 4 -- node app.js
 
     """
 
@@ -198,7 +195,8 @@ private let privilegeHelp: ByteString = """
 private let environmentHelp: ByteString = """
 
     {fd:NAME} {addr:NAME} {port:NAME} {path:NAME} stand for what the socket or
-    file NAME has, in VALUE and in the command's arguments. {{ is a brace.
+    file NAME has, {copy} for the copy's number, in VALUE and in the command's
+    arguments. {{ is a brace.
 
     Always removed: LISTEN_PID LISTEN_FDS LISTEN_FDNAMES LISTEN_PIDFDID
     LISTEN_ON NGINX EINHORN_* SERVER_STARTER_PORT SERVER_STARTER_GENERATION
@@ -209,10 +207,10 @@ private let environmentHelp: ByteString = """
 
 private let appHelp: ByteString = """
 
-    SPEC  accept             a connection is taken from each accept queue
-          http:NAME:/path    socket NAME answers with 2xx or 3xx
+    SPEC  accept, none       a connection is taken from each accept queue; at once
+          http:NAME:/path    socket NAME answers with 2xx or 3xx (https: by curl)
           notify, fd:N, ipc  READY=1 comes; a newline at N; process.send('ready')
-          exec:COMMAND, none the shell runs it with success; at once
+          exec:COMMAND, ack  the shell runs it with success; einhorn's worker:ack
     ebpf needs root and loses nothing. cbpf needs no rights; what is still in its
     handshake --settle after the cutover may be lost. auto takes the first it can.
     TIME is 500ms, 30s, 5m or 1h. For supervisors and shells: --help verbs
@@ -259,7 +257,8 @@ private let deployHelp: ByteString = """
     """
 
 private let verbHelp: ByteString = """
-    Behind -- a word is never a verb.
+
+    They go with verbs. Each verb has a page, help VERB, and --help shows them all.
 
     runit, as ./check and ./finish of the service web-green:
       exec reuseport-exec check web --generation green

@@ -1,6 +1,6 @@
 /// A row of the table of options. It serves the parsers of command lines and configuration files, help, suggestions,
 /// shell completion, and the test of the manual.
-struct Option: Sendable {
+final class Option: Sendable {
     let key: Key
     /// With its two hyphens.
     let name: StaticString
@@ -47,14 +47,14 @@ extension Option {
     enum Key: UInt8, Sendable {
         case socket, file, keepDescriptor
         case user, groups, noGroups, noNewPrivileges, chroot, chdir, umask
-        case clearEnvironment, keepVariable, environment
+        case clearEnvironment, keepVariable, environment, environmentFile, updateEnvironment
         case pass
         case app, generation, copies, copy, steering, balance, ready, readyTimeout, settle
-        case stopSignal, stopMessage, stopTimeout, keepRetired, retiredNice, lockTimeout, runDirectory
+        case drain, stopSignal, stopMessage, stopTimeout, keepRetired, retiredNice, lockTimeout, runDirectory
         case memoryHigh, memoryMax, appMemoryMax
         case notifyDescriptor, logDescriptor, quiet, debug
-        case log, supervision, suspended, permanent, onExit
-        case pid, timeout, retired
+        case log, supervision, suspended, atBoot, stateDirectory, permanent, onExit, onDeploy
+        case pid, timeout, retired, of, atOnce, inPlace, follow, lines, all, wide, watch
         case config, dryRun, json, help, version
     }
 
@@ -123,6 +123,8 @@ extension Option {
         case readiness, supervisors, logs
         /// `auto`, behind `deploy`.
         case copies
+        /// The numbers of an app's copies.
+        case numbers
         case topics
     }
 
@@ -199,6 +201,14 @@ extension Option {
             completes: .assignments
         ) { options, value throws(Malformed) in try options.launch.addVariable(value) },
         Option(
+            .environmentFile, "--env-from", takes: "FILE", [.alone, .app], .environment,
+            "the variables in FILE go before the caller's", completes: .files
+        ) { options, value throws(Malformed) in options.environmentFile = try parseText(value, "file's name") },
+        Option(
+            .updateEnvironment, "--update-env", [.deploy], .environment,
+            "with deploy: the caller's, not the last time's"
+        ) { _, _ throws(Malformed) in },
+        Option(
             .pass, "--pass", takes: "DIALECT[,DIALECT...]", .everywhere, .dialects, "how descriptors are announced",
             completes: .dialects
         ) { options, value throws(Malformed) in options.launch.dialects = try parseDialects(value) },
@@ -222,7 +232,7 @@ extension Option {
         ) { options, value throws(Malformed) in try options.setCopies(value) },
         Option(
             .copy, "--copy", takes: "I", [.alone, .app, .file], .apps, "which of them this is, from 0",
-            ofVerb: "the copy of this number"
+            ofVerb: "the copy of this number", completes: .numbers
         ) { options, value throws(Malformed) in
             options.request.copy = try parseNumber(value, 0...(Bank.copies - 1))
         },
@@ -277,6 +287,10 @@ extension Option {
 
     private static let retiring: [Option] = [
         Option(
+            .drain, "--drain", takes: "TIME", .handover, .retire, "before that: until connections end (0s)",
+            completes: .times
+        ) { options, value throws(Malformed) in options.request.drain = try parseTime(value) },
+        Option(
             .stopSignal, "--stop-signal", takes: "SIGNAL", .handover, .retire, "what tells a copy to stop (TERM)",
             completes: .words("TERM INT QUIT HUP USR1 USR2 WINCH")
         ) { options, value throws(Malformed) in
@@ -325,6 +339,13 @@ extension Option {
             .suspended, "--suspended", [.deploy, .file], .deploy, "take over with copies that stand still"
         ) { options, _ throws(Malformed) in options.deploy.isSuspended = true },
         Option(
+            .atBoot, "--at-boot", [.deploy, .file], .deploy, "have boot deploy it from now on, as enable does"
+        ) { options, _ throws(Malformed) in options.deploy.startsAtBoot = true },
+        Option(
+            .stateDirectory, "--state-dir", takes: "DIR", .deployOnly, .deploy, "what is kept for the next boot",
+            completes: .directories
+        ) { options, value throws(Malformed) in options.request.stateDirectory = try parseRunDirectory(value) },
+        Option(
             .permanent, "--permanent", takes: "CODES", .deployOnly, .deploy, "with --on: final exit codes: 0,100-110",
             ofVerb: "exit codes after which it stays down"
         ) { options, value throws(Malformed) in
@@ -334,10 +355,10 @@ extension Option {
         Option(
             .onExit, "--on-exit", takes: "CMD", .deployOnly, .deploy, "with --on: told of every end of a copy",
             ofVerb: "command that is told of the end"
-        ) { options, value throws(Malformed) in
-            if value.trimmed.isEmpty { throw Malformed("the command is missing") }
-            options.deploy.onExit = value
-        },
+        ) { options, value throws(Malformed) in options.deploy.onExit = try parseCommand(value) },
+        Option(
+            .onDeploy, "--on-deploy", takes: "CMD", .deployOnly, .deploy, "run when it has succeeded or failed"
+        ) { options, value throws(Malformed) in options.deploy.onDeploy = try parseCommand(value) },
     ]
 
     private static let ofVerbs: [Option] = [
@@ -351,6 +372,28 @@ extension Option {
         Option(
             .retired, "--retired", .verbsOnly, .verbs, "only those that are retired"
         ) { options, _ throws(Malformed) in options.onlyRetired = true },
+        Option(
+            .of, "--of", takes: "LABEL,LABEL", .verbsOnly, .verbs, "labels that take turns", completes: .labels
+        ) { options, value throws(Malformed) in
+            for label in value.split(on: UInt8(ascii: ",")) {
+                options.labels.append(try parseLabel(label, "a generation's label"))
+            }
+        },
+        Option(
+            .atOnce, "--at-once", .verbsOnly, .verbs, "stop all copies, then start them again"
+        ) { _, _ throws(Malformed) in },
+        Option(
+            .inPlace, "--in-place", .verbsOnly, .verbs, "the running copies, and no new ones"
+        ) { _, _ throws(Malformed) in },
+        Option(.all, "--all", .verbsOnly, .verbs, "a line for each generation") { _, _ throws(Malformed) in },
+        Option(.wide, "--wide", .verbsOnly, .verbs, "memory and processors, too") { _, _ throws(Malformed) in },
+        Option(.watch, "--watch", .verbsOnly, .verbs, "again every second") { _, _ throws(Malformed) in },
+        Option(
+            .follow, "--follow", alias: "-f", .verbsOnly, .verbs, "and what they write from now on"
+        ) { options, _ throws(Malformed) in options.follows = true },
+        Option(
+            .lines, "--lines", takes: "N", alias: "-n", .verbsOnly, .verbs, "the last N lines (100)"
+        ) { options, value throws(Malformed) in options.lines = try parseNumber(value, 0...1 << 30) },
     ]
 
     private static let others: [Option] = [
@@ -363,7 +406,7 @@ extension Option {
             .dryRun, "--dry-run", .lines, .config, "print the plan, touch nothing"
         ) { options, _ throws(Malformed) in options.isDryRun = true },
         Option(
-            .json, "--json", .lines, .config, "with --dry-run: print it as JSON", ofVerb: "print JSON"
+            .json, "--json", .lines, .config, "with --dry-run or deploy: print JSON", ofVerb: "print JSON"
         ) { options, _ throws(Malformed) in options.isJSON = true },
         Option(
             .help, "--help", takes: "[TOPIC]", alias: "-h", .lines, .config, "show help", completes: .topics
@@ -372,4 +415,10 @@ extension Option {
             .version, "--version", alias: "-V", .lines, .config, "show version and build"
         ) { _, _ throws(Malformed) in },
     ]
+}
+
+/// Reads a command for the shell.
+private func parseCommand(_ value: ByteString) throws(Malformed) -> ByteString {
+    if value.trimmed.isEmpty { throw Malformed("the command is missing") }
+    return value
 }

@@ -10,10 +10,17 @@ final class Options {
     var isDryRun = false
     var isJSON = false
     var config: ByteString?
+    /// The file of `--env-from`.
+    var environmentFile: ByteString?
     /// For the verbs `wait` and `terminate`.
     var pid: Int32?
     var timeout: Milliseconds?
     var onlyRetired = false
+    /// For the verb `next`.
+    var labels: [ByteString] = []
+    /// For the verb `logs`.
+    var follows = false
+    var lines: Int?
     /// The options that were given, those in a file first.
     private var given: [Option] = []
     /// Whether a configuration file is being read. Only there are values in niagra's form allowed.
@@ -44,6 +51,18 @@ final class Options {
     }
 }
 
+extension Options {
+    /// Sets a variable as `--env` does, in the place of one that a configuration file has set.
+    func takeAnew(variable: ByteString) throws(Failure) {
+        let name = variableName(variable)
+        for index in launch.variables.indices where launch.variables[index].name == name {
+            launch.variables.remove(at: index)
+            break
+        }
+        try take(Setting(.environment, variable))
+    }
+}
+
 // MARK: - Options of more than one form
 
 extension Options {
@@ -67,7 +86,13 @@ extension Options {
 
     func setCopies(_ value: ByteString) throws(Malformed) {
         deploy.countsProcessors = value == "auto"
-        if !deploy.countsProcessors { request.copies = try parseNumber(value, 1...Bank.copies) }
+        deploy.keepsCopies = value == "same"
+        if deploy.countsProcessors || deploy.keepsCopies { return }
+        do throws(Malformed) {
+            request.copies = try parseNumber(value, 1...Bank.copies)
+        } catch {
+            throw Malformed(error.reason, remedy: "auto is one for each processor, same as many as before")
+        }
     }
 }
 
@@ -91,9 +116,11 @@ extension Options {
         for setting in line { try take(setting) }
         launch.add(file.launch)
         try checkPlaces(line, isDeploy: isDeploy)
-        if launch.dialects?.contains(.nodesockd) == true { followNodesockd() }
+        if let dialect = launch.dialects?.nodesockd { follow(dialect) }
         if isDeploy { try checkDeploy() } else if app != nil { try checkApp() }
-        if isJSON && !isDryRun { throw .usage("parse", "--json", "it goes with --dry-run") }
+        if isJSON && !isDryRun && !isDeploy {
+            throw .usage("parse", "--json", "it goes with --dry-run, and with deploy")
+        }
         try launch.check()
         launch.copy = request.copy
     }
@@ -119,11 +146,13 @@ extension Options {
         return try? parseLabel(name, "")
     }
 
-    /// Sets the defaults of dialect nodesockd: programs say that they are ready, and are told to stop, through their
-    /// channel.
-    private func followNodesockd() {
+    /// Sets the defaults of a dialect of nodesockd: programs say that they are ready, and are told to stop, through
+    /// their channel.
+    private func follow(_ dialect: Dialect) {
         if !isGiven(.ready) { request.readiness = .message }
-        if !isGiven(.stopSignal) && !isGiven(.stopMessage) { request.stopMessages = "\"shutdown\"" }
+        if !isGiven(.stopSignal) && !isGiven(.stopMessage) {
+            request.stopMessages = dialect == .nodesockd ? "\"shutdown\"" : "{\"type\":\"shutdown\"}"
+        }
     }
 }
 
@@ -146,17 +175,13 @@ extension Options {
         for setting in line {
             // In a configuration file, which may be for deploy as well, these options are allowed.
             let isForDeploy = setting.option.places.isDisjoint(with: [.alone, .app])
-            if isForDeploy || setting.option.key == .copies && deploy.countsProcessors {
+            if isForDeploy || setting.option.key == .copies && (deploy.countsProcessors || deploy.keepsCopies) {
                 throw .usage("parse", setting.option.text, "it goes with deploy")
             }
         }
         if app != nil { return }
         for option in given where option.places.contains(.app) && !option.places.contains(.alone) {
             throw .usage("parse", option.text, "it goes with --app")
-        }
-        let isNumbered = launch.sockets.contains { $0.address.address.path?.contains(UInt8(ascii: "{")) == true }
-        if isGiven(.copy) && !isNumbered {
-            throw .usage("parse", "--copy", "it goes with --app, or with {copy} in the path of a unix socket")
         }
     }
 
@@ -218,11 +243,12 @@ func describedApp(_ path: ByteString) throws(Failure) -> AppRequest {
 extension Plan {
     /// Makes the plan of a command line, and refuses sockets that could not be handed over.
     init(_ options: Options) throws(Failure) {
-        var launch = options.launch
+        let launch = options.launch
         if let app = options.app {
             launch.copy = app.copy
             launch.isGated = true
-            launch.needsChannel = app.readiness == .message || !app.stopMessages.isEmpty
+            launch.needsChannel = !app.stopMessages.isEmpty
+            if case .message = app.readiness { launch.needsChannel = true }
             launch.startsSuspended = app.isSuspended
         }
         try self.init(launch)

@@ -1,6 +1,7 @@
 /// A command line, parsed. Indirect, because a verb's request is large, and would be copied inline.
 indirect enum Invocation {
-    case help(Option.Topic?)
+    /// The page of a topic, of a verb, or of both if they share the name; the overview without them.
+    case help(Option.Topic?, Verb?)
     case version
     case exec(Options)
     case verb(VerbRequest)
@@ -11,6 +12,8 @@ indirect enum Invocation {
 struct DeployRequest: Sendable {
     var settings: [Setting]
     var command: [ByteString]
+    /// Whether it changes what the running generation was deployed with, as `migrate` does, and is not complete.
+    var isMigration = true
 
     func isGiven(_ key: Option.Key) -> Bool { settings.contains { $0.option.key == key } }
 }
@@ -21,9 +24,27 @@ struct DeployRequest: Sendable {
 func parseArguments(_ arguments: [ByteString]) throws(Failure) -> Invocation {
     if let word = arguments.first, let verb = Verb.named(word) {
         let rest = Array(arguments.dropFirst())
-        guard verb == .deploy else { return .verb(try parseVerb(verb, rest)) }
+        guard verb == .deploy else {
+            for word in rest {
+                if word == "--" { break }
+                if word == "--help" || word == "-h" { return try page(verb.name) }
+            }
+            return .verb(try parseVerb(verb, rest))
+        }
         let line = try readCommandLine(rest, isDeploy: true)
-        return line.early ?? .deploy(DeployRequest(settings: line.settings, command: line.command))
+        return line.early
+            ?? .deploy(
+                DeployRequest(settings: line.settings, command: line.command, isMigration: word == "migrate"))
+    }
+    // A path is a program's. Any other word may become a verb, and one that is mistyped must not run as root.
+    if let word = arguments.first, !word.isEmpty, word.bytes[0] != UInt8(ascii: "-"), !word.contains(UInt8(ascii: "/"))
+    {
+        if word == "help" { return try page(arguments.count > 1 ? arguments[1] : nil) }
+        if word == "version" { return .version }
+        let verb: ByteString = Verb.meant(by: word).map { "did you mean \($0)? To" } ?? "see reuseport-exec --help; to"
+        throw .usage(
+            "run", word, "reuseport-exec has no such verb",
+            remedy: "\(verb) run a program, write reuseport-exec -- \(word)")
     }
     let line = try readCommandLine(arguments, isDeploy: false)
     if let early = line.early { return early }
@@ -42,9 +63,11 @@ private struct CommandLine {
 private func readCommandLine(_ arguments: [ByteString], isDeploy: Bool) throws(Failure) -> CommandLine {
     var line = CommandLine()
     var words = Words(arguments)
+    var isMarked = false
     while let word = words.next {
         if word == "--" {
             words.index += 1
+            isMarked = true
             break
         }
         guard word.count > 1, word.bytes[0] == UInt8(ascii: "-") else {
@@ -64,7 +87,9 @@ private func readCommandLine(_ arguments: [ByteString], isDeploy: Bool) throws(F
                     ?? "see reuseport-exec --help")
         }
         if option.key == .help {
-            line.early = .help(try topic(written.value ?? words.next))
+            var topic = written.value ?? words.next
+            if topic?.bytes.first == UInt8(ascii: "-") { topic = nil }
+            line.early = try page(topic ?? (isDeploy ? Verb.deploy.name : nil))
             return line
         }
         if option.key == .version {
@@ -74,6 +99,7 @@ private func readCommandLine(_ arguments: [ByteString], isDeploy: Bool) throws(F
         try line.add(try words.setting(option, written))
     }
     line.command = words.rest
+    if !isMarked { try line.checkOrder() }
     return line
 }
 
@@ -84,12 +110,30 @@ extension CommandLine {
         }
         settings.append(setting)
     }
+
+    /// Refuses a socket among the command's arguments if there is none before it. Other options may be the command's
+    /// own, and so may this one behind `--`.
+    fileprivate func checkOrder() throws(Failure) {
+        if settings.contains(where: { $0.option.key == .socket || $0.option.key == .config }) { return }
+        for (index, word) in command.enumerated() {
+            let (_, name, value) = split(word)
+            guard name == "--socket", let value = value ?? (index + 1 < command.count ? command[index + 1] : nil),
+                (try? parseSocket(value)) != nil
+            else { continue }
+            throw .usage(
+                "parse", "--socket \(value)", "it stands behind \(command[0]), as its argument",
+                remedy: "move it before \(command[0]), or write -- there if it is meant so")
+        }
+    }
 }
 
-/// Finds the help page that is asked for; nil for the overview.
-private func topic(_ word: ByteString?) throws(Failure) -> Option.Topic? {
-    guard let word, word.bytes.first != UInt8(ascii: "-") else { return nil }
-    if let topic = Option.Topic.allCases.first(where: { $0.name == word }) { return topic }
+/// Finds the help page that is asked for; the overview if none is.
+private func page(_ word: ByteString?) throws(Failure) -> Invocation {
+    guard let word else { return .help(nil, nil) }
+    let verb = Verb.named(word)
+    if verb == .deploy { return .help(.deploy, nil) }
+    let topic = Option.Topic.allCases.first { $0.name == word }
+    if topic != nil || verb != nil { return .help(topic, verb) }
     throw .usage(
         "show", "help on \(word)", "unknown topic",
         remedy: suggestion(for: word, among: Option.Topic.allCases.map { $0.name }))
@@ -117,6 +161,7 @@ struct Words {
     var rest: [ByteString] { Array(words[index...]) }
 
     /// An option that stands before `index`, with its value, which may be the next word.
+    @inline(never)
     mutating func setting(_ option: Option, _ written: WrittenOption) throws(Failure) -> Setting {
         var value: ByteString = ""
         if let placeholder = option.value {

@@ -1,17 +1,32 @@
 /// A verb with what stands behind it.
-struct VerbRequest: Sendable {
+final class VerbRequest {
     var verb: Verb
     var app: ByteString?
     var isJSON = false
     var runDirectory: ByteString?
+    var stateDirectory: ByteString?
     var generation: ByteString?
     var pid: Int32?
     var timeout: Milliseconds?
     var onlyRetired = false
+    /// For `next`.
+    var labels: [ByteString]
+    /// For `logs`.
+    var follows: Bool
+    var lines: Int?
     /// For `scale`.
     var copies: Int?
-    /// For `restart`: this copy only; for `finish`: the copy that has ended (0).
+    /// For `restart` and `logs`: this copy only; for `finish`: the copy that has ended (0).
     var copy: Int?
+    /// For `restart`: all copies are stopped before one is started.
+    var isAtOnce = false
+    /// For `list`: generations of all apps; memory and processors, too.
+    var showsAll = false
+    var isWide = false
+    /// For `list` and `state`: again every second.
+    var watches = false
+    /// For `suspend`: the running copies stand still.
+    var isInPlace = false
     var verbosity = Verbosity.steps
     /// For `finish`: exit codes after which the copy is not started again.
     var permanent: [ClosedRange<Int>] = []
@@ -24,11 +39,17 @@ struct VerbRequest: Sendable {
         self.verb = verb
         isJSON = options.isJSON
         runDirectory = options.request.runDirectory
+        stateDirectory = options.request.stateDirectory
         generation = options.request.generation
         pid = options.pid
         timeout = options.timeout
         onlyRetired = options.onlyRetired
+        labels = options.labels
+        (follows, lines) = (options.follows, options.lines)
         copy = options.isGiven(.copy) ? options.request.copy : nil
+        isAtOnce = options.isGiven(.atOnce)
+        isInPlace = options.isGiven(.inPlace)
+        (showsAll, isWide, watches) = (options.isGiven(.all), options.isGiven(.wide), options.isGiven(.watch))
         verbosity = options.request.verbosity
         permanent = options.deploy.permanent.flatMap { try? parseExitCodes($0) } ?? []
         onExit = options.deploy.onExit
@@ -47,14 +68,14 @@ func parseVerb(_ verb: Verb, _ arguments: [ByteString]) throws(Failure) -> VerbR
         words.index += 1
         if front == nil && word == "--" {
             front = operands.count
-        } else if front == nil && word.hasPrefix("--") {
+        } else if front == nil && (word.hasPrefix("--") || Option.named(word) != nil) {
             try options.take(try words.setting(try option(split(word).name, of: row), split(word)))
         } else {
             operands.append(word)
         }
     }
     try check(options, row)
-    var request = VerbRequest(verb, options)
+    let request = VerbRequest(verb, options)
     // The configuration file names the app.
     let described = try options.config.map { path throws(Failure) in try describedApp(path) }
     let namesApp =
@@ -81,7 +102,7 @@ func parseVerb(_ verb: Verb, _ arguments: [ByteString]) throws(Failure) -> VerbR
 
 extension VerbRequest {
     /// Reads the operands: the app, if the first names it, then what the verb takes.
-    fileprivate mutating func take(_ operands: [ByteString], _ row: VerbRow, namesApp: Bool) throws(Failure) {
+    fileprivate func take(_ operands: [ByteString], _ row: VerbRow, namesApp: Bool) throws(Failure) {
         var operands = operands
         if namesApp, !operands.isEmpty {
             if row.app == .never { throw tooMuch(operands[0], row) }
@@ -107,7 +128,8 @@ private func option(_ name: ByteString, of row: VerbRow) throws(Failure) -> Opti
     let known = Option.all.filter(row.takes).map { $0.text }
     throw .usage(
         "parse", name, "unknown option of \(row.verb.name)",
-        remedy: nearest(to: name, among: known).map { "did you mean \($0)?" } ?? "see reuseport-exec --help verbs")
+        remedy: nearest(to: name, among: known).map { "did you mean \($0)?" }
+            ?? "see reuseport-exec help \(row.verb.name)")
 }
 
 private func check(_ options: Options, _ row: VerbRow) throws(Failure) {
@@ -116,6 +138,9 @@ private func check(_ options: Options, _ row: VerbRow) throws(Failure) {
         throw .usage(
             "parse", row.verb.name, "\(option.text) is missing",
             remedy: "add \(option.text) \(ByteString(stringLiteral: option.value ?? ""))")
+    }
+    if options.isGiven(.copy) && options.isGiven(.atOnce) {
+        throw .usage("parse", "--copy", "--copy and --at-once exclude each other")
     }
     if options.isGiven(.pid) && options.isGiven(.generation) {
         throw .usage("parse", "--pid", "--pid and --generation exclude each other")

@@ -83,23 +83,3 @@ extension Configuration {
         Option.all.filter { $0.places.contains(.file) }.map { $0.text.dropFirst(2) } + ["command"]
     }
 }
-
-/// Reads a file that decides what a privileged process does: only its owner may be able to write it.
-func readTrusted(_ path: ByteString) throws(Failure) -> ByteString {
-    let file = try step("open", path) { () throws(Errno) in try open(path, O_RDONLY | O_NOCTTY) }
-    let info = try step("examine", path) { () throws(Errno) in try status(of: file) }
-    guard info.isRegular || info.isCharacterDevice || info.isFIFO else {
-        throw Failure(.system, "read", path, "it is a directory or another special file")
-    }
-    if info.isRegular {
-        guard info.owner == 0 || info.owner == geteuid() else {
-            throw Failure(
-                .system, "trust", path, "it belongs to uid \(info.owner)",
-                remedy: "it must belong to root or to the caller")
-        }
-        if info.mode & 0o002 != 0 || info.mode & 0o020 != 0 && info.group != 0 && info.group != getegid() {
-            throw Failure(.system, "trust", path, "others may write it", remedy: "chmod go-w it")
-        }
-    }
-    return try step("read", path) { () throws(Errno) in try readAll(file, atMost: 1 << 20) }
-}

@@ -12,7 +12,6 @@ final class ChannelReader {
     private(set) var seen = ReadinessEvent.silentChannel
     private let offered: [OfferedListener]
     private var lines = MessageLines()
-    private var buffer = [UInt8](repeating: 0, count: MessageLines.longest)
 
     init(_ far: borrowing Descriptor, offering offered: [OfferedListener]) {
         number = far.number
@@ -22,20 +21,18 @@ final class ChannelReader {
     /// Reads what has come, but no more than 64 messages at once, because a program may send without end.
     func read() {
         for _ in 0..<64 {
-            // With MSG_TRUNC, recv(2) answers the length of the message even if the buffer is shorter.
-            let count = recv(number, &buffer, buffer.count, Int32(MSG_DONTWAIT | MSG_TRUNC))
-            if count == -1 { return }
-            if count == 0 {
+            guard let message = try? receiveMessage(number, atMost: MessageLines.longest) else { return }
+            if message.text.isEmpty {
                 // Either an empty message or the end; only the end makes poll(2) report a hangup.
                 var entry = pollfd(fd: number, events: 0, revents: 0)
                 isClosed = poll(&entry, 1, 0) == 1
                 if isClosed { return }
             }
-            if count > buffer.count {
+            if message.isCut {
                 lines.forget()
                 continue
             }
-            for line in lines.take(buffer[..<count]) { understand(line.trimmed) }
+            for line in lines.take(message.text.bytes[...]) { understand(line.trimmed) }
         }
     }
 
@@ -44,8 +41,10 @@ final class ChannelReader {
             isReady = true
             return
         }
-        // Drover's worker says that it is ready by a number.
-        if member("event", ofJSON: line) == "\"status-changed\"", member("payload", ofJSON: line) == "3" {
+        // Drover's worker says that it is ready by a number, and that of nodesockd's version 2 in an envelope.
+        if member("event", ofJSON: line) == "\"status-changed\"" && member("payload", ofJSON: line) == "3"
+            || member("type", ofJSON: line) == "\"online\""
+        {
             isReady = true
         }
         let command = member("cmd", ofJSON: line)
@@ -143,14 +142,14 @@ func offer(_ listeners: [Listener], _ sockets: borrowing OwnedArray<Placement>) 
 
 /// Ready when the program says so through its Node channel.
 func awaitMessage(
-    _ reader: ChannelReader, from copy: NamedProcess, _ watch: inout Watch
-) throws(NotReady.Reason) {
+    _ reader: ChannelReader, _ watch: inout Watch
+) throws(NotReady) {
     while !reader.isReady {
         watch.see(reader.seen)
         if reader.isClosed {
             throw .failed(
                 Failure(
-                    .negative, "wait for", copy.description, "it closed its Node channel before it was ready"))
+                    .negative, "wait for", "", "it closed its Node channel before it was ready"))
         }
         _ = try watch.wait(for: POLLIN, on: reader.number)
     }

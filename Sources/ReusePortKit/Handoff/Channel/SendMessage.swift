@@ -7,15 +7,11 @@ import CLinux
 func send(
     _ message: ByteString, through channel: ChannelRecord, of process: borrowing ProcessHandle
 ) throws(Errno) {
-    // Only sockets are borrowed: close(2) of a borrowed FUSE file waits for as long as the file's owner likes.
-    if let directory = try? open("/proc/\(process.identity.pid)/fd", CLINUX_O_PATH),
-        let kind = try? readLink(ByteString(decimal: channel.number), in: directory), !kind.hasPrefix("socket:")
-    {
-        throw .noEntry
+    let holder = SocketHolder(inode: 0, process: process.identity, name: "", descriptor: channel.number)
+    try borrowSocket(of: holder, cookie: channel.cookie) { (far) throws(Errno) in
+        try send(message, through: far.number)
+        return ByteString()
     }
-    let far = try process.borrowDescriptor(channel.number)
-    guard try socketCookie(of: far) == channel.cookie else { throw .noEntry }
-    try send(message, through: far.number)
 }
 
 /// Sends one message, with a descriptor beside it if there is one.

@@ -3,7 +3,7 @@ import CLinux
 /// Ready when every stream listener has accepted a probe.
 func awaitAcceptance(
     byAll listeners: [ListenerIdentity], _ watch: inout Watch, connect: (Int) throws(Failure) -> Descriptor
-) throws(NotReady.Reason) {
+) throws(NotReady) {
     for (index, listener) in listeners.enumerated() where listener.transport != .udp {
         try awaitAcceptance(by: listener, &watch) { () throws(Failure) in try connect(index) }
     }
@@ -13,35 +13,32 @@ func awaitAcceptance(
 ///
 /// The probe is then closed before another is made, because a program that serves one client at a time would read from
 /// it until it is closed.
+@inline(never)
 private func awaitAcceptance(
     by listener: ListenerIdentity, _ watch: inout Watch, _ connect: () throws(Failure) -> Descriptor
-) throws(NotReady.Reason) {
+) throws(NotReady) {
     let object: ByteString = "\(listener.name) (\(listener.address.description))"
     let began = MonotonicClock.milliseconds
     while true {
-        // Connections inherit the interface to which the copy's program has bound its listener.
-        let interface = try orNotReady("look up listener", object) { () throws(Errno) in
-            try boundInterface(of: listener)
-        }
-        guard let interface else {
+        guard try orNotReady("look up listener", object, { () throws(Errno) in try isListening(listener) }) else {
             watch.see(.notListening(object))
             try rest(since: began, &watch)
             continue
         }
         let probe = try orNotReady(connect)
-        if try isAccepted(probe, interface: interface, object, began, &watch) { return }
+        if try isAccepted(probe, object, began, &watch) { return }
     }
 }
 
 /// Follows one probe: true when it was accepted, false when it was broken.
 private func isAccepted(
-    _ probe: borrowing Descriptor, interface: UInt32, _ object: ByteString, _ began: UInt64, _ watch: inout Watch
-) throws(NotReady.Reason) -> Bool {
+    _ probe: borrowing Descriptor, _ object: ByteString, _ began: UInt64, _ watch: inout Watch
+) throws(NotReady) -> Bool {
     var looks = 0
     while true {
         // The state also tells the probe's end or error, so nothing else is looked at.
         let state = try orNotReady("look up probe of", object) { () throws(Errno) in
-            try acceptance(of: probe, interface: interface)
+            try acceptance(of: probe)
         }
         switch state {
         case .accepted:
@@ -66,7 +63,8 @@ private func isAccepted(
 
 /// Waits until the probe has an event, or for a fraction of the time waited so far: a quick program is found ready at
 /// once, and a slow one is not asked a thousand times. The kernel has no event for the acceptance of a connection.
-private func rest(since began: UInt64, _ watch: inout Watch, on probe: Int32? = nil) throws(NotReady.Reason) {
+@inline(never)
+private func rest(since began: UInt64, _ watch: inout Watch, on probe: Int32? = nil) throws(NotReady) {
     let waited = MonotonicClock.milliseconds - began
     if waited < 5 {
         // poll(2) knows whole milliseconds only.
@@ -91,7 +89,7 @@ enum Acceptance: Equatable {
 
 /// Asks the kernel for the server's end of this connection. The length of the accept queue would tell nothing, because
 /// other clients come and go.
-func acceptance(of probe: borrowing Descriptor, interface: UInt32) throws(Errno) -> Acceptance {
+func acceptance(of probe: borrowing Descriptor) throws(Errno) -> Acceptance {
     let failure = Errno(rawValue: try option(probe, SOL_SOCKET, SO_ERROR))
     if failure.rawValue != 0 { return .broken(failure) }
     var remote: SocketAddress?
@@ -109,7 +107,8 @@ func acceptance(of probe: borrowing Descriptor, interface: UInt32) throws(Errno)
         // The kernel names a peer by its inode, and one in the accept queue has none.
         return try peerInode(ofUnixSocket: probe) == 0 ? .waiting : .accepted
     default:
-        guard let record = try connection(from: remote, to: local, interface: interface) else { return .waiting }
+        // It may be bound to lo, as its listener is; that is always the first interface.
+        guard let record = try connection(from: remote, to: local, interface: 1) else { return .waiting }
         switch record.state {
         case .synReceived: return .held
         // A socket without an inode belongs to no descriptor yet.
@@ -122,11 +121,11 @@ func acceptance(of probe: borrowing Descriptor, interface: UInt32) throws(Errno)
     }
 }
 
-/// The interface to which a listener is bound, 0 for none; nil if there is no such listener (any more).
-private func boundInterface(of listener: ListenerIdentity) throws(Errno) -> UInt32? {
+@inline(never)
+private func isListening(_ listener: ListenerIdentity) throws(Errno) -> Bool {
     guard let port = listener.address.port else {
-        return try listeningUnixSockets().contains { $0.cookie == listener.cookie } ? 0 : nil
+        return try listeningUnixSockets().contains { $0.cookie == listener.cookie }
     }
     let all = try internetSockets(.tcp, family: listener.address.family, states: .listening, localPort: port)
-    return all.first { $0.cookie == listener.cookie }?.interface
+    return all.contains { $0.cookie == listener.cookie }
 }

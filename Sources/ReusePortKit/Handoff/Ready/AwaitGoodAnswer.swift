@@ -1,15 +1,16 @@
 import CLinux
 
-/// Ready when a request over HTTP is answered with a status from 200 to 399.
+/// Ready when a request over HTTP is answered with one of the expected statuses.
+@inline(never)
 func awaitGoodAnswer(
-    _ path: ByteString, _ watch: inout Watch, _ connect: () throws(Failure) -> Descriptor
-) throws(NotReady.Reason) {
+    _ check: HTTPCheck, _ watch: inout Watch, _ connect: () throws(Failure) -> Descriptor
+) throws(NotReady) {
     watch.expect(.noAnswer)
     var pause: UInt64 = 100
     while true {
-        let answer = try ask(path, over: try orNotReady(connect), watch)
+        let answer = try ask(check, over: try orNotReady(connect), watch)
         watch.see(answer)
-        if case .answered(200..<400) = answer { return }
+        if case .answered(let status) = answer, status >= check.lowestStatus, status <= check.highestStatus { return }
         _ = try watch.wait(atMost: pause)
         pause = min(pause * 2, 500)
     }
@@ -17,14 +18,25 @@ func awaitGoodAnswer(
 
 /// Makes one request, and reads the first line of the answer.
 private func ask(
-    _ path: ByteString, over connection: borrowing Descriptor, _ watch: Watch
-) throws(NotReady.Reason) -> ReadinessEvent {
+    _ check: HTTPCheck, over connection: borrowing Descriptor, _ watch: Watch
+) throws(NotReady) -> ReadinessEvent {
     _ = try watch.wait(for: POLLOUT, on: connection.number)
     // If the attempt to connect has failed there is no remote address, and sending gives the reason.
-    var host: ByteString = "localhost"
-    if let address = try? remoteAddress(of: connection), address.port != nil { host = address.description }
+    var host = check.host
+    if host.isEmpty {
+        host = "localhost"
+        if let address = try? remoteAddress(of: connection), address.port != nil { host = address.description }
+    }
+    // The header of version 2 says that the connection is the proxy's own, which goes without addresses.
+    let zero = ByteString([0])
+    let start: ByteString =
+        switch check.proxy {
+        case 0: ""
+        case 1: "PROXY TCP4 127.0.0.1 127.0.0.1 1 1\r\n"
+        default: "\r\n\r\n\(zero)\r\nQUIT\n \(zero)\(zero)\(zero)"
+        }
     let request: ByteString =
-        "GET \(path) HTTP/1.1\r\nHost: \(host)\r\nUser-Agent: reuseport-exec\r\nAccept: */*\r\nConnection: close\r\n\r\n"
+        "\(start)GET \(check.path) HTTP/1.1\r\nHost: \(host)\r\nUser-Agent: reuseport-exec\r\nAccept: */*\r\nConnection: close\r\n\r\n"
     if let errno = try send(request, over: connection.number, watch) { return .answerFailed(errno) }
     var answer = ByteString()
     while !answer.contains(UInt8(ascii: "\n")) && answer.count < 4096 {
@@ -42,7 +54,7 @@ private func ask(
 }
 
 /// Sends all of it; the reason if that fails.
-private func send(_ request: ByteString, over number: Int32, _ watch: Watch) throws(NotReady.Reason) -> Errno? {
+private func send(_ request: ByteString, over number: Int32, _ watch: Watch) throws(NotReady) -> Errno? {
     var sent = 0
     while sent < request.count {
         let rest = request.dropFirst(sent)

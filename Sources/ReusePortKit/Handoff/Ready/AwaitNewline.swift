@@ -2,8 +2,8 @@ import CLinux
 
 /// Ready when a newline comes through the pipe, as with s6.
 func awaitNewline(
-    on pipe: borrowing Descriptor, closedBy copy: NamedProcess, descriptor: Int32, _ watch: inout Watch
-) throws(NotReady.Reason) {
+    on pipe: borrowing Descriptor, descriptor: Int32, _ watch: inout Watch
+) throws(NotReady) {
     watch.expect(.noNewline(descriptor: descriptor))
     let number = pipe.number
     var buffer = [UInt8](repeating: 0, count: 512)
@@ -18,7 +18,7 @@ func awaitNewline(
             _ = try watch.wait(atMost: 200)
             throw .failed(
                 Failure(
-                    .negative, "wait for", copy.description, "closed descriptor \(descriptor) without a newline"))
+                    .negative, "wait for", "", "it closed descriptor \(descriptor) without a newline"))
         }
     }
 }

@@ -3,28 +3,34 @@ import CLinux
 /// Ready when `READY=1` comes from the copy, or from a process that it has started, as with sd_notify(3).
 func awaitNotification(
     from pid: Int32, on socket: borrowing Descriptor, _ watch: inout Watch
-) throws(NotReady.Reason) {
+) throws(NotReady) {
     watch.expect(.noNotification)
     let number = socket.number
     while true {
         _ = try watch.wait(for: POLLIN, on: number)
         // The notification protocol allows no longer message.
-        var buffer = [UInt8](repeating: 0, count: 4096)
-        var sender = clinux_ucred()
-        let count = clinux_receive_credentials(number, &buffer, buffer.count, &sender)
-        if count == -1 {
-            switch Errno.current {
-            case .again, .interrupted, Errno(rawValue: EBADMSG): continue
-            case let errno: throw .failed(Failure("receive", "notification", errno))
+        let message: ReceivedMessage
+        do throws(Errno) {
+            message = try receiveMessage(number, atMost: 4096)
+        } catch {
+            switch error {
+            case .again, .timedOut: continue
+            default: throw .failed(Failure("receive", "notification", error))
             }
         }
         // The socket's name can be seen by all, so anybody can send.
-        guard descends(sender.pid, from: pid) else {
-            watch.mention(.ignoredMessage(from: sender.pid))
+        guard isTrusted(message.sender, for: pid) else {
+            watch.mention(.ignoredMessage(from: message.sender.pid))
             continue
         }
-        if isReady(ByteString(buffer.prefix(count)), &watch) { return }
+        if isReady(message.text, &watch) { return }
     }
+}
+
+/// Whether a message comes from the copy or a process that it has started. The number of one that has ended may be
+/// another's by now: then also the user must be the same, unless it was root's.
+private func isTrusted(_ sender: clinux_ucred, for copy: Int32) -> Bool {
+    descends(sender.pid, from: copy) && (sender.uid == 0 || (try? userID(of: sender.pid, real: true)) == sender.uid)
 }
 
 /// Reads one message, of a line for each variable.

@@ -5,6 +5,8 @@ struct ReadinessCheck {
     let readiness: Readiness
     let listeners: [ListenerIdentity]
     let deadline: Deadline
+    /// The time that was asked for; nil: from now until the deadline.
+    var allowed: Milliseconds?
     /// A descriptor that becomes readable when something more urgent happens.
     var interruption: Int32?
     /// The listeners that a cluster's worker may ask for through its Node channel.
@@ -22,57 +24,61 @@ func awaitReadiness(
     _ check: ReadinessCheck, of copy: borrowing ProcessHandle, channel: borrowing ReadinessChannel,
     connect: (Int) throws(Failure) -> Descriptor
 ) throws(NotReady) {
-    let name = NamedProcess(copy.identity)
     let reader: ChannelReader? =
         switch channel.node {
         case .some(let far): ChannelReader(far, offering: check.offered)
         case .none: nil
         }
     var watch = Watch(check, of: copy, reader: reader)
-    do throws(NotReady.Reason) {
+    do throws(NotReady) {
         switch check.readiness {
         case .accept: try awaitAcceptance(byAll: check.listeners, &watch, connect: connect)
-        case .http(let socket, let path):
-            let index = try find(socket, in: check.listeners, for: name)
-            try awaitGoodAnswer(path, &watch) { () throws(Failure) in try connect(index) }
-        case .notify, .descriptor: try awaitWord(check.readiness, copy.identity.pid, channel, name, &watch)
-        case .message: if let reader { try awaitMessage(reader, from: name, &watch) }
-        case .command(let command): try awaitSuccess(of: command, about: copy.identity.pid, &watch)
+        case .http(let request) where request.isTLS:
+            try awaitSuccess(
+                of: request.command, about: copy.identity.pid, check.listeners, &watch, connect: connect)
+        case .http(let request):
+            let index = try find(request.socket, in: check.listeners)
+            try awaitGoodAnswer(request, &watch) { () throws(Failure) in try connect(index) }
+        case .notify, .acknowledgement, .descriptor:
+            try awaitWord(check.readiness, copy.identity.pid, channel, &watch)
+        case .message: if let reader { try awaitMessage(reader, &watch) }
+        case .command(let command):
+            try awaitSuccess(of: command, about: copy.identity.pid, check.listeners, &watch, connect: connect)
         case .none: break
         }
         // It may have ended just after it was ready.
         if copy.hasExited { throw .ended(nil) }
-        try orNotReady("leave the Node channel of", name.description) { () throws(Errno) in try channel.leaveNode() }
+        channel.leave()
     } catch {
-        // Its name may have changed since: by an exec, or by the program itself.
-        let now = NamedProcess(copy.identity)
-        var reason = error
-        if case .ended = error { reason = .ended(end(of: copy)) }
-        throw NotReady(copy: now.name == nil ? name : now, reason: reason)
+        channel.leave()
+        if case .ended = error { throw .ended(end(of: copy)) }
+        throw error
     }
 }
 
 private func find(
-    _ socket: ByteString, in listeners: [ListenerIdentity], for copy: NamedProcess
-) throws(NotReady.Reason) -> Int {
+    _ socket: ByteString, in listeners: [ListenerIdentity]
+) throws(NotReady) -> Int {
     guard let index = listeners.firstIndex(where: { $0.name == socket && $0.transport != .udp }) else {
-        throw .failed(.usage("wait for", copy.description, "there is no stream socket '\(socket)'"))
+        throw .failed(.usage("wait for", "", "there is no stream socket '\(socket)'"))
     }
     return index
 }
 
-/// Waits until the copy itself says that it is ready, by a notification or by a newline.
+/// Waits until the copy itself says that it is ready: by a notification, an acknowledgement or a newline.
 private func awaitWord(
-    _ readiness: Readiness, _ pid: Int32, _ channel: borrowing ReadinessChannel, _ copy: NamedProcess,
+    _ readiness: Readiness, _ pid: Int32, _ channel: borrowing ReadinessChannel,
     _ watch: inout Watch
-) throws(NotReady.Reason) {
+) throws(NotReady) {
     switch channel.reader {
     case .some(let reader):
         if case .descriptor(let number) = readiness {
-            try awaitNewline(on: reader, closedBy: copy, descriptor: number, &watch)
+            try awaitNewline(on: reader, descriptor: number, &watch)
+        } else if case .acknowledgement = readiness {
+            try awaitAcknowledgement(on: reader, &watch)
         } else {
             try awaitNotification(from: pid, on: reader, &watch)
         }
-    case .none: throw .failed(.usage("wait for", copy.description, "the channel is not for this form of readiness"))
+    case .none: throw .failed(.usage("wait for", "", "the channel is not for this form of readiness"))
     }
 }

@@ -1,36 +1,21 @@
-/// The error of a wait that ended before the copy was ready.
-struct NotReady: Error {
-    let copy: NamedProcess
-    let reason: Reason
+/// Why a wait ended before the copy was ready.
+enum NotReady: Error {
+    /// It has ended; nil: nobody can tell how.
+    case ended(ProcessEnd?)
+    /// The deadline has passed, that long after the wait began.
+    case late(after: Milliseconds, seen: ReadinessEvent?)
+    /// Something more urgent has happened: `ReadinessCheck.interruption`.
+    case interrupted(seen: ReadinessEvent?)
+    /// A step of the wait has failed.
+    case failed(Failure)
 
-    enum Reason: Error {
-        /// It has ended; nil: nobody can tell how.
-        case ended(ProcessEnd?)
-        /// The deadline has passed, that long after the wait began.
-        case late(after: Milliseconds, seen: ReadinessEvent?)
-        /// Something more urgent has happened: `ReadinessCheck.interruption`.
-        case interrupted(seen: ReadinessEvent?)
-        /// A step of the wait has failed.
-        case failed(Failure)
-    }
-}
-
-extension NotReady {
-    /// The message.
-    var failure: Failure {
-        switch reason {
-        case .failed(let failure): failure
-        case .ended(let end):
-            failure(
-                end?.description ?? "it has ended",
-                remedy: end == .exited(0) ? "it must not put itself into the background" : nil)
-        case .late(let time, let seen): failure("not ready after \(rounded(time)): \(seen?.description ?? "")")
-        case .interrupted(let seen): failure("not ready yet: \(seen?.description ?? "")")
+    var description: ByteString {
+        switch self {
+        case .failed(let failure): EndReason(failure).detail
+        case .ended(let end): (end == .exited(0) ? EndReason(.background) : EndReason(end)).description
+        case .late(let time, let seen): "not ready after \(rounded(time)): \(seen?.description ?? "")"
+        case .interrupted(let seen): "not ready yet: \(seen?.description ?? "")"
         }
-    }
-
-    private func failure(_ reason: ByteString, remedy: ByteString? = nil) -> Failure {
-        Failure(.negative, "wait for", copy.description, reason, remedy: remedy)
     }
 }
 
@@ -43,7 +28,7 @@ private func rounded(_ length: Milliseconds) -> ByteString {
 @inline(__always)
 func orNotReady<Result: ~Copyable>(
     _ verb: StaticString, _ object: ByteString, _ body: () throws(Errno) -> Result
-) throws(NotReady.Reason) -> Result {
+) throws(NotReady) -> Result {
     do throws(Errno) {
         return try body()
     } catch {
@@ -53,7 +38,7 @@ func orNotReady<Result: ~Copyable>(
 
 /// Makes the caller's connection. If that fails, the copy is not ready.
 @inline(__always)
-func orNotReady(_ connect: () throws(Failure) -> Descriptor) throws(NotReady.Reason) -> Descriptor {
+func orNotReady(_ connect: () throws(Failure) -> Descriptor) throws(NotReady) -> Descriptor {
     do throws(Failure) {
         return try connect()
     } catch {

@@ -16,6 +16,9 @@ enum ReadinessEvent: Sendable, Equatable {
     case notHTTP
     case answered(status: UInt64)
 
+    /// Another second has passed.
+    case elapsed(seconds: UInt64)
+
     // By a pipe.
     case noNewline(descriptor: Int32)
 
@@ -26,6 +29,9 @@ enum ReadinessEvent: Sendable, Equatable {
     case failing(Errno)
     /// A message of a process that does not belong to the copy.
     case ignoredMessage(from: Int32)
+
+    // As einhorn's workers do.
+    case noAcknowledgement
 
     // By a command.
     case commandRuns
@@ -52,12 +58,14 @@ extension ReadinessEvent {
         case .connectionClosed: "no answer: the connection was closed"
         case .notHTTP: "answered something else than HTTP"
         case .answered(let status): "answered \(status)"
+        case .elapsed(let seconds): "\(seconds) s"
         case .noNewline(let number): "no newline came through descriptor \(number)"
         case .noNotification: "no READY=1 came"
         case .status(let text): "its status is '\(text)'"
         case .stopping: "it says that it is stopping"
         case .failing(let errno): "it says that it failed: \(errno.description)"
         case .ignoredMessage(let pid): "ignored a message from pid \(pid), which is not of the copy"
+        case .noAcknowledgement: "no worker:ack came"
         case .commandRuns: "the command has not finished"
         case .commandEnded(.exited(let code)): "the command \(ProcessEnd.exited(code).description)"
         case .commandEnded(let end): "the command was \(end.description)"

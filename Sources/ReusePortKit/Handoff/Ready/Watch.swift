@@ -11,17 +11,23 @@ struct Watch {
     private let reader: ChannelReader?
     private let deadline: Deadline
     private let allowed: Milliseconds
+    private let began: UInt64
 
-    init(_ check: ReadinessCheck, of copy: borrowing ProcessHandle, reader: ChannelReader?) {
+    init(_ check: ReadinessCheck, of copy: borrowing ProcessHandle, reader: ChannelReader? = nil) {
         report = check.report
         pidfd = copy.descriptor.number
         interruption = check.interruption
         self.reader = reader
         deadline = check.deadline
-        allowed = deadline.remaining
+        allowed = check.allowed ?? deadline.remaining
+        began = deadline.moment - allowed.count
     }
 
+    /// The full seconds of the wait.
+    private var elapsed: UInt64 { (MonotonicClock.milliseconds - began) / 1000 }
+
     /// Reports what is seen, unless it is the same as before.
+    @inline(never)
     mutating func see(_ event: ReadinessEvent) {
         if event != seen { report(event) }
         seen = event
@@ -35,9 +41,10 @@ struct Watch {
 
     /// poll(2): true once one of `events` has come on the descriptor (or it is in error or hung up), false after
     /// `pause`, in milliseconds.
+    @inline(never)
     func wait(
         for events: Int32 = 0, on descriptor: Int32? = nil, atMost pause: UInt64? = nil
-    ) throws(NotReady.Reason) -> Bool {
+    ) throws(NotReady) -> Bool {
         // poll(2) passes over negative descriptors.
         let end = pause.map { Deadline(after: Milliseconds($0)) }
         var entries = (
@@ -48,7 +55,9 @@ struct Watch {
         )
         while true {
             entries.3.fd = reader.map { $0.isClosed ? -1 : $0.number } ?? -1
-            let timeout = end.map { min($0, deadline) } ?? deadline
+            let seconds = elapsed
+            var timeout = min(deadline, Deadline(moment: began + (seconds + 1) * 1000))
+            if let end { timeout = min(end, timeout) }
             let count = withUnsafeMutableBytes(of: &entries) { raw in
                 CLinux.poll(raw.baseAddress!.assumingMemoryBound(to: pollfd.self), 4, timeout.pollTimeout)
             }
@@ -57,6 +66,7 @@ struct Watch {
                 if errno != .interrupted { throw .failed(Failure("wait for", "events", errno)) }
                 continue
             }
+            if elapsed != seconds { report(.elapsed(seconds: elapsed)) }
             if entries.0.revents != 0 { throw .ended(nil) }
             if entries.2.revents != 0 { throw .interrupted(seen: seen) }
             if entries.3.revents != 0 { reader?.read() }

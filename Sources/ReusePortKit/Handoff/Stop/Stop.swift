@@ -4,8 +4,9 @@ import CLinux
 ///
 /// The supervisors are told first, because a copy that is started again would take over as a new generation; a copy whose
 /// supervisor cannot be told is left as it is. Then the copies are lowered and sent their stop signals, all at once.
-/// The kernel is asked whether their listeners are gone, whoever holds them. A copy that has not closed them at its stop
-/// timeout is killed, and so are its descendants that hold them.
+/// The kernel is asked whether their listeners are gone, whoever holds them. Heirs of a copy that hold them get the stop
+/// signal too, if they do not get it from the copy. What is still open at the stop timeout is taken away from everybody,
+/// and whoever of the copy holds it is killed.
 ///
 /// `sparing` are the supervisors of copies that live on: none of them is told anything. The supervisor of a copy that
 /// has already gone is told to keep the service down, which also ends a successor that it has started.
@@ -18,7 +19,7 @@ func stop(
     guard proc.isMounted else { throw Failure("read", "/proc", .noEntry) }
     let setting = StopSetting(proc: proc, report: report)
     let copies = orders.map { StoppingCopy($0, in: setting) }
-    try step("list", "listening sockets") { () throws(Errno) in try look(at: copies) }
+    try step("list", "listening sockets", remedy: diagnosticsRemedy) { () throws(Errno) in try look(at: copies) }
     tellSupervisors(of: copies, sparing: sparing, searchPath: searchPath)
     for copy in copies where copy.isAwaited { copy.lower() }
     for copy in copies where copy.isAwaited { copy.ask() }
@@ -41,7 +42,8 @@ private func finish(_ copies: [StoppingCopy]) throws(Failure) {
         for copy in rest { deadline = min(deadline, copy.state.deadline ?? deadline) }
         var timeout = deadline.pollTimeout
         if rest.contains(where: { $0.needsLook }) {
-            timeout = min(timeout, Int32(pause.length.count))
+            // What is late waits for its listeners to vanish.
+            timeout = timeout == 0 ? Int32(pause.length.count) : min(timeout, Int32(pause.length.count))
             pause.lengthen()
         }
         // When one has ended, the others are likely to follow soon.

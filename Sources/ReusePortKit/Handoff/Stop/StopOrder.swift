@@ -6,6 +6,8 @@ struct StopOrder: Sendable {
     /// The supervisor that would start it again.
     var supervisor: Supervisor?
     var stopSignal: Int32
+    /// Whether its supervisor sends the signal as soon as it is told.
+    var isSignalledBySupervisor = false
     /// Its Node channel. If that has stop messages, they are sent instead of the signal.
     var channel: ChannelRecord?
     /// How long it has, from the stop signal on, until it is killed.
@@ -16,8 +18,16 @@ struct StopOrder: Sendable {
     var nice: Int32?
     /// Whether it shares a memory limit with copies that live on.
     var sharesLimit = false
+    /// The user as whom it was started.
+    var user: UInt32?
+    /// Its control group.
+    var group: CopyGroup?
+    /// Processes that may hold its listeners for other copies.
+    var spared: [ProcessIdentity] = []
     /// Whether connections that wait at its listeners move to a new generation when they are closed.
     var moves = false
+    /// Whether it is reported if it ends with connections that wait for answers.
+    var countsUnanswered = false
 
     init(
         process: ProcessIdentity, listeners: [ListenerIdentity], supervisor: Supervisor?, stopSignal: Int32,

@@ -12,6 +12,11 @@ enum StopOutcome: Sendable, Equatable {
     case refused(StopRefusal)
 }
 
+extension StopOutcome {
+    /// Whether it did not stop because it was told to.
+    var isForced: Bool { self != .exited && self != .retired }
+}
+
 /// Why a copy could not be stopped.
 struct StopRefusal: Sendable, Equatable {
     let copy: NamedProcess
@@ -25,11 +30,11 @@ struct StopRefusal: Sendable, Equatable {
         case cannotBeKilled(Errno, KillReason)
         /// It is still there that long after KILL.
         case stillRuns(after: Milliseconds)
-        /// Somebody holds these listeners that long after KILL.
-        case stillListening([ListenerLabel], after: Milliseconds)
-        /// It has done its part, but processes that it did not start hold these listeners. `others` is empty if they
-        /// cannot be seen.
-        case othersListen([ListenerLabel], others: [NamedProcess], hasEnded: Bool)
+        /// These processes hold these listeners, again and again, that long after KILL. None if they cannot be seen.
+        case stillListening([ListenerLabel], by: [NamedProcess], after: Milliseconds)
+        /// It has done its part, but others hold these listeners, from whom they cannot be taken. `others` is empty if they
+        /// cannot be seen. The last are what this process lacks.
+        case othersListen([ListenerLabel], others: [NamedProcess], hasEnded: Bool, Capabilities)
     }
 }
 
@@ -41,16 +46,27 @@ extension StopRefusal {
         case .supervisorNotTold(let message):
             return "\(name) is left running, or it would be started again: \(message)"
         case .cannotBeSent(let signal, let errno):
-            return "\(name) takes no \(signalName(signal)): \(errno.description)"
+            return "\(name) takes no \(signalName(signal)): \(denied(errno, .kill))"
         case .cannotBeKilled(let errno, let reason):
-            return "\(name) cannot be killed: \(errno.description); \(reason.description)"
+            return "\(name) cannot be killed: \(denied(errno, .kill)); \(reason.description)"
         case .stillRuns(let time): return "\(name) still runs \(time.description) after KILL"
-        case .stillListening(let listeners, let time):
-            return "somebody still listens on \(described(listeners)) \(time.description) after KILL"
-        case .othersListen(let listeners, let others, let hasEnded):
-            let who = others.isEmpty ? "a process that cannot be seen" : joined(others.map { $0.description }, by: ", ")
+        case .stillListening(let listeners, let holders, let time):
+            return
+                "\(described(holders)) still listens on \(described(listeners)) of \(name) \(time.description) after KILL"
+        case .othersListen(let listeners, let others, let hasEnded, let lacks):
             let what: ByteString = hasEnded ? "ended" : "stopped listening"
-            return "\(name) has \(what), but \(who) still listens on \(described(listeners))"
+            return
+                "\(name) has \(what), but \(described(others)) still listens on \(described(listeners))\(lacks.remedy)"
         }
     }
+}
+
+/// `pid 12 (node), pid 13 (node)`
+func described(_ holders: [NamedProcess]) -> ByteString {
+    holders.isEmpty ? "the kernel or a process that cannot be seen" : joined(holders.map { $0.description }, by: ", ")
+}
+
+/// An error, with the capability that would have avoided it.
+func denied(_ errno: Errno, _ capability: Capabilities) -> ByteString {
+    errno == .notPermitted ? "\(errno.description)\(capability.remedy)" : errno.description
 }

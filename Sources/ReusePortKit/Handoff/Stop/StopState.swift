@@ -1,4 +1,7 @@
 /// How far a copy has come on its way to its end.
+///
+/// Its end is that of its process and of its listeners, whoever holds them: its heirs are processes that it has started,
+/// or that are in its control group, or its user's, and that hold one of them.
 enum StopState {
     /// It runs, and has not been asked to stop yet: supervisors are told first.
     case notAsked
@@ -6,17 +9,15 @@ enum StopState {
     case foundEnded
     /// It was sent a stop message or the stop signal, and has until the deadline to close its listeners.
     case asked(until: Deadline)
-    /// It was sent KILL.
-    case killing(KillReason, until: Deadline)
-    /// Its descendants that held its listeners were sent KILL. The reason is nil while the copy itself runs on.
-    case endingDescendants(KillReason?, until: Deadline)
+    /// Its listeners were taken away, and it, or its heirs, were sent KILL. The reason is nil while the copy runs on.
+    case revoking(KillReason?, until: Deadline)
     case finished(StopOutcome)
 
     /// The moment at which the next step is due if nothing happens; nil once it is finished.
     var deadline: Deadline? {
         switch self {
         case .notAsked, .foundEnded: Deadline(moment: 0)
-        case .asked(let deadline), .killing(_, let deadline), .endingDescendants(_, let deadline): deadline
+        case .asked(let deadline), .revoking(_, let deadline): deadline
         case .finished: nil
         }
     }
@@ -30,7 +31,7 @@ enum StopSight {
     case listening
     /// It runs, and all its listeners are closed.
     case closed
-    /// It has ended, but others hold its listeners.
+    /// It has ended, but others hold its listeners, or heirs are still about to end.
     case abandoned
     /// It has ended, and its listeners have gone.
     case gone
@@ -41,10 +42,13 @@ enum StopStep: Equatable {
     case wait
     /// Send the next message, as soon as it has no connections to its listeners any more.
     case sendNextMessage
-    /// Its time is over: kill it, or only the processes that keep its listeners open if it may go on finishing.
-    case kill
-    case endDescendants
-    /// KILL has not helped.
+    /// Send the stop signal to heirs that hold its listeners, if nobody else seems to tell them.
+    case handOn
+    /// Take the listeners of a copy that has ended by itself away, and ask its heirs to stop.
+    case takeAway
+    /// Take its listeners away, and kill whoever of it still holds them; or only the copy, if it has none.
+    case revoke
+    /// Nothing has helped.
     case giveUp
     case finish(StopOutcome)
 }
@@ -59,23 +63,23 @@ extension StopState {
         case (.notAsked, _), (.finished, _): .wait
 
         case (.foundEnded, .gone): .finish(.alreadyGone)
-        case (.foundEnded, _): .endDescendants
+        case (.foundEnded, _): .takeAway
 
-        case (.asked, .gone), (.endingDescendants(nil, _), .gone): .finish(.exited)
-        case (.asked, .abandoned): isLate ? .endDescendants : .wait
-        case (.asked, .listening), (.endingDescendants, .listening): isLate ? .kill : .wait
-        case (.asked, .closed), (.endingDescendants, .closed):
+        case (.asked, .gone), (.revoking(nil, _), .gone): .finish(.exited)
+        case (.asked, .listening), (.asked, .abandoned): isLate ? .revoke : .handOn
+        case (.asked, .closed):
             if hasMessage, !isLate {
                 .sendNextMessage
             } else if keepsFinishing {
                 .finish(.retired)
             } else {
-                isLate ? .kill : .wait
+                isLate ? .revoke : .wait
             }
 
-        case (.killing(let reason, _), .gone), (.endingDescendants(let reason?, _), .gone): .finish(.killed(reason))
-        case (.killing, .abandoned): .endDescendants
-        case (.killing, .listening), (.killing, .closed), (.endingDescendants, .abandoned): isLate ? .giveUp : .wait
+        case (.revoking(let reason?, _), .gone): .finish(.killed(reason))
+        case (.revoking(nil, _), .closed): keepsFinishing ? .finish(.retired) : .revoke
+        case (.revoking(_?, _), .closed): isLate ? .giveUp : .wait
+        case (.revoking, .listening), (.revoking, .abandoned): isLate ? .giveUp : .revoke
         }
     }
 }

@@ -5,8 +5,12 @@ func tellSupervisors(of copies: [StoppingCopy], sparing: [Supervisor], searchPat
     for copy in copies where !copy.isFinished {
         guard let supervisor = copy.order.supervisor, !sparing.contains(supervisor) else { continue }
         do throws(Failure) {
-            let word: ControlWord = copy.hasEnded ? .down : .once
-            if let command = try supervisor.tell(word, searchPath: searchPath) {
+            // A successor is no child of the supervisor, which would take `once` as an order to start another copy.
+            var word: ControlWord = copy.hasEnded ? .down : .once
+            if let name = supervisor.processName, copy.isChild(ofAnotherThan: name) { word = .down }
+            let command = try supervisor.tell(word, searchPath: searchPath)
+            copy.isSignalled = copy.order.isSignalledBySupervisor
+            if let command {
                 unread.append(UnreadCommand(copy: copy, supervisor: supervisor, command: command))
             }
         } catch {
@@ -48,8 +52,10 @@ extension StoppingCopy {
         }
     }
 
-    private func isChild(ofAnotherThan name: ByteString) -> Bool {
-        guard let status = try? ProcessStatus(of: order.process.pid, in: setting.proc) else { return false }
-        return (try? commandName(of: status.parent, in: setting.proc)) != name
+    fileprivate func isChild(ofAnotherThan name: ByteString) -> Bool {
+        guard let status = try? ProcessStatus(of: order.process.pid, in: setting.proc),
+            let parent = try? commandName(of: status.parent, in: setting.proc)
+        else { return false }
+        return parent != name
     }
 }

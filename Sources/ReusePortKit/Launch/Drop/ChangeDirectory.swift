@@ -4,7 +4,11 @@ import CLinux
 func changeRoot(_ path: ByteString) throws(Failure) {
     try step(
         "change the root to", path,
-        remedy: { $0 == .notPermitted ? "only root can; run as root or leave --chroot out" : nil }
+        remedy: {
+            $0 != .notPermitted
+                ? nil
+                : geteuid() == 0 ? "this root lacks CAP_SYS_CHROOT" : "only root can; run as root or leave --chroot out"
+        }
     ) { () throws(Errno) in
         try path.withCString { path throws(Errno) in try checked(chroot(path)) }
         try checked(clinux_leave_working_directory())
@@ -13,7 +17,10 @@ func changeRoot(_ path: ByteString) throws(Failure) {
 
 /// chdir(2).
 func changeDirectory(_ path: ByteString) throws(Failure) {
-    try step("change the directory to", path) { () throws(Errno) in
+    try step(
+        "change the directory to", path,
+        remedy: { $0 == .accessDenied ? "uid \(geteuid()) must be allowed to enter it and those above it" : nil }
+    ) { () throws(Errno) in
         try path.withCString { path throws(Errno) in try checked(chdir(path)) }
     }
 }

@@ -9,6 +9,7 @@ func changeIdentity(_ identity: Identity) throws(Failure) {
     }
     if let user = identity.user {
         if userIDs() != (user, user, user) {
+            try leaveKeyring()
             try step("become", "user \(user)", remedy: rightsRemedy) { () throws(Errno) in try setUser(user) }
         }
         if user != 0 {
@@ -18,6 +19,19 @@ func changeIdentity(_ identity: Identity) throws(Failure) {
         }
     }
     try verifyIdentity(identity)
+}
+
+/// Joins a new, empty session keyring, see keyrings(7): whoever has the caller's can read keys of its login, whatever user
+/// that is.
+private func leaveKeyring() throws(Failure) {
+    try step("leave", "the caller's session keyring") { () throws(Errno) in
+        do throws(Errno) {
+            try checked(clinux_join_new_session_keyring())
+        } catch {
+            // The kernel has no keys, or a filter of system calls hides them, also from the target.
+            if error != .notPermitted && error.rawValue != ENOSYS { throw error }
+        }
+    }
 }
 
 private func changeGroups(_ groups: [UInt32]) throws(Failure) {
@@ -30,12 +44,20 @@ private func changeGroups(_ groups: [UInt32]) throws(Failure) {
         {
             return
         }
-        throw Failure("set", "supplementary groups", error, remedy: rightsRemedy(error))
+        throw Failure(
+            "set", "supplementary groups", error,
+            remedy: error == .invalid
+                ? "the kernel takes 65536 at most; use --groups or --no-groups" : rightsRemedy(error))
     }
 }
 
 private func rightsRemedy(_ errno: Errno) -> ByteString? {
-    errno == .notPermitted ? "only root can become somebody else; run as root, or leave --user and --groups out" : nil
+    switch errno {
+    case .notPermitted where geteuid() == 0: "this root lacks CAP_SETUID or CAP_SETGID, or its user namespace denies it"
+    case .notPermitted: "only root can become somebody else; run as root, or leave --user and --groups out"
+    case .invalid: "this user namespace has no such id: see /proc/self/uid_map and gid_map"
+    default: nil
+    }
 }
 
 /// Asks the kernel whether all three ids are as requested, and makes sure that there is no way back to root.

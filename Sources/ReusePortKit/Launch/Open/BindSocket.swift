@@ -10,6 +10,7 @@ struct BoundSocket: ~Copyable {
 /// Creates and binds a socket, and lets it listen unless the plan says otherwise.
 ///
 /// `takesStale` allows it to replace a Unix socket without a listener.
+@inline(never)
 func bindSocket(
     _ plan: SocketPlan, leftovers: inout Leftovers, takesStale: Bool = true
 ) throws(Failure) -> BoundSocket {

@@ -2,29 +2,30 @@ import CLinux
 
 /// Binds a Unix socket to a path that has the right mode from the first moment, and its owner before it listens.
 ///
-/// The directory is held open meanwhile, so that the directory that is checked is the one that is used. If a stale path
-/// may be replaced, the directory is locked, so that only one of two launchers replaces it.
+/// The directory is held open meanwhile, so that the directory that is checked is the one that is used.
 func bindUnixSocket(
     _ plan: SocketPlan, path: ByteString, leftovers: inout Leftovers, takesStale: Bool
 ) throws(Failure) -> BoundSocket {
-    let folder = try openTrustedDirectory(directory(of: path), plan)
-    let name = lastComponent(of: path)
-    if takesStale {
-        // Anybody who may read the directory can hold this lock, so it is not taken for an app's own names, which no
-        // other launcher uses.
-        try lock(folder, plan)
-        try clearStalePath(name, in: folder, path: path, plan)
-    }
+    let place = try openTrustedDirectory(of: path, plan)
+    if takesStale { try clearStalePath(place, path: path, plan) }
 
     let socket = try step("create", "socket \(plan.name)", remedy: descriptorRemedy) { () throws(Errno) in
         try ReusePortKit.socket(family: AF_UNIX, type: Int32(SOCK_STREAM.rawValue))
     }
+    // Programs see the address that is given here. But if others could make the path lead elsewhere, only the open
+    // directory is sure.
+    let address =
+        place.directoryWeakness == nil
+        ? plan.address : .unix("/proc/self/fd/\(place.directory.number)/\(place.name)")
     try step("bind", plan.object, remedy: bindRemedy) { () throws(Errno) in
-        try bindWithMode(socket, to: plan.address, mode: plan.mode)
+        try bindWithMode(socket, to: address, mode: plan.mode)
     }
-    let entry = try openOwnEntry(name, in: folder, plan)
+    let entry = try openOwnEntry(place.name, in: place.directory, plan)
     let file = try step("examine", plan.object) { () throws(Errno) in try status(of: entry) }
-    leftovers.append(Leftover(directory: folder, name: name, file: file))
+    let folder = try step("open", plan.object, remedy: descriptorRemedy) { () throws(Errno) in
+        try place.directory.duplicate()
+    }
+    leftovers.append(Leftover(directory: folder, name: place.name, file: file))
     if plan.owner != nil || plan.group != nil {
         try step(
             "change the owner of", plan.object, remedy: { $0 == .notPermitted ? "only root gives files away" : nil }
@@ -34,109 +35,124 @@ func bindUnixSocket(
         }
     }
     try listenIfWanted(socket, plan)
-    // The directory stays open for cleaning up, and the next socket may be in it too.
-    leftovers.unlockLast()
     return BoundSocket(descriptor: socket, address: plan.address)
 }
 
 /// Opens the directory of a socket, and refuses one in which everybody may replace files.
-private func openTrustedDirectory(_ path: ByteString, _ plan: SocketPlan) throws(Failure) -> Descriptor {
-    let folder = try step("open", "directory \(path) of socket \(plan.name)") { () throws(Errno) in
-        try open(path, O_RDONLY | O_DIRECTORY)
-    }
-    let info = try step("examine", "directory \(path)") { () throws(Errno) in try status(of: folder) }
+private func openTrustedDirectory(of path: ByteString, _ plan: SocketPlan) throws(Failure) -> FollowedPath {
+    let object: ByteString = "directory \(directory(of: path)) of socket \(plan.name)"
+    let place = try followPath(path, object: object, followsLast: false)
+    let info = try step("examine", object) { () throws(Errno) in try status(of: place.directory) }
     let isSticky = info.mode & 0o1000 != 0
     if info.mode & 0o002 != 0 && !isSticky {
         throw Failure(
-            .system, "bind", plan.object, "everybody may replace files in \(path)", remedy: "chmod o-w or +t it")
+            .system, "bind", plan.object, "everybody may replace files in \(directory(of: path))",
+            remedy: "chmod o-w or +t it")
     }
-    return folder
-}
-
-/// flock(2) on the directory, until the socket listens, or until the process ends after a failure.
-private func lock(_ folder: borrowing Descriptor, _ plan: SocketPlan) throws(Failure) {
-    // Launchers hold it for less than a millisecond; a process that holds it longer is stopped or malicious. The kernel
-    // has no event for a free lock.
-    let deadline = Deadline(after: Milliseconds(5000))
-    var pause = Pause()
-    while flock(folder.number, LOCK_EX | LOCK_NB) != 0 {
-        let reason = Errno.current
-        guard reason.rawValue == EWOULDBLOCK || reason == .interrupted, !deadline.hasPassed else {
-            throw Failure("lock", "the directory of \(plan.object)", reason)
-        }
-        pause.wait(until: deadline)
-    }
+    return place
 }
 
 /// Removes a socket without a listener, and refuses everything else that is there.
 private func clearStalePath(
-    _ name: ByteString, in folder: borrowing Descriptor, path: ByteString, _ plan: SocketPlan
+    _ place: borrowing FollowedPath, path: ByteString, _ plan: SocketPlan
 ) throws(Failure) {
-    guard try presentSocket(name, in: folder, plan) != nil else { return }
-    try refuseIfLive(path, name, in: folder, plan)
-    try step("remove the stale", "\(path)") { () throws(Errno) in
-        // Another process may have removed it just now.
-        if let reason = reason({ () throws(Errno) in try unlink(name, in: folder) }), reason != .noEntry {
-            throw reason
+    if try openPresent(place, plan) == nil { return }
+    let lock: ByteString = ".\(place.name).lock"
+    // Otherwise, of two launchers that find the same stale socket, one may remove the other's new one.
+    let held = try takeLock(lock, place, plan)
+    if let stale = try openPresent(place, plan) {
+        try refuseIfLive(path, stale, plan)
+        try step("remove the stale", path) { () throws(Errno) in
+            // Another process may have removed it just now.
+            if let reason = reason({ () throws(Errno) in try unlink(place.name, in: place.directory) }),
+                reason != .noEntry
+            {
+                throw reason
+            }
         }
+    }
+    if held != nil { _ = reason { () throws(Errno) in try unlink(lock, in: place.directory) } }
+}
+
+/// Locks a file beside the socket by flock(2). Nobody else can: it is this user's, and only this user can open it. Nil
+/// if somebody has put something else there, who could as well put something in the socket's place.
+private func takeLock(
+    _ name: ByteString, _ place: borrowing FollowedPath, _ plan: SocketPlan
+) throws(Failure) -> Descriptor? {
+    let deadline = Deadline(after: .seconds(5))
+    var pause = Pause()
+    while true {
+        guard
+            let file = try? open(
+                name, in: place.directory, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, mode: 0o600),
+            let info = try? status(of: file), info.isRegular, info.owner == geteuid(), info.mode & 0o077 == 0
+        else { return nil }
+        // Whoever had it has removed the file.
+        if flock(file.number, LOCK_EX | LOCK_NB) == 0,
+            let now = try? status(of: name, in: place.directory), now.isSameFile(as: info)
+        {
+            return file
+        }
+        if deadline.hasPassed { throw Failure("lock", "the directory of \(plan.object)", .again) }
+        pause.wait(until: deadline)
     }
 }
 
-/// The socket that has the name already; nil if there is none. Refuses anything else.
-private func presentSocket(
-    _ name: ByteString, in folder: borrowing Descriptor, _ plan: SocketPlan
-) throws(Failure) -> FileStatus? {
-    let present: FileStatus
+/// Opens the socket that has the name already, without a look at the name afterwards; nil if there is none. Refuses
+/// anything else.
+private func openPresent(_ place: borrowing FollowedPath, _ plan: SocketPlan) throws(Failure) -> Descriptor? {
+    let info: FileStatus
     do throws(Errno) {
-        present = try status(of: name, in: folder)
+        let entry = try open(place.name, in: place.directory, CLINUX_O_PATH | O_NOFOLLOW)
+        info = try status(of: entry)
+        if info.isSocket { return entry }
     } catch {
         if error == .noEntry { return nil }
         throw Failure("examine", plan.object, error)
     }
-    guard present.isSocket else {
-        let what: ByteString =
-            present.isSymbolicLink
-            ? "a symbolic link" : present.isDirectory ? "a directory" : "a file that is no socket"
-        throw Failure(.system, "bind", plan.object, "\(what) is there", remedy: "remove it or choose another path")
-    }
-    return present
+    let what: ByteString =
+        info.isSymbolicLink ? "a symbolic link" : info.isDirectory ? "a directory" : "a file that is no socket"
+    throw Failure(.system, "bind", plan.object, "\(what) is there", remedy: "remove it or choose another path")
 }
 
 /// Refuses a path that rename(2) must not replace: only a socket without a listener may be, or one of `ours`.
 func refuseForeignPath(_ path: ByteString, _ plan: SocketPlan, ours: [UInt64]) throws(Failure) {
-    let folder = try openTrustedDirectory(directory(of: path), plan)
-    let name = lastComponent(of: path)
-    guard let present = try presentSocket(name, in: folder, plan) else { return }
-    let file = UnixSocketFile(device: present.device, inode: present.inode)
+    let place = try openTrustedDirectory(of: path, plan)
+    guard let present = try openPresent(place, plan) else { return }
+    let file = try step("examine", plan.object) { () throws(Errno) in UnixSocketFile(try status(of: present)) }
     let listeners = (try? listeningUnixSockets()) ?? []
     if listeners.contains(where: { $0.file == file && ours.contains($0.cookie) }) { return }
-    try refuseIfLive(path, name, in: folder, plan)
+    try refuseIfLive(path, present, plan)
 }
 
-/// Refuses a path on which anything listens. Only connect(2) finds out across network namespaces.
+/// Refuses a path on which anything listens, or will. Only connect(2) finds out across network namespaces.
 private func refuseIfLive(
-    _ path: ByteString, _ name: ByteString, in folder: borrowing Descriptor, _ plan: SocketPlan
+    _ path: ByteString, _ present: borrowing Descriptor, _ plan: SocketPlan
 ) throws(Failure) {
-    // Without /proc, or if an address has no room for this path, the socket's own path has to do.
-    let held = held(name, in: folder)
-    let place = held.count < 108 && exists(held) ? held : path
+    // Without /proc the socket's own path has to do.
+    let held: ByteString = "/proc/self/fd/\(present.number)"
     let probe = try step("create", "a socket to probe \(path)", remedy: descriptorRemedy) { () throws(Errno) in
-        try socket(family: AF_UNIX, type: Int32(SOCK_STREAM.rawValue), flags: Int32(SOCK_NONBLOCK.rawValue))
+        try unixProbe()
     }
-    switch reason({ () throws(Errno) in try connect(probe, to: .unix(place)) }) {
+    let inUse: ByteString
+    switch reason({ () throws(Errno) in try connect(probe, to: .unix(exists(held) ? held : path)) }) {
     case .connectionRefused?, .noEntry?:
-        return
+        // Another launcher may have bound it just now.
+        guard let file = try? UnixSocketFile(status(of: present)), let bound = try? listeningUnixSockets(or: .bound),
+            bound.contains(where: { $0.file == file })
+        else { return }
+        inUse = "a process has bound a socket there"
     case nil:
         let explanation = explainLiveUnixSocket(probe)
         throw Failure(.system, "bind", plan.object, explanation.reason, remedy: explanation.remedy)
     // A full accept queue, or a socket of another type.
-    case .again?, Errno(rawValue: EPROTOTYPE)?:
-        throw Failure(
-            .system, "bind", plan.object, "address already in use: a live socket is there",
-            remedy: "stop its server first or choose another path")
+    case .again?, Errno(rawValue: EPROTOTYPE)?: inUse = "a live socket is there"
     case let other?:
         throw Failure("find out whether anything listens on", path, other)
     }
+    throw Failure(
+        .system, "bind", plan.object, "address already in use: \(inUse)",
+        remedy: "stop its server first or choose another path")
 }
 
 private func bindWithMode(_ socket: borrowing Descriptor, to address: SocketAddress, mode: UInt32?) throws(Errno) {

@@ -5,7 +5,8 @@ import CLinux
 ///
 /// Removes only sockets without a listener, and only if their process is gone: one that lives may not listen yet.
 func clearAbandoned(beside path: ByteString) {
-    guard let folder = try? open(directory(of: path), O_RDONLY | O_DIRECTORY) else { return }
+    guard let place = try? followPath(path, object: path, followsLast: false) else { return }
+    let folder = place.directory
     let prefix: ByteString = ".\(lastComponent(of: path))."
     for name in entryNames(of: folder) where name.hasPrefix(prefix) {
         let rest = name.dropFirst(prefix.count)

@@ -17,9 +17,6 @@ struct Leftovers: ~Copyable {
 
     mutating func append(_ entry: consuming Leftover) { entries.append(entry) }
 
-    /// flock(2): unlocks the directory of the name made last, for other launchers and our own next socket.
-    borrowing func unlockLast() { _ = flock(entries[entries.count - 1].directory.number, LOCK_UN) }
-
     /// Moves the directories' descriptors to `number` or above, where they are in nobody's way.
     mutating func stepAside(from number: Int32) throws(Failure) {
         func remedy(_ errno: Errno) -> ByteString? {

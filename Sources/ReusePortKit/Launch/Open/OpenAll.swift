@@ -12,7 +12,11 @@ struct Opened: ~Copyable {
     var channel: Descriptor?
     /// Whether the target is told to wait before it begins to work.
     var waits = false
-    /// The memory group to join.
+    /// How many copies of its app have been started, with this one.
+    var start: UInt64 = 1
+    /// Where the target reports that it is ready, if it does so through a socket.
+    var readiness: ReadinessSocket?
+    /// The control group to join.
     var group: CopyGroup?
 
     var highestTarget: Int32 {
@@ -29,6 +33,7 @@ struct Opened: ~Copyable {
         }
     }
 
+    @inline(never)
     mutating func append(_ source: consuming Descriptor, at target: Int32) {
         placements.append(Placement(source: source, target: target))
     }

@@ -20,16 +20,28 @@ func openFile(_ plan: FilePlan, leftovers: inout Leftovers) throws(Failure) -> D
         leftovers.append(Leftover(directory: directory, name: place.name, file: file))
         return made
     }
-    if let info = try? status(of: place.name, in: place.directory), info.isFIFO, info.owner != 0,
-        info.owner != geteuid()
-    {
-        throw Failure(.system, "trust", object, "it is a pipe of uid \(info.owner), and opening it might wait for ever")
+    let entry = try step("open", object, remedy: { fileRemedy($0, request) }) { () throws(Errno) in
+        try open(place.name, in: place.directory, CLINUX_O_PATH | O_NOFOLLOW)
     }
+    let waits = try isPipe(entry, object)
     let file = try step("open", object, remedy: { fileRemedy($0, request) }) { () throws(Errno) in
-        try open(place.name, in: place.directory, flags)
+        if waits { return try open("/proc/self/fd/\(entry.number)", flags & ~O_NOFOLLOW) }
+        // Does not wait if somebody has put a pipe there meanwhile.
+        return try open(place.name, in: place.directory, flags | O_NONBLOCK)
     }
+    _ = try isPipe(file, object)
+    _ = clinux_fcntl(file.number, F_SETFL, Int(flags & O_APPEND))
     try refuseStrangeFile(file, in: place.directory, object)
     return file
+}
+
+/// Whether it is a pipe. Refuses one of others, who could keep us and the target waiting.
+private func isPipe(_ file: borrowing Descriptor, _ object: ByteString) throws(Failure) -> Bool {
+    let info = try step("examine", object) { () throws(Errno) in try status(of: file) }
+    if info.isFIFO && !info.isOwn {
+        throw Failure(.system, "trust", object, "it is a pipe of uid \(info.owner), and opening it might wait for ever")
+    }
+    return info.isFIFO
 }
 
 /// Creates the file; nil if it exists and may.

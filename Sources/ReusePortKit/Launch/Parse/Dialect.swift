@@ -1,7 +1,7 @@
 /// A way to tell servers which descriptors they inherit.
 enum Dialect: UInt8, CaseIterable, Sendable {
-    case systemd, niagra, niagra2, lactoserv, nodesockd, cluster, nginx, serverStarter, einhorn, unicorn, phpFPM, inetd
-    case adopt
+    case systemd, niagra, niagra2, lactoserv, nodesockd, nodesockd2, cluster, nginx, serverStarter, einhorn, unicorn
+    case phpFPM, inetd, adopt
 
     /// The value of `--pass`.
     var name: ByteString {
@@ -11,6 +11,7 @@ enum Dialect: UInt8, CaseIterable, Sendable {
         case .niagra2: "niagra2"
         case .lactoserv: "lactoserv"
         case .nodesockd: "nodesockd"
+        case .nodesockd2: "nodesockd2"
         case .cluster: "cluster"
         case .nginx: "nginx"
         case .serverStarter: "server-starter"
@@ -23,6 +24,11 @@ enum Dialect: UInt8, CaseIterable, Sendable {
     }
 }
 
+extension [Dialect] {
+    /// That of a version of nodesockd, if there is one. They differ in the path's variable, and in their messages.
+    var nodesockd: Dialect? { first { $0 == .nodesockd || $0 == .nodesockd2 } }
+}
+
 extension Dialect {
     /// The variables or arguments that the server gets, for help texts.
     var summary: ByteString {
@@ -32,10 +38,11 @@ extension Dialect {
         case .niagra2: "arguments --fd NAME,insecure,FD and --file NAME,FD"
         case .lactoserv: "LACTOSERV_FDS={\"http\":\"/dev/fd/3\",...}"
         case .nodesockd: "LISTEN_ON NODESOCKD_WORKER_ID NODESOCKD_SUSPENDED, a channel"
+        case .nodesockd2: "the same for its version 2: NODESOCKD_SOCKET_PATH"
         case .cluster: "a Node channel, through which a worker gets its listeners"
         case .nginx: "NGINX=3;4;"
         case .serverStarter: "SERVER_STARTER_PORT=0.0.0.0:80=3;/run/x.sock=4"
-        case .einhorn: "EINHORN_FD_COUNT EINHORN_FD_0 ..."
+        case .einhorn: "EINHORN_FD_COUNT EINHORN_FD_0 EINHORN_CHILD_INDEX ..."
         case .unicorn: "UNICORN_FD=3,4"
         case .phpFPM: "FPM_SOCKETS=127.0.0.1:9000=3,..."
         case .inetd: "the one socket at descriptor 0"

@@ -1,5 +1,5 @@
 /// The launcher's options, parsed; names in them have not been looked up.
-struct LaunchOptions: Sendable {
+final class LaunchOptions {
     var sockets: [SocketRequest] = []
     var files: [FileRequest] = []
     var keptDescriptors: [Int32] = []
@@ -27,6 +27,8 @@ struct LaunchOptions: Sendable {
     /// Whether the target is told to wait before it begins to work.
     var startsSuspended = false
 
+    init() {}
+
     /// `--env NAME=VALUE`; VALUE may have templates.
     struct Variable: Sendable, Equatable {
         var name: ByteString
@@ -37,7 +39,7 @@ struct LaunchOptions: Sendable {
 // MARK: - One option each
 
 extension LaunchOptions {
-    mutating func addKeptDescriptor(_ text: ByteString) throws(Malformed) {
+    func addKeptDescriptor(_ text: ByteString) throws(Malformed) {
         let number = try parseDescriptor(text)
         if number < 3 { throw Malformed("0, 1 and 2 are always kept") }
         if keptDescriptors.contains(number) { throw Malformed("descriptor \(number) is named twice") }
@@ -45,7 +47,7 @@ extension LaunchOptions {
     }
 
     /// Nil: no supplementary groups at all.
-    mutating func setGroups(_ text: ByteString?) throws(Malformed) {
+    func setGroups(_ text: ByteString?) throws(Malformed) {
         if groups != nil { throw Malformed("--groups and --no-groups exclude each other") }
         let names = text?.split(on: UInt8(ascii: ",")) ?? []
         if names.contains(where: { $0.isEmpty }) {
@@ -54,13 +56,13 @@ extension LaunchOptions {
         groups = names
     }
 
-    mutating func addKeptVariable(_ name: ByteString) throws(Malformed) {
+    func addKeptVariable(_ name: ByteString) throws(Malformed) {
         let name = try parseText(name, "variable's name")
         if let sign = name.firstIndex(of: UInt8(ascii: "=")) { throw Malformed("a name has no =", at: sign) }
         keptVariables.append(name)
     }
 
-    mutating func addVariable(_ text: ByteString) throws(Malformed) {
+    func addVariable(_ text: ByteString) throws(Malformed) {
         guard let (name, value) = text.cut(at: UInt8(ascii: "=")), !name.isEmpty else {
             throw Malformed("this is not NAME=VALUE")
         }
@@ -72,10 +74,11 @@ extension LaunchOptions {
 // MARK: - All together
 
 extension LaunchOptions {
-    /// Adds the options of a configuration file; those that are set already take precedence.
-    mutating func add(_ file: LaunchOptions) {
-        sockets = file.sockets.filter { socket in !sockets.contains { $0.name == socket.name } } + sockets
-        files = file.files.filter { one in !files.contains { $0.name == one.name } } + files
+    /// Adds the options of a configuration file; those that are set already take precedence. A socket or file that
+    /// replaces one keeps its place, by which its descriptor is numbered.
+    func add(_ file: LaunchOptions) {
+        sockets = replacing(file.sockets, by: sockets) { $0.name }
+        files = replacing(file.files, by: files) { $0.name }
         keptDescriptors = file.keptDescriptors.filter { !keptDescriptors.contains($0) } + keptDescriptors
         keptVariables = file.keptVariables.filter { !keptVariables.contains($0) } + keptVariables
         variables = file.variables.filter { one in !variables.contains { $0.name == one.name } } + variables
@@ -90,8 +93,16 @@ extension LaunchOptions {
         if command.isEmpty { command = file.command }
     }
 
+    private func replacing<One>(_ old: [One], by new: [One], name: (One) -> ByteString) -> [One] {
+        var new = new
+        let replaced = old.map { one in
+            new.firstIndex { name($0) == name(one) }.map { new.remove(at: $0) } ?? one
+        }
+        return replaced + new
+    }
+
     /// Makes relative paths relative to the directory of the configuration file in which they stand.
-    mutating func anchor(at directory: ByteString) {
+    func anchor(at directory: ByteString) {
         for index in sockets.indices {
             if let path = sockets[index].address.address.path {
                 sockets[index].address.address = .unix(resolve(path, against: directory))
@@ -120,7 +131,7 @@ extension LaunchOptions {
         if command.isEmpty || command[0].isEmpty {
             throw .usage(
                 "run", "", command.isEmpty ? "no command was given" : "the command's name is empty",
-                remedy: "usage: reuseport-exec [options] [--] command [arg...]")
+                remedy: "usage: reuseport-exec [options] -- command [arg...]")
         }
     }
 }

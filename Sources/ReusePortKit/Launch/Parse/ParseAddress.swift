@@ -43,6 +43,7 @@ func parseUnixPath(_ path: ByteString) throws(Malformed) -> RequestedAddress {
 }
 
 /// Replaces `{copy}` in the path of a Unix socket by the copy's number, and `{{` by a brace.
+@inline(never)
 func fill(_ path: ByteString, copy: Int) throws(Malformed) -> ByteString {
     var result = ByteString()
     var index = 0
@@ -131,8 +132,13 @@ private func parseIPv6(_ text: ByteString, port: UInt16) throws(Malformed) -> Re
     guard !host.contains(0), host.withCString({ inet_pton(AF_INET6, $0, &raw) }) == 1 else {
         throw Malformed("'\(host)' is no IPv6 address")
     }
+    let low = UInt64(bigEndian: raw.1)
+    if raw.0 == 0, low >> 32 == 0xFFFF {
+        let inner = SocketAddress.ipv4(UInt32(truncatingIfNeeded: low), port: port).description
+        throw Malformed("'\(host)' is an IPv4 address", remedy: "write \(inner)")
+    }
     if zone?.isEmpty == true { throw Malformed("the interface behind % is missing", at: host.count + 1) }
     let address = SocketAddress.ipv6(
-        high: UInt64(bigEndian: raw.0), low: UInt64(bigEndian: raw.1), port: port, scope: 0)
+        high: UInt64(bigEndian: raw.0), low: low, port: port, scope: 0)
     return RequestedAddress(transport: .tcp, address: address, zone: zone)
 }

@@ -29,6 +29,10 @@ func parseSocket(_ text: ByteString) throws(Malformed) -> SocketRequest {
     }
     var offset = name.count + 1
     let words = rest.split(on: UInt8(ascii: ","))
+    // No address is so short, and no port comes first: the name was left out.
+    if name == "*" || name.hasPrefix("[") || name.contains(UInt8(ascii: ".")) && words[0].decimal != nil {
+        throw Malformed("the name is missing", remedy: "write http:\(text)")
+    }
     let address = try part(at: offset) { () throws(Malformed) in try parseAddress(words[0]) }
     var socket = SocketRequest(name: name, address: address)
     offset += words[0].count + 1

@@ -8,19 +8,35 @@ struct Announcement {
     /// Variables of the caller that the target does not get.
     var removed: [ByteString] = []
 
-    /// Sets the socket at which the target reports that it is ready, or removes the caller's: only the coordinator
+    /// Tells the target where it reports that it is ready, and nothing of the caller's own socket: only the coordinator
     /// reports to the supervisor.
-    mutating func setReadiness(_ socket: ByteString?) {
-        if let socket { set("NOTIFY_SOCKET", socket) } else { removed.append("NOTIFY_SOCKET") }
+    mutating func setReadiness(_ socket: ReadinessSocket?) {
+        if case .notify(let name)? = socket { return set("NOTIFY_SOCKET", name) }
+        removed.append("NOTIFY_SOCKET")
+        guard case .acknowledgement(let descriptor)? = socket else { return }
+        // einhorn's library takes a process for a worker if this is its parent.
+        set("EINHORN_MASTER_PID", ByteString(decimal: getppid()))
+        set("EINHORN_SOCK_PATH", "/proc/self/fd/\(descriptor)")
     }
+}
+
+/// A socket at which the target reports that it is ready.
+enum ReadinessSocket {
+    /// With sd_notify(3), under this abstract name.
+    case notify(ByteString)
+    /// As einhorn's workers do. The descriptor is the socket's file, which nobody else can reach.
+    case acknowledgement(Int32)
 }
 
 /// Announces the plan's descriptors in its dialects, given the addresses to which the sockets have been bound.
 ///
-/// `waits` tells the target to wait before it begins to work.
-func announce(_ plan: Plan, _ addresses: [SocketAddress], waits: Bool = false) -> Announcement {
+/// `start` counts the starts of copies, and `waits` tells the target to wait before it begins to work.
+@inline(never)
+func announce(
+    _ plan: Plan, _ addresses: [SocketAddress], start: UInt64 = 1, waits: Bool = false
+) -> Announcement {
     var announcement = Announcement()
-    for dialect in plan.dialects { announcement.add(dialect, plan, addresses, waits || plan.startsSuspended) }
+    for dialect in plan.dialects { announcement.add(dialect, plan, addresses, start, waits || plan.startsSuspended) }
     if let channel = plan.channel {
         announcement.set("NODE_CHANNEL_FD", ByteString(decimal: channel.near))
         announcement.set("NODE_CHANNEL_SERIALIZATION_MODE", "json")
@@ -34,7 +50,7 @@ extension Announcement {
     fileprivate mutating func set(_ name: ByteString, _ value: ByteString) { variables.append((name, value)) }
 
     fileprivate mutating func add(
-        _ dialect: Dialect, _ plan: Plan, _ addresses: [SocketAddress], _ waits: Bool
+        _ dialect: Dialect, _ plan: Plan, _ addresses: [SocketAddress], _ start: UInt64, _ waits: Bool
     ) {
         let sockets = plan.sockets
         switch dialect {
@@ -53,9 +69,11 @@ extension Announcement {
                 sockets.map { "\(json($0.name)):\(json("/dev/fd/\($0.descriptor)"))" as ByteString }
                 + plan.files.map { "\(json($0.name)):\(json("/dev/fd/\($0.descriptor)"))" as ByteString }
             set("LACTOSERV_FDS", "{\(joined(members, by: ","))}")
-        case .nodesockd:
+        case .nodesockd, .nodesockd2:
             // With an app it is the copy's own name: a program that removes it at its end does no harm.
-            if let path = addresses.first(where: { $0.path != nil }) { set("LISTEN_ON", path.host) }
+            if let path = addresses.first(where: { $0.path != nil }) {
+                set(dialect == .nodesockd ? "LISTEN_ON" : "NODESOCKD_SOCKET_PATH", path.host)
+            }
             set("NODESOCKD_WORKER_ID", ByteString(decimal: plan.copy))
             set("NODESOCKD_SUSPENDED", waits ? "true" : "")
         case .nginx:
@@ -64,8 +82,9 @@ extension Announcement {
             set("NGINX", list)
         case .serverStarter:
             set("SERVER_STARTER_PORT", joined(pairs(sockets, addresses), by: ";"))
-            set("SERVER_STARTER_GENERATION", "1")
+            set("SERVER_STARTER_GENERATION", ByteString(decimal: start))
         case .einhorn:
+            set("EINHORN_CHILD_INDEX", ByteString(decimal: plan.copy))
             set("EINHORN_FD_COUNT", ByteString(decimal: sockets.count))
             for (index, socket) in sockets.enumerated() {
                 set("EINHORN_FD_\(index)", ByteString(decimal: socket.descriptor))

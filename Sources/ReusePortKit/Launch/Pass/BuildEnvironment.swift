@@ -1,9 +1,8 @@
 import CLinux
 
 /// Whether a variable describes descriptors that an earlier process passed on, and would mislead the target.
-private func isStale(_ name: ByteString) -> Bool {
-    name == "LISTEN_PIDFDID" || name.hasPrefix("EINHORN_") || name.hasPrefix("NODE_CHANNEL_")
-        || Dialect.allCases.contains { $0.sets(name) }
+func isStale(_ name: ByteString) -> Bool {
+    name == "LISTEN_PIDFDID" || name.hasPrefix("NODE_CHANNEL_") || Dialect.allCases.contains { $0.sets(name) }
 }
 
 /// The target's environment as `NAME=VALUE` entries.
@@ -22,7 +21,7 @@ func buildEnvironment(
     for name in announcement.removed { set(name, nil) }
     // The first value of a name stays.
     for (name, value) in announcement.variables { set(name, value) }
-    for (name, value) in plan.variables { set(name, value.filled(addresses)) }
+    for (name, value) in plan.variables { set(name, value.filled(addresses, copy: plan.copy)) }
     if plan.identity.user != nil {
         let account = plan.identity.account
         set("HOME", account?.home ?? "/")

@@ -7,7 +7,7 @@ func checkAdoption(_ plan: Plan) throws(Failure) {
     let addresses = plan.sockets.map { $0.address }
     let environment = buildEnvironment(
         plan, caller: callersEnvironment(), addresses: addresses, announcement: Announcement())
-    var program = plan.command.first?.filled(addresses)
+    var program = plan.command.first?.filled(addresses, copy: plan.copy)
     // The kernel follows up to four interpreters that are scripts themselves.
     var left = 5
     while let name = program, left > 0 {

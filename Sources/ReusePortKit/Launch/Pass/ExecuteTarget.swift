@@ -1,6 +1,7 @@
 import CLinux
 
 /// execve(2) of the command, looked up in the target's own PATH. Returns only if that fails, with the reason.
+@inline(never)
 func executeTarget(_ command: [ByteString], environment: [ByteString]) -> Failure {
     let arguments = CStrings(command)
     let variables = CStrings(environment)
@@ -52,6 +53,7 @@ private func search(
 }
 
 /// The error that execve(2) would give, by access(2); nil if the file may be executed.
+@inline(never)
 private func executability(_ path: ByteString) -> Errno? {
     do throws(Errno) {
         try path.withCString { path throws(Errno) in try checked(access(path, X_OK)) }

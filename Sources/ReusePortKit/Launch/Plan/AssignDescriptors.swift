@@ -37,7 +37,7 @@ func assignDescriptors(_ options: LaunchOptions) throws(Failure) -> DescriptorNu
         numbers.sockets.append(socket.descriptor ?? (isOnlyInetd ? 0 : lowestFree()))
     }
     for _ in options.files { numbers.files.append(lowestFree()) }
-    if options.needsChannel || dialects.contains(.nodesockd) || dialects.contains(.cluster) {
+    if options.needsChannel || dialects.nodesockd != nil || dialects.contains(.cluster) {
         numbers.channel = (lowestFree(), lowestFree())
     }
     return numbers

@@ -6,7 +6,7 @@ func checkDialects(_ plan: Plan) throws(Failure) {
             throw .usage("set", "variable \(variable.name)", "--pass \(dialect.name) sets it")
         }
         // The program gets these sockets through the channel, and could not close another copy.
-        if plan.sendsSockets, dialect != .cluster, dialect != .nodesockd {
+        if plan.sendsSockets, dialect != .cluster, dialect != .nodesockd, dialect != .nodesockd2 {
             throw .usage(
                 "pass", "sockets in dialect \(dialect.name)", "they are sent through the Node channel",
                 remedy: "leave it out, or use --ready ipc instead of cluster")
@@ -22,15 +22,16 @@ func checkDialects(_ plan: Plan) throws(Failure) {
 
 extension Dialect {
     /// Whether this dialect gives the variable its value.
+    @inline(never)
     func sets(_ name: ByteString) -> Bool {
         switch self {
         case .systemd: name == "LISTEN_FDS" || name == "LISTEN_PID" || name == "LISTEN_FDNAMES"
         case .lactoserv: name == "LACTOSERV_FDS"
-        case .nodesockd: name == "LISTEN_ON" || name.hasPrefix("NODESOCKD_")
+        case .nodesockd, .nodesockd2: name == "LISTEN_ON" || name.hasPrefix("NODESOCKD_")
         case .cluster: name == "NODE_UNIQUE_ID"
         case .nginx: name == "NGINX"
         case .serverStarter: name == "SERVER_STARTER_PORT" || name == "SERVER_STARTER_GENERATION"
-        case .einhorn: name.hasPrefix("EINHORN_FD_")
+        case .einhorn: name.hasPrefix("EINHORN_")
         case .unicorn: name == "UNICORN_FD"
         case .phpFPM: name == "FPM_SOCKETS"
         case .adopt: name == "REUSEPORT_EXEC_ADOPT"
@@ -63,9 +64,9 @@ private func check(_ dialect: Dialect, _ plan: Plan) throws(Failure) {
         }
     case .lactoserv:
         for name in names where !name.isUTF8 { throw failure(name, "names in JSON must be UTF-8") }
-    case .nodesockd:
+    case .nodesockd, .nodesockd2:
         guard plan.sockets.count(where: { $0.transport == .unix }) == 1 else {
-            throw .usage("pass", "sockets in dialect nodesockd", "LISTEN_ON has room for exactly one unix socket")
+            throw .usage("pass", "sockets in dialect \(dialect.name)", "it has room for exactly one unix socket")
         }
     case .serverStarter, .phpFPM:
         let (separator, variable): (UInt8, ByteString) =

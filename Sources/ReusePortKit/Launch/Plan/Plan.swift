@@ -107,8 +107,8 @@ struct Plan: Sendable {
         if dialects.contains(.adopt) {
             library = try findPreloadLibrary(self)
             try checkAdoption(self)
-        } else if dialects.contains(.nodesockd), !sendsSockets, (try? checkAdoption(self)) != nil {
-            // Its programs bind LISTEN_ON by themselves. Those that cannot load the library use the descriptor.
+        } else if dialects.nodesockd != nil, !sendsSockets, (try? checkAdoption(self)) != nil {
+            // Its programs bind the path by themselves. Those that cannot load the library use the descriptor.
             library = try findPreloadLibrary(self)
         }
     }
@@ -124,6 +124,7 @@ extension SocketPlan {
     mutating func fill(copy: Int) { address = address(of: copy) }
 
     /// The address of a copy's socket.
+    @inline(never)
     func address(of copy: Int) -> SocketAddress {
         guard let pattern, let path = try? ReusePortKit.fill(pattern, copy: copy) else { return address }
         return .unix(path)
@@ -190,10 +191,4 @@ private func resolveFiles(_ requests: [FileRequest], numbers: DescriptorNumbers)
                 name: request.name, path: try absolute(request.path), request: request, descriptor: descriptor))
     }
     return plans
-}
-
-/// The path from the root, because the target may have another working directory.
-private func absolute(_ path: ByteString) throws(Failure) -> ByteString {
-    if path.hasPrefix("/") { return path }
-    return resolve(path, against: try currentDirectory())
 }

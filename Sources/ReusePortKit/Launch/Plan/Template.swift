@@ -6,6 +6,7 @@ struct Template: Sendable, Equatable {
         case port(Int)
         /// The path of the socket with this index, if it will be bound under another name than the user's.
         case path(Int)
+        case copy
     }
 
     var pieces: [Piece]
@@ -13,14 +14,16 @@ struct Template: Sendable, Equatable {
     init(_ text: ByteString) { pieces = [.text(text)] }
     init(pieces: [Piece]) { self.pieces = pieces }
 
-    /// The text with the addresses to which the sockets have been bound.
-    func filled(_ addresses: [SocketAddress]) -> ByteString {
+    /// The text with the addresses to which the sockets have been bound, and the copy's number.
+    @inline(never)
+    func filled(_ addresses: [SocketAddress], copy: Int) -> ByteString {
         var result = ByteString()
         for piece in pieces {
             switch piece {
             case .text(let text): result.append(text)
             case .port(let index): result.append(decimal: addresses[index].port ?? 0)
             case .path(let index): result.append(addresses[index].host)
+            case .copy: result.append(decimal: copy)
             }
         }
         return result
@@ -34,6 +37,7 @@ struct Template: Sendable, Equatable {
             case .text(let text): result.append(text)
             case .port(let index): result.append("{port:\(sockets[index].name)}")
             case .path(let index): result.append("{path:\(sockets[index].name)}")
+            case .copy: result.append("{copy}")
             }
         }
         return result
@@ -81,7 +85,9 @@ private enum Reference: CaseIterable {
     }
 }
 
-/// Finds the references in `text`, like `{fd:NAME}`; `{{` is a brace, and so are all other braces.
+/// Finds the references in `text`, like `{fd:NAME}` and `{copy}`; `{{` is a brace, and so are all other braces.
+///
+/// A number that is nobody's name is left as it is: programs in JavaScript say `listen({port: 80})`.
 ///
 /// `pathsAreKnown` says that sockets are bound at the user's paths.
 func parseTemplate(
@@ -95,16 +101,23 @@ func parseTemplate(
         if text.hasBytes("{{", at: index) {
             literal.append(UInt8(ascii: "{"))
             index += 2
+        } else if text.hasBytes("{copy}", at: index) {
+            pieces += [.text(literal), .copy]
+            literal = ""
+            index += 6
         } else if let reference = Reference.allCases.first(where: { text.hasBytes($0.opening, at: index) }),
             let end = text.firstIndex(of: UInt8(ascii: "}"), from: index)
         {
             let name = text[(index + reference.opening.count)..<end]
+            let file = files.first { $0.name == name }
             do throws(Malformed) {
-                let piece =
+                let piece: Template.Piece =
                     if let which = sockets.firstIndex(where: { $0.name == name }) {
                         try reference.resolve(sockets[which], at: which, pathsAreKnown: pathsAreKnown)
+                    } else if file == nil, name.trimmed.decimal != nil {
+                        .text(text[index..<(end + 1)])
                     } else {
-                        try reference.resolve(files.first { $0.name == name })
+                        try reference.resolve(file)
                     }
                 if case .text(let known) = piece {
                     literal.append(known)

@@ -132,6 +132,17 @@ extension ByteString {
         suffix.count <= count && hasBytes(suffix, at: count - suffix.count)
     }
 
+    /// Returns whether `part` occurs.
+    @inline(never)
+    func contains(_ part: ByteString) -> Bool {
+        var index = 0
+        while index < count {
+            if hasBytes(part, at: index) { return true }
+            index += 1
+        }
+        return false
+    }
+
     /// Returns whether `part` stands at `offset`.
     @inline(never)
     public func hasBytes(_ part: ByteString, at offset: Int) -> Bool {
@@ -158,6 +169,7 @@ extension ByteString {
     public subscript(range: Range<Int>) -> ByteString { ByteString(bytes[range]) }
 
     /// Returns the parts between separators, including empty ones: one more than there are separators.
+    @inline(never)
     public func split(on separator: UInt8) -> [ByteString] {
         var parts: [ByteString] = []
         var start = 0
@@ -174,6 +186,7 @@ extension ByteString {
     }
 
     /// Returns the bytes before and after the first `separator`; nil if there is none.
+    @inline(never)
     public func cut(at separator: UInt8) -> (head: ByteString, tail: ByteString)? {
         guard let index = firstIndex(of: separator) else { return nil }
         return (prefix(index), dropFirst(index + 1))
@@ -196,6 +209,7 @@ extension ByteString {
     }
 
     /// The bytes without blanks and tabs at both ends.
+    @inline(never)
     public var trimmed: ByteString {
         var start = 0
         var end = bytes.count
@@ -205,11 +219,13 @@ extension ByteString {
     }
 
     /// The number spelled in decimal digits; nil if there is anything else or it does not fit.
+    @inline(never)
     public var decimal: UInt64? { number(radix: 10) }
 
     /// The number spelled in octal digits; nil if there is anything else or it does not fit.
     public var octal: UInt64? { number(radix: 8) }
 
+    @inline(never)
     private func number(radix: UInt64) -> UInt64? {
         guard !bytes.isEmpty else { return nil }
         var result: UInt64 = 0

@@ -18,6 +18,7 @@ func parseLabel(_ text: ByteString, _ what: ByteString) throws(Malformed) -> Byt
 }
 
 /// Reads a decimal number within limits.
+@inline(never)
 func parseNumber(_ text: ByteString, _ range: ClosedRange<Int>) throws(Malformed) -> Int {
     guard let number = text.decimal, number <= UInt64(range.upperBound), number >= UInt64(range.lowerBound) else {
         throw Malformed("'\(text)' is not a number from \(range.lowerBound) to \(range.upperBound)")

@@ -29,6 +29,7 @@ private func lookUp<Result>(
     }
 }
 
+@inline(never)
 private func account(_ raw: passwd) -> Account {
     func text(_ pointer: UnsafeMutablePointer<CChar>?) -> ByteString { pointer.map { ByteString(cString: $0) } ?? "" }
     return Account(
@@ -46,6 +47,7 @@ func account(named name: ByteString) throws(Errno) -> Account? {
 }
 
 /// getpwuid_r(3).
+@inline(never)
 func account(id: UInt32) throws(Errno) -> Account? {
     try lookUp { buffer, size in
         var entry = passwd()

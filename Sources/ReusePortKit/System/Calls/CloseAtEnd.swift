@@ -24,6 +24,7 @@ func closeAtEnd(of pidfd: Int32, _ descriptors: [Int32]) {
 
 /// Closes an open file but keeps its descriptor's number in use, because the number's owner closes that later: puts
 /// /dev/null in its place with dup3(2).
+@inline(never)
 func closeInPlace(_ number: Int32) {
     guard let null = try? open("/dev/null", O_RDONLY) else { return }
     _ = clinux_syscall(Int(SYS_dup3), Int(null.number), Int(number), Int(O_CLOEXEC), 0, 0, 0)

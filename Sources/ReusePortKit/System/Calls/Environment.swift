@@ -15,3 +15,9 @@ func callersEnvironment() -> [ByteString] {
     }
     return entries
 }
+
+/// putenv(3): sets the variables in `NAME=VALUE`, and removes those of which there is only the name.
+func changeEnvironment(_ entries: [ByteString]) {
+    // The environment refers to the copies from now on.
+    for entry in entries { _ = entry.withCString { putenv(strdup($0)) } }
+}

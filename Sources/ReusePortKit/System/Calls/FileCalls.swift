@@ -1,6 +1,7 @@
 import CLinux
 
 /// open(2), close-on-exec always.
+@inline(never)
 func open(_ path: ByteString, _ flags: Int32, mode: mode_t = 0) throws(Errno) -> Descriptor {
     Descriptor(
         owning: try path.withCString { path throws(Errno) in
@@ -9,6 +10,7 @@ func open(_ path: ByteString, _ flags: Int32, mode: mode_t = 0) throws(Errno) ->
 }
 
 /// openat(2), close-on-exec always.
+@inline(never)
 func open(
     _ name: ByteString, in directory: borrowing Descriptor, _ flags: Int32, mode: mode_t = 0
 ) throws(Errno) -> Descriptor {
@@ -88,6 +90,7 @@ func status(of file: borrowing Descriptor) throws(Errno) -> FileStatus {
 }
 
 /// fstatat(2) of a directory entry; does not follow a symbolic link.
+@inline(never)
 func status(of name: ByteString, in directory: borrowing Descriptor) throws(Errno) -> FileStatus {
     var raw = stat()
     try at(directory, name) { Int(fstatat($0, $1, &raw, AT_SYMLINK_NOFOLLOW)) }
@@ -95,6 +98,7 @@ func status(of name: ByteString, in directory: borrowing Descriptor) throws(Errn
 }
 
 /// unlinkat(2).
+@inline(never)
 func unlink(_ name: ByteString, in directory: borrowing Descriptor) throws(Errno) {
     try at(directory, name) { Int(unlinkat($0, $1, 0)) }
 }
@@ -116,6 +120,7 @@ func makeDirectory(
 }
 
 /// Makes a file with these contents and this mode; EEXIST if the name is taken.
+@inline(never)
 func makeFile(
     _ name: ByteString, _ text: ByteString, mode: mode_t, in directory: borrowing Descriptor
 ) throws(Errno) {
@@ -138,6 +143,7 @@ func changeOwner(of file: borrowing Descriptor, owner: UInt32?, group: UInt32?) 
 }
 
 /// renameat(2) within one directory; replaces an existing entry.
+@inline(never)
 func rename(_ name: ByteString, to other: ByteString, in directory: borrowing Descriptor) throws(Errno) {
     try at(directory, name) { number, name in other.withCString { Int(renameat(number, name, number, $0)) } }
 }
@@ -148,6 +154,7 @@ func link(_ name: ByteString, to other: ByteString, in directory: borrowing Desc
 }
 
 /// Calls write(2) until all is written.
+@inline(never)
 func writeAll(_ text: ByteString, to file: borrowing Descriptor) throws(Errno) { try writeAll(text, to: file.number) }
 
 /// Calls write(2) until all is written, on a descriptor that has no owner here, such as standard output.

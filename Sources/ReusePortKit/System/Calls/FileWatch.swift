@@ -4,6 +4,7 @@ import CLinux
 struct FileWatch: ~Copyable {
     private let descriptor: Descriptor
 
+    @inline(never)
     init(in path: ByteString) throws(Errno) { try self.init(in: [path], IN_MOVED_TO | IN_DELETE_SELF) }
 
     init(in paths: [ByteString], _ events: Int32) throws(Errno) {

@@ -8,7 +8,10 @@ struct Milliseconds: Comparable, Hashable, Sendable {
 
     static func < (left: Milliseconds, right: Milliseconds) -> Bool { left.count < right.count }
 
-    /// Reads `500ms`, `30s`, `5m` or `1h`: decimal digits and a unit. Nil for anything else, and on overflow.
+    /// A year. Sums of a few times cannot overflow.
+    static let longest = Milliseconds.seconds(8760 * 3600)
+
+    /// Reads `500ms`, `30s`, `5m` or `1h`: decimal digits and a unit. Nil for anything else, and above `longest`.
     init?(parsing text: ByteString) {
         var digits = 0
         while digits < text.count, text.bytes[digits] >= UInt8(ascii: "0"), text.bytes[digits] <= UInt8(ascii: "9") {
@@ -24,7 +27,7 @@ struct Milliseconds: Comparable, Hashable, Sendable {
         }
         guard let number = text.prefix(digits).decimal else { return nil }
         let (product, overflow) = number.multipliedReportingOverflow(by: factor)
-        guard !overflow else { return nil }
+        guard !overflow, product <= Milliseconds.longest.count else { return nil }
         count = product
     }
 
@@ -43,7 +46,7 @@ struct Milliseconds: Comparable, Hashable, Sendable {
 /// Reads a length of time.
 func parseTime(_ text: ByteString) throws(Malformed) -> Milliseconds {
     guard let time = Milliseconds(parsing: text) else {
-        throw Malformed("'\(text)' is no time", remedy: "write 500ms, 30s, 5m or 1h")
+        throw Malformed("'\(text)' is no time", remedy: "write 500ms, 30s, 5m or 1h, up to 8760h")
     }
     return time
 }

@@ -7,6 +7,7 @@ struct Pause {
     mutating func lengthen() { length = Milliseconds(min(50, length.count * 2)) }
 
     /// Sleeps for `length`, but not beyond the deadline.
+    @inline(never)
     mutating func wait(until deadline: Deadline) {
         _ = poll(nil, 0, Int32(min(length, deadline.remaining).count))
         lengthen()

@@ -43,7 +43,7 @@ func runTool(
 }
 
 /// Reads until the other end is closed, at most 256 kB.
-private func readUntil(_ deadline: Deadline, _ reader: borrowing Descriptor) -> ByteString {
+func readUntil(_ deadline: Deadline, _ reader: borrowing Descriptor) -> ByteString {
     var result = ByteString()
     var buffer = [UInt8](repeating: 0, count: 4096)
     let number = reader.number

@@ -18,6 +18,7 @@ func socketPair(_ type: Int32) throws(Errno) -> (Int32, Int32) {
 }
 
 /// setsockopt(2) with a whole number.
+@inline(never)
 func setOption(_ socket: borrowing Descriptor, _ level: Int32, _ name: Int32, _ value: Int32) throws(Errno) {
     var value = value
     try checked(setsockopt(socket.number, level, name, &value, socklen_t(MemoryLayout<Int32>.size)))
@@ -66,6 +67,7 @@ func remoteAddress(of socket: borrowing Descriptor) throws(Errno) -> SocketAddre
     try address(of: socket, getpeername)
 }
 
+@inline(never)
 private func address(
     of socket: borrowing Descriptor,
     _ call: (Int32, UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Int32

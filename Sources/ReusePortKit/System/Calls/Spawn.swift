@@ -26,6 +26,7 @@ struct StandardDescriptors {
 }
 
 /// posix_spawn(3) with no signal blocked or ignored. Returns the pid.
+@inline(never)
 func spawn(
     _ path: ByteString, _ arguments: borrowing CStrings, _ environment: borrowing CStrings, in group: SpawnGroup,
     _ standard: StandardDescriptors

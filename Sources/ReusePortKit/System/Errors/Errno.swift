@@ -28,6 +28,7 @@ public struct Errno: Error, Equatable, Sendable {
     static let notDirectory = Errno(rawValue: ENOTDIR)
     static let notPermitted = Errno(rawValue: EPERM)
     static let processLimit = Errno(rawValue: EMFILE)
+    static let timedOut = Errno(rawValue: ETIMEDOUT)
     static let systemLimit = Errno(rawValue: ENFILE)
     static let familyNotSupported = Errno(rawValue: EAFNOSUPPORT)
     static let badDescriptor = Errno(rawValue: EBADF)

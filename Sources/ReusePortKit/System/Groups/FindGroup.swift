@@ -4,9 +4,9 @@ import CLinux
 struct ControlGroups: Sendable {
     var root: ByteString = ""
 
-    /// A hierarchy with the memory controller, and the place of this process in it.
+    /// A hierarchy, and the place of this process in it.
     struct Hierarchy: Sendable, Equatable {
-        var version: MemoryGroup.Version
+        var version: ControlGroup.Version
         /// Where it is mounted.
         var mount: ByteString
         /// This process's group below the mount, `/a/b` or empty. Groups that this program made are left out of it.
@@ -15,14 +15,14 @@ struct ControlGroups: Sendable {
 }
 
 extension ControlGroups {
-    /// Finds the hierarchy with the memory controller, of version 2 or else 1; nil if neither can be seen.
-    func memoryHierarchy() throws(Errno) -> Hierarchy? {
+    /// Finds the hierarchy with the memory controller, of version 2 or else 1; nil if neither can be seen. One of version
+    /// 2 does without the controller unless limits are wanted.
+    func hierarchy(limits: Bool = true) throws(Errno) -> Hierarchy? {
         let mounts = try mounts()
         let groups = try read("/proc/self/cgroup")
         for mount in mounts where mount.version == .second {
-            guard let own = ownGroup(groups, mount), let have = try? read("\(mount.path)/cgroup.controllers"),
-                hasMemory(have)
-            else { continue }
+            guard let own = ownGroup(groups, mount) else { continue }
+            if limits, (try? read("\(mount.path)/cgroup.controllers")).map(hasMemory) != true { continue }
             return Hierarchy(version: .second, mount: mount.path, own: own)
         }
         for mount in mounts where mount.version == .first {
@@ -41,22 +41,29 @@ extension ControlGroups {
 
     /// Finds the directory in which an app's group can be made.
     ///
-    /// Version 1: this process's own group. Version 2: the nearest ancestor that already enables the controller for its
-    /// children, because groups with processes may not have children, and existing groups must not be changed.
-    func placeForGroups(_ hierarchy: Hierarchy) throws(Errno) -> ByteString {
+    /// Version 1, or no limits: this process's own group. Version 2: the nearest ancestor that already enables the
+    /// controller for its children, because a group with processes may not do that, and existing groups must not be
+    /// changed.
+    func placeForGroups(_ hierarchy: Hierarchy, limits: Bool = true) throws(Errno) -> ByteString {
         var below = hierarchy.own
         var problem = Errno.noEntry
+        let isOwn = hierarchy.version == .first || !limits
         while true {
             let path: ByteString = "\(hierarchy.mount)\(below)"
-            if hierarchy.version == .first || (try? read("\(path)/cgroup.subtree_control")).map(hasMemory) == true {
+            if isOwn || handsMemoryDown(path) {
                 if ByteString("\(root)\(path)").withCString({ access($0, W_OK | X_OK) }) == 0 {
                     return path
                 }
                 problem = .current
             }
-            if below.isEmpty || hierarchy.version == .first { throw problem }
+            if below.isEmpty || isOwn { throw problem }
             below = below.prefix(below.lastIndex(of: UInt8(ascii: "/")) ?? 0)
         }
+    }
+
+    /// Whether groups below this one of version 2 have the memory controller.
+    func handsMemoryDown(_ path: ByteString) -> Bool {
+        (try? read("\(path)/cgroup.subtree_control")).map(hasMemory) == true
     }
 
     func read(_ path: ByteString) throws(Errno) -> ByteString {
@@ -66,7 +73,7 @@ extension ControlGroups {
 
 /// A mounted hierarchy.
 private struct Mount {
-    var version: MemoryGroup.Version
+    var version: ControlGroup.Version
     /// The group that is the root of this mount.
     var group: ByteString
     var path: ByteString

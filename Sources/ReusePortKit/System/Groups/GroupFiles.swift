@@ -3,17 +3,19 @@ import CLinux
 /// An open group: reads and writes its files even if another group has its name by then.
 struct GroupDirectory: ~Copyable {
     let directory: Descriptor
-    let version: MemoryGroup.Version
+    let version: ControlGroup.Version
 
-    init(_ group: MemoryGroup, in groups: ControlGroups) throws(Errno) {
+    init(_ group: ControlGroup, in groups: ControlGroups) throws(Errno) {
         directory = try open("\(groups.root)\(group.path)", O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
         version = group.version
     }
 
+    @inline(never)
     borrowing func read(_ name: ByteString) throws(Errno) -> ByteString {
         try readAll(try open(name, in: directory, O_RDONLY | O_NOFOLLOW), atMost: 1 << 20)
     }
 
+    @inline(never)
     borrowing func write(_ text: ByteString, to name: ByteString) throws(Errno) {
         try writeAll(text, to: try open(name, in: directory, O_WRONLY | O_NOFOLLOW))
     }

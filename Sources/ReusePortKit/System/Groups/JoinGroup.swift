@@ -1,11 +1,17 @@
 /// Moves a process (the caller if `pid` is nil) with all its threads into its group. The memory that it already has
 /// stays charged to its old group.
+///
+/// Without a limit it does without a group that the kernel does not let it join.
 func joinGroup(
     _ copy: CopyGroup?, _ pid: Int32? = nil, _ groups: ControlGroups = ControlGroups()
 ) throws(Failure) {
     guard let group = copy?.group else { return }
-    try step("join", "group \(group.path)") { () throws(Errno) in
-        // 0 is the writing process, whatever its number is in its pid namespace.
-        try GroupDirectory(group, in: groups).write(ByteString(decimal: pid ?? 0), to: "cgroup.procs")
+    do throws(Failure) {
+        try step("join", "group \(group.path)") { () throws(Errno) in
+            // 0 is the writing process, whatever its number is in its pid namespace.
+            try GroupDirectory(group, in: groups).write(ByteString(decimal: pid ?? 0), to: "cgroup.procs")
+        }
+    } catch {
+        if copy?.isLimited == true { throw error }
     }
 }

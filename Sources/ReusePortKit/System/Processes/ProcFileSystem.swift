@@ -25,6 +25,7 @@ struct ProcFileSystem: Sendable {
     }
 
     /// Reads a whole file below the root.
+    @inline(never)
     func read(_ name: ByteString) throws(Errno) -> ByteString {
         try readAll(try ReusePortKit.open("\(root)/\(name)", O_RDONLY), atMost: longestFile)
     }
@@ -35,11 +36,13 @@ struct ProcFileSystem: Sendable {
     }
 }
 
-/// A limit in bytes. The longest files are command lines, which may have a quarter of the stack's limit.
-private let longestFile = 1 << 26
+/// A limit in bytes, for files that say something of processes. Their memory (environ, cmdline) is never read: it is theirs to fill,
+/// and a page of it can keep whoever reads it waiting.
+private let longestFile = 1 << 20
 
 /// Calls `body` with each entry of a directory that is a number, also as the C string for readlinkat(2), until it
 /// returns false.
+@inline(never)
 func forEachNumber(
     in directory: borrowing Descriptor, _ body: (Int32, UnsafePointer<CChar>) -> Bool
 ) throws(Errno) {

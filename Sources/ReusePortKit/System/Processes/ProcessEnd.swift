@@ -23,8 +23,8 @@ enum ProcessEnd: Equatable {
 
 /// Finds out how a process ended that may be anybody's child; nil if that is not possible.
 ///
-/// /proc has the status until the parent has waited for the process, for callers that may trace it. The pidfd has it
-/// after that (PIDFD_GET_INFO, Linux 6.15).
+/// waitid(2) has the status of a caller's own child. /proc has it until the parent has waited for the process, for
+/// callers that may trace it. The pidfd has it after that (PIDFD_GET_INFO, Linux 6.15).
 func end(of copy: borrowing ProcessHandle) -> ProcessEnd? {
     // Tries again, because the parent may wait for the process between the two reads. If /proc hides the status, polls
     // until the parent has waited: the kernel has no event for that.
@@ -59,6 +59,7 @@ private func endInProc(of copy: borrowing ProcessHandle) -> ProcEnd {
     // Field 3 is the first after the name. Field 52 is the last of the line.
     let fields = line.prefix(line.count - 1).dropFirst(close + 2).split(on: UInt8(ascii: " "))
     guard status.hasEnded, fields.count > 49, let code = fields[49].decimal, code <= 0xFFFF else { return .hidden }
-    if code == 0 && geteuid() != 0 { return .hidden }
+    // Root in a container lacks CAP_SYS_PTRACE, which is number 19.
+    if code == 0, geteuid() != 0 || clinux_prctl(PR_CAPBSET_READ, 19, 0, 0, 0) != 1 { return .hidden }
     return .known(ProcessEnd(waitStatus: Int32(code)))
 }

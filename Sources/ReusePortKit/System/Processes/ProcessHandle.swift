@@ -22,6 +22,7 @@ struct ProcessHandle: ~Copyable, Sendable {
     }
 
     /// Refers to exactly this process; ESRCH if another one has its number.
+    @inline(never)
     init(to identity: ProcessIdentity, in proc: ProcFileSystem = ProcFileSystem()) throws(Errno) {
         let descriptor = try openPidfd(identity.pid)
         // The pidfd is opened first. A process that has this identity afterwards had the number also before, so the
@@ -41,6 +42,7 @@ struct ProcessHandle: ~Copyable, Sendable {
     }
 
     /// Whether the process has ended.
+    @inline(never)
     var hasExited: Bool {
         borrowing get {
             var entry = pollfd(fd: descriptor.number, events: Int16(POLLIN), revents: 0)
@@ -57,12 +59,14 @@ struct ProcessHandle: ~Copyable, Sendable {
 }
 
 /// pidfd_open(2); the descriptor is close-on-exec.
+@inline(never)
 func openPidfd(_ pid: Int32) throws(Errno) -> Descriptor {
     let result = clinux_syscall(Int(CLINUX_SYS_pidfd_open), Int(pid), 0, 0, 0, 0, 0)
     return Descriptor(owning: Int32(try checked(result)))
 }
 
 /// pidfd_send_signal(2), Linux 5.1; signal 0 only checks whether a signal could be sent.
-private func sendSignal(_ number: Int32, through pidfd: borrowing Descriptor) throws(Errno) {
+@inline(never)
+func sendSignal(_ number: Int32, through pidfd: borrowing Descriptor) throws(Errno) {
     try checked(clinux_syscall(Int(CLINUX_SYS_pidfd_send_signal), Int(pidfd.number), Int(number), 0, 0, 0, 0))
 }

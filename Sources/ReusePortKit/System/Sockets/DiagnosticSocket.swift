@@ -5,6 +5,7 @@ import CLinux
 struct DiagnosticSocket: ~Copyable {
     private let descriptor: Descriptor
 
+    @inline(never)
     init() throws(Errno) {
         let type = Int32(SOCK_RAW.rawValue | SOCK_CLOEXEC.rawValue)
         let descriptor = Descriptor(owning: try checked(CLinux.socket(AF_NETLINK, type, NETLINK_SOCK_DIAG)))
@@ -36,7 +37,18 @@ struct DiagnosticSocket: ~Copyable {
         try withUnsafeBytes(of: request) { request throws(Errno) in try ask(request, flags: 0, body) }
     }
 
+    /// Ends the one socket that the request describes (SOCK_DESTROY). EPERM without CAP_NET_ADMIN, EOPNOTSUPP if the kernel
+    /// cannot (CONFIG_INET_DIAG_DESTROY), ENOENT if there is none.
+    borrowing func destroy<Request: BitwiseCopyable>(_ request: Request) throws(Errno) {
+        try withUnsafeBytes(of: request) { request throws(Errno) in
+            try send(request, type: Int32(SOCK_DESTROY), flags: NLM_F_ACK)
+            var answer = Answer()
+            _ = try answer.next(on: descriptor)
+        }
+    }
+
     /// Sends a request and reads the answers. Without `flags`, the first message is the whole answer.
+    @inline(never)
     private borrowing func ask(
         _ request: UnsafeRawBufferPointer, flags: Int32, _ body: (UnsafeRawBufferPointer) -> Void
     ) throws(Errno) {
@@ -48,11 +60,13 @@ struct DiagnosticSocket: ~Copyable {
         }
     }
 
-    private borrowing func send(_ request: UnsafeRawBufferPointer, flags: Int32) throws(Errno) {
+    private borrowing func send(
+        _ request: UnsafeRawBufferPointer, type: Int32 = SOCK_DIAG_BY_FAMILY, flags: Int32
+    ) throws(Errno) {
         let number = descriptor.number
         var header = nlmsghdr()
         header.nlmsg_len = UInt32(Answer.headerSize + request.count)
-        header.nlmsg_type = UInt16(SOCK_DIAG_BY_FAMILY)
+        header.nlmsg_type = UInt16(type)
         header.nlmsg_flags = UInt16(NLM_F_REQUEST | flags)
         header.nlmsg_seq = 1
         var message: [UInt8] = []
@@ -76,6 +90,7 @@ private struct Answer: ~Copyable {
     deinit { buffer.deallocate() }
 
     /// The next message behind its header, valid until the one after it is read; nil when there are no more.
+    @inline(never)
     mutating func next(on socket: borrowing Descriptor) throws(Errno) -> UnsafeRawBufferPointer? {
         let number = socket.number
         let buffer = buffer
@@ -122,3 +137,10 @@ func forEachAttribute(
 
 /// NLMSG_ALIGN and NLA_ALIGN: everything in netlink begins at a multiple of four.
 private func aligned(_ length: Int) -> Int { (length + 3) & ~3 }
+
+/// Says what to do when the kernel does not list sockets.
+func diagnosticsRemedy(_ errno: Errno) -> ByteString? {
+    errno == .noEntry
+        ? "run modprobe -a tcp_diag udp_diag unix_diag, on the host if this is a container"
+        : "allow AF_NETLINK, as in RestrictAddressFamilies= of systemd"
+}

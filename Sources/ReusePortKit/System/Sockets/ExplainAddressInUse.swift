@@ -91,13 +91,13 @@ private func sharing(
 ) -> (shares: Bool, reusesAddress: Bool)? {
     for holder in holders {
         do throws(Errno) {
-            let process = try ProcessHandle(to: holder.process, in: proc)
-            let socket = try process.borrowDescriptor(holder.descriptor)
-            // The process may have closed the socket meanwhile and opened something else.
-            guard try socketCookie(of: socket) == record.cookie else { continue }
-            return (
-                try option(socket, SOL_SOCKET, SO_REUSEPORT) != 0, try option(socket, SOL_SOCKET, SO_REUSEADDR) != 0
-            )
+            let options = try borrowSocket(of: holder, cookie: record.cookie, in: proc) { (socket) throws(Errno) in
+                ByteString([
+                    try option(socket, SOL_SOCKET, SO_REUSEPORT) != 0 ? 1 : 0,
+                    try option(socket, SOL_SOCKET, SO_REUSEADDR) != 0 ? 1 : 0,
+                ])
+            }
+            return (options.bytes[0] == 1, options.bytes[1] == 1)
         } catch {
             continue
         }

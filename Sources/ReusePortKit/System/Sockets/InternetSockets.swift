@@ -5,7 +5,7 @@ import CLinux
 /// The kernel filters states and ports, and visits connections only if their states are wanted, so listeners are found
 /// quickly on a host with many connections.
 ///
-/// `unread`: lists only connections that have unread data, or of which nothing was read yet.
+/// `isWanted`: lists only these; asks for how much they have received, too.
 ///
 /// **Order.** Within one family, address and port, sockets have the kernel's order, which tells their age. It is the
 /// order of the first listen(2) for `listening` TCP sockets, and of bind(2) for UDP:
@@ -18,9 +18,10 @@ import CLinux
 /// that order only until a member leaves: the group moves its last member into the gap, while the dump keeps the order.
 /// After members 0 1 2 3 4 5, 1 closed, 6 added, the group is 0 5 2 3 4 6, and the dump 0 2 3 4 5 6. (Tried on Linux
 /// 6.18 with TCP and UDP, specific and wildcard addresses.)
+@inline(never)
 func internetSockets(
     _ internetProtocol: InternetProtocol, family: Int32? = nil, states: SocketStates, localPort: UInt16? = nil,
-    unread: Bool = false
+    where isWanted: ((SocketRecord) -> Bool)? = nil
 ) throws(Errno) -> [SocketRecord] {
     let diagnostics = try DiagnosticSocket()
     var result: [SocketRecord] = []
@@ -29,14 +30,14 @@ func internetSockets(
         request.sdiag_family = UInt8(one)
         request.sdiag_protocol = internetProtocol.rawValue
         request.idiag_states = states.mask(for: internetProtocol)
-        if unread { request.idiag_ext = 1 << UInt8(INET_DIAG_INFO - 1) }
+        if isWanted != nil { request.idiag_ext = 1 << UInt8(INET_DIAG_INFO - 1) }
         // A dump compares only the ports of the request's socket id; 0 is any.
         request.id.idiag_sport = (localPort ?? 0).bigEndian
         request.id.idiag_cookie = (UInt32.max, UInt32.max)
         try diagnostics.dump(request) { message in
             guard let record = SocketRecord(message: message) else { return }
             if let localPort, record.address.port != localPort { return }
-            if unread && !record.isUnread { return }
+            if let isWanted, !isWanted(record) { return }
             result.append(record)
         }
     }
@@ -53,13 +54,6 @@ func establishedConnections(toLocalPort port: UInt16) throws(Errno) -> [SocketRe
     try internetSockets(.tcp, states: .established, localPort: port)
 }
 
-/// Lists the connections to listeners of this family and port that have unread data, or of which nothing was read yet:
-/// in the handshake, waiting to be accepted, or accepted a moment ago.
-func unreadConnections(_ listener: SocketAddress) throws(Errno) -> [SocketRecord] {
-    try internetSockets(
-        .tcp, family: listener.family, states: .receiving, localPort: listener.port, unread: true)
-}
-
 /// Returns whether a connection still has unread data, or nothing was read of it yet.
 func isUnread(_ connection: SocketRecord) throws(Errno) -> Bool {
     let now = try ReusePortKit.connection(
@@ -69,11 +63,12 @@ func isUnread(_ connection: SocketRecord) throws(Errno) -> Bool {
 }
 
 extension SocketRecord {
-    /// Needs `received`. False for connections that both ends are closing, because nobody reads from those.
-    fileprivate var isUnread: Bool {
+    /// Whether it has unread data, or nothing was read of it yet: in the handshake, waiting to be accepted, or accepted a
+    /// moment ago. False for connections that both ends are closing, because nobody reads from those.
+    var isUnread: Bool {
         switch state {
         case .synReceived: true
-        case .established, .closeWait: acceptQueue > 0 || received == 0
+        case .established, .closeWait: acceptQueue > 0 || hasReceivedNothing
         default: false
         }
     }

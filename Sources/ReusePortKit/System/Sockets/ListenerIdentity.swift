@@ -7,4 +7,6 @@ struct ListenerIdentity: Hashable, Sendable {
     var address: SocketAddress
     var isDualStack: Bool
     var cookie: UInt64
+    /// The descriptor at which the library of dialect `adopt` offers it; 0 without that.
+    var offered: Int32 = 0
 }

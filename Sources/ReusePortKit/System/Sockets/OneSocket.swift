@@ -5,6 +5,7 @@ import CLinux
 /// Finds the TCP connection between two addresses, as seen from `local`, in any state. If there is none, the kernel
 /// answers with the listener that would get it; nil if there is neither. Costs one lookup in a hash table, however many
 /// connections there are.
+@inline(never)
 func connection(
     from local: SocketAddress, to remote: SocketAddress, interface: UInt32
 ) throws(Errno) -> SocketRecord? {
@@ -26,6 +27,32 @@ func connection(
         return nil
     }
     return result
+}
+
+/// Ends a TCP listener for all processes that hold it, as shutdown(2) does. EPERM without CAP_NET_ADMIN.
+///
+/// The kernel looks for the listener that would get a connection from the remote address, and compares its cookie. In a
+/// reuseport group that is a matter of the remote port's hash, so ports are tried until it is the wanted one.
+func destroyListener(_ listener: ListenerIdentity, interface: UInt32) throws(Errno) {
+    let diagnostics = try DiagnosticSocket()
+    var request = inet_diag_req_v2()
+    request.sdiag_family = UInt8(listener.address.family)
+    request.sdiag_protocol = InternetProtocol.tcp.rawValue
+    request.idiag_states = SocketStates.listening.rawValue
+    request.id.idiag_cookie = (
+        UInt32(truncatingIfNeeded: listener.cookie), UInt32(truncatingIfNeeded: listener.cookie >> 32)
+    )
+    request.id.idiag_if = interface
+    (request.id.idiag_src, request.id.idiag_sport) = words(listener.address)
+    for port in UInt16(1)...8192 {
+        request.id.idiag_dport = port.bigEndian
+        do throws(Errno) {
+            return try diagnostics.destroy(request)
+        } catch {
+            if error != .noEntry && error.rawValue != ESTALE { throw error }
+        }
+    }
+    throw .noEntry
 }
 
 /// Finds the inode of the socket at the other end of a connected Unix socket; 0 if that end was not accepted yet, or
@@ -51,6 +78,7 @@ func peerInode(ofUnixSocket socket: borrowing Descriptor) throws(Errno) -> UInt3
 }
 
 /// Writes address and port for an `inet_diag_sockid`, in network order; zeros for a Unix socket, which has neither.
+@inline(never)
 private func words(_ address: SocketAddress) -> ((UInt32, UInt32, UInt32, UInt32), UInt16) {
     switch address {
     case .ipv4(let host, let port):

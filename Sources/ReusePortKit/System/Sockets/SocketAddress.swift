@@ -22,6 +22,7 @@ public enum SocketAddress: Hashable, Sendable {
     }
 
     /// The port; nil for Unix sockets.
+    @inline(never)
     public var port: UInt16? {
         switch self {
         case .ipv4(_, let port): port
@@ -45,6 +46,7 @@ public enum SocketAddress: Hashable, Sendable {
     }
 
     /// The address without port and brackets: `127.0.0.1`, `::1`, `fe80::1%2`; a Unix socket's path.
+    @inline(never)
     public var host: ByteString {
         switch self {
         case .ipv4(let address, _):
@@ -59,6 +61,7 @@ public enum SocketAddress: Hashable, Sendable {
     }
 
     /// The address in text: `127.0.0.1:80`, `[::1]:80`, `/run/web.sock`.
+    @inline(never)
     public var description: ByteString {
         switch self {
         case .ipv4(_, let port): "\(host):\(port)"

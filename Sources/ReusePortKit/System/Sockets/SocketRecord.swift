@@ -94,9 +94,10 @@ struct SocketRecord: Hashable, Sendable {
     let interface: UInt32
     /// IPV6_V6ONLY. Nil for IPv4 sockets, and for connections.
     let isIPv6Only: Bool?
-    /// The number of bytes that a connection has received; nil if that was not requested, or before the handshake is
-    /// done.
-    let received: UInt64?
+    /// Whether a connection has received nothing yet; false if that was not requested, or before the handshake is done.
+    let hasReceivedNothing: Bool
+    /// Whether the peer of a connection was the last to send something; false if that was not requested.
+    let isUnanswered: Bool
 }
 
 extension SocketRecord {
@@ -118,17 +119,28 @@ extension SocketRecord {
         acceptQueue = raw.idiag_rqueue
         acceptLimit = raw.idiag_wqueue
         var isIPv6Only: Bool?
-        var received: UInt64?
+        var hasReceivedNothing = false
+        var isUnanswered = false
         // The offset of tcpi_bytes_received (Linux 4.1), which the C library's struct tcp_info does not have.
         let offset = 128
         forEachAttribute(in: message, from: size) { type, content in
             if type == Int32(INET_DIAG_SKV6ONLY), let value = content.first { isIPv6Only = value != 0 }
             if type == Int32(INET_DIAG_INFO), content.count >= offset + 8 {
-                received = content.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+                let received = content.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+                hasReceivedNothing = received == 0
+                // The end of the peer's data counts as a byte. A probe sends nothing else.
+                let isEndAlone = received == 1 && raw.idiag_state == 8
+                // tcpi_last_data_sent and tcpi_last_data_recv: that many milliseconds ago; and tcpi_data_segs_out (4.6).
+                let sent = content.loadUnaligned(fromByteOffset: 44, as: UInt32.self)
+                let isLast = content.loadUnaligned(fromByteOffset: 52, as: UInt32.self) < sent
+                let hasSentNothing =
+                    content.count >= 160 && content.loadUnaligned(fromByteOffset: 156, as: UInt32.self) == 0
+                isUnanswered = !hasReceivedNothing && !isEndAlone && (isLast || hasSentNothing)
             }
         }
         self.isIPv6Only = isIPv6Only
-        self.received = received
+        self.hasReceivedNothing = hasReceivedNothing
+        self.isUnanswered = isUnanswered
     }
 }
 

@@ -25,17 +25,20 @@ struct UnixSocketFile: Hashable, Sendable {
     let device: UInt64
     let inode: UInt32
 
+    init(_ file: FileStatus) { self.init(device: file.device, inode: file.inode) }
+
     init(device: UInt64, inode: UInt64) {
         self.device = device
         self.inode = UInt32(truncatingIfNeeded: inode)
     }
 }
 
-/// Lists the listening Unix sockets of this network namespace. Needs no privilege.
-func listeningUnixSockets() throws(Errno) -> [UnixSocketRecord] {
+/// Lists the Unix sockets of this network namespace that listen, or are in another of these states. Needs no privilege.
+@inline(never)
+func listeningUnixSockets(or others: SocketStates = []) throws(Errno) -> [UnixSocketRecord] {
     var request = unix_diag_req()
     request.sdiag_family = UInt8(AF_UNIX)
-    request.udiag_states = SocketStates.listening.rawValue
+    request.udiag_states = others.union(.listening).rawValue
     request.udiag_show = UInt32(UDIAG_SHOW_NAME | UDIAG_SHOW_VFS | UDIAG_SHOW_RQLEN)
     request.udiag_cookie = (UInt32.max, UInt32.max)
     var result: [UnixSocketRecord] = []

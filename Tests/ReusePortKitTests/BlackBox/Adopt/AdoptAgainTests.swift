@@ -3,7 +3,8 @@ import Testing
 
 @testable import ReusePortKit
 
-/// Programs that listen, close and listen again, as those do that look for a free port.
+/// Programs that listen, close and listen again, as those do that look for a free port, or that read their configuration
+/// again.
 @Suite struct AdoptAgainTests {
     let box = Sandbox()
 
@@ -46,30 +47,75 @@ import Testing
                 """)
     }
 
-    /// Closed later, or by somebody else, or while it serves, it is closed.
+    /// It may have served for a long time, and have clients and children: its queue waits meanwhile.
+    @Test func late() throws {
+        let output = try box.adopting(
+            ["web:127.0.0.1:80", "dns:udp:127.0.0.1:53"],
+            Self.listening + """
+                import time
+                clients, s, d = [tcp4(), tcp4()], listening(*here), udp4()
+                print(bound(d, '127.0.0.1', 53))
+                clients[0].connect(here)
+                connection, _ = s.accept()
+                # Closed by somebody else, it is none of their business.
+                print(apart(lambda: s.close() or which(FD)))
+                time.sleep(5.2)
+                s.close(), d.close()
+                clients[1].connect(here)
+                udp4().sendto(b'question', ('127.0.0.1', 53))
+                s, d = listening(*here), udp4()
+                print(bound(d, '127.0.0.1', 53), d.recv(100), s.accept()[1] == clients[1].getsockname())
+                """)
+        #expect(output == "0 1\nNone\n0 1 b'question' True\n")
+    }
+
+    /// If it is not bound again it is closed soon, whatever the program does, and nothing remains of the wait.
     @Test func closedForGood() throws {
+        let output = try box.adopting(
+            ["web:127.0.0.1:80", "dns:udp:127.0.0.1:53"],
+            Self.listening + """
+                import time
+                def threads(): return len(os.listdir('/proc/self/task'))
+                client, s, d = tcp4(), listening(*here), udp4()
+                print(bound(d, '127.0.0.1', 53))
+                client.connect(here)
+                s.close(), d.close()
+                print(which(FD), which(FD + 1), threads())
+                # The client hears of it while this process is in one system call.
+                print(attempt(client.recv, 1), which(FD), attempt(tcp4().connect, here))
+                while threads() > 1 or which(FD + 1): time.sleep(0.01)
+                # Later it gets a socket of its own, which keeps no other from the address.
+                s = listening(*here)
+                print(s.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT), bound(sharing(tcp4()), *here))
+                if os.getuid() == 0:
+                    # That of another user would.
+                    s.close()
+                    os.seteuid(65534)
+                    print(attempt(socket.create_server, ('127.0.0.1', 80)))
+                """)
+        #expect(
+            output == """
+                0 1
+                0 1 2
+                ECONNRESET None ECONNREFUSED
+                None 1 None
+                \(Tool.isRoot ? "EADDRINUSE\n" : "")
+                """)
+    }
+
+    /// As sshd does: it has children, closes its listener, and executes itself.
+    @Test func executesItself() throws {
         let output = try box.adopting(
             ["web:127.0.0.1:80"],
             Self.listening + """
-                client, s = tcp4(), listening(*here)
-                client.connect(here)
-                connection, _ = s.accept()
-                def goes():
-                    s.close()
-                    return which(FD), attempt(tcp4().connect, here)
-                print(apart(goes), which(FD), goes())
-                """)
-        #expect(output == "0 (None, None) None (None, 'ECONNREFUSED')\n")
-        let late = try box.adopting(
-            ["web:127.0.0.1:80"],
-            Self.listening + """
-                import time
                 s = listening(*here)
-                time.sleep(5.1)
-                s.close()
-                print(which(FD), attempt(tcp4().connect, here))
+                print(apart(lambda: 'child'))
+                if 'AGAIN' not in os.environ:
+                    s.close()
+                    os.environ['AGAIN'] = '1'
+                    os.execv(sys.executable, [sys.executable, '-S', '-E', HERE, sys.argv[1]])
                 """)
-        #expect(late == "0 None ECONNREFUSED\n")
+        #expect(output == "0 child\n0 child\n")
     }
 
     /// The last descriptor counts, and an epoll instance hears nothing of what is closed.
@@ -183,13 +229,11 @@ import Testing
                 print(which(s), which(FD), end=' ')
                 s.close()
                 print(which(FD))
-                # Whoever forks has its children serve.
+                # What a forked child closes is still its parent's.
                 s = listening(*here)
-                print(apart(lambda: s.close() or which(FD)), end=' ')
-                s.close()
-                print(which(FD))
+                print(apart(lambda: s.close() or (which(FD), bound(tcp4(), *here))), which(s))
                 """)
-        #expect(output == "0 0 None 0\n0 None None\n")
+        #expect(output == "0 0 None 0\n0 (None, 'EADDRINUSE') 0\n")
     }
 
     /// Node closes by syscall(2), of which all arguments arrive, also the last.

@@ -280,6 +280,23 @@ import Testing
         #expect(output == "0 1 EBADF\n")
     }
 
+    /// What is closed one by one stays open as well, and what the program has adopted is its own.
+    @Test func closingAll() throws {
+        let output = try box.adopting(
+            ["web:127.0.0.1:80", "dns:udp:127.0.0.1:53"],
+            """
+            adopted = tcp4()
+            print(bound(adopted, '127.0.0.1', 80), end=' ')
+            adopted.listen()
+            number, close = adopted.detach(), 3 if os.uname().machine == 'x86_64' else 57
+            for fd in range(3, 256):
+                attempt(os.close, fd)
+                libc.syscall(close, fd)
+            print(which(number), bound(udp4(), '127.0.0.1', 53))
+            """)
+        #expect(output == "0 None 1\n")
+    }
+
     // MARK: Unix sockets
 
     @Test func paths() throws {

@@ -75,7 +75,7 @@ import Testing
         #expect(output == "0 EADDRINUSE\n[0, 0, 0]\nEADDRINUSE\nEADDRINUSE 0\n0\n")
     }
 
-    /// The second of two that share is a socket of its own: when that is connected, the first still hears everybody.
+    /// Two that share are one socket. One that is connected becomes a socket of its own: the other hears everybody.
     @Test func datagrams() throws {
         let output = try box.adopting(
             ["dns:udp:127.0.0.1:53"],
@@ -84,13 +84,29 @@ import Testing
             a, b, client, other = sharing(udp4()), sharing(udp4()), udp4(), udp4()
             print(bound(a, *here), bound(b, *here), bound(udp4(), *here))
             client.connect(here)
+            number, inheritable = b.fileno(), os.get_inheritable(b.fileno())
             b.connect(client.getsockname())
             other.sendto(b'question', here)
-            print(a.recv(100))
-            for s in a, b: s.close()
-            print(bound(udp4(), *here))
+            client.send(b'mine')
+            print(a.recv(100), b.recv(100), which(b), b.getsockname() == here)
+            print(b.fileno() == number, os.get_inheritable(number) == inheritable)
+            # The last one is connected as it is.
+            a.connect(other.getsockname())
+            print(which(a))
             """)
-        #expect(output == "0 None EADDRINUSE\nb'question'\nNone\n")
+        #expect(output == "0 0 EADDRINUSE\nb'question' b'mine' None True\nTrue True\n0\n")
+    }
+
+    /// An ordinary user could not bind the second one, as unbound, knot and nsd do for each thread.
+    @Test(arguments: [53, 5353]) func datagramsOfAnotherUser(port: Int) throws {
+        try Tool.requireRoot()
+        let output = try box.adopting(
+            ["dns:udp:127.0.0.1:\(port)", "web:127.0.0.1:\(port)"],
+            """
+            os.setgid(65534), os.setuid(65534)
+            print([bound(sharing(s), '127.0.0.1', \(port)) for s in (udp4(), udp4(), tcp4(), tcp4())])
+            """)
+        #expect(output == "[0, 0, 1, 1]\n")
     }
 
     /// Of many who come at once, all get it if they share, otherwise one.

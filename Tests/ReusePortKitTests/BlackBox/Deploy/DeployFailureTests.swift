@@ -33,9 +33,6 @@ struct Accident: CustomTestStringConvertible, Sendable {
             testDescription: "all answer 500", options: ["--ready", "http:http:/health", "--ready-timeout", "2s"],
             variables: ["SAMPLE_HEALTH=500"], reason: "answered 500"),
         Accident(
-            testDescription: "there is no such command", command: ["/nonexistent/server"],
-            reason: "copy 0: unable to execute /nonexistent/server"),
-        Accident(
             testDescription: "one crashes when it is ready", options: ["--ready", "http:http:/health"],
             first: "SAMPLE_BOOT_MS=0 SAMPLE_CRASH=after-ready-50 exec \"$@\"", reason: ": exited with 3"),
     ]
@@ -179,10 +176,11 @@ struct Accident: CustomTestStringConvertible, Sendable {
 
     @Test func signalWhileCopiesAreAdded() throws {
         let stage = try Stage(.privileged)
-        try stage.deploy("1", copies: 1)
+        let slow = "\(stage.home)/slow"
+        try stage.deploy("1", copies: 1, ["--ready", ByteString("exec:test ! -e \(slow)")])
         let old = try stage.pids()
-        let scale = try stage.launch(
-            ["scale", "web", "3", "--run-dir", stage.runDirectory], variables: ["SAMPLE_BOOT_MS=600000"])
+        stage.box.write(slow, [], mode: 0o644)
+        let scale = try stage.launch(["scale", "web", "3", "--run-dir", stage.runDirectory])
         try scale.waitFor("copy 2 is starting")
         scale.signal(SIGINT)
         let outcome = try scale.end()
@@ -192,6 +190,7 @@ struct Accident: CustomTestStringConvertible, Sendable {
         #expect(try stage.pids() == old)
         let report = try Load(stage).stop()
         #expect(report.lost == 0)
+        unlink(slow)
         try stage.change(["scale", "web", "2"])
         #expect(try stage.pids().count == 2)
     }
@@ -314,7 +313,7 @@ struct Accident: CustomTestStringConvertible, Sendable {
                 ByteString("key:\(folder)/key"),
             ], command: [ByteString(program)])
         let pids = try stage.pids()
-        for (name, code) in [("logs", 111), ("work", 111), ("key", 111), ("server", 127)] as [(String, Int32)] {
+        for (name, code) in [("logs", 111), ("work", 1), ("key", 111), ("server", 1)] as [(String, Int32)] {
             rename("\(folder)/\(name)", "\(folder)/away")
             for words in [["restart", "web"], ["restart", "web", "--copy", "0"]] as [[ByteString]] {
                 let outcome = try stage.change(words, expect: code)
@@ -355,7 +354,7 @@ struct Accident: CustomTestStringConvertible, Sendable {
         try stage.deploy("1", command: [ByteString(program)])
         unlink(program)
         let more = try stage.change(["scale", "web", "2"], expect: 1)
-        #expect(more.errors.contains("copy 1: unable to execute \(program): no such file"), "\(more.errors)")
+        #expect(more.errors.contains("copies of app web: unable to execute \(program): no such file"), "\(more.errors)")
         let long = try stage.deploy("2", command: ["/bin/sh", "-c", "printf '%09999d!\\n' 7; exit 3"], expect: 1)
         #expect(long.errors.contains("007!"), "\(long.errors)")
     }

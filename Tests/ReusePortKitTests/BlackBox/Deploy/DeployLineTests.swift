@@ -47,7 +47,7 @@ import Testing
     @Test(
         arguments: [
             ["--copy", "0"], ["--notify-fd", "1"], ["--log-fd", "2"], ["--copies", "0"], ["--copies", "256"],
-            ["--copies", "many"], ["--log", ""], ["--log", "/tmp/"], ["--json"], ["--suspended=yes"],
+            ["--copies", "many"], ["--log", ""], ["--log", "/tmp/"], ["--suspended=yes"],
         ] as [[ByteString]])
     func refused(options: [ByteString]) throws {
         let stage = try Stage(.ordinary)
@@ -111,6 +111,10 @@ import Testing
         #expect(try stage.pids().count == 1)
         try stage.change(["migrate", "web"])
         #expect(try stage.pids().count == ProcessInfo.processInfo.activeProcessorCount)
+        // The first deploy counts them as well.
+        let other = try Stage(.ordinary)
+        try other.deploy("1", ["--copies", "auto"])
+        #expect(try other.pids().count == ProcessInfo.processInfo.activeProcessorCount)
     }
 
     // MARK: - From the last time
@@ -133,7 +137,7 @@ import Testing
         #expect(try stage.pids().allSatisfy { !isStopped($0) })
     }
 
-    /// The directory is that of the first time, the environment that of whoever asks.
+    /// Directory and environment are those of the first time.
     @Test func directoryAndEnvironment() throws {
         let stage = try Stage(.ordinary)
         let there = stage.box.makeDirectory("there", owner: stage.deployer)
@@ -147,7 +151,7 @@ import Testing
         try stage.change(["migrate", "web"], variables: ["WHO=second"])
         let new = try stage.pids()
         #expect(try directory(of: new.first ?? 0) == there)
-        #expect(environment(of: new.first ?? 0).contains("WHO=second"))
+        #expect(environment(of: new.first ?? 0).contains("WHO=first"))
         // A copy that is added later is like those that are there.
         try stage.change(["scale", "web", "2"], [.changeDirectory("/")])
         #expect(try directory(of: try stage.pid(1)) == there)

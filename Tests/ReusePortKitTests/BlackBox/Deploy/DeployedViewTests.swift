@@ -101,6 +101,23 @@ import Testing
         try stage.expectOnly(try stage.pids())
     }
 
+    /// Each start has a number of its own, also in one deploy, and after a crash.
+    @Test func startsAreCounted() throws {
+        let stage = try Stage(.ordinary)
+        func starts() -> [Int] {
+            stage.log.split(separator: "\n").compactMap { $0.hasPrefix("start ") ? Int($0.dropFirst(6)) : nil }.sorted()
+        }
+        let command: [ByteString] =
+            ["/bin/sh", "-c", "echo start $SERVER_STARTER_GENERATION; exec \"$@\"", "sh"]
+            + (try stage.sampleServer("1"))
+        try stage.deploy("1", copies: 2, ["--pass", "systemd,server-starter"], command: command)
+        #expect(starts() == [1, 2])
+        try stage.change(["migrate", "web"])
+        #expect(starts() == [1, 2, 3, 4])
+        try stage.change(["scale", "web", "3"])
+        #expect(starts() == [1, 2, 3, 4, 5])
+    }
+
     // MARK: - The log
 
     @Test func logOfEach() throws {
@@ -159,7 +176,8 @@ import Testing
             $launcher \(quoted(words))
             stat -c %a,%u /var/log/reuseport-exec/web.log
             """)
-        #expect(outcome.output.text == "640,0\n", "\(outcome.errors)")
+        // With an access list: the copies' user may write.
+        #expect(outcome.output.text == "660,0\n", "\(outcome.errors)")
         #expect(try stage.ask().contains("label: 1"))
     }
 

@@ -8,10 +8,11 @@ import Testing
     /// A copy that is added when its generation is replaced fails alone: what that generation is at is finished.
     @Test(arguments: Level.allCases) func scaledWhileItIsReplaced(level: Level) throws {
         let stage = try Stage(level)
-        try stage.deploy("1")
+        let slow = "\(stage.home)/slow"
+        try stage.deploy("1", ["--ready", ByteString("exec:test ! -e \(slow)")])
         let load = try Load(stage)
-        let scale = try stage.launch(
-            ["scale", "web", "2", "--run-dir", stage.runDirectory], variables: ["SAMPLE_BOOT_MS=600000"])
+        stage.box.write(slow, [], mode: 0o644)
+        let scale = try stage.launch(["scale", "web", "2", "--run-dir", stage.runDirectory])
         try waitUntil("the copy that is added") { try stage.generation("1")?.running.count == 2 }
         try stage.deploy("2")
         let scaled = try scale.end()

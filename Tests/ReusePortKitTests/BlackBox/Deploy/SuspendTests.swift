@@ -126,7 +126,10 @@ import Testing
         try stage.change(["suspend", "web"])
         clients = try stage.startClients(200)
         try waitUntilQueued(stage, 200)
-        for words in [["suspend", "web"], ["restart", "web"], ["restart", "web", "--copy", "1"]] as [[ByteString]] {
+        let suspended = try stage.pids()
+        #expect(try stage.change(["suspend", "web"]).errors.contains("is suspended already"))
+        #expect(try stage.pids() == suspended && suspended.allSatisfy(isStopped))
+        for words in [["restart", "web"], ["restart", "web", "--copy", "1"]] as [[ByteString]] {
             let before = try stage.pids()
             try stage.change(words)
             try waitUntil("all wait, and the old ones have ended") {
@@ -186,6 +189,66 @@ import Testing
         let report = try Load(stage).stop()
         #expect(report.lost == 0)
         #expect(Set(report.byPID.keys) == Set(pids.map { "\($0)" }))
+    }
+
+    /// The control of the next: the same copies under the same load, stopped and started again instead.
+    @Test func stoppedInsteadSomeAreLost() throws {
+        let stage = try Stage(.privileged)
+        try stage.deploy("1", copies: 3)
+        var report = Report()
+        for _ in 0..<8 {
+            let load = try Load(stage)
+            try stage.change(["retire", "web"])
+            try stage.change(["migrate", "web"])
+            report = try load.stop()
+            if report.lost > 0 { return }
+        }
+        Issue.record("nothing was lost without suspending either: \(report.summary)")
+    }
+
+    /// No copy is started, and none stops: what comes meanwhile waits, and so does what has been asked.
+    @Test(arguments: Level.allCases, [false, true])
+    func inPlace(level: Level, isNode: Bool) throws {
+        let stage = try Stage(level)
+        try stage.deploy("1", copies: 3, command: isNode ? try stage.node("1") : try stage.sampleServer("1"))
+        let pids = try stage.pids()
+        let load = try Load(stage)
+        for _ in 0..<3 {
+            let outcome = try stage.change(["suspend", "web", "--in-place"])
+            #expect(outcome.errors.contains("stands still with its unfinished requests\n"), "\(outcome.errors)")
+            #expect(try stage.pids() == pids && pids.allSatisfy(isStopped))
+            try stage.expectOnly(pids)
+            for words in [["suspend", "web", "--in-place"], ["suspend", "web"]] as [[ByteString]] {
+                #expect(try stage.change(words).errors.contains("is suspended already"))
+            }
+            #expect(try stage.pids() == pids && pids.allSatisfy(isStopped))
+            let clients = try stage.startClients(100)
+            try waitUntil("they wait") { try stage.queued() >= 100 }
+            let before = load.recorded
+            try stage.change(["resume", "web"])
+            try expectAllServed(clients, 100)
+            try waitUntil("answers") { load.recorded > before + 5000 }
+        }
+        let report = try load.stop()
+        #expect(report.lost == 0, "\(report.summary)")
+        #expect(Set(report.byPID.keys) == Set(pids.map { "\($0)" }))
+        let anew = try stage.change(["suspend", "web"])
+        #expect(anew.errors.contains("starts the code that is there now"), "\(anew.errors)")
+        #expect(Set(try stage.pids()).isDisjoint(with: pids))
+    }
+
+    /// A suspend that was killed halfway is completed.
+    @Test func inPlaceAgain() throws {
+        let stage = try Stage(.ordinary)
+        try stage.deploy("1", copies: 2)
+        let pids = try stage.pids()
+        try stage.change(["suspend", "web", "--in-place"])
+        kill(pids[1], SIGCONT)
+        try waitUntil("it goes on") { !isStopped(pids[1]) }
+        try stage.change(["suspend", "web", "--in-place"])
+        #expect(try stage.pids() == pids && pids.allSatisfy(isStopped))
+        try stage.change(["resume", "web"])
+        try waitUntil("all go on") { !pids.contains(where: isStopped) }
     }
 
     /// Not started by deploy: the copies stand still as they are.

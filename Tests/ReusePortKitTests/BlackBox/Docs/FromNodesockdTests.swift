@@ -21,6 +21,39 @@ import Testing
 
         """
 
+    /// A program that uses version 2 of the library: its messages are in envelopes, and others are not heeded.
+    @Test func versionTwo() throws {
+        let stage = try Stage(.privileged, .unix)
+        let program = stage.box.write(
+            "app.js",
+            """
+            const { NODESOCKD_WORKER_ID: id, NODESOCKD_SUSPENDED, NODESOCKD_SOCKET_PATH: path } = process.env;
+            let resume, suspended = NODESOCKD_SUSPENDED === 'true';
+            const resumed = suspended ? new Promise((done) => { resume = done; }) : null;
+            const server = require('http').createServer(async (request, response) => {
+                await resumed;
+                response.end(`label: app\\npid: ${process.pid}\\n`);
+            });
+            const data = { id, pid: process.pid, suspended };
+            server.listen(path, () => process.send({ type: 'online', data }));
+            process.on('SIGTERM', () => {});
+            process.on('message', (message) => {
+                if (!message || typeof message.type !== 'string') return;
+                if (message.type === 'resume') resume();
+                if (message.type === 'shutdown') { process.disconnect(); server.close(() => process.exit(0)); }
+            });
+
+            """)
+        try stage.expectHandovers(
+            copies: 1, times: 2, ["--pass", "nodesockd2"],
+            command: [ByteString(try Tool.require("node")), ByteString(program)])
+        try stage.change(["suspend", "web"])
+        let client = try stage.request()
+        try stage.change(["resume", "web"])
+        #expect(try client.end().output.text.contains("pid: "))
+        try stage.expectOnly(try stage.pids())
+    }
+
     /// Three workers behind nginx: replaced, and suspended meanwhile, under load.
     @Test func behindNginx() throws {
         let stage = try Stage(.privileged)

@@ -132,19 +132,49 @@ import Testing
     /// Built with this package's tests.
     @Test func swift() throws {
         let example = try ExampleStage("swift/main.swift", isBuilt: true)
-        let folder = "\(example.folder)/.build/release"
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        // By another process: what is started meanwhile would inherit it open to be written, and it could not run.
-        let copy = try example.box.start(
-            program: try Tool.require("cp"),
-            [ByteString(try Tool.product("example-server")), ByteString("\(folder)/example-server")])
-        #expect(try copy.end().exit == 0)
+        try example.place(try Tool.product("example-server"), as: "example-server")
         try example.prove()
+    }
+
+    static func swiftNIO() throws -> ExampleStage {
+        let program = try Tool.example("swift-nio-server")
+        let example = try ExampleStage(
+            "swift-nio-server/Sources/main.swift", package: "swift-nio-server/Package.swift", isBuilt: true)
+        try example.place(program, as: "swift-nio-server")
+        return example
+    }
+
+    static func hummingbird() throws -> ExampleStage {
+        let program = try Tool.example("hummingbird-server")
+        let example = try ExampleStage(
+            "hummingbird-server/Sources/main.swift", package: "hummingbird-server/Package.swift", isBuilt: true)
+        try example.place(program, as: "hummingbird-server")
+        return example
+    }
+
+    @Test func swiftNIO() throws { try ExampleTests.swiftNIO().prove() }
+
+    @Test func hummingbird() throws { try ExampleTests.hummingbird().prove() }
+
+    enum SwiftPackage: CaseIterable { case swiftNIO, hummingbird }
+
+    /// Clients that keep their connections are told that an answer is the last one, and never ask in vain.
+    @Test(arguments: SwiftPackage.allCases) func keptConnections(package: SwiftPackage) throws {
+        let example = try package == .swiftNIO ? ExampleTests.swiftNIO() : ExampleTests.hummingbird()
+        try example.deploy()
+        let load = try Load(example.stage, requestsPerConnection: 1000, path: "/")
+        for _ in 1...4 {
+            try example.deploy()
+            let before = load.recorded
+            try waitUntil("all clients are there") { load.recorded > before + 10_000 }
+        }
+        let report = try load.stop()
+        #expect(report.lost == 0 && report.idleRaces == 0, "\(report.summary)")
     }
 
     // MARK: Controls
 
-    enum Control: CaseIterable { case node, nginx, haproxy, phpFPM }
+    enum Control: CaseIterable { case node, nginx, haproxy, phpFPM, swiftNIO, hummingbird }
 
     /// With another stop signal than the example names, requests in flight are lost: the load would tell.
     @Test(arguments: Control.allCases) func anotherStopSignal(control: Control) throws {
@@ -154,6 +184,8 @@ import Testing
             case .nginx: try ExampleTests.nginx()
             case .haproxy: try ExampleTests.haproxy()
             case .phpFPM: try ExampleTests.phpFPM()
+            case .swiftNIO: try ExampleTests.swiftNIO()
+            case .hummingbird: try ExampleTests.hummingbird()
             }
         try example.prepare()
         let result = try example.handOver { line in

@@ -150,7 +150,7 @@ import Testing
             }
             let registry = try Registry.open("web", in: directory, create: false)!
             let lock = try registry.lock(until: Deadline(after: .seconds(20)))
-            var state = AppState.reconciled(registry)
+            let state = AppState.reconciled(registry)
             try state.shrink(state.app.live!, to: 2)
             try state.store(in: registry)
             lock.release(closing: ())

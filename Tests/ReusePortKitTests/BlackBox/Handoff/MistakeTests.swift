@@ -5,7 +5,7 @@ import Testing
 @testable import ReusePortKit
 
 /// Mistakes of whoever deploys cost the running generation nothing.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized)
 struct MistakeTests {
     /// "As soon as it runs" is not before it runs. The variables make the launcher's last steps long enough to be late.
     @Test func commandThatIsNotThere() throws {

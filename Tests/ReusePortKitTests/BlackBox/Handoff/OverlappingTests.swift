@@ -41,4 +41,44 @@ import Testing
         let report = try load.stop()
         #expect(report.lost == 0, "\(report.summary)")
     }
+
+    /// What a deploy that was killed has left leaves the groups in an order that nobody expects; who took its place is
+    /// retired while it ignores its stop signal.
+    ///
+    /// At level 2 the members' places follow from that order. Had they been mistaken, one that is told to stop would be
+    /// given all connections until its KILL.
+    @Test(arguments: Level.allCases) func deafAfterKilled(level: Level) throws {
+        let stage = try Stage(level)
+        let ignores: [ByteString] = ["SAMPLE_IGNORE_TERM=1"]
+        try stage.deploy("1")
+        let stuck = try stage.startDeploy("killed", copies: 2, variables: ignores + ["SAMPLE_BOOT_MS=600000"])
+        try stuck.waitFor("copy 1 is starting")
+        stuck.signal(SIGKILL)
+        _ = try stuck.end()
+        let left = try stage.copies().filter { $0.label == "killed" }.sorted { $0.copy < $1.copy }.map(\.pid)
+        #expect(left.count == 2)
+
+        let deaf = try stage.startDeploy("deaf", copies: 2, ["--stop-timeout", "500ms"], variables: ignores)
+        // They would be killed, both at once, after 2 seconds. The one whose place comes first goes first.
+        try deaf.waitFor("generation killed, which failed, is ended")
+        let listeners = try stage.listenerCount()
+        kill(left[0], SIGKILL)
+        try waitUntil("its listener to be closed") { try stage.listenerCount() < listeners }
+        kill(left[1], SIGKILL)
+        let outcome = try deaf.end()
+        #expect(outcome.exit == 0, "\(outcome.errors)")
+
+        let load = try Load(stage, path: "/slow?ms=20")
+        try stage.deploy("2")
+        let report = try load.stop()
+        #expect(report.lost == 0, "\(report.summary)")
+        try stage.expectOnly(try stage.pids())
+    }
+}
+
+extension Stage {
+    /// How many listen at the app's address.
+    fileprivate func listenerCount() throws -> Int {
+        try internetSockets(.tcp, states: .listening, localPort: port).count
+    }
 }

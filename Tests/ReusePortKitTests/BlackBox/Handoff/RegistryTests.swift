@@ -192,6 +192,19 @@ import Testing
         try expectRefusal(stage)
     }
 
+    /// Whoever can replace a directory above it can put another registry in its place.
+    @Test func folderBelowAnothers() throws {
+        try Tool.requireRoot()
+        let stage = try Stage(.privileged)
+        _ = stage.box.makeDirectory("theirs", owner: 65534)
+        let folder = stage.box.makeDirectory("theirs/run")
+        for words in [["list"], ["--app", "web", "--socket", stage.socket, "--", "/bin/true"]] as [[ByteString]] {
+            let at = words.count == 1 ? words : Array(words.dropLast(2))
+            let outcome = try stage.box.run(at + ["--run-dir", ByteString(folder)] + words.dropFirst(at.count))
+            expectFailure(outcome, 111, "trust run directory \(folder): uid 65534 may replace 'run' in it; …")
+        }
+    }
+
     @Test(arguments: ["home/run", "home/run/web"])
     func folderThatOthersMayWrite(name: String) throws {
         let stage = try Stage(.ordinary)

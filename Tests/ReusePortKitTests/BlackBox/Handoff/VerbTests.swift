@@ -48,6 +48,34 @@ import Testing
         #expect(try stage.wait([]).exit == 0)
     }
 
+    /// Standard error has nothing but what went wrong, and what a verb is asked for comes all the same.
+    @Test func quiet() throws {
+        let stage = try Stage(.ordinary)
+        try stage.deploy("1", ["--quiet"])
+        let silent: [[ByteString]] = [
+            ["scale", "web", "2"], ["restart", "web"], ["restart", "web", "--copy", "0"],
+            ["restart", "web", "--at-once"], ["suspend", "web", "--in-place"], ["suspend", "web"], ["resume", "web"],
+            ["suspend", "web"], ["resume", "web"], ["migrate", "web"], ["wait", "web"], ["check", "web"],
+            ["finish", "web", "--generation", "none", "0", "0"],
+        ]
+        for words in silent {
+            let outcome = try stage.change(words + ["--quiet"])
+            #expect(outcome.errors == "" && outcome.output.isEmpty, "\(words.map(\.text)): \(outcome.errors)")
+        }
+        let asked: [[ByteString]] = [["count"], ["list"], ["state", "web"], ["next", "web", "--of", "a,b"]]
+        for words in asked {
+            let outcome = try stage.change(words + ["--quiet"])
+            #expect(outcome.errors == "" && !outcome.output.isEmpty, "\(words.map(\.text)): \(outcome.errors)")
+        }
+        for words in [["retire", "web"], ["terminate", "web"]] as [[ByteString]] {
+            let outcome = try stage.change(words + ["--quiet"])
+            #expect(outcome.errors == "", "\(words.map(\.text)): \(outcome.errors)")
+            try stage.deploy("2", ["--quiet"])
+        }
+        try stage.change(["terminate", "web", "--quiet"])
+        #expect(try stage.verb("check", ["web", "--quiet"]).errors.contains("no generation of it is live"))
+    }
+
     /// Answers of no are told by the exit code, and by a line that says why.
     @Test func nothingThere() throws {
         let stage = try Stage(.ordinary)

@@ -50,7 +50,7 @@ func expectFailure(
         Case("--user", "a", "--user", "b", says: "parse --user b: this option was given before, and takes one value"),
         Case("--pass", "nginx", "--pass", "nginx", says: "parse --pass nginx: this option was given before, …"),
         Case("--no-groups", "--no-groups", says: "parse --no-groups: this option was given before, …"),
-        Case("--json", says: "parse --json: it goes with --dry-run"),
+        Case("--json", says: "parse --json: it goes with --dry-run, and with deploy"),
         Case("--keep-env", "A", says: "parse --keep-env A: it goes with --clear-env"),
         Case("--groups", "a", "--no-groups", says: "parse --no-groups: --groups and --no-groups exclude each other"),
         Case("--help", "xyzzy", says: "show help on xyzzy: unknown topic; use sockets, files, …verbs or codes"),
@@ -79,6 +79,9 @@ func expectFailure(
         Case("--socket", "h:[::1:80", says: "…: the closing ] is missing"),
         Case("--socket", "h:[::1]", says: "…: the port is missing; write [::1]:PORT"),
         Case("--socket", "h:[::g]:80", says: "…: '::g' is no IPv6 address"),
+        Case(
+            "--socket", "h:[::ffff:127.0.0.1]:80",
+            says: "…: '::ffff:127.0.0.1' is an IPv4 address; write 127.0.0.1:80"),
         Case("--socket", "h:[fe80::1%]:80", says: "…: the interface behind % is missing"),
         Case(
             "--socket", "h:[fe80::1%nosuchif]:80",
@@ -186,7 +189,6 @@ func expectFailure(
         Case("--settle", "1s", says: "parse --settle: it goes with --app"),
         Case("--suspended", says: "parse --suspended: it goes with deploy"),
         Case("--copies", "auto", says: "parse --copies: it goes with deploy"),
-        Case("--copy", "1", says: "parse --copy: it goes with --app, or with {copy} in the path of a unix socket"),
         Case("--pid", "1", says: "parse --pid: unknown option; …"),
         Case(
             "--env", "A={fd:x}",
@@ -205,7 +207,7 @@ func expectFailure(
 
     @Test func withoutCommand() throws {
         let box = Sandbox()
-        for options in [[], ["--"], ["--socket", "a:127.0.0.1:0"], ["--dry-run"]] as [[ByteString]] {
+        for options in [["--"], ["--socket", "a:127.0.0.1:0"], ["--dry-run"]] as [[ByteString]] {
             expectFailure(try box.run(options), 100, "run: no command was given; usage: …")
         }
         expectFailure(try box.run([""]), 100, "run: the command's name is empty; …")
@@ -220,7 +222,56 @@ func expectFailure(
     }
 
     @Test func emptyArgumentList() throws {
-        expectFailure(try Sandbox().run([], [.noArguments]), 100, "run: no command was given; …")
+        let outcome = try Sandbox().run([], [.noArguments])
+        #expect(outcome.exit == 100)
+        #expect(outcome.errors.contains("\nreuseport-exec: fatal: unable to run: no command was given; "))
+    }
+
+    /// A word that is no verb does not run a program, whatever it is called.
+    @Test(arguments: [
+        ("stop", "did you mean terminate? To"), ("rm", "did you mean terminate? To"), ("ps", "did you mean list? To"),
+        ("status", "did you mean state? To"), ("reload", "did you mean migrate? To"),
+        ("up", "did you mean deploy? To"), ("lsit", "did you mean list? To"),
+        ("log", "did you mean logs? To"), ("purge", "did you mean forget? To"),
+        ("touch", "see reuseport-exec --help; to"),
+        ("id", "see reuseport-exec --help; to"),
+    ])
+    func wordsThatAreNoVerbs(word: String, meant: String) throws {
+        let box = Sandbox()
+        // The program that would have run, and what it would have done.
+        let folder = box.makeDirectory("programs")
+        box.write("programs/\(word)", "#!/bin/sh\n: >\"$1\"\n", mode: 0o755)
+        let environment: [ByteString] = ["PATH=\(folder):/usr/bin:/bin"]
+        let words: [ByteString] = [ByteString(word), ByteString(box["trace"])]
+        expectFailure(
+            try box.run(words, environment: environment), 100,
+            "run \(word): reuseport-exec has no such verb; \(meant) run a program, write reuseport-exec -- \(word)")
+        #expect(!box.exists("trace"))
+        for marked in [["--"] + words, ["--umask", "022"] + words, [ByteString("\(folder)/\(word)"), words[1]]] {
+            #expect(try box.run(marked, environment: environment).exit == 0)
+            #expect(box.exists("trace"))
+            unlink(box["trace"])
+        }
+    }
+
+    /// A socket behind the command is none of ours; it is refused where there is no other, and nothing says that it is
+    /// meant so.
+    @Test func socketBehindTheCommand() throws {
+        let box = Sandbox()
+        let echo: [ByteString] = ["/bin/echo", "--socket", "http:127.0.0.1:0"]
+        let says = "parse --socket http:127.0.0.1:0: it stands behind /bin/echo, as its argument; move it before …"
+        for words in [echo, ["--umask", "022"] + echo, ["/bin/echo", "--socket=http:127.0.0.1:0"]] {
+            expectFailure(try box.run(words), 100, says)
+        }
+        expectFailure(try box.run(["deploy", "web", "--run-dir", ByteString(box["run"])] + echo), 100, says)
+        for before in [["--"], ["--socket", "a:127.0.0.1:0"]] as [[ByteString]] {
+            #expect(try box.run(before + echo).output == "--socket http:127.0.0.1:0\n")
+        }
+        // Not in our form, so the command's own.
+        for value in ["/run/x", "127.0.0.1:80", "x"] as [ByteString] {
+            #expect(try box.run(["/bin/echo", "--socket", value]).output == "--socket \(value)\n")
+        }
+        #expect(try box.run(["/bin/echo", "--user", "root"]).output == "--user root\n")
     }
 
     @Test func unknownNameInArgument() throws {
@@ -547,6 +598,43 @@ func expectFailure(
         _ = try Endpoint.connect(.unix(path))
     }
 
+    /// A socket that another launcher has bound just now, and that does not listen yet.
+    @Test func boundSocketIsNotStale() throws {
+        let path = box["bound"]
+        let holder = try Endpoint.bound(.unix(path), backlog: nil)
+        try fail(
+            ["--socket", "u:unix:\(path)"], 111,
+            "bind socket u to unix:\(path): address already in use: a process has bound a socket there; …")
+        _ = holder
+    }
+
+    /// Whoever may read the directory can lock it, so that lock keeps nobody from anything.
+    @Test func lockedDirectory() throws {
+        let folder = box.makeDirectory("folder")
+        let path = "\(folder)/u"
+        let held = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        defer { close(held) }
+        #expect(flock(held, LOCK_EX) == 0)
+        let began = MonotonicClock.milliseconds
+        try leaveStaleSocket(path)
+        _ = try box.view(["--socket", "u:unix:\(path)"])
+        #expect(MonotonicClock.milliseconds - began < 5000)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["u"])
+    }
+
+    /// Above the directory, others could make the path lead elsewhere while it is bound.
+    @Test func directoryBelowAnothers() throws {
+        try Tool.requireRoot()
+        _ = box.makeDirectory("theirs", owner: 65534)
+        let folder = box.makeDirectory("theirs/run")
+        let script = "import socket; print(socket.socket(fileno=3).getsockname()); input()"
+        let process = try box.start(
+            ["--socket", "u:unix:\(folder)/u", "--"]
+                + [ByteString(try Tool.require("python3")), "-u", "-c", ByteString(script)])
+        #expect(try process.line()?.hasPrefix("/proc/self/fd/") == true)
+        #expect(box.status("theirs/run/u")?.st_mode ?? 0 & S_IFMT != 0)
+    }
+
     @Test func modeAndMask() throws {
         _ = try box.view(["--socket", "u:unix:\(box["a"])", "--umask", "000"], [.umask("027")])
         #expect(box.status("a")?.st_mode == S_IFSOCK | 0o750)
@@ -597,6 +685,15 @@ func expectFailure(
         // What one is already, one may become.
         let view = try box.view(theirs + ["--user", "nobody"], steps)
         #expect(view.uid == "65534 65534 65534")
+    }
+
+    /// Users of a directory service may be in more groups than the kernel takes.
+    @Test func tooManyGroups() throws {
+        try Tool.requireRoot()
+        let file = box.write("groups", "groups: \((1...65537).map { "\($0)" }.joined(separator: ","))\n")
+        expectFailure(
+            try box.run(["--config", ByteString(file), "/bin/true"]), 111,
+            "set supplementary groups: invalid argument; …--no-groups")
     }
 
     /// Root without capabilities cannot become anybody, and must not go on as root.

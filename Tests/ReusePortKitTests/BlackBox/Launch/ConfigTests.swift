@@ -216,6 +216,63 @@ import Testing
         expectFailure(try box.run(["--config", ByteString(file)]), 111, "trust \(file): …")
     }
 
+    /// In a directory of theirs, others can put another file in the place of root's at any moment.
+    @Test func directoryOfAnother() throws {
+        try Tool.requireRoot()
+        _ = box.makeDirectory("theirs", owner: 65534)
+        let file = box.write("theirs/config", "command: /bin/echo done\n")
+        expectFailure(
+            try box.run(["--config", ByteString(file)]), 111, "trust \(file): uid 65534 may replace 'config' in it; …")
+        let deeper = box.makeDirectory("theirs/own")
+        expectFailure(
+            try box.run(["--config", ByteString(box.write("theirs/own/config", "command: /bin/echo done\n"))]), 111,
+            "trust \(deeper)/config: uid 65534 may replace 'own' in it; …")
+        let open = box.makeDirectory("open", mode: 0o777)
+        let inOpen = box.write("open/config", "command: /bin/echo done\n")
+        expectFailure(
+            try box.run(["--config", ByteString(inOpen)]), 111, "trust \(inOpen): others may replace 'config' in it; …")
+        // As /tmp is: only the owner of a file can replace it.
+        chmod(open, 0o1777)
+        #expect(try box.run(["--config", ByteString(inOpen)]).output == "done\n")
+        // Nobody's own file is nobody's to run as nobody.
+        chown(file, 65534, 65534)
+        let outcome = try box.run(["--config", ByteString(file)], [.user(65534, 65534)])
+        #expect(outcome.output == "done\n", "\(outcome.errors)")
+    }
+
+    @Test func linkOfAnother() throws {
+        try Tool.requireRoot()
+        let file = box.write("config", "command: /bin/echo done\n")
+        symlink(file, box["link"])
+        #expect(try box.run(["--config", ByteString(box["link"])]).output == "done\n")
+        lchown(box["link"], 65534, 65534)
+        expectFailure(
+            try box.run(["--config", ByteString(box["link"])]), 111,
+            "trust \(box["link"]): 'link' in it is a symbolic link of uid 65534; …")
+    }
+
+    /// Nobody waits for a writer, and who writes to a pipe with a name is not known.
+    @Test func pipeWithAName() throws {
+        let pipe = box["pipe"]
+        mkfifo(pipe, 0o600)
+        expectFailure(try box.run(["--config", ByteString(pipe)]), 111, "read \(pipe): it is no regular file")
+        let script = "exec 3<>\(pipe); printf 'command: /bin/echo\\n' >&3; \"$0\" --config /dev/stdin <&3"
+        let outcome = try box.start(
+            program: "/bin/sh", ["-c", ByteString(script), ByteString(try box.launcher())]
+        ).end()
+        expectFailure(outcome, 111, "read /dev/stdin: it is no regular file and no anonymous pipe")
+    }
+
+    @Test(arguments: ["<(cat \"$1\")", "/dev/stdin <\"$1\"", "/proc/self/fd/9 9<\"$1\""])
+    func fromTheShell(words: String) throws {
+        let file = box.write("config", "command: /bin/echo done\n")
+        let process = try box.start(
+            program: try Tool.require("bash"),
+            ["-c", ByteString("\"$0\" --config \(words)"), ByteString(try box.launcher()), ByteString(file)])
+        let outcome = try process.end()
+        #expect(outcome.output == "done\n", "\(outcome.errors)")
+    }
+
     @Test func fromAPipe() throws {
         let script = "printf 'socket: http:127.0.0.1:0\\ncommand: /bin/echo piped\\n' | \"$0\" --config /dev/stdin"
         let process = try box.start(program: "/bin/sh", ["-c", ByteString(script), ByteString(try box.launcher())])

@@ -78,7 +78,10 @@ import Testing
 
     @Test func einhorn() throws {
         let view = try box.view(["--socket", "a:127.0.0.1:0", "--socket", "b:127.0.0.1:0", "--pass", "einhorn"])
-        #expect(added(view) == ["EINHORN_FD_COUNT": "2", "EINHORN_FD_0": "3", "EINHORN_FD_1": "4"])
+        #expect(
+            added(view) == [
+                "EINHORN_CHILD_INDEX": "0", "EINHORN_FD_COUNT": "2", "EINHORN_FD_0": "3", "EINHORN_FD_1": "4",
+            ])
     }
 
     @Test func unicorn() throws {
@@ -104,16 +107,17 @@ import Testing
         #expect(both.variable("LISTEN_FDS") == "1")
     }
 
-    @Test func nodesockd() throws {
-        let view = try box.view(["--socket", "u:unix:\(box["u.sock"])", "--pass", "nodesockd"])
+    @Test(arguments: [("nodesockd", "LISTEN_ON"), ("nodesockd2", "NODESOCKD_SOCKET_PATH")])
+    func nodesockd(dialect: String, variable: String) throws {
+        let view = try box.view(["--socket", "u:unix:\(box["u.sock"])", "--pass", ByteString(dialect)])
         #expect(view.descriptors == Array(0...5))
         var added = added(view)
         let channel = Int(added.removeValue(forKey: "NODE_CHANNEL_FD") ?? "")
         #expect(channel == 4)
         added["NODE_CHANNEL_SERIALIZATION_MODE"] = nil
-        #expect(added["LISTEN_ON"] == box["u.sock"])
+        #expect(added[variable] == box["u.sock"])
         #expect(added["NODESOCKD_WORKER_ID"] != nil)
-        #expect(Set(added.keys).isSubset(of: ["LISTEN_ON", "NODESOCKD_WORKER_ID", "NODESOCKD_SUSPENDED"]))
+        #expect(Set(added.keys).isSubset(of: [variable, "NODESOCKD_WORKER_ID", "NODESOCKD_SUSPENDED"]))
         for fd in [4, 5] {
             #expect(view.socket(fd, "domain") == Int(AF_UNIX))
             #expect(view.socket(fd, "listening") == 0)
@@ -131,7 +135,8 @@ import Testing
             added(view) == [
                 "LISTEN_FDS": "1", "LISTEN_PID": view.pid, "LISTEN_FDNAMES": "http",
                 "LACTOSERV_FDS": #"{"http":"/dev/fd/3"}"#, "NGINX": "3;", "SERVER_STARTER_PORT": "127.0.0.1:\(port)=3",
-                "SERVER_STARTER_GENERATION": "1", "EINHORN_FD_COUNT": "1", "EINHORN_FD_0": "3", "UNICORN_FD": "3",
+                "SERVER_STARTER_GENERATION": "1", "EINHORN_CHILD_INDEX": "0", "EINHORN_FD_COUNT": "1",
+                "EINHORN_FD_0": "3", "UNICORN_FD": "3",
                 "FPM_SOCKETS": "127.0.0.1:\(port)=3",
             ])
         #expect(view.arguments.dropFirst().map(\.text) == ["x", "--fd", "http,3"])

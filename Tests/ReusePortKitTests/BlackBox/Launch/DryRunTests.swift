@@ -83,7 +83,8 @@ import Testing
         let directory = ByteString(box["run"])
         let options: [ByteString] = [
             "--app", "web", "--generation", "green", "--copies", "3", "--copy", "2", "--ready", "http:http:/health?a",
-            "--ready-timeout", "1500ms", "--settle", "1s", "--lock-timeout", "2m", "--steering", "cbpf", "--balance",
+            "--ready-timeout", "1500ms", "--settle", "1s", "--drain", "30s", "--lock-timeout", "2m", "--steering",
+            "cbpf", "--balance",
             "client-ip", "--stop-signal", "SIGQUIT", "--stop-timeout", "5s", "--keep-retired", "4", "--retired-nice",
             "-5", "--memory-high", "48M", "--memory-max", "64M", "--app-memory-max", "1G", "--run-dir", directory,
             "--notify-fd", "8", "--log-fd", "9", "--debug", "--socket",
@@ -98,7 +99,8 @@ import Testing
             "log         to descriptor 9, every change of state",
             "wait        for readiness by http:http:/health?a, 1500ms at most",
             "cut over    when all 3 copies are ready", "notify      descriptor 8",
-            "settle      for 1s", "retire      the old generation; 4 may finish",
+            "settle      for 1s", "drain       until connections have ended, 30s at most",
+            "retire      the old generation; 4 may finish",
             "limit       slow the copy down when its memory is more than 48M",
             "limit       the copy's memory to 64M", "limit       the memory of all copies together to 1G",
             "later       be stopped by QUIT, and KILL after 5s, nice -5",
@@ -109,7 +111,8 @@ import Testing
         let plan = try #require(try JSONSerialization.jsonObject(with: Data(json.output.bytes)) as? [String: Any])
         let expected: [String: Any] = [
             "name": "web", "generation": "green", "copies": 3, "copy": 2, "steering": "cbpf", "balance": "client-ip",
-            "ready": "http:http:/health?a", "ready_timeout_ms": 1500, "settle_ms": 1000, "lock_timeout_ms": 120_000,
+            "ready": "http:http:/health?a", "ready_timeout_ms": 1500, "settle_ms": 1000, "drain_ms": 30_000,
+            "lock_timeout_ms": 120_000,
             "stop_messages": [Any](), "stop_signal": "QUIT", "stop_timeout_ms": 5000, "keep_retired": 4,
             "retired_nice": -5,
             "memory_high": 48 << 20, "memory_max": 64 << 20, "app_memory_max": 1 << 30,
@@ -127,7 +130,7 @@ import Testing
             try JSONSerialization.jsonObject(with: Data(outcome.output.bytes)) as? [String: Any])
         let expected: [String: Any] = [
             "name": "web", "generation": NSNull(), "copies": 1, "copy": 0, "steering": "auto", "balance": "random",
-            "ready": "accept", "ready_timeout_ms": 60_000, "settle_ms": 200, "lock_timeout_ms": 60_000,
+            "ready": "accept", "ready_timeout_ms": 60_000, "settle_ms": 200, "drain_ms": 0, "lock_timeout_ms": 60_000,
             "stop_messages": [Any](), "stop_signal": "TERM", "stop_timeout_ms": 30_000, "keep_retired": 3,
             "retired_nice": NSNull(),
             "memory_high": NSNull(), "memory_max": NSNull(), "app_memory_max": NSNull(),

@@ -18,11 +18,12 @@ import Testing
         return outcome.output.text
     }
 
-    @Test(arguments: [[]] + topics.map { [$0] }) func fitsAScreen(topic: [ByteString]) throws {
-        let text = try help(["--help"] + topic)
+    @Test(arguments: [["--help"], ["retire", "-h"]] + topics.map { ["help", $0] })
+    func fitsAScreen(words: [ByteString]) throws {
+        let text = try help(words)
         var lines = text.components(separatedBy: "\n")
         #expect(lines.popLast() == "")
-        #expect(lines.count <= 24)
+        #expect(lines.count < 24)
         #expect(lines.count >= 5)
         for line in lines {
             #expect(line.count <= 80, "\(line)")
@@ -34,15 +35,31 @@ import Testing
     @Test func otherWays() throws {
         let text = try help(["--help"])
         #expect(try help(["-h"]) == text)
+        #expect(try help(["help"]) == text)
+        #expect(try help(["help", "wait"]) == (try help(["wait", "web", "--help"])))
+        #expect(try help(["--help", "wait"]) == (try help(["wait", "-h"])))
+        for words in [["help", "migrate"], ["deploy", "web", "--help"], ["start", "-h"]] as [[ByteString]] {
+            #expect(try help(words) == (try help(["--help", "deploy"])))
+        }
         #expect(try help(["--socket", "h:127.0.0.1:0", "--help"]) == text)
         #expect(try help(["--help=sockets"]) == (try help(["--help", "sockets"])))
         // Behind the command it is the command's.
         #expect(try help(["/usr/bin/printf", "%s", "--help"]) == "--help")
     }
 
-    @Test func overviewNamesEveryOption() throws {
+    @Test func overviewNamesVerbsAndTopics() throws {
         let text = try help(["--help"])
-        #expect(missing(Self.names + Self.topics.map(\.text), in: text) == [])
+        let verbs = VerbRow.all.flatMap(\.names) + ["Deploy", "Look", "Change", "End"]
+        #expect(missing((verbs + Self.topics).map(\.text), in: text) == [])
+    }
+
+    /// Whoever writes nothing gets the same help, and the failure below it.
+    @Test func withoutWords() throws {
+        let outcome = try box.run([])
+        #expect(outcome.exit == 100)
+        #expect(outcome.output == "")
+        let last = "reuseport-exec: fatal: unable to run: no command was given; usage: "
+        #expect(outcome.errors.hasPrefix(try help(["--help"]) + last), "\(outcome.errors)")
     }
 
     /// The words that a text lacks; `--copy` is not found in `--copy-all`.
@@ -66,7 +83,7 @@ import Testing
     }
 
     @Test func versionAndBuild() throws {
-        for word in ["--version", "-V"] as [ByteString] {
+        for word in ["--version", "-V", "version"] as [ByteString] {
             let text = try help([word])
             let form = #"^reuseport-exec [0-9]+\.[0-9]+\.[0-9]+[^ ]* \(.+\)\n$"#
             #expect(text.range(of: form, options: .regularExpression) != nil, "\(text)")
@@ -76,24 +93,20 @@ import Testing
 
     // MARK: Manual
 
-    private func manual() throws -> String {
-        try String(contentsOfFile: "\(Tool.package)/man/reuseport-exec.1", encoding: .utf8)
-    }
-
     /// The manual as a reader sees it.
     private func shownManual() throws -> String {
         let mandoc = try Tool.require("mandoc")
-        _ = try manual()
-        let outcome = try Sandbox.plainRun([mandoc, "-Tutf8", "-Owidth=200", "\(Tool.package)/man/reuseport-exec.1"])
+        let outcome = try Sandbox.plainRun(
+            [mandoc, "-Tutf8", "-Owidth=200"] + manualPages.map { "\(Tool.package)/\($0)" })
         // Bold is struck twice.
         return outcome.output.text.replacingOccurrences(of: #".\x08"#, with: "", options: .regularExpression)
             .replacingOccurrences(of: "\u{2010}", with: "-").replacingOccurrences(of: "\u{2212}", with: "-")
     }
 
-    @Test func manualIsClean() throws {
+    @Test(arguments: manualPages) func manualIsClean(page: String) throws {
         let mandoc = try Tool.require("mandoc")
-        #expect(try manual().contains(".Dd "))
-        let outcome = try Sandbox.plainRun([mandoc, "-Tlint", "-W", "warning", "\(Tool.package)/man/reuseport-exec.1"])
+        #expect(try document(page).contains(".Dd "))
+        let outcome = try Sandbox.plainRun([mandoc, "-Tlint", "-W", "warning", "\(Tool.package)/\(page)"])
         #expect(outcome.output.text == "")
         #expect(outcome.errors == "")
         #expect(outcome.exit == 0)
@@ -163,6 +176,87 @@ import Testing
         let dialects = try bash("reuseport-exec --pass ''")
         #expect(Set(Self.dialects).subtracting(dialects) == [])
         #expect(try bash("reuseport-exec --user roo").contains { $0.hasPrefix("root") })
+    }
+
+    /// What others have named is offered as it is, and quoted so that the shell takes it as it is.
+    @Test func bashExpandsNothing() throws {
+        let folder = box.makeDirectory("names")
+        box.write("names/a$(id>q)b", "")
+        box.write("names/it's", "")
+        #expect(
+            try bash("reuseport-exec --config '\(folder)/'") == ["\(folder)/a\\$\\(id\\>q\\)b", "\(folder)/it\\'s"])
+        try Tool.requireRoot()
+        let script = """
+            mount -t sysfs none /sys; ip link set lo down; ip link set lo name '$(id>q)'; cd "$1"
+            . "$2"; _reuseport_exec_socket 'x:127.0.0.1:80,bind-dev='; ls
+            """
+        let outcome = try box.start(
+            program: try Tool.require("unshare"),
+            [
+                "--net", "--mount", "--propagation", "private", ByteString(try Tool.require("bash")), "-euc",
+                ByteString(script), "bash", ByteString(box.makeDirectory("empty")),
+                ByteString(try completion("reuseport-exec.bash")),
+            ]
+        ).end()
+        #expect(outcome.output == "x:127.0.0.1:80,bind-dev=$(id>q)\n", "\(outcome.errors)")
+    }
+
+    /// What each shell shows at TAB, in a terminal: a command's name only where a command stands.
+    @Test(arguments: ["bash", "zsh", "fish"]) func shellsCompleteInATerminal(shell: String) throws {
+        let program = try Tool.require(shell)
+        let folder = box.makeDirectory("home")
+        box.write(
+            "home/bashrc",
+            "PS1='READY> '; bind 'set show-all-if-ambiguous on'\n. \"$COMPLETIONS/reuseport-exec.bash\"\n")
+        box.write(
+            "home/.zshrc", "PS1='READY> '; fpath=($COMPLETIONS $fpath); autoload -Uz compinit && compinit -D -u\n")
+        let prompt = "function fish_prompt; echo -n 'READY> '; end; function fish_greeting; end"
+        let words =
+            switch shell {
+            case "bash": ["--rcfile", "\(folder)/bashrc", "-i"]
+            case "zsh": ["-i"]
+            default: ["--no-config", "-i", "-C", "\(prompt); source $COMPLETIONS/reuseport-exec.fish"]
+            }
+        box.write("home/zzprogram", "#!/bin/sh\n", mode: 0o755)
+        let registered = box.makeDirectory("run")
+        for app in ["api", "web"] { _ = box.makeDirectory("run/\(app)") }
+        box.write("run/api/app", "end=\n")
+        box.write("run/web/app", "generation=1 blue x\ngeneration=2 green x\nend=\n")
+        for copy in ["1-3", "2-0", "2-7"] { box.write("run/web/\(copy)", "end=\n") }
+        // Each with a word to wait for, with those that must be shown, and with whether a program may be.
+        // zsh writes what all options begin with, and lists them at the next TAB.
+        let isZsh = shell == "zsh"
+        let cases: [(line: String, last: String, shown: [String], program: Bool)] = [
+            ("", isZsh ? "option" : "--version", VerbRow.all.flatMap(\.names).map(\.text) + ["help"], false),
+            ("help ", "codes", ["sockets", "wait"], false),
+            ("-- zz", "zzprogram", [], true),
+            ("--umask 022 zz", "zzprogram", [], true),
+            ("--umask 022 ", isZsh ? "022 --" : "--user", isZsh ? [] : ["--socket"], false),
+            ("deploy --run-dir \(registered) ", "web", ["api"], false),
+            ("deploy --run-dir \(registered) web ", isZsh ? "web --" : "--user", isZsh ? [] : ["--socket"], false),
+            ("migrate --run-dir \(registered) web zz", "zzprogram", [], true),
+            ("restart --run-dir \(registered) ", "web", ["api"], false),
+            ("restart --run-dir \(registered) web --copy ", "7", ["0", "3"], false),
+            ("check --run-dir \(registered) web --generation ", "green", ["blue"], false),
+        ]
+        let path = "PATH=\(folder):/usr/bin:/bin"
+        let outcome = try box.start(
+            program: try Tool.require("python3"),
+            ([Tool.package + "/Tests/Fixtures/targets/press_tab.py"]
+                + cases.flatMap { ["reuseport-exec \($0.line)", $0.last] } + ["--", program] + words)
+                .map { ByteString($0) },
+            environment: [
+                ByteString(path), "LANG=C.UTF-8", "TERM=xterm", "HOME=\(folder)", "ZDOTDIR=\(folder)",
+                "XDG_CONFIG_HOME=\(folder)", "COMPLETIONS=\(Tool.package)/completions",
+            ]
+        ).end()
+        #expect(outcome.exit == 0, "\(outcome.errors)")
+        let lines = outcome.output.text.split(separator: "\n").map { Set($0.split(separator: " ").map(String.init)) }
+        try #require(lines.count == cases.count)
+        for (one, words) in zip(cases, lines) {
+            #expect(Set(one.shown).subtracting(words) == [], "\(one.line)")
+            #expect(words.contains("zzprogram") == one.program, "\(one.line)")
+        }
     }
 
     @Test func zshLoads() throws {

@@ -97,4 +97,32 @@ import Testing
             #expect(lines(try process.end()) == ["count 2", "\(expected) file - 3 1", "unknown file - 4 1", "open -1"])
         }
     }
+
+    // MARK: - Telling
+
+    /// What a server says at NOTIFY_SOCKET, as with sd_notify(3).
+    @Test func itTells() throws {
+        let path = box["notify"]
+        let listener = try Endpoint.bound(.unix(path), type: datagramSocket)
+        let outcome = try box.start(
+            program: try receiver(), ["--tell", "up"], environment: ["NOTIFY_SOCKET=\(path)"], [.umask("022")]
+        ).end()
+        #expect(lines(outcome) == ["told"])
+        #expect(try listener.receive() == "READY=1\nSTATUS=up\n")
+        #expect(try listener.receive() == "STOPPING=1\n")
+    }
+
+    @Test func nobodyWaits() throws {
+        for environment: [ByteString] in [[], ["NOTIFY_SOCKET="], ["NOTIFY_SOCKET=vsock:1:2"]] {
+            let outcome = try box.start(
+                program: try receiver(), ["--tell", "up"], environment: environment, [.umask("022")]
+            ).end()
+            #expect(lines(outcome) == ["nobody waits"])
+        }
+        let path = box["gone"]
+        let outcome = try box.start(
+            program: try receiver(), ["--tell", "up"], environment: ["NOTIFY_SOCKET=\(path)"], [.umask("022")]
+        ).end()
+        #expect(lines(outcome) == ["error unable to notify NOTIFY_SOCKET=\(path): no such file or directory"])
+    }
 }

@@ -264,6 +264,7 @@ import Testing
             "LISTEN_PID=1", "LISTEN_FDS=3", "LISTEN_FDNAMES=a:b:c", "LISTEN_PIDFDID=9", "NGINX=3;", "NGINX_VAR=kept",
             "EINHORN_FD_COUNT=1", "EINHORN_FD_0=3", "EINHORN_MASTER_PID=1", "SERVER_STARTER_PORT=80=3",
             "SERVER_STARTER_GENERATION=2", "UNICORN_FD=3", "FPM_SOCKETS=x=3", "LACTOSERV_FDS={}", "LISTEN_ON=/x",
+            "NODESOCKD_SOCKET_PATH=/x", "EINHORN_SOCK_PATH=/x", "EINHORN_CHILD_INDEX=1",
             "NODESOCKD_WORKER_ID=1", "NODESOCKD_SUSPENDED=1", "NODE_CHANNEL_FD=5",
             "NODE_CHANNEL_SERIALIZATION_MODE=json", "NOTIFY_SOCKET=/run/n", "LISTEN_FDSX=kept",
         ]
@@ -283,16 +284,17 @@ import Testing
             [
                 "--socket", "http:127.0.0.1:0", "--socket", "six:[::1]:0", "--socket", "u:unix:\(path)",
                 "--file", "data:\(box["data"])", "--env", "FD={fd:u},{fd:data}", "--env", "P={path:u}",
+                "--copy", "7", "--env", "C=/run/{copy}",
             ],
             arguments: [
                 "fd@{fd:http}", "{addr:http}", "{port:http}{port:http}", "{addr:six}", "{path:u}", "{path:data}",
-                "{{fd:http}", "{fd:http", "a{b}c",
+                "{{fd:http}", "{fd:http", "a{b}c", "{copy}-{copy}", "{{copy}", "listen({fd:3}, {port: 80})",
             ])
         let port = view.port(3)
         #expect(
             view.arguments.dropFirst().map(\.text) == [
                 "fd@3", "127.0.0.1", "\(port)\(port)", "::1", path, box["data"], "{fd:http}",
-                "{fd:http", "a{b}c",
+                "{fd:http", "a{b}c", "7-7", "{copy}", "listen({fd:3}, {port: 80})",
             ])
         #expect(view.variable("FD") == "5,6")
         #expect(view.variable("P") == path)

@@ -109,6 +109,10 @@ import Testing
         #expect(try #require(try stage.copy("blue")).reason == "killed by signal 6 (ABRT)")
         #expect(try finish([], environment: ["EXIT_CODE=exited", "EXIT_STATUS=0"]).exit == 0)
         #expect(try #require(try stage.copy("blue")).reason == "exited with 0")
+        // The kernel has ended another process of the unit, and systemd then the main one.
+        let ranOut = ["EXIT_CODE=exited", "EXIT_STATUS=0", "SERVICE_RESULT=oom-kill"] as [ByteString]
+        #expect(try finish([], environment: ranOut).errors.contains("started again after"))
+        #expect(try #require(try stage.copy("blue")).reason == "killed by the kernel: memory ran out")
         // --on-exit may fail.
         let failing = try finish(["--on-exit", "exit 7", "0", "0"])
         #expect(failing.exit == 0)

@@ -81,10 +81,12 @@ private final class ThreadExecutor: TaskExecutor {
                 var words: [ByteString] = [ByteString(try stage.box.launcher()), "--app", "web", "--generation"]
                 words += [ByteString(label), "--run-dir", stage.runDirectory] + stage.common
                 words += try ["--"] + (command ?? stage.sampleServer(label))
-                return Service(
+                let service = Service(
                     app: "web", label: ByteString(label), copy: 0, command: words,
-                    workingDirectory: ByteString(stage.home), runDirectory: stage.runDirectory,
-                    onExit: "echo \"$REUSEPORT_EXEC_REASON\" >> '\(ByteString(stage.home))/100% $exits'")
+                    workingDirectory: ByteString(stage.home))
+                service.runDirectory = stage.runDirectory
+                service.onExit = "echo \"$REUSEPORT_EXEC_REASON\" >> '\(ByteString(stage.home))/100% $exits'"
+                return service
             }
             func start(_ service: Service) throws {
                 try writeService(service, on: .systemd)
@@ -101,7 +103,7 @@ private final class ThreadExecutor: TaskExecutor {
             #expect(try units() == ["reuseport-exec-web-blue-0.service"])
             var facts = stat()
             stat("/run/systemd/system/reuseport-exec-web-blue-0.service", &facts)
-            #expect(facts.st_mode & 0o7777 == 0o600)
+            #expect(facts.st_mode & 0o7777 == 0o644)
             try waitUntil("the manager knows") { isActive(blue.marker) }
 
             let first = try #require(try stage.copy("blue"))

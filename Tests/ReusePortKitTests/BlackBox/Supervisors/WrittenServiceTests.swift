@@ -14,10 +14,11 @@ import Testing
         words += [ByteString(label), "--copies", ByteString(decimal: copies), "--copy", ByteString(decimal: copy)]
         words += ["--run-dir", stage.runDirectory] + stage.common + options
         words += try ["--"] + (command ?? stage.sampleServer(label))
-        return Service(
-            app: "web", label: ByteString(label), copy: copy, command: words,
-            workingDirectory: ByteString(stage.home), runDirectory: stage.runDirectory,
-            logDirectory: ByteString("\(stage.home)/logs"))
+        let service = Service(
+            app: "web", label: ByteString(label), copy: copy, command: words, workingDirectory: ByteString(stage.home))
+        service.runDirectory = stage.runDirectory
+        service.logDirectory = ByteString("\(stage.home)/logs")
+        return service
     }
 
     private func names(_ services: Services) throws -> [String] {
@@ -80,6 +81,40 @@ import Testing
         try takeDown(green, on: target)
     }
 
+    /// Values of `--env` are in a file of the service, and not in a command that everybody can see in the process list.
+    @Test(arguments: SupervisorKind.allCases) func secrets(kind: SupervisorKind) throws {
+        try Tool.requireRoot()
+        let stage = try Stage(.privileged)
+        let services = try Services(stage, kind)
+        try stage.deploy("1", services.deployOptions + ["--env", "TOKEN=hunter2\n{fd:http}"])
+        func expectSecret(_ copies: [Int]) throws {
+            for copy in copies {
+                let folder = "\(services.folder)/web-1-\(copy)"
+                let run = try String(contentsOfFile: "\(folder)/run", encoding: .utf8)
+                #expect(!run.contains("hunter2") && !run.contains("--env "), "\(run)")
+                #expect(try #require(stage.box.status("\(folder)/environment")).st_mode & 0o777 == 0o600)
+            }
+            #expect(
+                try stage.pids().map { pid in
+                    let bytes = FileManager.default.contents(atPath: "/proc/\(pid)/environ") ?? Data()
+                    return bytes.split(separator: 0).filter { $0.starts(with: Data("TOKEN=".utf8)) }
+                        .map { String(decoding: $0, as: UTF8.self) }
+                } == copies.map { _ in ["TOKEN=hunter2\n3"] })
+        }
+        try expectSecret([0])
+        // A service of an earlier version has them in its command alone.
+        let run = "\(services.folder)/web-1-0/run"
+        let text = try String(contentsOfFile: run, encoding: .utf8)
+        stage.box.write("\(services.folder)/web-1-0/environment", Array("A=1".utf8), mode: 0o600)
+        stage.box.write(
+            run, Array(text.replacingOccurrences(of: " --copies ", with: " --env TOKEN=old --copies ").utf8),
+            mode: 0o700)
+        try stage.change(["scale", "web", "2"])
+        try expectSecret([0, 1])
+        try stage.change(["restart", "web"])
+        try expectSecret([0, 1])
+    }
+
     /// A generation that fails is down by itself, and says why in its log.
     @Test(arguments: SupervisorKind.allCases) func failure(kind: SupervisorKind) throws {
         try Tool.requireRoot()
@@ -99,7 +134,7 @@ import Testing
         try takeDown([bad], on: target)
 
         // One that hangs is taken down.
-        var slow = try service(
+        let slow = try service(
             "slow", stage, ["--ready", "notify"], command: ["/bin/sh", "-c", "trap '' TERM; while :; do sleep 1; done"])
         slow.stopTimeout = Milliseconds(200)
         try writeService(slow, on: target)
@@ -117,7 +152,7 @@ import Testing
     @Test(arguments: SupervisorKind.allCases) func takenDownUnseen(kind: SupervisorKind) throws {
         let stage = try Stage(.ordinary)
         let folder = stage.box.makeDirectory("scan")
-        var service = try service("blue", stage)
+        let service = try service("blue", stage)
         service.logDirectory = ByteString(stage.box["logs"])
         try writeService(service, on: kind.target(folder))
         try takeDown([service], on: kind.target(folder))

@@ -1,5 +1,7 @@
-/// A control group that this program makes to limit memory (cgroups(7)).
-struct MemoryGroup: Sendable, Equatable {
+import CLinux
+
+/// A control group that this program makes, to know and to limit what a copy has started (cgroups(7)).
+struct ControlGroup: Sendable, Equatable {
     /// The version of cgroups.
     enum Version: UInt8, Sendable {
         case first = 1
@@ -11,26 +13,29 @@ struct MemoryGroup: Sendable, Equatable {
     var path: ByteString
 }
 
-/// The group of one copy, and the limits that it was started with. The app's group is its parent.
+/// The group of one copy, and the limits that it was started with, if any. The app's group is its parent.
 ///
 /// A class, so that it is one pointer in the records that have it, which are copied often.
 final class CopyGroup: Sendable, Equatable {
-    let group: MemoryGroup
+    let group: ControlGroup
     let max: UInt64?
     let appMax: UInt64?
+    /// Whether any limit was asked for.
+    let isLimited: Bool
 
-    init(group: MemoryGroup, max: UInt64?, appMax: UInt64?) {
+    init(group: ControlGroup, max: UInt64?, appMax: UInt64?, isLimited: Bool = true) {
         self.group = group
         self.max = max
         self.appMax = appMax
+        self.isLimited = isLimited
     }
 
     static func == (one: CopyGroup, other: CopyGroup) -> Bool { one.fields == other.fields }
 
-    var app: MemoryGroup { MemoryGroup(version: group.version, path: directory(of: group.path)) }
+    var app: ControlGroup { ControlGroup(version: group.version, path: directory(of: group.path)) }
 }
 
-extension MemoryGroup {
+extension ControlGroup {
     /// The fields in the registry.
     var fields: [ByteString] { [ByteString(decimal: version.rawValue), path] }
 
@@ -44,12 +49,17 @@ extension MemoryGroup {
 
 extension CopyGroup {
     var fields: [ByteString] {
-        group.fields + [max.map { ByteString(decimal: $0) } ?? "", appMax.map { ByteString(decimal: $0) } ?? ""]
+        group.fields + [
+            max.map { ByteString(decimal: $0) } ?? (isLimited ? "" : "none"),
+            appMax.map { ByteString(decimal: $0) } ?? "",
+        ]
     }
 
     convenience init?(fields: [ByteString]) {
-        guard fields.count == 4, let group = MemoryGroup(fields: fields) else { return nil }
-        self.init(group: group, max: fields[2].decimal, appMax: fields[3].decimal)
+        guard fields.count == 4, let group = ControlGroup(fields: fields) else { return nil }
+        self.init(
+            group: group, max: fields[2].decimal, appMax: fields[3].decimal,
+            isLimited: fields[2] != "none")
     }
 }
 
@@ -59,9 +69,10 @@ extension CopyGroup {
 private let ownPrefix: ByteString = "reuseport-exec."
 
 /// The name of an app's group. It contains the device and inode of the run directory, because apps of one name in two
-/// run directories are two apps.
+/// run directories are two apps. The app's own folder would not do: the groups of a registry that was lost are found
+/// again by this name.
 func groupName(ofApp app: ByteString, registeredIn folder: borrowing Descriptor) throws(Errno) -> ByteString {
-    let info = try status(of: folder)
+    let info = try status(of: try open("..", in: folder, O_RDONLY | O_DIRECTORY))
     return "\(ownPrefix)\(app).\(info.device)-\(info.inode)"
 }
 

@@ -1,0 +1,60 @@
+import CLinux
+
+/// `forget`: removes what is left of an app that has ended: what `boot` would deploy, services, control groups, the
+/// folders of its logs, and its folder in the registry with the history. It can be killed and called again, because the
+/// app's record goes last.
+func forget(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
+    let registry = try openApp(request, directory)
+    let app = registry.app
+    let turn = try registry.lock(.deploy, until: .command)
+    let deployments = registry.loadDeployments()
+    try clearServices(of: registry, deployments, in: directory)
+    let lock = try registry.lock()
+    let state = AppState.reconciled(registry)
+    for copy in state.copies {
+        let generation = state.app.generation(copy.generation)
+        // Its supervisor is about to start it again.
+        let comesBack = copy.supervisor != nil && (generation?.state == .live || generation?.state == .starting)
+        if copy.state == .ended && !comesBack { continue }
+        throw Failure(
+            .negative, "forget", "app \(app)",
+            "copy \(copy.copy) of generation \(generation?.label ?? ""), pid \(copy.process.pid), is \(copy.state.name)",
+            remedy: "end it with reuseport-exec terminate \(app)")
+    }
+    try state.store(in: registry)
+    if let group = state.app.group {
+        throw Failure(.negative, "forget", "app \(app)", "something that its copies have left runs in \(group.path)")
+    }
+    for one in deployments { removeLogs(of: one) }
+    let recorded = try deployments.last?.options().request.stateDirectory
+    if let kept = try? stateDirectory(recorded) { _ = try disable(app, in: kept) }
+    try step("remove", registry.path) { () throws(Errno) in
+        try removeTree(app, in: try open("..", in: registry.folder, O_RDONLY | O_DIRECTORY), last: "app")
+    }
+    lock.release(closing: ())
+    turn.release(closing: ())
+}
+
+/// Removes the services of an app of which nothing runs, as soon as their finish scripts have ended.
+private func clearServices(
+    of registry: Registry, _ deployments: [Deployment], in directory: ByteString
+) throws(Failure) {
+    let report = HandoffView(app: registry.app, verbosity: .quiet).reporter
+    let deadline = Deadline(after: .seconds(20))
+    var pause = Pause()
+    while true {
+        clearServices(of: registry.app, in: directory, holdsTurn: true, report)
+        let state = AppState.reconciled(registry)
+        var left: [ServiceMarker] = []
+        for target in supervisionTargets(of: deployments) {
+            left += try supervisedCopies(app: registry.app, on: target).filter { !state.needs($0.label, $0.copy) }
+        }
+        guard let first = left.first else { return }
+        if deadline.hasPassed {
+            throw Failure(
+                .negative, "forget", "app \(registry.app)",
+                "the service of copy \(first.copy) of generation \(first.label) has not ended")
+        }
+        pause.wait(until: deadline)
+    }
+}

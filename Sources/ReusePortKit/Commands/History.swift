@@ -1,0 +1,27 @@
+/// `history`: prints a line for each command that has changed the app, and why it failed.
+func history(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
+    let lines = try openApp(request, directory).loadHistory()
+    if request.isJSON { return try write("\(array(lines.map { $0.asJSON }))\n") }
+    var sheet = Sheet()
+    for line in lines {
+        let result = line.code.map { ByteString(decimal: $0) } ?? (line.process.isAlive() ? "runs" : "killed")
+        sheet.add(
+            [
+                Cell(timestamp(line.time ?? 0)), Cell(line.who), Cell(result, line.code == 0 ? .good : .bad),
+                Cell(line.milliseconds.map { "\($0)ms" } ?? ""),
+            ],
+            tail: quotedForShell(line.words), group: 0)
+        if !line.reason.isEmpty { sheet.add([Cell(line.reason, .bad)], indent: 4) }
+    }
+    try write(sheet.text(on: Screen(of: 1)))
+}
+
+extension HistoryEntry {
+    fileprivate var asJSON: ByteString {
+        object([
+            ("time", json(time)), ("who", json(who)), ("pid", json(pid)), ("milliseconds", json(milliseconds)),
+            ("exit", json(code)), ("reason", json(reason)), ("command", array(words.map { json($0) })),
+            ("running", json(code == nil && process.isAlive())),
+        ])
+    }
+}

@@ -1,0 +1,94 @@
+import CLinux
+
+/// A likely cause of a failed start, known from what the copy does or writes, and what to do about it.
+enum StartHint: Sendable, Equatable {
+    /// It binds the port of one of its sockets.
+    case bindsItself(port: UInt16)
+    /// It binds an address that is in use.
+    case bindsInUse
+    /// A process of it listens, but on no socket that it was given.
+    case listens(ByteString, at: SocketAddress)
+    /// It uses a descriptor that is none of its sockets', which are these.
+    case wrongDescriptor(ByteString)
+    /// Its program starts another one, and keeps the descriptors to itself.
+    case keepsDescriptors(ByteString)
+    /// Its program has started another one, and LISTEN_PID is not that one's.
+    case wraps(ByteString, ByteString)
+
+    /// Words that are added to the reason.
+    var description: ByteString {
+        switch self {
+        case .bindsItself(let port): "; it binds \(port) by itself: add --pass adopt"
+        case .bindsInUse: "; it binds an address by itself: give that to --socket, and add --pass adopt"
+        case .listens(let process, let address):
+            "; \(process) listens on \(address.description), not on the socket it was given"
+        case .wrongDescriptor(let numbers) where numbers.contains(UInt8(ascii: ",")):
+            "; the sockets are the descriptors \(numbers)"
+        case .wrongDescriptor(let number): "; the only socket is descriptor \(number)"
+        case .keepsDescriptors(let name): "; \(name) passes no descriptors on: write the command that it starts"
+        case .wraps(let outer, let inner):
+            "; LISTEN_PID is that of \(outer), which has started \(inner): start this directly, in a shell by exec"
+        }
+    }
+}
+
+/// Looks for what a copy that runs does instead of becoming ready.
+@inline(never)
+func startHint(of process: ProcessIdentity, _ record: CopyRecord, isNamed: Bool) -> StartHint? {
+    let family = [process] + descendants(of: process, in: ProcFileSystem())
+    let listening = (try? internetSockets(.tcp, states: .listening)) ?? []
+    for one in family {
+        guard let inodes = try? socketInodes(of: one) else { continue }
+        for socket in listening where inodes.contains(socket.inode) {
+            var isGiven = false
+            var isSame = false
+            for listener in record.listeners {
+                if listener.identity.cookie == socket.cookie { isGiven = true }
+                if listener.identity.address.port == socket.address.port { isSame = true }
+            }
+            if isGiven { continue }
+            return isSame
+                ? .bindsItself(port: socket.address.port ?? 0)
+                : .listens(NamedProcess(one).description, at: socket.address)
+        }
+    }
+    guard isNamed, family.count > 1 else { return nil }
+    return .wraps(NamedProcess(process).description, NamedProcess(family[1]).description)
+}
+
+/// Looks for errors that servers write when they do not use what they are given.
+@inline(never)
+func startHint(from output: ByteString, _ plan: Plan) -> StartHint? {
+    if plan.library != nil || plan.sockets.isEmpty { return nil }
+    if output.contains("EADDRINUSE") || output.contains("ddress already in use") {
+        for socket in plan.sockets {
+            if let port = socket.address.port, output.contains(number: port) { return .bindsItself(port: port) }
+        }
+        return .bindsInUse
+    }
+    let program = lastComponent(of: plan.command[0].filled(plan.sockets.map { $0.address }, copy: 0))
+    if program == "npm" || program == "yarn" {
+        return .keepsDescriptors(program)
+    }
+    guard
+        output.contains("EBADF") || output.contains("ENOTSOCK") || output.contains("Bad file descriptor")
+            || output.contains("listen EINVAL")
+    else { return nil }
+    return .wrongDescriptor(joined(plan.sockets.map { ByteString(decimal: $0.descriptor) }, by: ", "))
+}
+
+extension ByteString {
+    /// Whether a number occurs, and not as a part of a longer one.
+    fileprivate func contains(number: UInt16) -> Bool {
+        var digits = ByteString()
+        for byte in bytes + [0] {
+            if byte >= UInt8(ascii: "0"), byte <= UInt8(ascii: "9") {
+                digits.append(byte)
+            } else {
+                if digits.decimal == UInt64(number) { return true }
+                digits = ByteString()
+            }
+        }
+        return false
+    }
+}
