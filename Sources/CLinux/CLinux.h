@@ -38,6 +38,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/single_threaded.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -158,6 +159,18 @@ static inline int clinux_loopback_is_up(int fd) {
 
 // S_ISREG and similar macros are function-like.
 static inline int clinux_file_type(mode_t mode) { return mode & S_IFMT; }
+
+// fork(2) into a control group of version 2, by its directory's descriptor. clone3(2) has no wrapper in glibc, so locks of
+// other threads would stay locked in the child: EAGAIN if there are any.
+static inline pid_t clinux_fork_into(int group) {
+    if (!__libc_single_threaded) {
+        errno = EAGAIN;
+        return -1;
+    }
+    // struct clone_args of linux/sched.h, whose old versions end before its last member.
+    uint64_t arguments[11] = {[0] = 0x200000000 /* CLONE_INTO_CGROUP */, [4] = SIGCHLD, [10] = (uint64_t)group};
+    return syscall(435 /* clone3 */, arguments, sizeof arguments);
+}
 
 // keyctl(2) has no wrapper in glibc.
 static inline int clinux_join_new_session_keyring(void) {

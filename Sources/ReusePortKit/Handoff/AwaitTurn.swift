@@ -10,13 +10,25 @@ struct Turn: ~Copyable {
     let state: AppState
     let generation: UInt64
 
-    /// Lets others have their turn.
-    consuming func end() {}
+    /// Lets others have their turn. Copies that were forked meanwhile hold these descriptors until their exec, so it is not
+    /// enough to close them.
+    consuming func end() {
+        flock(lock.number, LOCK_UN)
+        unlock(groups)
+        unlock(addresses)
+    }
+
+    private borrowing func unlock(_ lock: borrowing Descriptor?) {
+        switch lock {
+        case .some(let lock): flock(lock.number, LOCK_UN)
+        case .none: break
+        }
+    }
 }
 
 /// Waits until no other generation is on its way, and finds the generation for these copies, or makes it.
 func awaitTurn(
-    _ registry: Registry, _ request: AppRequest, _ copies: borrowing OwnedArray<StartedCopy>,
+    _ registry: Registry, _ request: AppRequest, _ copies: borrowing OwnedArray<PreparedCopy>,
     _ report: Reporter
 ) throws(Failure) -> Turn {
     let wait = try TurnWait(request, copies)
@@ -45,7 +57,7 @@ private final class TurnWait {
     var hasAwaitedThreads = false
     var isPrepared = false
 
-    init(_ request: AppRequest, _ copies: borrowing OwnedArray<StartedCopy>) throws(Failure) {
+    init(_ request: AppRequest, _ copies: borrowing OwnedArray<PreparedCopy>) throws(Failure) {
         self.request = request
         runDirectory = try ReusePortKit.runDirectory(of: request)
         listenersOfFirst = copies[0].listeners

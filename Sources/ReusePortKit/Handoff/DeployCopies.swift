@@ -20,11 +20,12 @@ func deployCopies(_ deploy: PreparedDeploy, _ report: Reporter) throws(Failure) 
         let starter = try CopyStarter()
         let outputs = try Outputs(
             deploy.options.log, app: request.name, deploy.numbers, for: plan.identity.user)
-        var started = OwnedArray<StartedCopy>()
+        var prepared = OwnedArray<PreparedCopy>()
         for (index, number) in deploy.numbers.enumerated() {
-            started.append(try starter.start(number, plan, request, in: registry, output: outputs[index], &leftovers))
+            prepared.append(
+                try starter.prepare(number, plan, request, in: registry, output: outputs[index], &leftovers))
         }
-        let coordinator = try register(started, plan, request, in: registry, by: .command, report)
+        let coordinator = try register(prepared, plan, request, in: registry, by: .command, report)
         if coordinator.generation.state == .starting {
             try registry.store(deploy.deployment.of(coordinator.generation))
         }

@@ -10,14 +10,16 @@ func launchMember(
     let exec = try ExecPipe.make(from: opened.highestTarget + 1)
     let execReport = exec.report
     opened.exec = consume execReport
-    var started = OwnedArray<StartedCopy>()
-    started.append(
-        StartedCopy(
-            number: request.copy,
-            // Opened now, so that the helper watches this process even if it ends at once.
-            process: try watchProcess(getpid()), sockets: try opened.duplicateSockets(plan.sockets.count),
-            listeners: try identify(plan, opened.placements, opened.addresses), channel: channel, exec: exec.watch))
-    let coordinator = try register(started, plan, request, in: registry, by: .helper, report)
+    var prepared = OwnedArray<PreparedCopy>()
+    prepared.append(
+        PreparedCopy(
+            number: request.copy, listeners: try identify(plan, opened.placements, opened.addresses),
+            channel: channel, exec: exec.watch,
+            // The process is opened now, so that the helper watches it even if it ends at once.
+            origin: .launcher(
+                CopyProcess(
+                    handle: try watchProcess(getpid()), sockets: try opened.duplicateSockets(plan.sockets.count)))))
+    let coordinator = try register(prepared, plan, request, in: registry, by: .helper, report)
     opened.group = coordinator.members[0].record.group
     opened.waits = coordinator.members[0].record.channel?.waits == true
     opened.start = coordinator.firstStart

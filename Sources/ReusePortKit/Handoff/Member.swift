@@ -1,6 +1,41 @@
 import CLinux
 
-/// A process that becomes a copy: its sockets are bound, and it is not registered yet.
+/// A copy that waits for its turn: its sockets are bound and its files are open.
+struct PreparedCopy: ~Copyable {
+    /// Its number in the generation.
+    let number: Int
+    let listeners: [Listener]
+    let channel: ReadinessChannel
+    let exec: ExecWatch
+    let origin: Origin
+
+    enum Origin: ~Copyable {
+        /// The launcher, which becomes the copy, and duplicates of its sockets for the helper.
+        case launcher(CopyProcess)
+        /// A child that is still to be forked.
+        case child(UnstartedChild)
+    }
+
+    /// Finds or starts its process; a child starts in the group.
+    consuming func start(in group: CopyGroup?) throws(Failure) -> StartedCopy {
+        let started: CopyProcess
+        switch consume origin {
+        case .launcher(let own): started = own
+        case .child(let child): started = try child.start(number, in: group)
+        }
+        return StartedCopy(
+            number: number, process: started.handle, sockets: started.sockets, listeners: listeners, channel: channel,
+            exec: exec)
+    }
+}
+
+struct CopyProcess: ~Copyable {
+    let handle: ProcessHandle
+    /// The coordinator's own descriptors of its sockets.
+    let sockets: OwnedArray<Placement>
+}
+
+/// A copy whose process is there, and which is not registered yet.
 struct StartedCopy: ~Copyable {
     /// Its number in the generation.
     let number: Int

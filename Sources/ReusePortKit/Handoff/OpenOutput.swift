@@ -54,6 +54,14 @@ struct Output: ~Copyable {
             descriptor: file, path: path, start: info.isRegular ? info.size : 0, isMarked: info.isRegular)
     }
 
+    /// A descriptor of the output for a copy; nil for the command's own.
+    borrowing func duplicate() throws(Errno) -> Descriptor? {
+        switch descriptor {
+        case .some(let file): try file.duplicate()
+        case .none: nil
+        }
+    }
+
     fileprivate borrowing func add(_ line: ByteString) {
         switch descriptor {
         case .some(let file): _ = try? writeAll(line, to: file)

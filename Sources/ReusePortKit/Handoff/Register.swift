@@ -1,23 +1,23 @@
 import CLinux
 
-/// Registers copies in their generation, and lets them listen, all in one turn under the app's lock.
+/// Starts copies, registers them in their generation, and lets them listen, all in one turn under the app's lock.
 ///
 /// Until now the sockets are only bound, so no connection can have come to them. From listen(2) on they are members of
 /// their reuseport groups; a program that is attached there already keeps connections from them.
 ///
 /// A helper that is to coordinate them starts here, and does not return.
 func register(
-    _ started: consuming OwnedArray<StartedCopy>, _ plan: Plan, _ request: AppRequest,
+    _ prepared: consuming OwnedArray<PreparedCopy>, _ plan: Plan, _ request: AppRequest,
     in registry: Registry, by role: Coordinator.Role, _ report: Reporter
 ) throws(Failure) -> Coordinator {
-    var started = started
-    let numbers = (0..<started.count).map { started[$0].number }
+    var prepared = prepared
+    let numbers = (0..<prepared.count).map { prepared[$0].number }
     request.namesProcess = plan.dialects.contains(.systemd)
     // A copy that is started again takes the place of what is left of its predecessor.
     for known in AppState.reconciled(registry).app.generations where known.label == request.generation {
         try endAbandoned(of: known.id, in: registry, report) { numbers.contains($0.copy) }
     }
-    let turn = try awaitTurn(registry, request, started, report)
+    let turn = try awaitTurn(registry, request, prepared, report)
     guard let generation = turn.state.app.generation(turn.generation) else {
         throw Failure("find", "generation", .noEntry)
     }
@@ -25,10 +25,12 @@ func register(
     var registration = Registration(
         plan: plan, request: request, role: role, generation: generation, report: report, state: turn.state)
     do throws(Failure) {
-        let interruptions = try watchEnds(of: started, role)
+        let interruptions = try watchSignals(role)
         var members = OwnedArray<Member>()
-        while started.count > 0 {
-            members.append(try registration.add(started.remove(at: 0), isFirst: members.count == 0, registry))
+        while prepared.count > 0 {
+            let member = try registration.add(prepared.remove(at: 0), isFirst: members.count == 0, registry)
+            try watchEnd(of: member.copy.process, interruptions)
+            members.append(member)
         }
         let coordinator = Coordinator(
             role, registry, request, generation,
@@ -37,6 +39,7 @@ func register(
         turn.end()
         return registered
     } catch {
+        for child in registration.children { endAtBarrier(child) }
         for group in registration.groups { removeUnusedGroup(group, in: registry) }
         throw error
     }
@@ -52,20 +55,26 @@ private struct Registration {
     var state: AppState
     /// The control groups that were made, to be removed if registration fails.
     var groups: [CopyGroup] = []
+    /// The processes that were forked, which end if registration fails.
+    var children: [Int32] = []
 
-    /// Lets a copy listen, and records it. The first one steers the groups, which the others then join.
+    /// Starts a copy, lets it listen, and records it. The first one steers the groups, which the others then join.
     mutating func add(
-        _ copy: consuming StartedCopy, isFirst: Bool, _ registry: Registry
+        _ prepared: consuming PreparedCopy, isFirst: Bool, _ registry: Registry
     ) throws(Failure) -> Member {
-        if let old = state.predecessor(generation.id, copy.number) {
-            report(.predecessor(copy: copy.number, pid: old.process.pid, old.reason ?? .unknown))
+        if let old = state.predecessor(generation.id, prepared.number) {
+            report(.predecessor(copy: prepared.number, pid: old.process.pid, old.reason ?? .unknown))
         }
         state.app.starts += 1
-        let record = state.newRecord(of: copy, in: generation.id, request)
         // Asked only where it matters: it reads /proc. A command's copies are not in the unit of the command.
         let supervisor = role == .helper || !request.memoryLimits.isEmpty ? Supervisor.current() : nil
-        record.group = try state.makeGroup(request.memoryLimits, for: record, under: supervisor, in: registry)
-        if let group = record.group { groups.append(group) }
+        let group = try state.makeGroup(
+            request.memoryLimits, for: prepared.number, of: generation.label, under: supervisor, in: registry)
+        if let group { groups.append(group) }
+        let copy = try prepared.start(in: group)
+        if role == .command { children.append(copy.process.identity.pid) }
+        let record = state.newRecord(of: copy, in: generation.id, request)
+        record.group = group
         record.user = plan.identity.user ?? geteuid()
         if isFirst { try state.prepareToListen(copy.listeners) }
         try state.checkAddresses(copy.listeners, plan)
@@ -95,10 +104,6 @@ private func store(
     switch coordinator.role {
     case .command:
         identity = try step("find", "this process") { () throws(Errno) in try ProcessIdentity(of: getpid()) }
-        // The launcher joins its group by itself, as its last step as root.
-        for index in 0..<coordinator.members.count {
-            try joinGroup(coordinator.members[index].record.group, coordinator.members[index].pid)
-        }
     case .helper:
         switch try forkHelper() {
         case .helper: runAsHelper(coordinator)
@@ -114,19 +119,21 @@ private func store(
     return coordinator
 }
 
-/// Watches, for a command, signals to it and ends of the copies that it has started.
-private func watchEnds(
-    of started: borrowing OwnedArray<StartedCopy>, _ role: Coordinator.Role
-) throws(Failure) -> Interruptions? {
+/// Begins to watch, for a command, signals to it.
+private func watchSignals(_ role: Coordinator.Role) throws(Failure) -> Interruptions? {
     guard role == .command else { return nil }
-    let interruptions = try step("wait for", "signals", remedy: descriptorRemedy) { () throws(Errno) in
-        try Interruptions()
+    return try step("wait for", "signals", remedy: descriptorRemedy) { () throws(Errno) in try Interruptions() }
+}
+
+/// Watches, for a command, the end of a copy that it has started.
+private func watchEnd(
+    of process: borrowing ProcessHandle, _ interruptions: borrowing Interruptions?
+) throws(Failure) {
+    switch interruptions {
+    case .some(let interruptions):
+        try step("watch", "pid \(process.identity.pid)") { () throws(Errno) in try interruptions.watch(process) }
+    case .none: break
     }
-    for index in 0..<started.count {
-        let pid = started[index].process.identity.pid
-        try step("watch", "pid \(pid)") { () throws(Errno) in try interruptions.watch(started[index].process) }
-    }
-    return interruptions
 }
 
 func runDirectory(of request: AppRequest) throws(Failure) -> ByteString {

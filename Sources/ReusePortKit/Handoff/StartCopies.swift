@@ -1,13 +1,15 @@
 import CLinux
 
 /// Starts the copies of one deploy, which wait at a barrier until they are registered.
-struct CopyStarter: ~Copyable {
+final class CopyStarter {
     let barrier: Barrier
     /// The caller's limit of open descriptors. The coordinator raises it because it holds those of all copies; each copy
     /// gets the old one back.
     private let limit: rlimit
     private let ignoresChildren: Bool
     private let ignoresPipes: Bool
+    /// The caller's signals that are blocked. The command blocks more when copies are registered.
+    private let blocked: sigset_t
 
     init() throws(Failure) {
         barrier = try step("make", "pipe to the copies", remedy: descriptorRemedy) { () throws(Errno) in
@@ -24,33 +26,37 @@ struct CopyStarter: ~Copyable {
         // Writing to a pipe whose reader has gone must not end the handoff.
         ignoresPipes = clinux_signal_is_ignored(SIGPIPE) != 0
         clinux_ignore_signal(SIGPIPE)
+        var blocked = sigset_t()
+        sigprocmask(SIG_BLOCK, nil, &blocked)
+        self.blocked = blocked
     }
 
-    /// Binds and opens what a copy needs, and forks it.
-    borrowing func start(
+    /// Binds and opens what a copy needs.
+    func prepare(
         _ number: Int, _ plan: Plan, _ request: AppRequest, in registry: Registry,
         output: borrowing Output, _ leftovers: inout Leftovers
-    ) throws(Failure) -> StartedCopy {
+    ) throws(Failure) -> PreparedCopy {
         var plan = plan
         plan.choose(copy: number, startsSuspended: request.isSuspended)
         var opened = try openAll(plan, &leftovers)
         let listeners = try identify(plan, opened.placements, opened.addresses)
         let channel = try opened.makeReadinessChannel(plan, request, in: registry)
         let exec = try ExecPipe.make(from: opened.highestTarget + 1)
-        let pid = try step("start", "copy \(number)") { () throws(Errno) in try checked(fork()) }
-        if pid == 0 {
-            let execReport = exec.report
-            opened.exec = consume execReport
-            become(plan, opened, output)
-        }
-        return StartedCopy(
-            number: number, process: try watchProcess(pid), sockets: opened.takeSockets(plan.sockets.count),
-            listeners: listeners, channel: channel, exec: exec.watch)
+        let execReport = exec.report
+        opened.exec = consume execReport
+        return PreparedCopy(
+            number: number, listeners: listeners, channel: channel, exec: exec.watch,
+            origin: .child(
+                UnstartedChild(
+                    starter: self, plan: plan, opened: opened,
+                    output: try step("copy", "descriptor of the log", remedy: descriptorRemedy) { () throws(Errno) in
+                        try output.duplicate()
+                    })))
     }
 
     /// The child: waits at the barrier, and becomes the target.
-    private borrowing func become(
-        _ plan: Plan, _ opened: consuming Opened, _ output: borrowing Output
+    fileprivate func become(
+        _ plan: Plan, _ opened: consuming Opened, _ output: borrowing Descriptor?
     ) -> Never {
         // A new session: signals of the command's terminal are not meant for copies.
         _ = setsid()
@@ -58,8 +64,10 @@ struct CopyStarter: ~Copyable {
         _ = setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
         if ignoresChildren { clinux_ignore_signal(SIGCHLD) }
         if !ignoresPipes { clinux_default_signal(SIGPIPE) }
+        var blocked = blocked
+        sigprocmask(SIG_SETMASK, &blocked, nil)
         useNull(at: [0])
-        switch output.descriptor {
+        switch output {
         case .some(let log):
             _ = dup2(log.number, 1)
             _ = dup2(log.number, 2)
@@ -71,6 +79,35 @@ struct CopyStarter: ~Copyable {
         let failure = becomeTarget(plan, opened, Leftovers())
         _exit(failure.code.rawValue)
     }
+}
+
+/// All that a copy of a deploy needs to be forked.
+struct UnstartedChild: ~Copyable {
+    fileprivate let starter: CopyStarter
+    fileprivate let plan: Plan
+    fileprivate var opened: Opened
+    /// The copy's output; nil for the command's own.
+    fileprivate let output: Descriptor?
+
+    /// Forks the copy into the group, so that all that it starts is in there.
+    consuming func start(_ number: Int, in group: CopyGroup?) throws(Failure) -> CopyProcess {
+        let child = try step("start", "copy \(number)") { () throws(Errno) in try forkChild(in: group) }
+        if child.pid == 0 { starter.become(plan, opened, output) }
+        do throws(Failure) {
+            if !child.isInGroup { try joinGroup(group, child.pid) }
+            return CopyProcess(
+                handle: try watchProcess(child.pid), sockets: opened.takeSockets(plan.sockets.count))
+        } catch {
+            endAtBarrier(child.pid)
+            throw error
+        }
+    }
+}
+
+/// Ends a copy that waits at the barrier, so that its group can be removed.
+func endAtBarrier(_ child: Int32) {
+    kill(child, SIGKILL)
+    _ = try? uninterrupted { waitpid(child, nil, 0) }
 }
 
 extension Opened {

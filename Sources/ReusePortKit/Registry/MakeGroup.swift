@@ -4,14 +4,12 @@ extension AppState {
     /// Makes the group of a copy, below the app's, with these limits. Nil in a unit of systemd, which has a group already,
     /// and where no group can be made but no limit is asked for either.
     ///
-    /// The caller holds the app's lock. The copy joins the group later, after the fork of the helper. A failure leaves no
-    /// group behind. The app's group is recorded before it is made, so that the next invocation can remove it after a
-    /// kill.
+    /// The caller holds the app's lock. A failure leaves no group behind. The app's group is recorded before it is made, so
+    /// that the next invocation can remove it after a kill.
     func makeGroup(
-        _ limits: MemoryLimits, for copy: CopyRecord, under supervisor: Supervisor?, in registry: Registry,
-        _ groups: ControlGroups = ControlGroups()
+        _ limits: MemoryLimits, for copy: Int, of label: ByteString, under supervisor: Supervisor?,
+        in registry: Registry, number: Int32 = getpid(), _ groups: ControlGroups = ControlGroups()
     ) throws(Failure) -> CopyGroup? {
-        guard let label = app.generation(copy.generation)?.label else { return nil }
         let object: ByteString = "the memory of app \(registry.app)"
         switch supervisor {
         case .systemd(let unit)?, .userSystemd(let unit)?:
@@ -37,14 +35,16 @@ extension AppState {
             try registry.store(known)
         }
         app.group = place
-        let name = groupName(of: copy.copy, generation: label, pid: copy.process.pid)
         let result = CopyGroup(
-            group: ControlGroup(version: place.version, path: "\(place.path)/\(name)"), max: limits.max,
-            appMax: limits.appMax, isLimited: !limits.isEmpty)
+            group: ControlGroup(version: place.version, path: "\(place.path)/\(label).\(copy).\(number)"),
+            max: limits.max, appMax: limits.appMax, isLimited: !limits.isEmpty)
         do throws(Failure) {
             let isFirst = copies.allSatisfy { $0.group?.isLimited != true || $0.state == .ended }
             try makeAppGroup(place, limits, isFirst: isFirst, groups)
-            try makeCopyGroup(result, limits, groups)
+            if try !makeCopyGroup(result, limits, groups) {
+                return try makeGroup(
+                    limits, for: copy, of: label, under: supervisor, in: registry, number: number + 1, groups)
+            }
         } catch {
             removeUnusedGroup(result, in: registry, groups)
             if limits.isEmpty { return nil }
@@ -111,17 +111,21 @@ extension AppState {
         }
     }
 
+    /// Returns whether the group is the copy's alone.
     private func makeCopyGroup(
         _ copy: CopyGroup, _ limits: MemoryLimits, _ groups: ControlGroups
-    ) throws(Failure) {
+    ) throws(Failure) -> Bool {
         let name = lastComponent(of: copy.group.path)
-        try step("make", "group \(copy.group.path)") { () throws(Errno) in
+        let isOwn = try step("make", "group \(copy.group.path)") { () throws(Errno) -> Bool in
             let parent = try GroupDirectory(copy.app, in: groups)
-            // An earlier process with this pid may have left a group, which has counted its own kills.
-            if try makeDirectory(name, in: parent.directory) { return }
-            _ = reason { () throws(Errno) in try removeDirectory(name, in: parent.directory) }
+            if try makeDirectory(name, in: parent.directory) { return true }
+            // A command that had this pid before has left it. It has counted kills, so it is made again; the kernel
+            // refuses that while its processes run.
+            if reason({ () throws(Errno) in try removeDirectory(name, in: parent.directory) }) == .busy { return false }
             _ = try makeDirectory(name, in: parent.directory)
+            return true
         }
+        if !isOwn { return false }
         if let high = limits.high {
             try step("set", "--memory-high \(memorySize(high))") { () throws(Errno) in
                 try GroupDirectory(copy.group, in: groups).setHigh(high)
@@ -132,6 +136,7 @@ extension AppState {
                 try GroupDirectory(copy.group, in: groups).setMax(max)
             }
         }
+        return true
     }
 
     /// Sets the app's limit to what the live generation asks for; returns why it could not be set.

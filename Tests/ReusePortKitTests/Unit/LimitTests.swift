@@ -148,11 +148,8 @@ import Testing
         }
         let state = LimitTests.state
         let limits = MemoryLimits(high: 1 << 20, max: 2 << 20, appMax: 1 << 30)
-        let copy = LimitTests.copy
-        (copy.copy, copy.process) = (1, ProcessIdentity(pid: 4711, startTime: 1))
         let group = try #require(
-            try state.makeGroup(
-                limits, for: copy, under: nil, in: registry, host.groups))
+            try state.makeGroup(limits, for: 1, of: "green", under: nil, in: registry, number: 4711, host.groups))
         #expect(group.group == ControlGroup(version: .second, path: "/cg/\(name)/green.1.4711"))
         #expect(state.app.group == ControlGroup(version: .second, path: "/cg/\(name)"))
         let known = registry.loadApp()?.group
@@ -175,7 +172,7 @@ import Testing
         let place: ByteString = "/cg/web/\(try groupName(of: registry))"
         let state = LimitTests.state
         func make(under supervisor: ReusePortKit.Supervisor? = nil) throws -> CopyGroup? {
-            try state.makeGroup(MemoryLimits(), for: LimitTests.copy, under: supervisor, in: registry, host.groups)
+            try state.makeGroup(MemoryLimits(), for: 0, of: "green", under: supervisor, in: registry, host.groups)
         }
         #expect(try make() == nil, "no own group can be seen")
         #expect(registry.loadApp() == nil)
@@ -193,7 +190,7 @@ import Testing
         // And where nobody has limits, a limit finds no place that hands the controller down.
         #expect(throws: Failure.self) {
             try state.makeGroup(
-                MemoryLimits(max: 1 << 20), for: LimitTests.copy, under: nil, in: registry, host.groups)
+                MemoryLimits(max: 1 << 20), for: 0, of: "green", under: nil, in: registry, host.groups)
         }
     }
 
@@ -225,7 +222,7 @@ import Testing
         let state = LimitTests.state
         do throws(Failure) {
             _ = try state.makeGroup(
-                MemoryLimits(max: 1 << 20), for: LimitTests.copy, under: nil, in: registry, host.groups)
+                MemoryLimits(max: 1 << 20), for: 0, of: "green", under: nil, in: registry, host.groups)
         } catch {
             return (error, registry.loadApp())
         }

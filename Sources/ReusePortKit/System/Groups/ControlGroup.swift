@@ -76,10 +76,8 @@ func groupName(ofApp app: ByteString, registeredIn folder: borrowing Descriptor)
     return "\(ownPrefix)\(app).\(info.device)-\(info.inode)"
 }
 
-/// The name of a copy's group: `green.0.4711`. The pid makes it unique among running processes.
-func groupName(of copy: Int, generation label: ByteString, pid: Int32) -> ByteString { "\(label).\(copy).\(pid)" }
-
-/// Returns whether a name in an app's group is that of a copy's group.
+/// Returns whether a name in an app's group is that of a copy's group: `green.0.4711`, the generation, the copy, and the
+/// pid of the command that made it, or a number after it.
 func isCopyGroupName(_ name: ByteString) -> Bool {
     let parts = name.split(on: UInt8(ascii: "."))
     return parts.count >= 3 && parts[parts.count - 1].decimal != nil && parts[parts.count - 2].decimal != nil

@@ -1,3 +1,17 @@
+import CLinux
+
+/// fork(2). The child starts in the group where the kernel can do that (Linux 5.7, version 2): to move a process, it first
+/// waits for all processors, often for 10 ms. Otherwise the caller has to move the child.
+func forkChild(
+    in copy: CopyGroup?, _ groups: ControlGroups = ControlGroups()
+) throws(Errno) -> (pid: Int32, isInGroup: Bool) {
+    if let group = copy?.group, group.version == .second, let directory = try? GroupDirectory(group, in: groups) {
+        let pid = clinux_fork_into(directory.directory.number)
+        if pid >= 0 { return (pid, true) }
+    }
+    return (try checked(fork()), false)
+}
+
 /// Moves a process (the caller if `pid` is nil) with all its threads into its group. The memory that it already has
 /// stays charged to its old group.
 ///
