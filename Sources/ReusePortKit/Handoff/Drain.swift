@@ -60,11 +60,14 @@ private func haveConnections(_ copies: [CopyRecord]) -> Bool {
 }
 
 /// Lists the connections to TCP listeners, which may have unread data; or those of them that are wanted.
-func connections(to listeners: [ListenerIdentity], where isWanted: ((SocketRecord) -> Bool)? = nil) -> [SocketRecord] {
+func connections(
+    to listeners: [ListenerIdentity], _ states: SocketStates = .receiving,
+    where isWanted: ((SocketRecord) -> Bool)? = nil
+) -> [SocketRecord] {
     var result: [SocketRecord] = []
     for one in oneForEachPort(listeners) where one.transport == .tcp {
         let found = try? internetSockets(
-            .tcp, family: one.address.family, states: .receiving, localPort: one.address.port, where: isWanted)
+            .tcp, family: one.address.family, states: states, localPort: one.address.port, where: isWanted)
         result += found ?? []
     }
     return result
@@ -76,15 +79,27 @@ private func identities(of copies: [CopyRecord]) -> [ListenerIdentity] {
     copies.flatMap { $0.listeners.map { $0.identity } }
 }
 
-/// Waits until handshakes under way have ended: for the longest `--settle` of the new generation and of the copies.
+/// Waits until handshakes under way have ended: for the longest `--settle` of the new generation and of the copies, and
+/// for those that have not ended by then up to 1.5 s in all. An answer that was lost on its way is sent again after 1 s.
 ///
 /// `settle`: the new generation's; nil: as long as handshakes usually take, or no time if they move.
 func awaitHandshakes(of copies: [CopyRecord], settle: Milliseconds?, moves: Bool) {
     var time = settle ?? Steering.settleTime(movesQueued: moves)
     for copy in copies { time = max(time, copy.settle ?? time) }
+    if time.count == 0 { return }
     let deadline = Deadline(after: time)
+    let longest = Deadline(after: max(time, Milliseconds(1500)))
+    // Some may be the new generation's, which end as soon.
+    var pending = moves ? [] : connections(to: identities(of: copies), SocketStates(.synReceived))
     // The kernel tells nobody of handshakes.
     while !deadline.hasPassed { _ = poll(nil, 0, deadline.pollTimeout) }
+    awaitCondition(until: longest) {
+        while let last = pending.last {
+            if isInHandshake(last) { return false }
+            pending.removeLast()
+        }
+        return true
+    }
 }
 
 /// Waits until what is queued is accepted, and datagrams are read, for no longer than the shortest stop timeout.

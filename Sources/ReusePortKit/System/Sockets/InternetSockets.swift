@@ -54,6 +54,13 @@ func establishedConnections(toLocalPort port: UInt16) throws(Errno) -> [SocketRe
     try internetSockets(.tcp, states: .established, localPort: port)
 }
 
+/// Whether the handshake of a connection is still under way.
+func isInHandshake(_ connection: SocketRecord) -> Bool {
+    let now = try? ReusePortKit.connection(
+        from: connection.address, to: connection.remote, interface: connection.interface)
+    return now?.cookie == connection.cookie && now?.state == .synReceived
+}
+
 /// Returns whether a connection still has unread data, or nothing was read of it yet.
 func isUnread(_ connection: SocketRecord) throws(Errno) -> Bool {
     let now = try ReusePortKit.connection(
