@@ -12,11 +12,20 @@ func disable(_ request: VerbRequest) throws(Failure) {
     throw Failure(.negative, "disable", "app \(app)", "it does not start at boot")
 }
 
+/// Whether `boot` deploys an app, by the options with which it was deployed.
+func isEnabled(_ app: ByteString, _ options: Options?) -> Bool {
+    guard let state = try? stateDirectory(options?.request.stateDirectory) else { return false }
+    return keptDeployment(app, in: state) != nil
+}
+
 /// Returns whether it was enabled.
 func disable(_ app: ByteString, in stateDirectory: ByteString) throws(Failure) -> Bool {
     guard let kept = try Registry.open(app, in: stateDirectory, create: false) else { return false }
     let deployments = kept.loadDeployments()
     kept.remove(deployments, but: [])
+    _ = reason { () throws(Errno) in
+        try removeDirectory(app, in: try open("..", in: kept.folder, O_RDONLY | O_DIRECTORY))
+    }
     return !deployments.isEmpty
 }
 

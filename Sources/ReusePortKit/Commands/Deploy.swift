@@ -34,6 +34,7 @@ func runDeploy(_ request: DeployRequest, _ line: HistoryLine?) throws(Failure) {
 
 /// Looks up and checks a deploy. Changes nothing but the working directory.
 func prepare(_ request: DeployRequest) throws(Failure) -> PreparedDeploy {
+    let caller = try? currentDirectory()
     var (settings, command, last) = try completed(request)
     let here = last == nil ? environmentVariable("PWD") : last?.named
     let options = try Options(settings, command: command, isDeploy: true)
@@ -43,7 +44,8 @@ func prepare(_ request: DeployRequest) throws(Failure) -> PreparedDeploy {
     if options.deploy.countsProcessors { app.copies = min(Bank.copies, processorCount()) }
     if let directory = app.runDirectory, let registry = try? Registry.open(app.name, in: directory, create: false) {
         if request.isMigration, last == nil { last = try? liveDeployment(registry) }
-        let before = registry.loadApp()?.live?.copies
+        let live = registry.loadApp()?.live
+        let before = live?.copies
         if let before, before > 1, options.deploy.keepsCopies || !options.isGiven(.copies) {
             app.copies = before
             settings.removeAll { $0.option.key == .copies }
@@ -51,6 +53,13 @@ func prepare(_ request: DeployRequest) throws(Failure) -> PreparedDeploy {
             if !options.deploy.keepsCopies { say(.keepsCopies(before), app) }
         }
         if let before, before != app.copies { say(.changesCopies(app.copies, before: before), app) }
+        if let live { compare(options, with: live, registry) }
+        if live != nil, registry.loadApp()?.suspended == live?.id, !options.deploy.isSuspended {
+            say(.endsSuspension, app)
+        }
+    }
+    if let last, let caller, last.directory != caller, (try? currentDirectory()) != caller {
+        say(.runsElsewhere(last.named ?? last.directory), app)
     }
     app.isSuspended = options.deploy.isSuspended
     // Old copies end at once: one that finishes would still use the database that is about to change.
@@ -66,6 +75,23 @@ func prepare(_ request: DeployRequest) throws(Failure) -> PreparedDeploy {
     return PreparedDeploy(
         request: app, numbers: Array(0..<app.copies), options: options.deploy, plan: try Plan(options),
         deployment: deployment)
+}
+
+/// Says which options of the live generation are not given now: forgetting one is easy, and without `--user` the copies
+/// would be root's.
+private func compare(_ options: Options, with live: GenerationRecord, _ registry: Registry) {
+    guard let before = registry.loadDeployment(of: live), let known = try? before.options() else { return }
+    let mayDiffer: [Option.Key] = [.generation, .copies, .config, .runDirectory, .stateDirectory]
+    let missing = Option.all.filter { option in
+        option.places.contains(.record) && known.isGiven(option.key) && !options.isGiven(option.key)
+            && !(option.rival.map { options.isGiven($0) } ?? false) && !mayDiffer.contains(option.key)
+    }
+    if missing.isEmpty { return }
+    let words = missing.map { option -> ByteString in
+        let value = before.settings.first { $0.name == option.text }?.value ?? ""
+        return value.isEmpty ? option.text : "\(option.text) \(value)"
+    }
+    say(.leavesOut(words, of: live.label, isUser: missing.contains { $0.key == .user }), options.request)
 }
 
 /// Makes the environment of the last deploy, if there is one, this process's, from which the copies get it. Returns what

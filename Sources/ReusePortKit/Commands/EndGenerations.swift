@@ -32,6 +32,11 @@ func endGenerations(_ request: VerbRequest, _ directory: ByteString) throws(Fail
     for one in chosen { outcomes += try endCopies(one.copies, of: one.id, ending, in: registry, report) }
     try checkStopped(outcomes, registry.app)
     clearServices(of: registry.app, in: directory, report)
+    if request.verb == .terminate, !request.onlyRetired,
+        isEnabled(registry.app, registry.loadDeployments().last.flatMap { try? $0.options() })
+    {
+        HandoffView(app: registry.app, verbosity: request.verbosity).reporter(.startsAtBoot(true))
+    }
 }
 
 extension AppState {

@@ -22,17 +22,25 @@ func forget(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
             remedy: "end it with reuseport-exec terminate \(app)")
     }
     try state.store(in: registry)
+    // The kernel may keep groups for a moment after their last process has ended.
+    let patience = Deadline(after: .seconds(2))
+    var pause = Pause()
+    while state.app.group != nil, !patience.hasPassed {
+        pause.wait(until: patience)
+        try state.store(in: registry)
+    }
     if let group = state.app.group {
         throw Failure(.negative, "forget", "app \(app)", "something that its copies have left runs in \(group.path)")
     }
     for one in deployments { removeLogs(of: one) }
     let recorded = try deployments.last?.options().request.stateDirectory
-    if let kept = try? stateDirectory(recorded) { _ = try disable(app, in: kept) }
+    let wasEnabled = try (try? stateDirectory(recorded)).map { (kept) throws(Failure) in try disable(app, in: kept) }
     try step("remove", registry.path) { () throws(Errno) in
         try removeTree(app, in: try open("..", in: registry.folder, O_RDONLY | O_DIRECTORY), last: "app")
     }
     lock.release(closing: ())
     turn.release(closing: ())
+    if wasEnabled == true { HandoffView(app: app, verbosity: request.verbosity).reporter(.startsAtBoot(false)) }
 }
 
 /// Removes the services of an app of which nothing runs, as soon as their finish scripts have ended.

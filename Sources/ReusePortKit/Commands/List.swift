@@ -22,7 +22,9 @@ private func explainMissing(_ directory: ByteString) throws(Failure) {
             try write("Enabled, and not started since the boot: \(joined(waiting, by: ", ")). See help boot.\n")
         }
     }
-    if geteuid() != 0 { try write("Apps of root and of other users are not shown.\n") }
+    if geteuid() != 0 {
+        try write("Apps of root and of other users are not shown; root sees all: sudo reuseport-exec list\n")
+    }
 }
 
 /// Prints a text, once, or every second in the place of the one before until the command is interrupted.

@@ -20,7 +20,10 @@ func knownApps(
 }
 
 func unknown(_ app: ByteString, _ directory: ByteString) -> Failure {
-    Failure(.negative, "find", "app \(app)", "nothing is registered in \(directory)")
+    let others = (try? appNames(in: directory)) ?? []
+    return Failure(
+        .negative, "find", "app \(app)", "nothing is registered in \(directory)",
+        remedy: others.isEmpty ? nil : "there is \(joined(others, by: ", "))")
 }
 
 /// Reads what is known of the verb's app, and finds its live generation.

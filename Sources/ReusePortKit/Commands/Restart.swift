@@ -42,8 +42,16 @@ func restart(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
         if !isPaused, !request.isAtOnce, try restartInTurn(next, live, deployment, registry, report) { return }
         if !isPaused { report(.refuses) }
         // Two generations cannot have one label, which a configuration file may give.
-        if !isPaused || next.request.generation == live.label { try endGenerations(request, directory) }
-        return try run(next, HandoffView(next).reporter)
+        let ends = !isPaused || next.request.generation == live.label
+        if ends { try endGenerations(request, directory) }
+        do throws(Failure) {
+            return try run(next, HandoffView(next).reporter)
+        } catch {
+            if !ends { throw error }
+            throw Failure(
+                error.code, verb: error.step, error.object, error.reason,
+                remedy: "nothing serves now; mend it, then reuseport-exec migrate \(registry.app)")
+        }
     }
     let next = try prepareCopies([first.copy], of: live, deployment, request, directory)
     try checkStart(next)

@@ -21,6 +21,7 @@ private func describe(_ deployment: Deployment?) -> [(ByteString, ByteString)] {
     if let user = options.launch.user { lines.append(("user", user)) }
     if let log = options.deploy.log { lines.append(("log", log.description)) }
     if let target = options.deploy.supervision { lines.append(("on", target.description)) }
+    if let app = options.app?.name, isEnabled(app, options) { lines.append(("boot", "deploys it")) }
     if let environment = deployment.environment {
         let names = differences(environment, recorded(callersEnvironment(), options.launch))
         if !names.isEmpty { lines.append(("environment", "differs from this shell's in \(joined(names, by: ", "))")) }

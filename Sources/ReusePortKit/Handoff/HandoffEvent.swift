@@ -9,6 +9,12 @@ enum HandoffEvent {
     case keepsCopies(Int)
     /// There are to be so many copies, and there are that many until now.
     case changesCopies(Int, before: Int)
+    /// Options of the live generation that are not given now. With `--user` among them the copies become the caller's.
+    case leavesOut([ByteString], of: ByteString, isUser: Bool)
+    /// The last deploy is repeated, in its directory and not in the present one.
+    case runsElsewhere(ByteString)
+    /// Copies that stand still are replaced by some that serve.
+    case endsSuspension
     /// The copies get the environment of the deploy, and these variables of the present one differ from it.
     case keepsEnvironment([ByteString])
     /// The environment of the deploy is not known, so the copies get the present one.
@@ -76,6 +82,8 @@ enum HandoffEvent {
     case isSuspended
     /// `suspend` deploys again.
     case suspendsAnew
+    /// An app that has ended is enabled, or is not any more.
+    case startsAtBoot(Bool)
     /// `restart` stops the copies before it starts others.
     case refuses
 }

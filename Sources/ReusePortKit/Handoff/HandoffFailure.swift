@@ -45,7 +45,7 @@ extension GenerationOutcome {
     }
 }
 
-/// A handoff that failed; the live generation serves on.
+/// A handoff that failed; the live generation goes on as before.
 struct HandoffFailure: Error {
     var app: ByteString
     var label: ByteString
@@ -55,6 +55,7 @@ struct HandoffFailure: Error {
     var joined = false
     /// The generation that is live instead.
     var served: ByteString?
+    var isSuspended = false
 
     /// The outcomes in words, one for all copies that have failed for the same reason.
     private var words: ByteString {
@@ -84,6 +85,6 @@ struct HandoffFailure: Error {
         }
         return Failure(
             .negative, "deploy", "generation \(label) of app \(app)", why,
-            remedy: served.map { "generation \($0) serves on" })
+            remedy: served.map { "generation \($0) \(isSuspended ? "stays suspended" : "serves on")" })
     }
 }

@@ -19,6 +19,13 @@ struct HandoffWords {
             self.init(.step, "took over\(old.map { " from generation \($0)" } ?? "")", timed: true)
         case .keepsCopies(let count): self.init(.step, "keeps \(count) copies, since --copies is not given")
         case .changesCopies(let count, let before): self.init(.step, "\(copyCount(count)), \(before) before")
+        case .leavesOut(let options, let label, let isUser):
+            self.init(
+                isUser ? .warning : .step,
+                "not given, unlike for generation \(label): \(joined(options, by: ", ")) (migrate keeps what is left out)"
+            )
+        case .runsElsewhere(let directory): self.init(.step, "starts what is in \(directory), where it was deployed")
+        case .endsSuspension: self.init(.step, "the new copies serve: the suspension ends")
         case .keepsEnvironment(let names):
             self.init(
                 .step,
@@ -77,6 +84,8 @@ struct HandoffWords {
         case .isSuspended: self.init(.step, "is suspended already")
         case .suspendsAnew:
             self.init(.step, "starts the code that is there now; suspend --in-place has the running copies stand still")
+        case .startsAtBoot(true): self.init(.step, "is enabled: the next boot deploys it again, unless disable is said")
+        case .startsAtBoot(false): self.init(.step, "does not start at boot any more")
         case .refuses: self.init(.step, "clients are refused until it serves again")
         }
     }

@@ -3,6 +3,7 @@ func help(_ topic: Option.Topic?, _ verb: Verb? = nil) -> ByteString {
     var page = verb.map(usage(of:)) ?? ByteString()
     guard let topic else { return verb == nil ? overview() : page }
     if verb != nil { page.append("\n") }
+    if topic == .deploy { page = "Usage: reuseport-exec deploy [APP] [options] [--] command [arg...]\n\n" }
     for option in Option.all where option.topic == topic {
         page.appendEntry("  \(withValue(option))", ByteString(stringLiteral: option.summary))
     }
@@ -75,6 +76,8 @@ private func usage(of verb: Verb) -> ByteString {
     for option in Option.all where row.takes(option) {
         page.appendEntry("  \(withValue(option))", ByteString(stringLiteral: option.verbSummary ?? option.summary))
     }
+    let note = ByteString(stringLiteral: row.note)
+    if !note.isEmpty { page.append("\n\(note)\n") }
     return page
 }
 
@@ -212,7 +215,7 @@ private let appHelp: ByteString = """
           notify, fd:N, ipc  READY=1 comes; a newline at N; process.send('ready')
           exec:COMMAND, ack  the shell runs it with success; einhorn's worker:ack
     ebpf needs root and loses nothing. cbpf needs no rights; what is still in its
-    handshake --settle after the cutover may be lost. auto takes the first it can.
+    handshake 1.5 s after the cutover may be lost. auto takes the first it can.
     TIME is 500ms, 30s, 5m or 1h. For supervisors and shells: --help verbs
 
     """
@@ -242,13 +245,12 @@ private let memoryHelp: ByteString = """
 
 private let deployHelp: ByteString = """
 
-    deploy [APP] [options] [--] command starts --copies N of a new generation, or
-    auto: as many as there are processors. When all are ready it hands over to
-    them, ends the old generation, and leaves. 0: it serves. 1: it has failed,
-    and the old one serves on. Without a command it does as the last time, with
-    the options that are given instead. start and migrate mean the same.
-    Output goes to /var/log/reuseport-exec/APP.log, or to reuseport-exec/APP.log in
-    ~/.local/state. {copy} in FILE is the copy's number. With --on it is a folder.
+    Starts --copies N of a new generation (auto: one for each processor). When all
+    are ready it hands over to them, ends the old generation, and leaves. 0: it
+    serves. 1: it has failed, and the old one serves on. Without a command it does
+    as the last time, with the options that are given instead; migrate does so with
+    a command as well. Output goes to /var/log/reuseport-exec/APP.log. {copy} in
+    FILE is the copy's number. See also help sockets, privileges, apps, retire.
 
       reuseport-exec deploy web --socket http:0.0.0.0:80 --copies 4 -- node app.js
       reuseport-exec migrate web

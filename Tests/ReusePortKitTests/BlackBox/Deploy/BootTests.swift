@@ -129,7 +129,7 @@ import Testing
             END
             export COLOR=blue
             reuseport-exec deploy web --at-boot --socket http:127.0.0.1:8080 --quiet -- python3 /tmp/app.py
-            reuseport-exec terminate web
+            reuseport-exec terminate web --quiet
             rm -r /run/reuseport-exec
             unset COLOR
             systemctl start reuseport-exec-boot
@@ -139,7 +139,7 @@ import Testing
             print(socket.create_connection(("127.0.0.1", 8080)).recv(9).decode())'
             systemctl restart reuseport-exec-boot
             reuseport-exec count web
-            reuseport-exec terminate web
+            reuseport-exec terminate web --quiet
             """)
         #expect(lines.suffix(3) == ["active", "blue", "1"], "\(lines)")
     }
