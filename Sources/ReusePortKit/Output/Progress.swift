@@ -64,10 +64,14 @@ extension Progress {
         }
     }
 
-    /// Shows how long copies have been starting.
+    /// Shows how long copies have been starting: every second where that can be redrawn, else every ten.
     mutating func tick(_ elapsed: UInt64) {
+        if elapsed == seconds { return }
         seconds = elapsed
-        if isDrawing { redraw() }
+        if isDrawing { return redraw() }
+        if elapsed == 0 || elapsed % 10 != 0 { return }
+        let waiting = copies.filter { $0.state == .starting }.map { ByteString(decimal: $0.number) }
+        if !waiting.isEmpty { log.step("not ready after \(elapsed) s: copy \(joined(waiting, by: ", "))") }
     }
 
     /// Shows a step of the handoff, such as `took over from generation 6`, a detail, or a warning.

@@ -145,6 +145,21 @@ import Testing
     }
 
     /// Quiet is quiet on a terminal as well.
+    /// Where nothing can be redrawn, a deploy that waits says so every ten seconds.
+    @Test func waiting() {
+        var progress = progress([0, 1, 2], .steps, Screen.noTerminal)
+        for copy in 0..<3 { progress.note(copy: copy, pid: 4711, .starting) }
+        progress.note(copy: 1, pid: nil, .ready)
+        _ = terminal.written()
+        for second in 1...20 { for _ in 0..<2 { progress.tick(UInt64(second)) } }
+        let lines = terminal.written().text.split(whereSeparator: \.isNewline)
+        #expect(
+            lines == [
+                "reuseport-exec: info: web 7: not ready after 10 s: copy 0, 2",
+                "reuseport-exec: info: web 7: not ready after 20 s: copy 0, 2",
+            ])
+    }
+
     @Test func quiet() {
         var progress = progress([0], .quiet)
         progress.note(copy: 0, pid: 4711, .ready)
