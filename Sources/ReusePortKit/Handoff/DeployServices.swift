@@ -33,11 +33,13 @@ func deployServices(
         deployment: deploy.deployment)
     let watch = ServiceWatch(deploy, expected: expected, past: registry.loadCopies().map { $0.process }, report)
     var services: [Service] = []
+    var late: HandoffFailure?
     do throws(Failure) {
         try start(copies, deploy.numbers, &services, registry, report)
         do throws(HandoffFailure) {
             try watch.run(registry, interruptions)
         } catch {
+            late = error
             try recordFailure(of: copies, error.outcomes[0], registry)
             throw error.failure()
         }
@@ -46,8 +48,9 @@ func deployServices(
             // Its id is free again if no copy has come so far.
             registry.remove([expected], but: AppState.reconciled(registry).app.generations)
         }
-        withdraw(services, from: target, showing: { watch.concerns($0) }, report)
+        let output = withdraw(services, from: target, showing: { watch.concerns($0) }, report)
         registry.removeLaunchFailures()
+        if let late, let hint = startHint(from: output, deploy.plan) { throw late.failure(hint.description) }
         throw error
     }
     registry.removeLaunchFailures()
@@ -124,10 +127,10 @@ private func recordFailure(
     }
 }
 
-/// Takes services down, and shows what the first program that has failed has written.
+/// Takes services down, and shows and returns what the first program that has failed has written.
 private func withdraw(
     _ services: [Service], from target: SupervisionTarget, showing concerns: (Int) -> Bool, _ report: Reporter
-) {
+) -> ByteString {
     do throws(Failure) {
         if !services.isEmpty { try takeDown(services, on: target) }
     } catch {
@@ -140,7 +143,9 @@ private func withdraw(
         let lines = serviceOutput(service, on: target)
         // Where only the launcher has written, its copy came too late for a generation that another one had failed.
         if !lines.contains(where: { !$0.hasPrefix("reuseport-exec: ") }) { continue }
-        report(.output(of: service.name, joined(lines, by: "\n")))
-        return
+        let text = joined(lines, by: "\n")
+        report(.output(of: service.name, text))
+        return text
     }
+    return ""
 }

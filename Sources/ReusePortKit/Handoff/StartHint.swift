@@ -6,6 +6,10 @@ enum StartHint: Sendable, Equatable {
     case bindsItself(port: UInt16)
     /// It binds an address that is in use.
     case bindsInUse
+    /// It has the library that replaces its bind(2), and binds what none of the sockets has.
+    case bindsAnother
+    /// nginx, which takes sockets, was told of none, or of other addresses than those it listens on.
+    case bindsAsNginx, listensElsewhere
     /// A process of it listens, but on no socket that it was given.
     case listens(ByteString, at: SocketAddress)
     /// It uses a descriptor that is none of its sockets', which are these.
@@ -20,6 +24,9 @@ enum StartHint: Sendable, Equatable {
         switch self {
         case .bindsItself(let port): "; it binds \(port) by itself: add --pass adopt"
         case .bindsInUse: "; it binds an address by itself: give that to --socket, and add --pass adopt"
+        case .bindsAnother: "; it binds an address that no --socket has: give that one"
+        case .bindsAsNginx: "; it binds by itself: add --pass nginx"
+        case .listensElsewhere: "; its listen lines must have the addresses of --socket"
         case .listens(let process, let address):
             "; \(process) listens on \(address.description), not on the socket it was given"
         case .wrongDescriptor(let numbers) where numbers.contains(UInt8(ascii: ",")):
@@ -52,21 +59,34 @@ func startHint(of process: ProcessIdentity, _ record: CopyRecord, isNamed: Bool)
                 : .listens(NamedProcess(one).description, at: socket.address)
         }
     }
-    guard isNamed, family.count > 1 else { return nil }
+    // A server's own workers have its name.
+    guard isNamed, family.count > 1, (try? commandName(of: process.pid)) != (try? commandName(of: family[1].pid)) else {
+        return nil
+    }
     return .wraps(NamedProcess(process).description, NamedProcess(family[1]).description)
 }
 
 /// Looks for errors that servers write when they do not use what they are given.
 @inline(never)
 func startHint(from output: ByteString, _ plan: Plan) -> StartHint? {
-    if plan.library != nil || plan.sockets.isEmpty { return nil }
+    if plan.sockets.isEmpty { return nil }
+    let program = lastComponent(of: plan.command[0].filled(plan.sockets.map { $0.address }, copy: 0))
     if output.contains("EADDRINUSE") || output.contains("ddress already in use") {
-        for socket in plan.sockets {
-            if let port = socket.address.port, output.contains(number: port) { return .bindsItself(port: port) }
+        if plan.library != nil { return .bindsAnother }
+        if plan.dialects.contains(.nginx) { return .listensElsewhere }
+        if program == "nginx" { return .bindsAsNginx }
+        // Elsewhere the port may stand in a line of greeting.
+        let lines = output.split(on: UInt8(ascii: "\n"))
+        for (index, line) in lines.enumerated() where line.contains("EADDRINUSE") || line.contains("already in use") {
+            for socket in plan.sockets {
+                guard let port = socket.address.port else { continue }
+                let isNext = index + 1 < lines.count && lines[index + 1].contains(number: port)
+                if isNext || line.contains(number: port) { return .bindsItself(port: port) }
+            }
         }
         return .bindsInUse
     }
-    let program = lastComponent(of: plan.command[0].filled(plan.sockets.map { $0.address }, copy: 0))
+    if plan.library != nil { return nil }
     if program == "npm" || program == "yarn" {
         return .keepsDescriptors(program)
     }

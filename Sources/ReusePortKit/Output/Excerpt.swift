@@ -15,7 +15,7 @@ func excerpt(of output: ByteString) -> [ByteString] {
     var hasError = false
     for (index, line) in lines.enumerated() {
         if index == 8 { result.append("...") }
-        let isError = line.contains("rror")
+        let isError = line.contains("rror") || line.contains("EADDRINUSE") || line.contains("already in use")
         if index < 8 || index >= last || isError && !hasError { result.append(line) }
         hasError = hasError || isError
     }

@@ -44,7 +44,10 @@ enum StopEvent: Sendable, Equatable {
         case .supervisorNotTold(let message, _): message
         case .killing(let copy, let reason): "killing \(copy.description): \(reason.description)"
         case .killingDescendant(let process, let copy, let listeners):
-            "killing \(process.description), started by \(copy.description): it still listened on \(described(listeners))"
+            """
+            killing \(process.description), started by \(copy.description): it still \
+            \(listeners.isEmpty ? "runs" : "listened on \(described(listeners))")
+            """
         case .shutForgotten(let copy, let listeners):
             "\(copy.description) has closed \(described(listeners)); what it has started, and that never used it, had it still"
         case .refused(let refusal): refusal.description
