@@ -20,7 +20,10 @@ func refuseOtherApps(_ listeners: [ListenerIdentity], of app: ByteString, in run
         for copy in AppState.reconciled(registry).copies where copy.state < .retired {
             for listener in copy.listeners {
                 let address = listener.publicPath.map { SocketAddress.unix($0) } ?? listener.identity.address
-                let ours = listeners.first { $0.transport == listener.identity.transport && $0.address == address }
+                let ours = listeners.first {
+                    $0.transport == listener.identity.transport
+                        && ($0.address == address || areWildcards($0, listener.identity))
+                }
                 guard let ours else { continue }
                 throw Failure(
                     .system, "hand over", "socket \(ours.name) at \(address.description)",
@@ -28,5 +31,14 @@ func refuseOtherApps(_ listeners: [ListenerIdentity], of app: ByteString, in run
                 )
             }
         }
+    }
+}
+
+/// Whether one is `*:80` and the other `0.0.0.0:80`: the second gets all IPv4 clients of the first.
+private func areWildcards(_ one: ListenerIdentity, _ other: ListenerIdentity) -> Bool {
+    switch (one.address, other.address) {
+    case (.ipv4(0, let port), .ipv6(0, 0, let same, _)): port == same && other.isDualStack
+    case (.ipv6(0, 0, let port, _), .ipv4(0, let same)): port == same && one.isDualStack
+    default: false
     }
 }
