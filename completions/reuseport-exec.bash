@@ -5,8 +5,8 @@
 # Sets `verbs`, `options`, `not_for_deploy`, `repeatable`, `valued`, `dialects` and `topics` of the caller.
 # shellcheck disable=SC2034
 _reuseport_exec_tables() {
-    verbs='deploy start migrate list ls state st logs history scale restart suspend resume enable disable boot'
-    verbs+=' retire terminate forget wait check next count export finish'
+    verbs='deploy start migrate rollback list ls state st logs history scale restart suspend resume enable'
+    verbs+=' disable boot retire terminate forget wait check next count export finish'
     options='--socket --file --keep-fd --user --groups --no-groups --no-new-privs --chroot --chdir --umask'
     options+=' --clear-env --keep-env --env --env-from --update-env --pass --app --generation --copies --copy'
     options+=' --steering --balance --ready --ready-timeout --settle --lock-timeout --run-dir --notify-fd --log-fd'
@@ -23,8 +23,8 @@ _reuseport_exec_tables() {
     dialects='systemd niagra niagra2 lactoserv nodesockd nodesockd2 cluster nginx server-starter einhorn unicorn'
     dialects+=' php-fpm inetd adopt'
     topics='sockets files privileges environment dialects apps retire memory deploy config verbs codes start'
-    topics+=' migrate list ls state st logs history scale restart suspend resume enable disable boot terminate'
-    topics+=' forget wait check next count export finish'
+    topics+=' migrate rollback list ls state st logs history scale restart suspend resume enable disable boot'
+    topics+=' terminate forget wait check next count export finish'
 }
 
 # _reuseport_exec_kind OPTION: sets `kind` of the caller to what its value is.
@@ -70,6 +70,7 @@ _reuseport_exec_kind() {
 # _reuseport_exec_verb_options VERB: sets `options` of the caller.
 _reuseport_exec_verb_options() {
     case $1 in
+        rollback) options='--generation --run-dir --quiet --debug --config' ;;
         list | ls) options='--run-dir --quiet --all --wide --watch --config --json' ;;
         state | st) options='--run-dir --quiet --watch --config --json' ;;
         logs) options='--generation --copy --run-dir --quiet --follow --lines --config' ;;

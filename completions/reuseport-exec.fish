@@ -296,8 +296,8 @@ set -g __reuseport_exec_valued --socket --file --keep-fd --user --groups --chroo
     --retired-nice --memory-high --memory-max --app-memory-max --log --on --state-dir --permanent --on-exit \
     --on-deploy --pid --timeout --of --lines -n --config
 # Verbs, but for those that take the options of a command line.
-set -g __reuseport_exec_verbs list ls state st logs history scale restart suspend resume enable disable boot retire \
-    terminate forget wait check next count export finish help version
+set -g __reuseport_exec_verbs rollback list ls state st logs history scale restart suspend resume enable disable boot \
+    retire terminate forget wait check next count export finish help version
 set -g __reuseport_exec_deploy deploy start migrate
 set -g __reuseport_exec_without_app boot help version
 set -g __reuseport_exec_names --socket --file --keep-fd --user --groups --no-groups --no-new-privs --chroot --chdir \
@@ -322,11 +322,12 @@ set -g __reuseport_exec_dialects \
     inetd\t'the one socket at descriptor 0' \
     adopt\t'a library hands it over when the program binds by itself'
 set -g __reuseport_exec_topics sockets files privileges environment dialects apps retire memory deploy config verbs \
-    codes start migrate list ls state st logs history scale restart suspend resume enable disable boot terminate \
-    forget wait check next count export finish
+    codes start migrate rollback list ls state st logs history scale restart suspend resume enable disable boot \
+    terminate forget wait check next count export finish
 
 complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'deploy start migrate' \
     -d 'Hand over to new copies; see --help deploy'
+complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'rollback' -d 'Deploy what served before again'
 complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'list ls' -d 'A line for each app, or its generations'
 complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'state st' -d 'Everything that is known'
 complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'logs' -d 'What the copies have written'
@@ -354,14 +355,14 @@ complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'export' \
     -d 'How it is deployed, as a configuration file'
 complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'finish' \
     -d "A finish script's: records, waits, stays down"
-complete -c reuseport-exec -n '__reuseport_exec_verb logs wait check finish' -l generation -x -a '(__reuseport_exec_labels)' \
+complete -c reuseport-exec -n '__reuseport_exec_verb rollback logs wait check finish' -l generation -x -a '(__reuseport_exec_labels)' \
     -d 'The generation of this label'
 complete -c reuseport-exec -n '__reuseport_exec_verb logs restart finish' -l copy -x -a '(__reuseport_exec_numbers)' \
     -d 'The copy of this number'
 complete -c reuseport-exec -n __reuseport_exec_verb -l run-dir -x -a '(__fish_complete_directories)' \
     -d 'Where apps are registered'
 complete -c reuseport-exec -n __reuseport_exec_verb -l quiet -d 'Warnings only'
-complete -c reuseport-exec -n '__reuseport_exec_verb scale restart suspend' -l debug -d 'Every change of state'
+complete -c reuseport-exec -n '__reuseport_exec_verb rollback scale restart suspend' -l debug -d 'Every change of state'
 complete -c reuseport-exec -n '__reuseport_exec_verb enable disable boot' -l state-dir -x -a '(__fish_complete_directories)' \
     -d 'What is kept for the next boot'
 complete -c reuseport-exec -n '__reuseport_exec_verb finish' -l permanent -x -d 'Exit codes after which it stays down'

@@ -160,8 +160,8 @@ static inline int clinux_loopback_is_up(int fd) {
 // S_ISREG and similar macros are function-like.
 static inline int clinux_file_type(mode_t mode) { return mode & S_IFMT; }
 
-// fork(2) into a control group of version 2, by its directory's descriptor. clone3(2) has no wrapper in glibc, so locks of
-// other threads would stay locked in the child: EAGAIN if there are any.
+// fork(2) into a control group of version 2, by its directory's descriptor. clone3(2) has no wrapper in glibc, so locks
+// of other threads would stay locked in the child: EAGAIN if there are any.
 static inline pid_t clinux_fork_into(int group) {
     if (!__libc_single_threaded) {
         errno = EAGAIN;

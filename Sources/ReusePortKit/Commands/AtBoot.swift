@@ -2,7 +2,9 @@ import CLinux
 
 /// `enable`: keeps how the live generation was deployed, so that `boot` deploys it again.
 func enable(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
-    try keepForBoot(request.app ?? "", in: directory, request.stateDirectory, isAsked: true)
+    let app = request.app ?? ""
+    let state = try keepForBoot(app, in: directory, request.stateDirectory, isAsked: true)
+    HandoffView(app: app, verbosity: request.verbosity).reporter(.isKept(in: state ?? ""))
 }
 
 /// `disable`: removes what `enable` has kept.
@@ -37,7 +39,8 @@ func boot(_ request: VerbRequest) throws(Failure) {
         guard let directory = keptDeployment(app, in: state).flatMap({ try? $0.options().request.runDirectory }),
             !runs(app, directory)
         else { continue }
-        let words = ["reuseport-exec", "deploy", app, "--run-dir", directory, "--state-dir", state] as [ByteString]
+        var words = ["reuseport-exec", "deploy", app, "--run-dir", directory, "--state-dir", state] as [ByteString]
+        if request.verbosity == .quiet { words.append("--quiet") }
         let pid = try step("start", "app \(app)") { () throws(Errno) in
             let environment = CStrings(callersEnvironment())
             let standard = StandardDescriptors(output: 1, error: 2)
@@ -56,7 +59,7 @@ func boot(_ request: VerbRequest) throws(Failure) {
 }
 
 /// Whether one of its generations is live, or about to be.
-private func runs(_ app: ByteString, _ directory: ByteString) -> Bool {
+func runs(_ app: ByteString, _ directory: ByteString) -> Bool {
     guard let registry = try? Registry.open(app, in: directory, create: false) else { return false }
     let state = registry.settled()
     return state.app.live != nil || state.app.starting != nil
@@ -71,10 +74,11 @@ func refresh(_ app: ByteString, in directory: ByteString, isAsked: Bool = false,
     }
 }
 
-/// Keeps how an app's live generation was deployed, if it starts at boot or is to do so from now on.
+/// Keeps how an app's live generation was deployed, if it starts at boot or is to do so from now on. Returns where.
+@discardableResult
 func keepForBoot(
     _ app: ByteString, in directory: ByteString, _ stateDirectory: ByteString?, isAsked: Bool
-) throws(Failure) {
+) throws(Failure) -> ByteString? {
     guard let registry = try Registry.open(app, in: directory, create: false) else { throw unknown(app, directory) }
     let known = try liveDeployment(registry)
     let recorded = try known.options().request.stateDirectory
@@ -83,13 +87,14 @@ func keepForBoot(
         state = try ReusePortKit.stateDirectory(stateDirectory ?? recorded)
     } catch {
         if isAsked { throw error }
-        return
+        return nil
     }
-    if !isAsked, keptDeployment(app, in: state) == nil { return }
-    guard let kept = try Registry.open(app, in: state, create: true) else { return }
+    if !isAsked, keptDeployment(app, in: state) == nil { return nil }
+    guard let kept = try Registry.open(app, in: state, create: true) else { return nil }
     let deployment = known.copied
     deployment.generation = 0
     // Recorded even if it is the default, which depends on the environment.
     deployment.record(known.settings(with: [Setting(.runDirectory, directory)]))
     try kept.store(deployment)
+    return state
 }

@@ -37,7 +37,8 @@ func prepare(_ request: DeployRequest) throws(Failure) -> PreparedDeploy {
     let caller = try? currentDirectory()
     var (settings, command, last) = try completed(request)
     let here = last == nil ? environmentVariable("PWD") : last?.named
-    let options = try Options(settings, command: command, isDeploy: true)
+    let options = try Options(
+        settings, command: command, isDeploy: true, configuration: request.base?.configuration)
     guard let app = options.app else { throw Failure("find", "the app", .noEntry) }
     // Decided here, because the environment may change.
     app.runDirectory = try? runDirectory(of: app)
@@ -53,28 +54,29 @@ func prepare(_ request: DeployRequest) throws(Failure) -> PreparedDeploy {
             if !options.deploy.keepsCopies { say(.keepsCopies(before), app) }
         }
         if let before, before != app.copies { say(.changesCopies(app.copies, before: before), app) }
-        if let live { compare(options, with: live, registry) }
+        if let live, request.base == nil { compare(options, with: live, registry) }
         if live != nil, registry.loadApp()?.suspended == live?.id, !options.deploy.isSuspended {
             say(.endsSuspension, app)
         }
     }
-    if let last, let caller, last.directory != caller, (try? currentDirectory()) != caller {
+    if request.base == nil, let last, let caller, last.directory != caller, (try? currentDirectory()) != caller {
         say(.runsElsewhere(last.named ?? last.directory), app)
     }
     app.isSuspended = options.deploy.isSuspended
     // Old copies end at once: one that finishes would still use the database that is about to change.
     if app.isSuspended { app.keepRetired = 0 }
+    let plan = try Plan(options)
+    if last == nil, geteuid() == 0, plan.identity.user == nil { say(.runsAsRoot, app) }
     let directory = try currentDirectory()
     let deployment = Deployment(
         generation: 0, directory: directory, named: here.flatMap { isWorkingDirectory($0) ? $0 : nil }, settings: [],
-        command: command, configuration: try snapshot(settings))
+        command: command, configuration: try configuration(of: request, settings))
     let name = deployment.named ?? directory
     deployment.record(settings.map { anchored($0, in: name) })
     if request.isGiven(.updateEnvironment) { last = nil }
     deployment.environment = restoreEnvironment(of: last, options, in: name)
     return PreparedDeploy(
-        request: app, numbers: Array(0..<app.copies), options: options.deploy, plan: try Plan(options),
-        deployment: deployment)
+        request: app, numbers: Array(0..<app.copies), options: options.deploy, plan: plan, deployment: deployment)
 }
 
 /// Says which options of the live generation are not given now: forgetting one is easy, and without `--user` the copies
@@ -172,6 +174,10 @@ private func enter(_ directory: ByteString, remedy: ByteString) throws(Failure) 
 /// such a generation. Then enters its directory, and returns that deployment as well.
 private func completed(_ request: DeployRequest) throws(Failure) -> ([Setting], [ByteString], Deployment?) {
     let (settings, command) = (request.settings, request.command)
+    if let base = request.base {
+        try enter(base.directory, remedy: "that release has gone: deploy it anew")
+        return (base.settings(with: settings), base.command, base)
+    }
     let isComplete = !command.isEmpty
     guard !isComplete || request.isMigration, !request.isGiven(.config),
         let app = settings.first(where: { $0.option.key == .app })
@@ -179,13 +185,17 @@ private func completed(_ request: DeployRequest) throws(Failure) -> ([Setting], 
     let directory = try runDirectory(of: settings)
     let deployment: Deployment
     do throws(Failure) {
-        if let registry = try Registry.open(app.value, in: directory, create: false) {
-            deployment = try liveDeployment(registry)
-        } else if let kept = try keptDeployment(app.value, in: stateDirectory(of: settings)) {
+        let registry = try Registry.open(app.value, in: directory, create: false)
+        if let registry, let known = try? liveDeployment(registry) {
+            deployment = known
+        } else if let state = try? stateDirectory(of: settings), let kept = keptDeployment(app.value, in: state) {
+            // A boot that has failed leaves a registry without a generation that was live.
             deployment = kept
+        } else if let registry {
+            deployment = try liveDeployment(registry)
         } else {
             throw .usage(
-                "deploy", "app \(app.value)", "no command was given, and nothing is registered in \(directory)",
+                "deploy", "app \(app.value)", "no command was given, and it is not registered in \(directory)",
                 remedy:
                     "write reuseport-exec deploy \(app.value) [options] -- command; a boot forgets what is not enabled")
         }
@@ -230,6 +240,12 @@ func liveDeployment(_ registry: Registry) throws(Failure) -> Deployment {
         candidates.isEmpty
             ? "it has not been deployed yet" : "generation \(candidates[0].label) was not started by deploy",
         remedy: "write reuseport-exec deploy \(registry.app) [options] -- command")
+}
+
+/// The text of the configuration file: that of the deployment that is repeated, or what the file says now.
+private func configuration(of request: DeployRequest, _ settings: [Setting]) throws(Failure) -> ByteString? {
+    if let base = request.base { return base.configuration }
+    return try snapshot(settings)
 }
 
 /// Reads the configuration file, to be kept as it is now, with the directory to which its paths are relative.

@@ -10,7 +10,8 @@ func checkStopped(_ outcomes: [StopOutcome], _ app: ByteString) throws(Failure) 
 func clearServices(
     of app: ByteString, in directory: ByteString, holdsTurn: Bool = false, _ report: Reporter
 ) {
-    removeRetiredServices(of: app, in: directory, holdsTurn: holdsTurn) { report(.problem($0)) }
+    removeRetiredServices(
+        of: app, in: directory, holdsTurn: holdsTurn, target: { $0.supervision }, failed: { report(.problem($0)) })
 }
 
 /// `retire` and `terminate`, and the first half of `restart`: ends generations without a new one in their place.
@@ -32,7 +33,7 @@ func endGenerations(_ request: VerbRequest, _ directory: ByteString) throws(Fail
     for one in chosen { outcomes += try endCopies(one.copies, of: one.id, ending, in: registry, report) }
     try checkStopped(outcomes, registry.app)
     clearServices(of: registry.app, in: directory, report)
-    if request.verb == .terminate, !request.onlyRetired,
+    if request.verb != .restart, !request.onlyRetired,
         isEnabled(registry.app, registry.loadDeployments().last.flatMap { try? $0.options() })
     {
         HandoffView(app: registry.app, verbosity: request.verbosity).reporter(.startsAtBoot(true))
@@ -60,7 +61,8 @@ extension AppState {
         if chosen.isEmpty {
             throw Failure(
                 .negative, verb: request.verb.name, "app \(name)",
-                request.onlyRetired ? "it has no retired generation that runs" : "it has no generation that runs")
+                request.onlyRetired ? "it has no retired generation that runs" : "it has no generation that runs",
+                remedy: request.onlyRetired ? nil : "reuseport-exec forget \(name) removes what is left of it")
         }
         return chosen
     }

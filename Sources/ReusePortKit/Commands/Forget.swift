@@ -33,6 +33,7 @@ func forget(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
         throw Failure(.negative, "forget", "app \(app)", "something that its copies have left runs in \(group.path)")
     }
     for one in deployments { removeLogs(of: one) }
+    let log = try? usualLog(of: app)
     let recorded = try deployments.last?.options().request.stateDirectory
     let wasEnabled = try (try? stateDirectory(recorded)).map { (kept) throws(Failure) in try disable(app, in: kept) }
     try step("remove", registry.path) { () throws(Errno) in
@@ -40,6 +41,9 @@ func forget(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     }
     lock.release(closing: ())
     turn.release(closing: ())
+    if let log, log.withCString({ access($0, F_OK) }) == 0 {
+        HandoffView(app: app, verbosity: request.verbosity).reporter(.leavesLog(log))
+    }
     if wasEnabled == true { HandoffView(app: app, verbosity: request.verbosity).reporter(.startsAtBoot(false)) }
 }
 
@@ -54,7 +58,7 @@ private func clearServices(
         clearServices(of: registry.app, in: directory, holdsTurn: true, report)
         let state = AppState.reconciled(registry)
         var left: [ServiceMarker] = []
-        for target in supervisionTargets(of: deployments) {
+        for target in supervisionTargets(of: deployments, { $0.supervision }) {
             left += try supervisedCopies(app: registry.app, on: target).filter { !state.needs($0.label, $0.copy) }
         }
         guard let first = left.first else { return }

@@ -17,13 +17,16 @@ private func explainMissing(_ directory: ByteString) throws(Failure) {
     let known = try appNames(in: directory)
     if let state = try? stateDirectory(nil) {
         let kept = (try? appNames(in: state)) ?? []
-        let waiting = kept.filter { !known.contains($0) && keptDeployment($0, in: state) != nil }
+        let waiting = kept.filter { app in
+            let isLive = known.contains(app) && runs(app, directory)
+            return !isLive && keptDeployment(app, in: state) != nil
+        }
         if !waiting.isEmpty {
-            try write("Enabled, and not started since the boot: \(joined(waiting, by: ", ")). See help boot.\n")
+            try write("Enabled, and not live: \(joined(waiting, by: ", ")). reuseport-exec boot starts them.\n")
         }
     }
     if geteuid() != 0 {
-        try write("Apps of root and of other users are not shown; root sees all: sudo reuseport-exec list\n")
+        try write("Apps of root and of other users are not shown; for root's: sudo reuseport-exec list\n")
     }
 }
 

@@ -22,7 +22,7 @@ func knownApps(
 func unknown(_ app: ByteString, _ directory: ByteString) -> Failure {
     let others = (try? appNames(in: directory)) ?? []
     return Failure(
-        .negative, "find", "app \(app)", "nothing is registered in \(directory)",
+        .negative, "find", "app \(app)", "it is not registered in \(directory)",
         remedy: others.isEmpty ? nil : "there is \(joined(others, by: ", "))")
 }
 

@@ -10,7 +10,8 @@ func restart(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     guard let first = copies.first else {
         throw Failure(
             .negative, "restart", "app \(registry.app)",
-            request.copy.map { "copy \($0) of generation \(live.label) does not run" } ?? "none of its copies runs")
+            request.copy.map { "copy \($0) of generation \(live.label) does not run" } ?? "none of its copies runs",
+            remedy: "reuseport-exec scale \(registry.app) \(live.copies) starts what is missing")
     }
     let report = HandoffView(request, live, registry).reporter
     let known = registry.loadDeployment(of: live)
@@ -109,6 +110,7 @@ private func restartInTurn(
         try start(number)
     }
     try shrink(registry, live, to: count, report)
+    if let directory = app.runDirectory { refresh(registry.app, in: directory, report) }
     report(.scaled(copies: count))
     turn.release(closing: ())
     return true

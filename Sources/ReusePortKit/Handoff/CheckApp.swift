@@ -1,7 +1,7 @@
 /// Refuses what cannot be handed over, before anything is bound.
 func check(_ app: AppRequest, _ plan: Plan) throws(Failure) {
     if plan.sockets.isEmpty {
-        throw .usage("hand over", "app \(app.name)", "it has no socket", remedy: "add --socket, or leave --app out")
+        throw .usage("hand over", "app \(app.name)", "it has no socket", remedy: "add --socket NAME:ADDRESS:PORT")
     }
     for (index, socket) in plan.sockets.enumerated() {
         // Two sockets with one address would take each other's connections, and only one of them would be steered.

@@ -11,6 +11,8 @@ enum HandoffEvent {
     case changesCopies(Int, before: Int)
     /// Options of the live generation that are not given now. With `--user` among them the copies become the caller's.
     case leavesOut([ByteString], of: ByteString, isUser: Bool)
+    /// What an earlier generation was is deployed again.
+    case goesBack(to: ByteString, in: ByteString)
     /// The last deploy is repeated, in its directory and not in the present one.
     case runsElsewhere(ByteString)
     /// Copies that stand still are replaced by some that serve.
@@ -82,6 +84,12 @@ enum HandoffEvent {
     case isSuspended
     /// `suspend` deploys again.
     case suspendsAnew
+    /// `enable` has kept how an app was deployed, in this directory.
+    case isKept(in: ByteString)
+    /// The copies run as root, because no user was given.
+    case runsAsRoot
+    /// `forget` leaves the log.
+    case leavesLog(ByteString)
     /// An app that has ended is enabled, or is not any more.
     case startsAtBoot(Bool)
     /// `restart` stops the copies before it starts others.

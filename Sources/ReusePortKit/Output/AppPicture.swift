@@ -130,7 +130,7 @@ extension AppPicture {
     }
 
     private func address(_ listener: Listener) -> ByteString {
-        listener.publicPath ?? listener.identity.address.description
+        shown(listener)
     }
 
     private func reason(of copy: CopyRecord) -> ByteString {
@@ -225,7 +225,7 @@ extension AppPicture {
             let queue = queue(listener.identity)
             return object([
                 ("name", json(listener.identity.name)), ("transport", json(listener.identity.transport.name)),
-                ("address", json(address(listener))),
+                ("address", json(listener.publicPath ?? listener.identity.address.description)),
                 ("listening", isKnown(listener.identity) ? json(queue != nil) : "null"),
                 ("accept_queue", json(queue?.waiting)), ("accept_limit", json(queue?.limit)),
             ])

@@ -24,6 +24,15 @@ struct HandoffWords {
                 isUser ? .warning : .step,
                 "not given, unlike for generation \(label): \(joined(options, by: ", ")) (migrate keeps what is left out)"
             )
+        case .goesBack(let label, let directory):
+            self.init(
+                .step,
+                "goes back to command, options and environment of generation \(label), with what is in \(directory) now"
+            )
+        case .isKept(let directory):
+            self.init(.step, "is kept in \(directory) for reuseport-exec boot: see help enable for who calls that")
+        case .runsAsRoot: self.init(.step, "runs as root, since --user is not given")
+        case .leavesLog(let path): self.init(.step, "the log stays: \(path)")
         case .runsElsewhere(let directory): self.init(.step, "starts what is in \(directory), where it was deployed")
         case .endsSuspension: self.init(.step, "the new copies serve: the suspension ends")
         case .keepsEnvironment(let names):

@@ -5,7 +5,8 @@ func list(_ apps: [(name: ByteString, state: AppState)], isWide: Bool, on screen
     var head = ["APP", "GENERATION", "COPIES", "ADDRESS", "USER", "UP", "CRASHES"] as [ByteString]
     if isWide { head += ["MEMORY", "CPU"] }
     sheet.add((head + ["NOTE"]).map { Cell($0, .heading) }, group: 0)
-    for (name, state) in apps {
+    // An app whose first deploy was refused has no generation.
+    for (name, state) in apps where !state.app.generations.isEmpty {
         guard let live = state.app.live else {
             sheet.add(
                 [Cell(name), Cell("-"), Cell("0", .bad)] + head[3...].map { _ in Cell("-") } + [state.note(of: name)],
@@ -14,10 +15,12 @@ func list(_ apps: [(name: ByteString, state: AppState)], isWide: Bool, on screen
         }
         let copies = state.running(live.id)
         let present = state.present(live)
-        let crashes = copies.reduce(0) { $0 + ($1.crashes?.count ?? 0) }
+        // Supervisors tell of crashes. Of a copy without one it is known only that it has gone.
+        let gone = state.copies(of: live.id).filter { $0.supervisor == nil && $0.hasGone }.count
+        let crashes = copies.reduce(gone) { $0 + ($1.crashes?.count ?? 0) }
         var cells = [
             Cell(name), Cell(live.label), Cell("\(shown(present))/\(live.copies)", live.ink(ofRunning: present)),
-            Cell(shownAddress(copies)), Cell(shownUser(copies)), Cell(ago(live.since)),
+            Cell(shownAddress(copies)), Cell(shownUser(copies)), Cell(present == 0 ? "-" : ago(live.since)),
             Cell(ByteString(decimal: crashes), crashes == 0 ? .plain : .bad),
         ]
         if isWide {
@@ -37,24 +40,34 @@ extension AppState {
             guard let last = app.generations.last else { return Cell("") }
             return Cell("\(last.label) \(last.state.name) \(ago(last.since)) ago: \(last.outcome.description)", .bad)
         }
-        let gone = copies(of: live.id).first { $0.state == .ended || $0.state == .abandoned }
-        if let gone, let present = present(live), present < live.copies {
+        let allGone = copies(of: live.id).filter { $0.state == .ended || $0.state == .abandoned }
+        if let gone = allGone.first, let present = present(live), present < live.copies {
             let reason = gone.reason?.description ?? "it has gone, and nobody told it to stop"
             let remedy: ByteString =
                 gone.supervisor == nil
                 ? "; scale \(name) \(live.copies) starts it again" : "; its supervisor starts it again"
-            return Cell("copy \(gone.copy): \(reason)\(remedy)", .bad)
+            let numbers = joined(allGone.map { ByteString(decimal: $0.copy) }, by: ", ")
+            return Cell("copy \(numbers): \(reason)\(remedy)", .bad)
         }
         if app.suspended == live.id { return Cell("suspended: connections wait until resume", .waiting) }
         let finishing = app.generations.filter { $0.state == .retired || $0.state == .retiring }
-        return Cell(finishing.isEmpty ? "" : "\(joined(finishing.map { $0.label }, by: ", ")) finishes", .waiting)
+        if finishing.isEmpty { return Cell("") }
+        return Cell("generation \(joined(finishing.map { $0.label }, by: ", ")) finishes", .waiting)
     }
+}
+
+/// Where clients find a listener, in the words of `--socket`: `*:80` for both families.
+func shown(_ listener: Listener) -> ByteString {
+    if let path = listener.publicPath { return path }
+    let address = listener.identity.address
+    if case .ipv6(0, 0, let port, _) = address, listener.identity.isDualStack { return "*:\(port)" }
+    return address.description
 }
 
 /// `0.0.0.0:80 +1`: the first address, and how many there are besides.
 private func shownAddress(_ copies: [CopyRecord]) -> ByteString {
     guard let copy = copies.first, let first = copy.listeners.first else { return "-" }
-    let address = first.publicPath ?? first.identity.address.description
+    let address = shown(first)
     return copy.listeners.count == 1 ? address : "\(address) +\(copy.listeners.count - 1)"
 }
 

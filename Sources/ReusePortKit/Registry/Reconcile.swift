@@ -124,15 +124,22 @@ extension AppState {
         }
     }
 
-    /// Forgets generations that have ended, except the last five, which `state` still shows.
+    /// Forgets generations that have ended, except the last five, which `state` still shows, and the last that has served,
+    /// to which `rollback` leads.
     private func prune() {
         var past = 0
+        let last = app.generations.last { $0.state == .ended && $0.hasServed }
         for generation in app.generations.reversed() {
             guard generation.state == .ended || generation.state == .failed, running(generation.id).isEmpty else {
                 continue
             }
             past += 1
-            if past > 5 { app.generations.removeAll { $0.id == generation.id } }
+            if past > 5, generation.id != last?.id { app.generations.removeAll { $0.id == generation.id } }
         }
     }
+}
+
+extension GenerationRecord {
+    /// Whether it has had connections, and gets no more. Why it has ended may not be recorded yet.
+    var hasServed: Bool { state == .retiring || state == .retired || state == .ended }
 }

@@ -157,7 +157,9 @@ func defaultRunDirectory() throws(Failure) -> ByteString {
     if let runtime = environmentVariable("XDG_RUNTIME_DIR"), runtime.hasPrefix("/") {
         return "\(runtime)/reuseport-exec"
     }
-    throw .usage("find", "the run directory", "XDG_RUNTIME_DIR is not set", remedy: "set it, or give --run-dir DIR")
+    throw .usage(
+        "find", "the run directory", "XDG_RUNTIME_DIR is not set",
+        remedy: "log in anew, or set it to /run/user/\(geteuid()), or give --run-dir DIR")
 }
 
 /// The apps that have a folder in a run directory or state directory, in alphabetical order.

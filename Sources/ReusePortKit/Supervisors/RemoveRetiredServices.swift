@@ -7,7 +7,8 @@ import CLinux
 /// services that have just been written look like those of a generation that is over; that invocation calls this when it
 /// is done. A failure is only reported: the command itself has done its work, and the next one tries again.
 func removeRetiredServices(
-    of app: ByteString, in runDirectory: ByteString, holdsTurn: Bool = false, failed: (Failure) -> Void
+    of app: ByteString, in runDirectory: ByteString, holdsTurn: Bool = false,
+    target: (Deployment) -> SupervisionTarget?, failed: (Failure) -> Void
 ) {
     do throws(Failure) {
         guard let registry = try Registry.open(app, in: runDirectory, create: false) else { return }
@@ -15,7 +16,7 @@ func removeRetiredServices(
         // Includes generations that the registry has forgotten, as it does when one fails again and again.
         let deployments = registry.loadDeployments()
         let state = AppState.reconciled(registry)
-        for target in supervisionTargets(of: deployments) {
+        for target in supervisionTargets(of: deployments, target) {
             do throws(Failure) {
                 try removeServices(app: app, on: target) { label, copy in !state.needs(label, copy) }
             } catch {
@@ -36,12 +37,12 @@ func removeRetiredServices(
 }
 
 /// The supervisors that deploy has used, and whose folders are still there.
-func supervisionTargets(of deployments: [Deployment]) -> [SupervisionTarget] {
+func supervisionTargets(
+    of deployments: [Deployment], _ target: (Deployment) -> SupervisionTarget?
+) -> [SupervisionTarget] {
     var targets: [SupervisionTarget] = []
     for deployment in deployments {
-        guard let on = deployment.settings.first(where: { $0.name == "--on" }),
-            let target = try? parseSupervisionTarget(on.value), !targets.contains(target), !target.hasGone
-        else { continue }
+        guard let target = target(deployment), !targets.contains(target), !target.hasGone else { continue }
         targets.append(target)
     }
     return targets

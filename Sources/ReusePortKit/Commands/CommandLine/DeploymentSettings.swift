@@ -12,6 +12,9 @@ extension Deployment {
         try Options(settings(with: []), command: command, isDeploy: true, configuration: configuration)
     }
 
+    /// The supervisor that was given on the command line or in the configuration file.
+    var supervision: SupervisionTarget? { (try? options())?.deploy.supervision }
+
     /// The recorded settings and the new ones. These take the places of those of the same option; of an option that may
     /// be given several times, of that with the same name: descriptors are numbered in the order of the sockets.
     func settings(with new: [Setting]) -> [Setting] {

@@ -41,7 +41,7 @@ private func overview() -> ByteString {
         }
         if !line.isEmpty { page.appendEntry(line, summary) }
         line = "\(start)\(names)"
-        summary = row.verb == .wait ? "for scripts and services" : ByteString(stringLiteral: row.summary)
+        summary = row.verb == .wait ? "" : ByteString(stringLiteral: row.summary)
     }
     page.appendEntry(line, summary)
     let topics = joined(Option.Topic.allCases.map { $0.name }, by: " ")
@@ -114,8 +114,9 @@ extension ByteString {
     @inline(never)
     fileprivate mutating func appendEntry(_ entry: ByteString, _ summary: ByteString, column: Int = 33) {
         var line = entry
-        if line.count >= column {
+        if line.count >= column || summary.isEmpty {
             append("\(line)\n")
+            if summary.isEmpty { return }
             line = ""
         }
         while line.count < column { line.append(UInt8(ascii: " ")) }

@@ -9,11 +9,13 @@ indirect enum Invocation {
 }
 
 /// `deploy`, `start` or `migrate` as it was written; the last deploy may supply what was left out.
-struct DeployRequest: Sendable {
+struct DeployRequest {
     var settings: [Setting]
     var command: [ByteString]
     /// Whether it changes what the running generation was deployed with, as `migrate` does, and is not complete.
     var isMigration = true
+    /// For `rollback`: the deployment that is repeated, in its own directory.
+    var base: Deployment?
 
     func isGiven(_ key: Option.Key) -> Bool { settings.contains { $0.option.key == key } }
 }
@@ -41,6 +43,11 @@ func parseArguments(_ arguments: [ByteString]) throws(Failure) -> Invocation {
     {
         if word == "help" { return try page(arguments.count > 1 ? arguments[1] : nil) }
         if word == "version" { return .version }
+        if arguments.count > 1, Verb.named(arguments[1]) != nil {
+            throw .usage(
+                "run", word, "reuseport-exec has no such verb",
+                remedy: "the verb comes first: reuseport-exec \(arguments[1]) \(word)")
+        }
         let verb: ByteString = Verb.meant(by: word).map { "did you mean \($0)? To" } ?? "see reuseport-exec --help; to"
         throw .usage(
             "run", word, "reuseport-exec has no such verb",
@@ -83,8 +90,7 @@ private func readCommandLine(_ arguments: [ByteString], isDeploy: Bool) throws(F
             let known = Option.all.filter { !$0.places.isEmpty }.map { $0.text }
             throw .usage(
                 "parse", written.name, "unknown option",
-                remedy: nearest(to: written.name, among: known).map { "did you mean \($0)?" }
-                    ?? "see reuseport-exec --help")
+                remedy: meant(by: written.name, among: known))
         }
         if option.key == .help {
             var topic = written.value ?? words.next
@@ -136,7 +142,13 @@ private func page(_ word: ByteString?) throws(Failure) -> Invocation {
     if topic != nil || verb != nil { return .help(topic, verb) }
     throw .usage(
         "show", "help on \(word)", "unknown topic",
-        remedy: suggestion(for: word, among: Option.Topic.allCases.map { $0.name }))
+        remedy: nearest(to: word, among: VerbRow.all.flatMap { $0.names }).map { "did you mean help \($0)?" }
+            ?? suggestion(for: word, among: Option.Topic.allCases.map { $0.name }))
+}
+
+private func meant(by option: ByteString, among known: [ByteString]) -> ByteString {
+    if option == "--port" { return "write --socket http:0.0.0.0:PORT" }
+    return nearest(to: option, among: known).map { "did you mean \($0)?" } ?? "see reuseport-exec --help"
 }
 
 // MARK: - Words

@@ -126,6 +126,9 @@ extension VerbRequest {
 private func option(_ name: ByteString, of row: VerbRow) throws(Failure) -> Option {
     if let option = Option.named(name), row.takes(option) { return option }
     let known = Option.all.filter(row.takes).map { $0.text }
+    if name == "--copies", row.operand == .copies {
+        throw .usage("parse", name, "unknown option of scale", remedy: "write reuseport-exec scale APP N")
+    }
     throw .usage(
         "parse", name, "unknown option of \(row.verb.name)",
         remedy: nearest(to: name, among: known).map { "did you mean \($0)?" }

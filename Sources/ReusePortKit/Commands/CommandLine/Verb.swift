@@ -1,7 +1,7 @@
 /// A command other than running a target.
 enum Verb: UInt8, Sendable {
     case list, count, state, wait, check, next, deploy, scale, restart, suspend, resume, retire, terminate, finish
-    case enable, disable, boot, export, logs, history, forget
+    case enable, disable, boot, export, logs, history, forget, rollback
 
     /// Finds a verb by one of its names.
     static func named(_ word: ByteString) -> Verb? { VerbRow.all.first { $0.names.contains(word) }?.verb }
@@ -20,7 +20,8 @@ enum Verb: UInt8, Sendable {
     /// Words of other tools, and what they lead to.
     private static let synonyms: [ByteString] = [
         "stop kill down rm remove delete>terminate", "status show info>state", "ps>list",
-        "reload upgrade update>migrate", "run up launch>deploy", "log tail journal>logs", "purge clean>forget",
+        "reload upgrade update>migrate", "undo revert back>rollback", "run up launch>deploy", "log tail journal>logs",
+        "purge clean>forget",
     ]
 
     var row: VerbRow { VerbRow.all.first { $0.verb == self }! }
@@ -86,6 +87,13 @@ final class VerbRow: Sendable {
     static let all: [VerbRow] = [
         VerbRow(.deploy, "deploy start migrate", app: .optional, "hand over to new copies; see --help deploy"),
         VerbRow(
+            .rollback, "rollback", app: .always, options: [.generation, .debug], "deploy what served before again",
+            """
+            The generation before the live one, or --generation: its command, options,
+            environment and directory, with what is in there now. So keep each release in a
+            directory of its own. Like a deploy it changes nothing if it fails.
+            """),
+        VerbRow(
             .list, "list ls", app: .optional, options: [.json, .all, .wide, .watch],
             "a line for each app, or its generations",
             """
@@ -101,8 +109,9 @@ final class VerbRow: Sendable {
         VerbRow(
             .logs, "logs", app: .always, options: [.follow, .lines, .generation, .copy], "what the copies have written",
             """
-            Of the live generation, or of the one that is named. A line says where each
-            begins. With --on systemd it is journalctl(1), else tail(1).
+            The end of the log of the live generation, or of the one that is named, from its
+            beginning on; others may write there, too. A line says where each begins. With
+            --on systemd it is journalctl(1), else tail(1).
             """),
         VerbRow(
             .history, "history", app: .always, options: [.json], "who has changed it, when, with what result",
@@ -144,8 +153,8 @@ final class VerbRow: Sendable {
             .enable, "enable", app: .always, options: [.stateDirectory], "have boot deploy it, as it is deployed now",
             """
             Command, options and environment are kept in /var/lib/reuseport-exec, and
-            renewed by each deploy. The unit reuseport-exec-boot.service calls boot; the
-            manual says how runit and s6 do.
+            renewed by each deploy. A boot calls reuseport-exec boot, once you have said
+            systemctl enable reuseport-exec-boot; the manual says how runit and s6 do.
             """),
         VerbRow(
             .disable, "disable", app: .always, options: [.stateDirectory], "not any more",

@@ -74,16 +74,49 @@ import Testing
 
     @Test func enabled() throws {
         let stage = try Stage(.ordinary)
-        let options: [ByteString] = ["--state-dir", "\(stage.home)/state"]
-        try stage.deploy("1", options)
-        #expect(try !stage.verb("state", ["web"]).output.text.contains("deploys it"))
-        try stage.launch(["enable", "web", "--run-dir", stage.runDirectory] + options).endWell()
-        #expect(try stage.verb("state", ["web"]).output.text.contains("deploys it"))
-        let ended = try stage.verb("terminate", ["web"])
-        #expect(ended.errors.contains("the next boot deploys it again"), "\(ended.errors)")
-        let forgotten = try stage.verb("forget", ["web"])
-        #expect(
-            forgotten.exit == 0 && forgotten.errors.contains("does not start at boot any more"), "\(forgotten.errors)")
-        #expect(!stage.box.exists("\(stage.home)/state/web"))
+        let state: [ByteString] = ["--state-dir", "\(stage.home)/state"]
+        // The name of its control group is that of no other test's, whose run directory may have had the same inode.
+        let app: [ByteString] = ["kept", "--run-dir", stage.runDirectory]
+        try stage.launch(
+            ["deploy"] + app + state + ["--log", "/dev/null"] + stage.common + ["--"] + stage.sampleServer("1")
+        ).endWell()
+        func said(_ words: [ByteString]) throws -> String {
+            let outcome = try stage.box.run(words, stage.asDeployer)
+            #expect(outcome.exit == 0, "\(outcome.errors)")
+            return outcome.output.text + outcome.errors
+        }
+        #expect(try !said(["state"] + app).contains("deploys it"))
+        #expect(try said(["enable"] + app + state).contains("is kept in \(stage.home)/state"))
+        #expect(try said(["state"] + app).contains("deploys it"))
+        #expect(try said(["terminate"] + app).contains("the next boot deploys it again"))
+        #expect(try said(["forget"] + app).contains("does not start at boot any more"))
+        #expect(!stage.box.exists("\(stage.home)/state/kept"))
+    }
+
+    /// What is enabled can be started again after a boot at which it could not start.
+    @Test func bootThatFailed() throws {
+        let stage = try Stage(.ordinary)
+        let state: [ByteString] = ["--state-dir", "\(stage.home)/state"]
+        let program = stage.box.write("app", "#!/bin/sh\nexec \(quoted(try stage.sampleServer("1")))\n", mode: 0o755)
+        try stage.deploy("1", state + ["--at-boot", "--ready-timeout", "2s"], command: [ByteString(program)])
+        stage.endDeployed()
+        try FileManager.default.removeItem(atPath: stage.runDirectory.text)
+        stage.box.write("app", "#!/bin/sh\nexit 3\n", mode: 0o755)
+        let failed = try stage.launch(["boot", "--quiet"] + state).end()
+        #expect(failed.exit == 1 && !failed.errors.contains("info:"), "\(failed.errors)")
+        stage.box.write("app", "#!/bin/sh\nexec \(quoted(try stage.sampleServer("2")))\n", mode: 0o755)
+        try stage.launch(["boot"] + state).endWell()
+        #expect(try stage.ask().contains("label: 2"))
+    }
+
+    /// Two apps at one port, one of which would get all clients of IPv4.
+    @Test func wildcardsOfTwoApps() throws {
+        let stage = try Stage(.ordinary, settings: [])
+        let words: [ByteString] = ["--run-dir", stage.runDirectory, "--log", "/dev/null", "--socket"]
+        let command = try ["--"] + stage.sampleServer("1")
+        try stage.launch(["deploy", "one"] + words + ["http:*:8080"] + command).endWell()
+        let other = try stage.launch(["deploy", "two"] + words + ["http:0.0.0.0:8080"] + command).end()
+        #expect(other.exit == 111 && other.errors.contains("of app one listens there"), "\(other.errors)")
+        #expect(try !stage.verb("list").output.text.contains("two"))
     }
 }

@@ -61,6 +61,20 @@ import Testing
         let app = try #require(Self.blocks("js", text).first)
         let commands = Self.blocks("sh", text)
         try #require(app.contains("{ fd: 3 }") && commands[1].contains("--pass adopt"))
+        // What follows on the first screen, and what can be seen after some of it.
+        let seen = [
+            "--copies 6": "reuseport-exec count web  # 6", "new.js": "curl -s http://127.0.0.1/  # hello, anew",
+            "rollback": "curl -s http://127.0.0.1/  # hello",
+            "scale web 8": "reuseport-exec count web  # 8", "resume": "curl -s http://127.0.0.1/  # hello",
+            "enable": "reuseport-exec state web | grep -o 'deploys it'  # deploys it",
+            "terminate": "! curl -s http://127.0.0.1/",
+        ]
+        let changes = commands[2].split(separator: "\n").map { line -> String in
+            let command = line.components(separatedBy: "  # ")[0]
+            let look = seen.first { command.contains($0.key) }?.value
+            return look.map { "\(command)\n\($0)" } ?? command
+        }
+        try #require(changes.filter { $0.contains("\n") }.count == seen.count)
         try expectDone(
             """
             mkdir /srv/app
@@ -73,6 +87,8 @@ import Testing
             \(commands[1])
             curl -s http://127.0.0.1/  # hello
             reuseport-exec count web  # 4
+            sed 's/hello/hello, anew/' app.js >new.js
+            \(changes.joined(separator: "\n"))
             """)
     }
 }

@@ -209,7 +209,7 @@ import Testing
             let isTaken =
                 outcome.exit == 0 || isVerb && outcome.exit == 1
                 // There is nothing that it could do again.
-                || outcome.errors.contains("no command was given, and nothing is registered")
+                || outcome.errors.contains("no command was given, and it is not registered")
                 || command.hasPrefix("reuseport-exec migrate web -- ") && outcome.errors.contains("it has no socket")
             #expect(isTaken, "\(page): \(written): \(outcome.errors)")
         }

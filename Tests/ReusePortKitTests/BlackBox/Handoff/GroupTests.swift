@@ -12,7 +12,8 @@ import Testing
             ["/bin/sh", "-c", "sleep 600 & exec \"$0\" sample"] + [try stage.sampleServer("1")[0]]
         try stage.deploy("1", copies: 2, command: shell)
         let pids = try stage.pids()
-        #expect(groups.copies == pids.enumerated().map { "1.\($0.offset).\($0.element)" })
+        // Named by generation and copy, and by the command that has made them.
+        #expect(groups.copies.map { $0.split(separator: ".").dropLast() } == [["1", "0"], ["1", "1"]])
         for (pid, group) in zip(pids, groups.copies) {
             let members = groups.processes(group)
             #expect(members.count == 2 && members.contains(pid), "\(members)")

@@ -164,7 +164,7 @@ import Testing
 
     @Test func unknownOnes() throws {
         let stage = try Stage(.ordinary)
-        #expect(try logs(stage, expect: 1)[0].contains("nothing is registered"))
+        #expect(try logs(stage, expect: 1)[0].contains("it is not registered"))
         _ = try stage.handOver("blue")
         #expect(try logs(stage, expect: 1)[0].contains("not started by deploy"))
         try deploy(stage, "green")

@@ -18,7 +18,8 @@ import Testing
         return outcome.output.text
     }
 
-    @Test(arguments: [["--help"], ["retire", "-h"]] + (topics + VerbRow.all.map { $0.verb.name }).map { ["help", $0] })
+    @Test(
+        arguments: [["--help"], ["retire", "-h"]] + (topics + VerbRow.all.map { $0.verb.name }).map { ["help", $0] })
     func fitsAScreen(words: [ByteString]) throws {
         let text = try help(words)
         var lines = text.components(separatedBy: "\n")

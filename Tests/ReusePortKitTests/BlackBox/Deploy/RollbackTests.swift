@@ -1,0 +1,92 @@
+import Foundation
+import Testing
+
+@testable import ReusePortKit
+
+/// `rollback` deploys again what served before. The control of the load is in DeployLossTests.
+@Suite struct RollbackTests {
+    @Test(arguments: Level.allCases)
+    func theOneBefore(level: Level) throws {
+        let stage = try Stage(level)
+        try stage.deploy("old", copies: 2, ["--umask", "027"], variables: ["COLOR=blue"])
+        try stage.deploy("new", copies: 2, variables: ["COLOR=red"])
+        try stage.change(["scale", "web", "3"])
+        let load = try Load(stage)
+        let outcome = try stage.change(["rollback", "web"])
+        #expect(outcome.errors.contains("of generation old, with what is in"), "\(outcome.errors)")
+        let live = try stage.live()
+        #expect(live.count == 3 && live.allSatisfy { $0.state == "live" })
+        #expect(try Load(stage).stop().labels == ["old"])
+        for copy in live {
+            let bytes = FileManager.default.contents(atPath: "/proc/\(copy.pid)/environ") ?? Data()
+            #expect(bytes.split(separator: 0).contains { String(decoding: $0, as: UTF8.self) == "COLOR=blue" })
+            let status = try String(contentsOfFile: "/proc/\(copy.pid)/status", encoding: .utf8)
+            #expect(status.contains("Umask:\t0027"))
+        }
+        // The way back leads forward again.
+        try stage.change(["rollback", "web"])
+        #expect(try Load(stage).stop().labels == ["new"])
+        let report = try load.stop()
+        #expect(report.lost == 0, "\(report.summary)")
+        #expect(try stage.verb("history", ["web"]).output.text.contains("rollback web"))
+    }
+
+    /// The configuration file and the link to the release lead elsewhere by now.
+    @Test func filesHaveChanged() throws {
+        let stage = try Stage(.ordinary)
+        let current = "\(stage.home)/current"
+        let path = "\(stage.home)/web.conf"
+        for label in ["1", "2"] {
+            let release = "\(stage.home)/release-\(label)"
+            try FileManager.default.createDirectory(atPath: release, withIntermediateDirectories: true)
+            chmod(release, 0o755)
+            stage.box.write(
+                "\(release)/app", Array("#!/bin/sh\nexec \(quoted(try stage.sampleServer(label)))\n".utf8), mode: 0o755)
+            unlink(current)
+            symlink(release, current)
+            let file = """
+                app: web
+                socket: \(stage.socket.text)
+                run-dir: \(stage.runDirectory.text)
+                log: /dev/null
+                env: RELEASE=\(label)
+                command: \(release)/app
+
+                """
+            stage.box.write(path, Array(file.utf8), mode: 0o644)
+            try stage.launch(
+                ["deploy", "--config", ByteString(path)], variables: ["PWD=\(ByteString(current))"],
+                [.changeDirectory(current)]
+            ).endWell()
+        }
+        #expect(try stage.ask().contains("label: 2"))
+        let file = FileManager.default.contents(atPath: path)
+        try stage.change(["rollback", "web"])
+        #expect(try stage.ask().contains("label: 1"))
+        let pid = try #require(try stage.pids().first)
+        let bytes = FileManager.default.contents(atPath: "/proc/\(pid)/environ") ?? Data()
+        #expect(bytes.split(separator: 0).contains { String(decoding: $0, as: UTF8.self) == "RELEASE=1" })
+        #expect(FileManager.default.contents(atPath: path) == file)
+        // A release that was removed cannot come back, and nothing changes.
+        try FileManager.default.removeItem(atPath: "\(stage.home)/release-2")
+        let gone = try stage.change(["rollback", "web"], expect: 111)
+        #expect(gone.errors.contains("that release has gone"), "\(gone.errors)")
+        #expect(try stage.ask().contains("label: 1"))
+    }
+
+    @Test func chosen() throws {
+        let stage = try Stage(.ordinary)
+        try stage.deploy("1")
+        let alone = try stage.change(["rollback", "web"], expect: 1)
+        #expect(alone.errors.contains("no other generation of it has served"), "\(alone.errors)")
+        for label in ["2", "3"] { try stage.deploy(label) }
+        // Failures do not push the last good one out.
+        for _ in 0..<6 { try stage.deploy(nil, ["--ready-timeout", "1s"], command: ["/bin/false"], expect: 1) }
+        let wrong = try stage.change(["rollback", "web", "--generation", "7"], expect: 1)
+        #expect(wrong.errors.contains("no generation 7 has served before; there is 2"), "\(wrong.errors)")
+        try stage.change(["rollback", "web"])
+        #expect(try stage.ask().contains("label: 2"))
+        try stage.change(["rollback", "web", "--generation", "3"])
+        #expect(try stage.ask().contains("label: 3"))
+    }
+}
