@@ -80,16 +80,18 @@ final class ServiceWatch {
 
     /// Reports what is new; true when all is done.
     private func look(at state: AppState, _ registry: Registry) -> Bool {
-        if !hasTakenOver {
-            for (index, number) in numbers.enumerated() {
-                if let why = registry.loadLaunchFailure(expected.label, number) {
-                    note(index, nil, EndReason(.launch, why), isLast: true)
-                }
-            }
-        }
         let found = state.app.generations.first { generation in
             guard generation.label == expected.label else { return false }
             return request.joins.map { $0 == generation.id } ?? (generation.id >= expected.generation)
+        }
+        if !hasTakenOver {
+            for (index, number) in numbers.enumerated() {
+                // A supervisor that was killed starts a copy once more, which is refused because the first one runs.
+                let runs = state.copies.contains { $0.generation == found?.id && $0.copy == number && !$0.hasGone }
+                if !runs, let why = registry.loadLaunchFailure(expected.label, number) {
+                    note(index, nil, EndReason(.launch, why), isLast: true)
+                }
+            }
         }
         guard let generation = found else { return false }
         if !isKnown, request.joins == nil {
