@@ -54,6 +54,13 @@ func restart(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
                 remedy: "nothing serves now; mend it, then reuseport-exec migrate \(registry.app)")
         }
     }
+    // Without another copy clients would be refused meanwhile.
+    if live.copies == 1, state.app.suspended != live.id {
+        let anew = try prepare(request.again(with: [], directory))
+        try checkStart(anew)
+        if try restartInTurn(anew, live, deployment, registry, report) { return }
+        report(.refuses)
+    }
     let next = try prepareCopies([first.copy], of: live, deployment, request, directory)
     try checkStart(next)
     try withdraw([first], registry)

@@ -37,6 +37,18 @@ import Testing
         #expect(try stage.pids().count == copies)
     }
 
+    /// By its number, too, the only copy is replaced before it is stopped.
+    @Test func onlyCopy() throws {
+        let stage = try Stage(.privileged)
+        try stage.deploy("1")
+        let old = try stage.pids()
+        let load = try Load(stage)
+        for _ in 0..<3 { try stage.change(["restart", "web", "--copy", "0"]) }
+        let report = try load.stop()
+        #expect(report.lost == 0, "\(report.summary)")
+        #expect(try stage.pids().count == 1 && Set(try stage.pids()).isDisjoint(with: old))
+    }
+
     @Test func atOnceSomeAreLost() throws {
         let stage = try Stage(.privileged)
         try stage.deploy("1", copies: 3)
