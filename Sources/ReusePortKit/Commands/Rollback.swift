@@ -27,7 +27,8 @@ extension AppState {
         let known = joined(others.map { $0.label }, by: ", ")
         throw Failure(
             .negative, "roll back", "app \(name)",
-            label.map { "no generation \($0) has served before" } ?? "no other generation of it has served",
+            label.map { "no generation \($0) is known that has served before" }
+                ?? "no other generation of it has served",
             remedy: others.isEmpty ? nil : "there is \(known)")
     }
 }

@@ -17,7 +17,8 @@ func showState(_ request: VerbRequest, _ directory: ByteString) throws(Failure) 
 private func describe(_ deployment: Deployment?) -> [(ByteString, ByteString)] {
     guard let deployment, let options = try? deployment.options() else { return [] }
     var lines = [("command", quotedForShell(options.launch.command))] as [(ByteString, ByteString)]
-    lines.append(("directory", deployment.named ?? deployment.directory))
+    let directory = deployment.named ?? deployment.directory
+    lines.append(("directory", options.launch.chdir.map { resolve($0, against: directory) } ?? directory))
     if let user = options.launch.user { lines.append(("user", user)) }
     if let log = options.deploy.log { lines.append(("log", log.description)) }
     if let target = options.deploy.supervision { lines.append(("on", target.description)) }

@@ -77,7 +77,12 @@ struct Output: ~Copyable {
         else { return "" }
         var text = readPart(of: file, at: start, 1 << 14)
         let rest = start + 1 << 14
-        if info.size > rest { text.append(readPart(of: file, at: max(rest, info.size - 4096), 4096)) }
+        if info.size > rest {
+            // Neither piece ends where a line does.
+            let end = readPart(of: file, at: max(rest, info.size - 4096), 4096)
+            text = text.prefix((text.lastIndex(of: UInt8(ascii: "\n")) ?? -1) + 1)
+            text.append(end.dropFirst((end.firstIndex(of: UInt8(ascii: "\n")) ?? -1) + 1))
+        }
         return text
     }
 }

@@ -16,8 +16,8 @@ func list(_ apps: [(name: ByteString, state: AppState)], isWide: Bool, on screen
         let copies = state.running(live.id)
         let present = state.present(live)
         // Supervisors tell of crashes. Of a copy without one it is known only that it has gone.
-        let gone = state.copies(of: live.id).filter { $0.supervisor == nil && $0.hasGone }.count
-        let crashes = copies.reduce(gone) { $0 + ($1.crashes?.count ?? 0) }
+        let fallen = state.fallen(live).filter { $0.supervisor == nil }.count
+        let crashes = copies.reduce(fallen) { $0 + ($1.crashes?.count ?? 0) }
         var cells = [
             Cell(name), Cell(live.label), Cell("\(shown(present))/\(live.copies)", live.ink(ofRunning: present)),
             Cell(shownAddress(copies)), Cell(shownUser(copies)), Cell(present == 0 ? "-" : ago(live.since)),
@@ -33,21 +33,27 @@ func list(_ apps: [(name: ByteString, state: AppState)], isWide: Bool, on screen
 }
 
 extension AppState {
+    /// The copies of the live generation that have gone although nobody told them to.
+    fileprivate func fallen(_ live: GenerationRecord) -> [CopyRecord] {
+        copies(of: live.id).filter { $0.hasGone && $0.copy < live.copies && $0.reason?.cause != .toldToStop }
+    }
+
     /// Says what is not well and what would help; empty if all is well.
     fileprivate func note(of name: ByteString) -> Cell {
         if let starting = app.starting { return Cell("\(starting.label) is starting", .waiting) }
         guard let live = app.live else {
             guard let last = app.generations.last else { return Cell("") }
-            return Cell("\(last.label) \(last.state.name) \(ago(last.since)) ago: \(last.outcome.description)", .bad)
+            return Cell(
+                "generation \(last.label) \(last.state.name) \(ago(last.since)) ago: \(last.outcome.description)", .bad)
         }
-        let allGone = copies(of: live.id).filter { $0.state == .ended || $0.state == .abandoned }
-        if let gone = allGone.first, let present = present(live), present < live.copies {
+        let fallen = fallen(live)
+        if let gone = fallen.first, let present = present(live), present < live.copies {
             let reason = gone.reason?.description ?? "it has gone, and nobody told it to stop"
             let remedy: ByteString =
                 gone.supervisor == nil
                 ? "; scale \(name) \(live.copies) starts it again" : "; its supervisor starts it again"
-            let numbers = joined(allGone.map { ByteString(decimal: $0.copy) }, by: ", ")
-            return Cell("copy \(numbers): \(reason)\(remedy)", .bad)
+            let others: ByteString = fallen.count == 1 ? "" : " and \(fallen.count - 1) more"
+            return Cell("copy \(gone.copy)\(others): \(reason)\(remedy)", .bad)
         }
         if app.suspended == live.id { return Cell("suspended: connections wait until resume", .waiting) }
         let finishing = app.generations.filter { $0.state == .retired || $0.state == .retiring }

@@ -40,7 +40,13 @@ import Testing
         let shown = try lines(stage)
         #expect(shown[1].contains(" 1/2 ") && shown[1].contains("copy 1: "), "\(shown)")
         #expect(shown[1].hasSuffix("; scale web 2 starts it again"), "\(shown)")
+        #expect(shown[1].contains(#/ nobody +\d+s +1 +copy 1: /#), "\(shown)")
         try stage.change(["scale", "web", "2"])
+        // One that was told to stop has not fallen.
+        for count in ["4", "1", "2"] as [ByteString] { try stage.change(["scale", "web", count]) }
+        try stage.change(["restart", "web"])
+        let healthy = try lines(stage)
+        #expect(healthy[1].contains(#/ 2\/2 .* nobody +\d+s +0$/#), "\(healthy)")
         #expect(try !lines(stage)[1].contains("copy 1"))
         try stage.change(["suspend", "web", "--in-place"])
         #expect(try lines(stage)[1].hasSuffix("suspended: connections wait until resume"))
