@@ -4,7 +4,7 @@ import CLinux
 func enable(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     let app = request.app ?? ""
     let state = try keepForBoot(app, in: directory, request.stateDirectory, isAsked: true)
-    HandoffView(app: app, verbosity: request.verbosity).reporter(.isKept(in: state ?? ""))
+    request.say(.isKept(in: state ?? ""), about: app)
 }
 
 /// `disable`: removes what `enable` has kept.

@@ -45,7 +45,8 @@ func prepare(_ request: DeployRequest) throws(Failure) -> PreparedDeploy {
     if options.deploy.countsProcessors { app.copies = min(Bank.copies, processorCount()) }
     if let directory = app.runDirectory, let registry = try? Registry.open(app.name, in: directory, create: false) {
         if request.isMigration, last == nil { last = try? liveDeployment(registry) }
-        let live = registry.loadApp()?.live
+        let known = registry.loadApp()
+        let live = known?.live
         let before = live?.copies
         if let before, before > 1, options.deploy.keepsCopies || !options.isGiven(.copies) {
             app.copies = before
@@ -55,9 +56,7 @@ func prepare(_ request: DeployRequest) throws(Failure) -> PreparedDeploy {
         }
         if let before, before != app.copies { say(.changesCopies(app.copies, before: before), app) }
         if let live, request.base == nil { compare(options, with: live, registry) }
-        if live != nil, registry.loadApp()?.suspended == live?.id, !options.deploy.isSuspended {
-            say(.endsSuspension, app)
-        }
+        if let live, known?.suspended == live.id, !options.deploy.isSuspended { say(.endsSuspension, app) }
     }
     if request.base == nil, let last, let caller, last.directory != caller, (try? currentDirectory()) != caller {
         say(.runsElsewhere(last.named ?? last.directory), app)
@@ -123,6 +122,14 @@ private func restoreEnvironment(
 @inline(never)
 private func say(_ event: HandoffEvent, _ app: AppRequest) {
     HandoffView(app: app.name, verbosity: app.verbosity).reporter(event)
+}
+
+extension VerbRequest {
+    /// Says something about an app.
+    @inline(never)
+    func say(_ event: HandoffEvent, about app: ByteString) {
+        HandoffView(app: app, verbosity: verbosity).reporter(event)
+    }
 }
 
 func run(_ deploy: PreparedDeploy, _ report: Reporter) throws(Failure) {

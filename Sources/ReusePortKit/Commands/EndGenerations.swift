@@ -36,7 +36,7 @@ func endGenerations(_ request: VerbRequest, _ directory: ByteString) throws(Fail
     if request.verb != .restart, !request.onlyRetired,
         isEnabled(registry.app, registry.loadDeployments().last.flatMap { try? $0.options() })
     {
-        HandoffView(app: registry.app, verbosity: request.verbosity).reporter(.startsAtBoot(true))
+        request.say(.startsAtBoot(true), about: registry.app)
     }
 }
 

@@ -33,7 +33,6 @@ func forget(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
         throw Failure(.negative, "forget", "app \(app)", "something that its copies have left runs in \(group.path)")
     }
     for one in deployments { removeLogs(of: one) }
-    let log = try? usualLog(of: app)
     let recorded = try deployments.last?.options().request.stateDirectory
     let wasEnabled = try (try? stateDirectory(recorded)).map { (kept) throws(Failure) in try disable(app, in: kept) }
     try step("remove", registry.path) { () throws(Errno) in
@@ -41,10 +40,10 @@ func forget(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     }
     lock.release(closing: ())
     turn.release(closing: ())
-    if let log, log.withCString({ access($0, F_OK) }) == 0 {
-        HandoffView(app: app, verbosity: request.verbosity).reporter(.leavesLog(log))
+    if let log = try? usualLog(of: app), log.withCString({ access($0, F_OK) }) == 0 {
+        request.say(.leavesLog(log), about: app)
     }
-    if wasEnabled == true { HandoffView(app: app, verbosity: request.verbosity).reporter(.startsAtBoot(false)) }
+    if wasEnabled == true { request.say(.startsAtBoot(false), about: app) }
 }
 
 /// Removes the services of an app of which nothing runs, as soon as their finish scripts have ended.

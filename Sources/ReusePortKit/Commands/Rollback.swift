@@ -9,8 +9,7 @@ func rollback(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
             .negative, "roll back", "app \(registry.app)", "generation \(generation.label) was not started by deploy",
             remedy: "start it as it was started then")
     }
-    HandoffView(app: registry.app, verbosity: request.verbosity).reporter(
-        .goesBack(to: generation.label, in: deployment.directory))
+    request.say(.goesBack(to: generation.label, in: deployment.directory), about: registry.app)
     var again = request.again(
         with: state.app.live.map { [Setting(.copies, ByteString(decimal: $0.copies))] } ?? [], directory)
     again.base = deployment.copied

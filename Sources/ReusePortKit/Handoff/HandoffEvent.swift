@@ -11,7 +11,7 @@ enum HandoffEvent {
     case changesCopies(Int, before: Int)
     /// Options of the live generation that are not given now. With `--user` among them the copies become the caller's.
     case leavesOut([ByteString], of: ByteString, isUser: Bool)
-    /// What an earlier generation was is deployed again.
+    /// An earlier generation is deployed again, with the files that are in this directory now.
     case goesBack(to: ByteString, in: ByteString)
     /// The last deploy is repeated, in its directory and not in the present one.
     case runsElsewhere(ByteString)

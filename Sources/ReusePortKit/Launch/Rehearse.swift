@@ -7,7 +7,7 @@ import CLinux
 /// nothing.
 @inline(never)
 func rehearse(_ plan: Plan) -> ByteString? {
-    // A plan that changes nothing about the process needs no other one to look from.
+    // Without a user, a root or a directory to change to, this process sees what the target will see.
     if plan.chroot == nil, plan.chdir == nil, plan.identity == Identity() { return checkProgram(of: plan)?.message }
     let words = try? inExpendableProcess(until: Deadline(after: .seconds(5))) { () throws(Errno) in
         do throws(Failure) {

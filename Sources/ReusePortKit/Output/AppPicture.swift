@@ -105,7 +105,7 @@ extension AppPicture {
             heading.append(Cell(text, generation.ink(ofRunning: running)))
         }
         if let shared, copies.contains(where: { $0.state < .retired }) {
-            heading.append(Cell("\(shared.identity.name) \(address(shared))"))
+            heading.append(Cell("\(shared.identity.name) \(ReusePortKit.shown(shared))"))
         }
         sheet.add(heading, tail: generation.outcome.description, indent: 2)
         for (copy, slot) in zip(copies, slots) where isWorthALine(copy, of: generation) {
@@ -124,13 +124,9 @@ extension AppPicture {
         let first = copies.first?.listeners.first
         let isShared = copies.allSatisfy { copy in
             copy.listeners.count == 1 && copy.listeners[0].identity.name == first?.identity.name
-                && address(copy.listeners[0]) == first.map { address($0) }
+                && ReusePortKit.shown(copy.listeners[0]) == first.map { ReusePortKit.shown($0) }
         }
         return isShared ? first : nil
-    }
-
-    private func address(_ listener: Listener) -> ByteString {
-        shown(listener)
     }
 
     private func reason(of copy: CopyRecord) -> ByteString {
@@ -173,7 +169,7 @@ extension AppPicture {
         for listener in copy.listeners {
             let queue = queue(listener, of: copy)
             if queue.text.isEmpty && listener.identity.transport != .udp { continue }
-            sheet.add([Cell(listener.identity.name), queue], tail: address(listener), indent: 6, group: 2)
+            sheet.add([Cell(listener.identity.name), queue], tail: ReusePortKit.shown(listener), indent: 6, group: 2)
         }
     }
 

@@ -93,7 +93,7 @@ struct HandoffWords {
         case .isSuspended: self.init(.step, "is suspended already")
         case .suspendsAnew:
             self.init(.step, "starts the code that is there now; suspend --in-place has the running copies stand still")
-        case .startsAtBoot(true): self.init(.step, "is enabled: the next boot deploys it again, unless disable is said")
+        case .startsAtBoot(true): self.init(.step, "is enabled: the next boot deploys it again; disable ends that")
         case .startsAtBoot(false): self.init(.step, "does not start at boot any more")
         case .refuses: self.init(.step, "clients are refused until it serves again")
         }

@@ -45,7 +45,7 @@ import Testing
         _ = (socket.number, client.number)
     }
 
-    /// What never ends is not waited for, and neither is what the kernel moves to another listener.
+    /// A handshake that never ends is not waited for, and neither is one that the kernel moves to another listener.
     @Test(arguments: [false, true]) func neverEnding(moves: Bool) throws {
         let socket = try deferring()
         let client = try InspectedSocket(connectedTo: socket.address)

@@ -145,7 +145,7 @@ import Testing
     }
 
     /// Quiet is quiet on a terminal as well.
-    /// Where nothing can be redrawn, a deploy that waits says so every ten seconds.
+    /// In a log, a deploy that waits says so every ten seconds.
     @Test func waiting() {
         var progress = progress([0, 1, 2], .steps, Screen.noTerminal)
         for copy in 0..<3 { progress.note(copy: copy, pid: 4711, .starting) }

@@ -148,7 +148,7 @@ private func page(_ word: ByteString?) throws(Failure) -> Invocation {
 
 private func meant(by option: ByteString, among known: [ByteString]) -> ByteString {
     if option == "--port" { return "write --socket http:0.0.0.0:PORT" }
-    return nearest(to: option, among: known).map { "did you mean \($0)?" } ?? "see reuseport-exec --help"
+    return suggestion(for: option, among: known, else: "see reuseport-exec --help")
 }
 
 // MARK: - Words

@@ -131,8 +131,7 @@ private func option(_ name: ByteString, of row: VerbRow) throws(Failure) -> Opti
     }
     throw .usage(
         "parse", name, "unknown option of \(row.verb.name)",
-        remedy: nearest(to: name, among: known).map { "did you mean \($0)?" }
-            ?? "see reuseport-exec help \(row.verb.name)")
+        remedy: suggestion(for: name, among: known, else: "see reuseport-exec help \(row.verb.name)"))
 }
 
 private func check(_ options: Options, _ row: VerbRow) throws(Failure) {

@@ -44,7 +44,7 @@ final class VerbRow: Sendable {
     let options: [Option.Key]
     /// Half a line for help texts.
     let summary: StaticString
-    /// What its page says below its options.
+    /// The text below the options on its page.
     let note: StaticString
 
     /// Whether it is about one app, all apps, or either.

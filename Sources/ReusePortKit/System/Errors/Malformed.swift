@@ -26,8 +26,8 @@ struct Malformed: Error {
 }
 
 /// Writes `did you mean nginx?` if one of the words is similar to `word`, otherwise `use nginx, systemd or adopt`.
-func suggestion(for word: ByteString, among known: [ByteString]) -> ByteString {
-    nearest(to: word, among: known).map { "did you mean \($0)?" } ?? "use \(alternatives(known))"
+func suggestion(for word: ByteString, among known: [ByteString], else other: ByteString? = nil) -> ByteString {
+    nearest(to: word, among: known).map { "did you mean \($0)?" } ?? other ?? "use \(alternatives(known))"
 }
 
 /// Writes `a, b or c`.

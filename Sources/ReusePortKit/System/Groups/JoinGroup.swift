@@ -1,7 +1,7 @@
 import CLinux
 
-/// fork(2). The child starts in the group where the kernel can do that (Linux 5.7, version 2): to move a process, it first
-/// waits for all processors, often for 10 ms. Otherwise the caller has to move the child.
+/// fork(2). The child starts in the group if the kernel can do that (Linux 5.7, groups of version 2). If not, the caller
+/// moves the child, which often takes 10 ms, because the kernel first waits for all processors.
 func forkChild(
     in copy: CopyGroup?, _ groups: ControlGroups = ControlGroups()
 ) throws(Errno) -> (pid: Int32, isInGroup: Bool) {

@@ -3,7 +3,7 @@ import Testing
 
 @testable import ReusePortKit
 
-/// What a deploy says about the one before, so that nobody is misled.
+/// A deploy names its differences from the one before.
 @Suite struct ReminderTests {
     /// As root, forgetting --user makes the copies root's.
     @Test func optionsThatAreLeftOut() throws {
@@ -93,7 +93,7 @@ import Testing
         #expect(!stage.box.exists("\(stage.home)/state/kept"))
     }
 
-    /// What is enabled can be started again after a boot at which it could not start.
+    /// An enabled app that failed at a boot can be started again.
     @Test func bootThatFailed() throws {
         let stage = try Stage(.ordinary)
         let state: [ByteString] = ["--state-dir", "\(stage.home)/state"]

@@ -61,7 +61,7 @@ import Testing
         let app = try #require(Self.blocks("js", text).first)
         let commands = Self.blocks("sh", text)
         try #require(app.contains("{ fd: 3 }") && commands[1].contains("--pass adopt"))
-        // What follows on the first screen, and what can be seen after some of it.
+        // The commands below that, some with a look at what has come of them.
         let seen = [
             "--copies 6": "reuseport-exec count web  # 6", "new.js": "curl -s http://127.0.0.1/  # hello, anew",
             "rollback": "curl -s http://127.0.0.1/  # hello",
