@@ -31,7 +31,7 @@ func deployCopies(_ deploy: PreparedDeploy, _ report: Reporter) throws(Failure) 
         }
         outputs.mark(
             request.name, coordinator.generation.label, isNew: coordinator.generation.state == .starting)
-        starter.barrier.open(for: deploy.numbers.count, from: coordinator.firstStart)
+        starter.barrier.open()
         // The registry knows the copies' paths from here on.
         leftovers = Leftovers()
         do throws(HandoffFailure) {

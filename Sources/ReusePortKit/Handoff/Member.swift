@@ -16,12 +16,13 @@ struct PreparedCopy: ~Copyable {
         case child(UnstartedChild)
     }
 
-    /// Finds or starts its process; a child starts in the group.
-    consuming func start(in group: CopyGroup?) throws(Failure) -> StartedCopy {
+    /// Finds or starts its process; a child starts in the group. `asStart` is the number of this start, of all starts of
+    /// the app's copies.
+    consuming func start(in group: CopyGroup?, asStart count: UInt64) throws(Failure) -> StartedCopy {
         let started: CopyProcess
         switch consume origin {
         case .launcher(let own): started = own
-        case .child(let child): started = try child.start(number, in: group)
+        case .child(let child): started = try child.start(number, in: group, asStart: count)
         }
         return StartedCopy(
             number: number, process: started.handle, sockets: started.sockets, listeners: listeners, channel: channel,

@@ -71,7 +71,7 @@ private struct Registration {
         let group = try state.makeGroup(
             request.memoryLimits, for: prepared.number, of: generation.label, under: supervisor, in: registry)
         if let group { groups.append(group) }
-        let copy = try prepared.start(in: group)
+        let copy = try prepared.start(in: group, asStart: state.app.starts)
         if role == .command { children.append(copy.process.identity.pid) }
         let record = state.newRecord(of: copy, in: generation.id, request)
         record.group = group

@@ -12,7 +12,7 @@ final class CopyStarter {
     private let blocked: sigset_t
 
     init() throws(Failure) {
-        barrier = try step("make", "pipe to the copies", remedy: descriptorRemedy) { () throws(Errno) in
+        barrier = try step("make", "barrier for the copies", remedy: descriptorRemedy) { () throws(Errno) in
             try Barrier()
         }
         var limit = rlimit()
@@ -73,8 +73,7 @@ final class CopyStarter {
             _ = dup2(log.number, 2)
         case .none: break
         }
-        guard let start = barrier.pass() else { _exit(1) }
-        opened.start = start
+        if !barrier.pass() { _exit(1) }
         // The command learns of the failure, and removes what was made.
         let failure = becomeTarget(plan, opened, Leftovers())
         _exit(failure.code.rawValue)
@@ -90,7 +89,8 @@ struct UnstartedChild: ~Copyable {
     fileprivate let output: Descriptor?
 
     /// Forks the copy into the group, so that all that it starts is in there.
-    consuming func start(_ number: Int, in group: CopyGroup?) throws(Failure) -> CopyProcess {
+    consuming func start(_ number: Int, in group: CopyGroup?, asStart count: UInt64) throws(Failure) -> CopyProcess {
+        opened.start = count
         let child = try step("start", "copy \(number)") { () throws(Errno) in try forkChild(in: group) }
         if child.pid == 0 { starter.become(plan, opened, output) }
         do throws(Failure) {

@@ -14,7 +14,7 @@ struct ReadyAcceptTests {
     ) throws -> Acceptance {
         var state = before
         try waitUntil("another state than \(before)") {
-            state = try acceptance(of: probe)
+            state = try acceptance(of: probe, DiagnosticSocket())
             return state != before && state != .connecting && state != .held
         }
         return state

@@ -34,11 +34,13 @@ private func awaitAcceptance(
 private func isAccepted(
     _ probe: borrowing Descriptor, _ object: ByteString, _ began: UInt64, _ watch: inout Watch
 ) throws(NotReady) -> Bool {
+    let diagnostics = try orNotReady("look up probe of", object) { () throws(Errno) in try DiagnosticSocket() }
     var looks = 0
+    var hasEvent = true
     while true {
         // The state also tells the probe's end or error, so nothing else is looked at.
         let state = try orNotReady("look up probe of", object) { () throws(Errno) in
-            try acceptance(of: probe)
+            try hasEvent ? acceptance(of: probe, diagnostics) : acceptanceByServer(of: probe, diagnostics)
         }
         switch state {
         case .accepted:
@@ -57,22 +59,25 @@ private func isAccepted(
             if looks == 2 { _ = clinux_send_newline(probe.number) }
         case .waiting: watch.see(.probeNotAccepted(object))
         }
-        try rest(since: began, &watch, on: probe.number)
+        hasEvent = try rest(since: began, &watch, on: probe.number)
     }
 }
 
 /// Waits until the probe has an event, or for a fraction of the time waited so far: a quick program is found ready at
 /// once, and a slow one is not asked a thousand times. The kernel has no event for the acceptance of a connection.
+///
+/// Returns whether the probe may have had an event.
 @inline(never)
-private func rest(since began: UInt64, _ watch: inout Watch, on probe: Int32? = nil) throws(NotReady) {
+@discardableResult
+private func rest(since began: UInt64, _ watch: inout Watch, on probe: Int32? = nil) throws(NotReady) -> Bool {
     let waited = MonotonicClock.milliseconds - began
     if waited < 5 {
         // poll(2) knows whole milliseconds only.
         usleep(200)
         _ = try watch.wait(atMost: 0)
-        return
+        return true
     }
-    _ = try watch.wait(for: POLLIN, on: probe, atMost: min(max(waited / 16, 1), 20))
+    return try watch.wait(for: POLLIN, on: probe, atMost: min(max(waited / 32, 1), 20))
 }
 
 /// How far the server has come with a connection of ours.
@@ -87,28 +92,37 @@ enum Acceptance: Equatable {
     case broken(Errno)
 }
 
-/// Asks the kernel for the server's end of this connection. The length of the accept queue would tell nothing, because
-/// other clients come and go.
-func acceptance(of probe: borrowing Descriptor) throws(Errno) -> Acceptance {
+/// Looks at our end of this connection, and then at the server's.
+func acceptance(
+    of probe: borrowing Descriptor, _ diagnostics: borrowing DiagnosticSocket
+) throws(Errno) -> Acceptance {
     let failure = Errno(rawValue: try option(probe, SOL_SOCKET, SO_ERROR))
     if failure.rawValue != 0 { return .broken(failure) }
-    var remote: SocketAddress?
-    if let errno = reason({ () throws(Errno) in remote = try remoteAddress(of: probe) }) {
+    if let errno = reason({ () throws(Errno) in _ = try remoteAddress(of: probe) }) {
         return errno.rawValue == ENOTCONN ? .connecting : .broken(errno)
     }
     // A greeting or an orderly end comes from a server that has accepted: when a listener closes, the kernel resets the
     // connections in its queue.
     let silence = reason { () throws(Errno) in _ = try receive(probe, atMost: 1, flags: Int32(MSG_PEEK)) }
     guard let silence else { return .accepted }
-    if silence != .again { return .broken(silence) }
-    guard let remote, let local = try localAddress(of: probe) else { throw .invalid }
+    return silence == .again ? try acceptanceByServer(of: probe, diagnostics) : .broken(silence)
+}
+
+/// Asks the kernel for the server's end of this connection. The length of the accept queue would tell nothing, because
+/// other clients come and go.
+private func acceptanceByServer(
+    of probe: borrowing Descriptor, _ diagnostics: borrowing DiagnosticSocket
+) throws(Errno) -> Acceptance {
+    guard let remote = try? remoteAddress(of: probe), let local = try localAddress(of: probe) else {
+        return .connecting
+    }
     switch local {
     case .unix:
         // The kernel names a peer by its inode, and one in the accept queue has none.
-        return try peerInode(ofUnixSocket: probe) == 0 ? .waiting : .accepted
+        return try peerInode(ofUnixSocket: probe, diagnostics) == 0 ? .waiting : .accepted
     default:
         // It may be bound to lo, as its listener is; that is always the first interface.
-        guard let record = try connection(from: remote, to: local, interface: 1) else { return .waiting }
+        guard let record = try connection(from: remote, to: local, interface: 1, diagnostics) else { return .waiting }
         switch record.state {
         case .synReceived: return .held
         // A socket without an inode belongs to no descriptor yet.

@@ -79,9 +79,17 @@ private struct Mount {
     var path: ByteString
 }
 
+/// The mounts of this host, read once: a command does not last until they change.
+private let ownMounts = try? ControlGroups().readMounts()
+
 extension ControlGroups {
-    /// Reads /proc/self/mountinfo: `35 31 0:32 /GROUP /PATH rw,relatime [...] - cgroup cgroup rw,memory`.
     private func mounts() throws(Errno) -> [Mount] {
+        if root.isEmpty, let ownMounts { return ownMounts }
+        return try readMounts()
+    }
+
+    /// Reads /proc/self/mountinfo: `35 31 0:32 /GROUP /PATH rw,relatime [...] - cgroup cgroup rw,memory`.
+    fileprivate func readMounts() throws(Errno) -> [Mount] {
         var result: [Mount] = []
         for line in try read("/proc/self/mountinfo").split(on: UInt8(ascii: "\n")) {
             let fields = line.split(on: UInt8(ascii: " "))

@@ -5,9 +5,15 @@ import CLinux
 /// Finds the TCP connection between two addresses, as seen from `local`, in any state. If there is none, the kernel
 /// answers with the listener that would get it; nil if there is neither. Costs one lookup in a hash table, however many
 /// connections there are.
-@inline(never)
 func connection(
     from local: SocketAddress, to remote: SocketAddress, interface: UInt32
+) throws(Errno) -> SocketRecord? {
+    try connection(from: local, to: remote, interface: interface, DiagnosticSocket())
+}
+
+@inline(never)
+func connection(
+    from local: SocketAddress, to remote: SocketAddress, interface: UInt32, _ diagnostics: borrowing DiagnosticSocket
 ) throws(Errno) -> SocketRecord? {
     var request = inet_diag_req_v2()
     request.sdiag_family = UInt8(local.family)
@@ -22,7 +28,7 @@ func connection(
     (request.id.idiag_dst, request.id.idiag_dport) = words(remote)
     var result: SocketRecord?
     do throws(Errno) {
-        try DiagnosticSocket().one(request) { result = SocketRecord(message: $0) }
+        try diagnostics.one(request) { result = SocketRecord(message: $0) }
     } catch .noEntry {
         return nil
     }
@@ -57,7 +63,9 @@ func destroyListener(_ listener: ListenerIdentity, interface: UInt32) throws(Err
 
 /// Finds the inode of the socket at the other end of a connected Unix socket; 0 if that end was not accepted yet, or
 /// has gone.
-func peerInode(ofUnixSocket socket: borrowing Descriptor) throws(Errno) -> UInt32 {
+func peerInode(
+    ofUnixSocket socket: borrowing Descriptor, _ diagnostics: borrowing DiagnosticSocket
+) throws(Errno) -> UInt32 {
     var request = unix_diag_req()
     request.sdiag_family = UInt8(AF_UNIX)
     request.udiag_states = UInt32.max
@@ -67,7 +75,7 @@ func peerInode(ofUnixSocket socket: borrowing Descriptor) throws(Errno) -> UInt3
     let cookie = try socketCookie(of: socket)
     request.udiag_cookie = (UInt32(truncatingIfNeeded: cookie), UInt32(truncatingIfNeeded: cookie >> 32))
     var result: UInt32 = 0
-    try DiagnosticSocket().one(request) { message in
+    try diagnostics.one(request) { message in
         forEachAttribute(in: message, from: MemoryLayout<unix_diag_msg>.size) { attribute, content in
             if attribute == Int32(UNIX_DIAG_PEER), content.count >= 4 {
                 result = content.loadUnaligned(as: UInt32.self)
