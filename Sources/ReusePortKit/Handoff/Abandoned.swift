@@ -22,7 +22,7 @@ func endAbandoned(
 extension AppState {
     /// Whether a listener of a copy that has just ended is in nobody's hands: an io_uring lets go of it in a moment.
     fileprivate var mayVanish: Bool {
-        let new = copies.filter { $0.state == .abandoned && isNew($0) }
+        let new = copies.filter { $0.state == .abandoned && $0.isNew }
         guard !new.isEmpty, let open = try? openListeners(of: new), !open.isEmpty else { return false }
         return (try? holders(ofSocketInodes: open.map { $0.inode }))?.found.isEmpty == true
     }
@@ -43,7 +43,7 @@ extension Registry {
         }
         // Suspended copies accept nothing.
         guard let live = state.app.live, state.app.suspended != live.id else { return state }
-        let new = state.copies(of: live.id).filter { $0.state == .abandoned && $0.helper == nil && state.isNew($0) }
+        let new = state.copies(of: live.id).filter { $0.state == .abandoned && $0.helper == nil && $0.isNew }
         if new.isEmpty { return state }
         do throws(Failure) { try change { _ in } } catch { return state }
         for copy in new { try? replaceBySuccessor(copy, of: live) }

@@ -14,7 +14,8 @@ func register(
     let numbers = (0..<prepared.count).map { prepared[$0].number }
     request.namesProcess = plan.dialects.contains(.systemd)
     // A copy that is started again takes the place of what is left of its predecessor.
-    for known in AppState.reconciled(registry).app.generations where known.label == request.generation {
+    for known in (registry.loadApp() ?? AppState.reconciled(registry).app).generations
+    where known.label == request.generation && registry.hasRecord(of: known.id, numbers) {
         try endAbandoned(of: known.id, in: registry, report) { numbers.contains($0.copy) }
     }
     let turn = try awaitTurn(registry, request, prepared, report)

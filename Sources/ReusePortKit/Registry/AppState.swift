@@ -4,24 +4,20 @@ import CLinux
 final class AppState {
     let app: AppRecord
     var copies: [CopyRecord]
-    /// The records as the files have them, so that only changes are written. The app's is text: nil without a file.
+    /// What the app's file says, so that only changes are written; nil if there is none, or it is damaged.
     private(set) var writtenApp: ByteString?
-    private(set) var writtenCopies: [CopyRecord]
 
     /// Reads the files without correcting them.
-    init(reading registry: Registry) {
-        let known = registry.loadApp()
-        writtenApp = known?.text
-        writtenCopies = registry.loadCopies()
-        app = known ?? AppRecord()
-        copies = writtenCopies.map { $0.copied }
+    convenience init(reading registry: Registry) {
+        self.init(readingAppOf: registry)
+        copies = registry.loadCopies()
     }
 
     /// Reads the app's own file, without those of its copies: enough to find the maps.
     init(readingAppOf registry: Registry) {
-        let known = registry.loadApp()
-        writtenApp = known?.text
-        writtenCopies = []
+        let text = registry.appText
+        let known = text.flatMap { AppRecord(text: $0) }
+        writtenApp = known == nil ? nil : text
         app = known ?? AppRecord()
         copies = []
     }
@@ -31,7 +27,6 @@ final class AppState {
         self.app = app
         self.copies = copies
         writtenApp = nil
-        writtenCopies = []
     }
 
     func copies(of generation: UInt64) -> [CopyRecord] { copies.filter { $0.generation == generation } }
@@ -86,25 +81,19 @@ final class AppState {
             registry.remove(copy)
             return true
         }
-        let written = writtenCopies.map { $0.text }
-        for copy in copies where !written.contains(copy.text) {
+        for copy in copies where copy.text != copy.written?.text {
             // If it could not be taken out, the next one who may tries again.
-            if copy.state == .abandoned, isNew(copy), !withdrawAbandoned(copy) { copy.state = .stopping }
+            if copy.state == .abandoned, copy.isNew, !withdrawAbandoned(copy) { copy.state = .stopping }
             try registry.store(copy)
         }
         if removeUnusedGroups(registry) { app.group = nil }
         let text = app.text
         if text != writtenApp { try registry.store(app) }
-        (writtenApp, writtenCopies) = (text, copies.map { $0.copied })
+        writtenApp = text
     }
 }
 
 extension AppState {
-    /// Whether a copy's state is not in its file yet.
-    func isNew(_ copy: CopyRecord) -> Bool {
-        !writtenCopies.contains { $0.fileName == copy.fileName && $0.state == copy.state }
-    }
-
     /// Directs no more connections to what is left of a copy; false if that failed.
     private func withdrawAbandoned(_ copy: CopyRecord) -> Bool {
         guard copy.generation == app.live?.id else { return true }

@@ -62,6 +62,8 @@ final class CopyRecord {
     var crashes: Crashes?
     /// Its control group, which all that it starts is in; nil if it has none of its own.
     var group: CopyGroup?
+    /// What its file says, so that only changes are written; nil if it has none yet.
+    var written: (text: ByteString, state: State)?
 
     init(
         generation: UInt64, copy: Int, process: ProcessIdentity, helper: ProcessIdentity? = nil, state: State,
@@ -87,9 +89,12 @@ final class CopyRecord {
             generation: generation, copy: copy, process: process, helper: helper, state: state, since: since,
             listeners: listeners, supervisor: supervisor, stopSignal: stopSignal, stopTimeout: stopTimeout, nice: nice)
         (other.user, other.settle, other.drain, other.channel) = (user, settle, drain, channel)
-        (other.reason, other.crashes, other.group) = (reason, crashes, group)
+        (other.reason, other.crashes, other.group, other.written) = (reason, crashes, group, written)
         return other
     }
+
+    /// Whether its state is not in its file yet.
+    var isNew: Bool { written?.state != state }
 
     /// Whether its process has gone.
     var hasGone: Bool { state == .abandoned || state == .ended }

@@ -27,8 +27,9 @@ enum RegistryLock {
 extension Deadline {
     /// Not at all: another holder has precedence.
     static var noWait: Deadline { Deadline(moment: 0) }
-    /// For the records: they are locked for moments, so 10 seconds mean that something is wrong.
-    static var records: Deadline { Deadline(after: .seconds(10)) }
+    /// For the records: they are locked for moments, so 30 seconds mean that something is wrong, even if 64 launchers
+    /// take turns on a busy host.
+    static var records: Deadline { Deadline(after: .seconds(30)) }
     /// In commands without --lock-timeout: as long as its default.
     static var command: Deadline { Deadline(after: .seconds(60)) }
 }

@@ -14,7 +14,7 @@ extension AppState {
             state = AppState(reading: registry)
             state.markTheDead()
             tries -= 1
-        } while registry.loadApp()?.text != state.writtenApp && tries > 0
+        } while registry.appText != state.writtenApp && tries > 0
         state.addLostGenerations(registry)
         state.followKernel()
         state.closeGenerations()
@@ -46,7 +46,7 @@ extension AppState {
             let isLeft = copies[index].listeners.contains { listener in
                 let cookie = listener.identity.cookie
                 return open.map { $0.contains(cookie) && !living.contains(cookie) }
-                    ?? (writtenCopies[index].state != .ended)
+                    ?? (copies[index].written?.state != .ended)
             }
             if isLeft { copies[index].state = .abandoned }
         }

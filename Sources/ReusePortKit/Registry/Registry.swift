@@ -26,7 +26,10 @@ final class Registry {
     }
 
     /// The app's record; nil if its file is missing or damaged.
-    func loadApp() -> AppRecord? { contents(of: "app").flatMap { AppRecord(text: $0) } }
+    func loadApp() -> AppRecord? { appText.flatMap { AppRecord(text: $0) } }
+
+    /// The text of the app's file.
+    var appText: ByteString? { contents(of: "app") }
 
     func store(_ record: AppRecord) throws(Failure) { try replace("app", record.text) }
 
@@ -38,12 +41,22 @@ final class Registry {
             guard let text = contents(of: name), let copy = CopyRecord(text: text), copy.fileName == name else {
                 continue
             }
+            copy.written = (text, copy.state)
             copies.append(copy)
         }
         return copies.ordered { ($0.generation, $0.copy) < ($1.generation, $1.copy) }
     }
 
-    func store(_ record: CopyRecord) throws(Failure) { try replace(record.fileName, record.text) }
+    /// Whether there is a record of one of these copies.
+    func hasRecord(of generation: UInt64, _ copies: [Int]) -> Bool {
+        copies.contains { copy in (try? status(of: "\(generation)-\(copy)", in: folder)) != nil }
+    }
+
+    func store(_ record: CopyRecord) throws(Failure) {
+        let text = record.text
+        try replace(record.fileName, text)
+        record.written = (text, record.state)
+    }
 
     /// How a generation was deployed; nil if it was not.
     func loadDeployment(of generation: GenerationRecord) -> Deployment? {

@@ -20,7 +20,17 @@ struct RegistryText {
 
     var text: ByteString {
         var result = ByteString()
-        for line in lines { result.append("\(line.key)=\(joined(line.fields.map(escaped), by: " "))\n") }
+        for line in lines {
+            result.append(line.key)
+            var separator = UInt8(ascii: "=")
+            for field in line.fields {
+                result.append(separator)
+                result.append(escaped(field))
+                separator = UInt8(ascii: " ")
+            }
+            if line.fields.isEmpty { result.append(separator) }
+            result.append(UInt8(ascii: "\n"))
+        }
         result.append("end=\n")
         return result
     }
@@ -34,7 +44,8 @@ struct RegistryText {
     }
 
     /// The fields of the first line with this key.
-    func fields(_ key: StaticString) -> [ByteString]? { all(key).first }
+    @inline(never)
+    func fields(_ key: StaticString) -> [ByteString]? { lines.first { $0.key == key }?.fields }
 
     /// The fields of each line with this key.
     func all(_ key: StaticString) -> [[ByteString]] { lines.filter { $0.key == key }.map { $0.fields } }
@@ -45,9 +56,10 @@ struct RegistryText {
 private func escaped(_ field: ByteString) -> ByteString {
     if field.isEmpty { return "-" }
     if field == "-" { return "%2d" }
+    if !field.bytes.contains(where: isEscaped) { return field }
     var result = ByteString()
     for byte in field.bytes {
-        if byte <= 0x20 || byte == 0x7F || byte == UInt8(ascii: "%") {
+        if isEscaped(byte) {
             result.append(UInt8(ascii: "%"))
             result.append(hexDigit(byte >> 4))
             result.append(hexDigit(byte & 15))
@@ -58,8 +70,11 @@ private func escaped(_ field: ByteString) -> ByteString {
     return result
 }
 
+private func isEscaped(_ byte: UInt8) -> Bool { byte <= 0x20 || byte == 0x7F || byte == UInt8(ascii: "%") }
+
 private func unescaped(_ field: ByteString) -> ByteString {
     if field == "-" { return "" }
+    if !field.contains(UInt8(ascii: "%")) { return field }
     var result = ByteString()
     var index = 0
     while index < field.count {
