@@ -10,8 +10,9 @@ func enable(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
 /// `disable`: removes what `enable` has kept.
 func disable(_ request: VerbRequest) throws(Failure) {
     let app = request.app ?? ""
-    if try disable(app, in: try stateDirectory(request.stateDirectory)) { return }
-    throw Failure(.negative, "disable", "app \(app)", "it does not start at boot")
+    let state = try stateDirectory(request.stateDirectory)
+    if try disable(app, in: state) { return }
+    throw Failure(.negative, "disable", "app \(app)", "it does not start at boot", remedy: others(in: state))
 }
 
 /// Whether `boot` deploys an app, by the options with which it was deployed.

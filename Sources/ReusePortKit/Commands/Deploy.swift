@@ -26,6 +26,12 @@ func runDeploy(_ request: DeployRequest, _ line: HistoryLine?) throws(Failure) {
         failure = error
     }
     outcome.end(failure)
+    // Nothing has been started: the operator wants to know that this has harmed nobody.
+    if failure != nil, outcome.label.isEmpty, let app = prepared?.request, let directory = app.runDirectory,
+        let live = (try? Registry.open(app.name, in: directory, create: false))??.loadApp()?.live
+    {
+        say(.servesOn(live.label), app)
+    }
     if let prepared, let command = prepared.options.onDeploy {
         runOnDeploy(command, of: prepared.request, outcome, hasFailed: failure != nil, environment)
     }
@@ -203,8 +209,9 @@ private func completed(_ request: DeployRequest) throws(Failure) -> ([Setting], 
         } else {
             throw .usage(
                 "deploy", "app \(app.value)", "no command was given, and it is not registered in \(directory)",
-                remedy:
-                    "write reuseport-exec deploy \(app.value) [options] -- command; a boot forgets what is not enabled")
+                remedy: others(in: directory)
+                    ?? "write reuseport-exec deploy \(app.value) [options] -- command; a boot forgets what is not enabled"
+            )
         }
     } catch {
         if isComplete { return (settings, command, nil) }

@@ -54,6 +54,9 @@ private func findLog(
     case nil: if options.supervision == nil { path = try usualLog(of: app) }
     }
     if options.supervision == nil { log.mark = generationMark(app, generation.label) }
+    if let copy = request.copy, copy >= generation.copies {
+        throw failure(app, "generation \(generation.label) has no copy \(copy)", "see reuseport-exec state \(app)")
+    }
     for copy in 0..<generation.copies where request.copy ?? copy == copy {
         if options.supervision == .systemd {
             let marker = ServiceMarker(app: app, label: generation.label, copy: copy)

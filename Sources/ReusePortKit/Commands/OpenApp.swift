@@ -20,10 +20,15 @@ func knownApps(
 }
 
 func unknown(_ app: ByteString, _ directory: ByteString) -> Failure {
-    let others = (try? appNames(in: directory)) ?? []
-    return Failure(
-        .negative, "find", "app \(app)", "it is not registered in \(directory)",
-        remedy: others.isEmpty ? nil : "there is \(joined(others, by: ", "))")
+    Failure(
+        .negative, "find", "app \(app)", "it is not registered in \(directory)", remedy: others(in: directory))
+}
+
+/// Names the apps of a run directory or state directory, for those who have mistyped one; nil if there is none.
+@inline(never)
+func others(in directory: ByteString) -> ByteString? {
+    let names = (try? appNames(in: directory)) ?? []
+    return names.isEmpty ? nil : "there is \(joined(names, by: ", "))"
 }
 
 /// Reads what is known of the verb's app, and finds its live generation.

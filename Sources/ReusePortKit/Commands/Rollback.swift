@@ -9,9 +9,10 @@ func rollback(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
             .negative, "roll back", "app \(registry.app)", "generation \(generation.label) was not started by deploy",
             remedy: "start it as it was started then")
     }
-    request.say(.goesBack(to: generation.label, in: deployment.directory), about: registry.app)
+    let copies = state.app.live?.copies ?? generation.copies
+    request.say(.goesBack(to: generation.label, in: deployment.directory, copies: copies), about: registry.app)
     var again = request.again(
-        with: state.app.live.map { [Setting(.copies, ByteString(decimal: $0.copies))] } ?? [], directory)
+        with: [Setting(.copies, ByteString(decimal: copies))], directory)
     again.base = deployment.copied
     // The name of the directory may lead to another release by now.
     again.base?.named = nil

@@ -11,8 +11,10 @@ enum HandoffEvent {
     case changesCopies(Int, before: Int)
     /// Options of the live generation that are not given now. With `--user` among them the copies become the caller's.
     case leavesOut([ByteString], of: ByteString, isUser: Bool)
-    /// An earlier generation is deployed again, with the files that are in this directory now.
-    case goesBack(to: ByteString, in: ByteString)
+    /// Nothing was started, and this generation is live.
+    case servesOn(ByteString)
+    /// An earlier generation is deployed again, with the files that are in this directory now, and so many copies.
+    case goesBack(to: ByteString, in: ByteString, copies: Int)
     /// The last deploy is repeated, in its directory and not in the present one.
     case runsElsewhere(ByteString)
     /// Copies that stand still are replaced by some that serve.

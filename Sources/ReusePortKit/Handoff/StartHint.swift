@@ -7,7 +7,7 @@ enum StartHint: Sendable, Equatable {
     /// It binds an address that is in use.
     case bindsInUse
     /// It has the library that replaces its bind(2), and binds what none of the sockets has.
-    case bindsAnother
+    case bindsAnother(ByteString)
     /// nginx, which takes sockets, was told of none, or of other addresses than those it listens on.
     case bindsAsNginx, listensElsewhere
     /// A process of it listens, but on no socket that it was given.
@@ -24,7 +24,7 @@ enum StartHint: Sendable, Equatable {
         switch self {
         case .bindsItself(let port): "; it binds \(port) by itself: add --pass adopt"
         case .bindsInUse: "; it binds an address by itself: give that to --socket, and add --pass adopt"
-        case .bindsAnother: "; it binds an address that no --socket has: give that one"
+        case .bindsAnother(let line): "; it binds an address that no --socket has: give that one (\(line))"
         case .bindsAsNginx: "; it binds by itself: add --pass nginx"
         case .listensElsewhere: "; its listen lines must have the addresses of --socket"
         case .listens(let process, let address):
@@ -72,11 +72,14 @@ func startHint(from output: ByteString, _ plan: Plan) -> StartHint? {
     if plan.sockets.isEmpty { return nil }
     let program = lastComponent(of: plan.command[0].filled(plan.sockets.map { $0.address }, copy: 0))
     if output.contains("EADDRINUSE") || output.contains("ddress already in use") {
-        if plan.library != nil { return .bindsAnother }
+        let lines = output.split(on: UInt8(ascii: "\n"))
+        if plan.library != nil {
+            let line = lines.first { $0.contains("EADDRINUSE") || $0.contains("already in use") }
+            return .bindsAnother((line ?? "").trimmed.prefix(100))
+        }
         if plan.dialects.contains(.nginx) { return .listensElsewhere }
         if program == "nginx" { return .bindsAsNginx }
         // Elsewhere the port may stand in a line of greeting.
-        let lines = output.split(on: UInt8(ascii: "\n"))
         for (index, line) in lines.enumerated() where line.contains("EADDRINUSE") || line.contains("already in use") {
             for socket in plan.sockets {
                 guard let port = socket.address.port else { continue }

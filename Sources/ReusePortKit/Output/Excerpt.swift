@@ -1,5 +1,5 @@
 /// Chooses the lines of a program's output that tell why it failed, fit for a terminal: the first 8, the last 4, and the
-/// first between them that has an error. Copies that write to one file write the same, so each line counts once.
+/// first between them that has an error, with the two before it, which say where. Copies that write to one file write the same, so each line counts once.
 func excerpt(of output: ByteString) -> [ByteString] {
     var lines: [ByteString] = []
     for line in output.split(on: UInt8(ascii: "\n")) {
@@ -11,13 +11,12 @@ func excerpt(of output: ByteString) -> [ByteString] {
     }
     let last = lines.count - 4
     guard last > 8 else { return lines }
+    let error =
+        lines.firstIndex { $0.contains("rror") || $0.contains("EADDRINUSE") || $0.contains("already in use") } ?? 0
     var result: [ByteString] = []
-    var hasError = false
     for (index, line) in lines.enumerated() {
         if index == 8 { result.append("...") }
-        let isError = line.contains("rror") || line.contains("EADDRINUSE") || line.contains("already in use")
-        if index < 8 || index >= last || isError && !hasError { result.append(line) }
-        hasError = hasError || isError
+        if index < 8 || index >= last || index <= error && index >= error - 2 { result.append(line) }
     }
     return result
 }

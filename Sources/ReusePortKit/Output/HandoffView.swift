@@ -39,7 +39,8 @@ final class HandoffView {
         case .output(let place, let text): progress?.output(of: place, text)
         case .served(let result): progress?.write(.step, result.description)
         case .tookOver: hasTakenOver = true
-        case .readiness(.elapsed(let seconds)): progress?.tick(seconds)
+        case .readiness(.elapsed(let seconds, let limit)): progress?.tick(seconds, of: limit)
+        case .readiness(let event): progress?.seen = event.description
         default: break
         }
         if let title, let text = event.title { title.show("\(titleStart): \(text)") }

@@ -24,11 +24,14 @@ struct HandoffWords {
                 isUser ? .warning : .step,
                 "not given, unlike for generation \(label): \(joined(options, by: ", ")) (migrate keeps what is left out)"
             )
-        case .goesBack(let label, let directory):
+        case .goesBack(let label, let directory, let count):
             self.init(
                 .step,
-                "goes back to command, options and environment of generation \(label), with what is in \(directory) now"
-            )
+                """
+                goes back to command, options and environment of generation \(label), with what is in \(directory) now \
+                and \(copyCount(count))
+                """)
+        case .servesOn(let label): self.init(.step, "nothing was started; generation \(label) serves on")
         case .isKept(let directory):
             self.init(.step, "is kept in \(directory) for reuseport-exec boot: see help enable for who calls that")
         case .runsAsRoot: self.init(.step, "runs as root, since --user is not given")

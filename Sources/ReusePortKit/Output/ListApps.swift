@@ -62,6 +62,13 @@ extension AppState {
     }
 }
 
+extension AppState {
+    /// Why a generation failed or ended, or what is not well with the live one.
+    fileprivate func reason(of generation: GenerationRecord, _ name: ByteString) -> ByteString {
+        generation.state == .live ? note(of: name).text : generation.outcome.description
+    }
+}
+
 /// Where clients find a listener, in the words of `--socket`: `*:80` for both families.
 func shown(_ listener: Listener) -> ByteString {
     if let path = listener.publicPath { return path }
@@ -91,7 +98,9 @@ private func shownMemory(_ bytes: UInt64) -> ByteString {
 func listGenerations(_ apps: [(name: ByteString, state: AppState)], on screen: Screen) -> ByteString {
     var sheet = Sheet()
     func add(_ cells: [Cell]) { sheet.add(cells, group: 0) }
-    let isExplained = apps.contains { $0.state.app.generations.contains { $0.outcome != .none } }
+    let isExplained = apps.contains { app in
+        app.state.app.generations.contains { !app.state.reason(of: $0, app.name).isEmpty }
+    }
     let head = ["APP", "GENERATION", "STATE", "COPIES", "SINCE"] + (isExplained ? ["REASON"] : []) as [ByteString]
     add(head.map { Cell($0, .heading) })
     for (name, state) in apps {
@@ -101,7 +110,7 @@ func listGenerations(_ apps: [(name: ByteString, state: AppState)], on screen: S
                 Cell(name), Cell(generation.label), state.app.shown(generation),
                 Cell("\(shown(running))/\(generation.copies)", generation.ink(ofRunning: running)),
                 Cell("\(ago(generation.since))\(generation.isOver ? " ago" : "")"),
-                Cell(generation.outcome.description),
+                Cell(state.reason(of: generation, name)),
             ])
         }
     }
@@ -146,7 +155,7 @@ extension GenerationRecord {
 }
 
 func listAsJSON(_ apps: [(name: ByteString, state: AppState)]) -> ByteString {
-    let items = apps.map { (name, state) -> ByteString in
+    let items = apps.filter { !$0.state.app.generations.isEmpty }.map { (name, state) -> ByteString in
         let generations = state.app.generations.map { generation in
             object([
                 ("generation", json(generation.label)), ("state", json(generation.state.name)),

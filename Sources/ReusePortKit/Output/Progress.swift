@@ -15,8 +15,11 @@ struct Progress {
     private let log: LogLines
     private var screen: Screen
     private var copies: [Copy]
-    /// How long copies have been starting.
+    /// How long copies have been starting, and how long they may.
     private var seconds: UInt64 = 0
+    private var limit: UInt64 = 0
+    /// What was seen last of the first copy that is not ready.
+    var seen = ByteString()
     /// The copies' lines as they stand on the screen; empty if nothing is drawn.
     private var drawn: [ByteString] = []
     /// How many lines have been written below the copies' lines.
@@ -65,13 +68,15 @@ extension Progress {
     }
 
     /// Shows how long copies have been starting: every second where that can be redrawn, else every ten.
-    mutating func tick(_ elapsed: UInt64) {
+    mutating func tick(_ elapsed: UInt64, of allowed: UInt64) {
         if elapsed == seconds { return }
-        seconds = elapsed
+        (seconds, limit) = (elapsed, allowed)
         if isDrawing { return redraw() }
         if elapsed == 0 || elapsed % 10 != 0 { return }
         let waiting = copies.filter { $0.state == .starting }.map { ByteString(decimal: $0.number) }
-        if !waiting.isEmpty { log.step("not ready after \(elapsed) s: copy \(joined(waiting, by: ", "))") }
+        if waiting.isEmpty { return }
+        let reason: ByteString = seen.isEmpty ? "" : "; \(seen)"
+        log.step("not ready after \(elapsed) s of \(limit): copy \(joined(waiting, by: ", "))\(reason)")
     }
 
     /// Shows a step of the handoff, such as `took over from generation 6`, a detail, or a warning.
@@ -106,11 +111,13 @@ extension Progress {
         if copies.count > 8 { return [bar()] }
         // The columns are as wide as they will ever be, so that nothing moves when a pid comes or grows.
         let digits = copies.reduce(0) { max($0, ByteString(decimal: $1.number).count) }
+        let first = copies.first { $0.state == .starting }?.number
         return copies.map { copy in
             let number = padded(ByteString(decimal: copy.number), digits)
             let pid = padded(copy.pid.map { "pid \($0)" } ?? "", 11)
             let head: ByteString = "  copy \(number)  \(pid)  "
-            let (word, ink) = shown(copy.state)
+            var (word, ink) = shown(copy.state)
+            if copy.number == first, seconds > 0 { word.append(" of \(limit)\(seen.isEmpty ? "" : ": \(seen)")") }
             let rest = screen.cut(word, to: max(usable - head.count, 0))
             return "\(screen.head(of: head, within: usable))\(screen.painted(rest, ink))"
         }

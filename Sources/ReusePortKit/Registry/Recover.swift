@@ -39,7 +39,6 @@ extension AppState {
         let place = ControlGroup(version: hierarchy.version, path: "\(hierarchy.mount)\(hierarchy.own)/\(name)")
         guard let above = try? GroupDirectory(place, in: groups) else { return }
         let holders = (try? holders(ofSocketInodes: unknown.map { $0.record.inode }))?.found ?? []
-        app.group = place
         let left = entryNames(of: above.directory).filter { isCopyGroupName($0) }.map { name in
             let group = ControlGroup(version: place.version, path: "\(place.path)/\(name)")
             return (group: group, members: processes(of: group, groups))
@@ -48,6 +47,8 @@ extension AppState {
         for (group, members) in left.ordered(by: { age($0.members) < age($1.members) }) {
             guard let first = members.first, !members.contains(where: { $0.pid == getpid() }) else { continue }
             let recorded = CopyGroup(group: group, max: nil, appMax: nil, isLimited: false)
+            // Without processes it may be another user's, who had a registry with the same inode.
+            app.group = place
             if let index = copies.firstIndex(where: { members.contains($0.process) }) {
                 copies[index].group = recorded
                 continue

@@ -64,6 +64,7 @@ extension Steering {
         _ report: inout SteeringReport
     ) throws(Failure) -> Steering {
         func byIndex() throws(Failure) -> Steering {
+            report.foreign = findForeignListeners(at: listeners, except: request.known)
             var groups = ByIndex()
             try groups.follow(listeners)
             return .byIndex(groups)

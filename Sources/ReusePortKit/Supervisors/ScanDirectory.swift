@@ -25,7 +25,7 @@ final class ScanDirectory {
     static func open(_ path: ByteString, isS6: Bool) throws(Failure) -> ScanDirectory {
         let place = try followPath(path, object: path)
         let folder = try step(
-            "open", path, remedy: { $0 == .noEntry ? "make it, and have its supervisor run" : nil }
+            "open", path, remedy: { $0 == .noEntry ? "no supervisor runs there" : nil }
         ) { () throws(Errno) in
             try ReusePortKit.open(place.name, in: place.directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
         }

@@ -164,7 +164,7 @@ extension Options {
         if isDeploy {
             guard app != nil else {
                 throw .usage(
-                    "parse", "deploy", "the app's name is missing",
+                    "find", "the app", "its name is missing",
                     remedy: "write reuseport-exec deploy APP [options] -- command")
             }
             for option in given where !option.places.contains(.deploy) {

@@ -16,8 +16,8 @@ enum ReadinessEvent: Sendable, Equatable {
     case notHTTP
     case answered(status: UInt64)
 
-    /// Another second has passed.
-    case elapsed(seconds: UInt64)
+    /// Another second has passed, of so many that are allowed.
+    case elapsed(seconds: UInt64, of: UInt64)
 
     // By a pipe.
     case noNewline(descriptor: Int32)
@@ -58,7 +58,7 @@ extension ReadinessEvent {
         case .connectionClosed: "no answer: the connection was closed"
         case .notHTTP: "answered something else than HTTP"
         case .answered(let status): "answered \(status)"
-        case .elapsed(let seconds): "\(seconds) s"
+        case .elapsed(let seconds, let limit): "\(seconds) s of \(limit)"
         case .noNewline(let number): "no newline came through descriptor \(number)"
         case .noNotification: "no READY=1 came"
         case .status(let text): "its status is '\(text)'"

@@ -66,7 +66,7 @@ struct Watch {
                 if errno != .interrupted { throw .failed(Failure("wait for", "events", errno)) }
                 continue
             }
-            if elapsed != seconds { report(.elapsed(seconds: elapsed)) }
+            if elapsed != seconds { report(.elapsed(seconds: elapsed, of: allowed.count / 1000)) }
             if entries.0.revents != 0 { throw .ended(nil) }
             if entries.2.revents != 0 { throw .interrupted(seen: seen) }
             if entries.3.revents != 0 { reader?.read() }

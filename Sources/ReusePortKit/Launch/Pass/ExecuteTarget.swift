@@ -49,7 +49,9 @@ private func search(
     }
     if let found, exists(found.path) { return explain(found.reason, found.path, command, environment) }
     return Failure(
-        .notFound, "execute", program, "it is not in PATH", remedy: "give its full path, or set PATH with --env")
+        .notFound, "execute", program, "it is not in PATH",
+        remedy: program.contains(UInt8(ascii: " "))
+            ? "write it without quotes" : "give its full path, or set PATH with --env")
 }
 
 /// The error that execve(2) would give, by access(2); nil if the file may be executed.

@@ -37,7 +37,8 @@ func followPath(_ path: ByteString, object: ByteString, followsLast: Bool = true
                     directory: directory, name: name, directoryWeakness: before,
                     weakness: before ?? folder.weakness(of: name, folder, root))
             }
-            throw Failure("open", object, error)
+            throw Failure(
+                "open", object, error, remedy: error == .noEntry ? "make '\(name)' in it first" : nil)
         }
         if weakness == nil, name != ".." { weakness = folder.weakness(of: name, info, root) }
         if info.isSymbolicLink && (followsLast || !parts.isEmpty) {
