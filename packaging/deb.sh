@@ -28,6 +28,11 @@ printf 'Source: reuseport-exec\n\nPackage: reuseport-exec\nArchitecture: any\n' 
 mapfile -t programs < <(find "$stage" -type f -exec grep -l -a $'^\x7fELF' {} + | sort)
 depends=$(cd "$place" && dpkg-shlibdeps -O "${programs[@]}" | sed -n 's/^shlibs:Depends=//p')
 [ -n "$depends" ]
+# Packed relocations need a loader of glibc 2.36, which dpkg-shlibdeps of Debian 12 overlooks.
+if readelf -VW "${programs[@]}" | grep -q GLIBC_ABI_DT_RELR; then
+    known=$(tr -cd '0-9.' <<<"${depends#libc6}")
+    depends="libc6 (>= $(printf '%s\n' 2.36 "$known" | sort -V | tail -n 1))"
+fi
 
 # Adds up the size in KiB as Debian does: each file rounded up, 1 for anything else.
 size=$(find "$stage/etc" "$stage/usr" -printf '%y %s\n' |
