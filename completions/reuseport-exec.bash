@@ -11,15 +11,16 @@ _reuseport_exec_tables() {
     options+=' --clear-env --keep-env --env --env-from --update-env --pass --app --generation --copies --copy'
     options+=' --steering --balance --ready --ready-timeout --settle --lock-timeout --run-dir --notify-fd --log-fd'
     options+=' --quiet --debug --drain --stop-signal --stop-message --stop-timeout --keep-retired --retired-nice'
-    options+=' --memory-high --memory-max --app-memory-max --log --on --suspended --at-boot --state-dir --permanent'
-    options+=' --on-exit --on-deploy --config --dry-run --json --help --version'
+    options+=' --memory-high --memory-max --app-memory-max --log --on --watch --watch-check --suspended --at-boot'
+    options+=' --state-dir --permanent --on-exit --on-deploy --config --dry-run --json --help --version'
     not_for_deploy='--env-from --copy --notify-fd --log-fd'
     repeatable='--socket --file --keep-fd --keep-env --keep --env'
     valued='--socket --file --keep-fd --user --groups --chroot --chdir --umask --keep-env --keep --env'
     valued+=' --env-from --pass --app --generation --copies --copy --steering --balance --ready --ready-timeout'
     valued+=' --settle --lock-timeout --run-dir --notify-fd --log-fd --drain --stop-signal --stop-message'
     valued+=' --stop-timeout --keep-retired --retired-nice --memory-high --memory-max --app-memory-max --log --on'
-    valued+=' --state-dir --permanent --on-exit --on-deploy --pid --timeout --of --lines -n --config'
+    valued+=' --watch --watch-check --state-dir --permanent --on-exit --on-deploy --pid --timeout --of --lines -n'
+    valued+=' --config'
     dialects='systemd niagra niagra2 lactoserv nodesockd nodesockd2 cluster nginx server-starter einhorn unicorn'
     dialects+=' php-fpm inetd adopt'
     topics='sockets files privileges environment dialects apps retire memory deploy config verbs codes start'
@@ -58,6 +59,7 @@ _reuseport_exec_kind() {
         --stop-timeout) kind='times' ;;
         --log) kind='logs' ;;
         --on) kind='supervisors' ;;
+        --watch) kind='times' ;;
         --state-dir) kind='directories' ;;
         --pid) kind='processes' ;;
         --timeout) kind='times' ;;

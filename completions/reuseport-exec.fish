@@ -293,8 +293,8 @@ complete -c reuseport-exec -n 'contains -- (commandline -opc)[-1] --help -h; and
 set -g __reuseport_exec_valued --socket --file --keep-fd --user --groups --chroot --chdir --umask --keep-env --keep \
     --env --env-from --pass --app --generation --copies --copy --steering --balance --ready --ready-timeout --settle \
     --lock-timeout --run-dir --notify-fd --log-fd --drain --stop-signal --stop-message --stop-timeout --keep-retired \
-    --retired-nice --memory-high --memory-max --app-memory-max --log --on --state-dir --permanent --on-exit \
-    --on-deploy --pid --timeout --of --lines -n --config
+    --retired-nice --memory-high --memory-max --app-memory-max --log --on --watch --watch-check --state-dir \
+    --permanent --on-exit --on-deploy --pid --timeout --of --lines -n --config
 # Verbs, but for those that take the options of a command line.
 set -g __reuseport_exec_verbs rollback list ls state st logs history scale restart suspend resume enable disable boot \
     retire terminate forget wait check next count export finish help version
@@ -304,8 +304,8 @@ set -g __reuseport_exec_names --socket --file --keep-fd --user --groups --no-gro
     --umask --clear-env --keep-env --env --env-from --update-env --pass --app --generation --copies --copy --steering \
     --balance --ready --ready-timeout --settle --lock-timeout --run-dir --notify-fd --log-fd --quiet --debug --drain \
     --stop-signal --stop-message --stop-timeout --keep-retired --retired-nice --memory-high --memory-max \
-    --app-memory-max --log --on --suspended --at-boot --state-dir --permanent --on-exit --on-deploy --config --dry-run \
-    --json --help --version
+    --app-memory-max --log --on --watch --watch-check --suspended --at-boot --state-dir --permanent --on-exit \
+    --on-deploy --config --dry-run --json --help --version
 set -g __reuseport_exec_dialects \
     systemd\t'LISTEN_FDS LISTEN_PID LISTEN_FDNAMES, from 3 on' \
     niagra\t'arguments --fd NAME,FD and --file NAME,FD' \
@@ -451,6 +451,9 @@ complete -c reuseport-exec -n __reuseport_exec_options -l log -r -F -a 'syslog -
     -d "deploy: where the copies' output goes"
 complete -c reuseport-exec -n __reuseport_exec_options -l on -x -a '(__reuseport_exec_supervisors)' \
     -d 'deploy: who starts the copies, and starts them again'
+complete -c reuseport-exec -n __reuseport_exec_options -l watch -x -a '(__reuseport_exec_times)' \
+    -d 'So long the old generation can come back (0s)'
+complete -c reuseport-exec -n __reuseport_exec_options -l watch-check -x -d 'What checks copies until then (--ready)'
 complete -c reuseport-exec -n __reuseport_exec_options -l suspended -d 'deploy: take over with copies that stand still'
 complete -c reuseport-exec -n __reuseport_exec_options -l at-boot \
     -d 'deploy: have boot deploy it from now on, as enable does'

@@ -12,7 +12,9 @@ func disable(_ request: VerbRequest) throws(Failure) {
     let app = request.app ?? ""
     let state = try stateDirectory(request.stateDirectory)
     if try disable(app, in: state) { return }
-    throw Failure(.negative, "disable", "app \(app)", "it does not start at boot", remedy: others(in: state))
+    throw Failure(
+        .negative, "disable", "app \(app)", "it does not start at boot",
+        remedy: others(in: state) { keptDeployment($0, in: state) != nil })
 }
 
 /// Whether `boot` deploys an app, by the options with which it was deployed.

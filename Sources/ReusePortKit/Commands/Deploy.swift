@@ -73,10 +73,12 @@ func prepare(_ request: DeployRequest) throws(Failure) -> PreparedDeploy {
     let plan = try Plan(options)
     if last == nil, geteuid() == 0, plan.identity.user == nil { say(.runsAsRoot, app) }
     let directory = try currentDirectory()
+    let named = here.flatMap { isWorkingDirectory($0) ? $0 : nil }
+    // A name that leads elsewhere by now is kept after a rollback, for the deploys that follow.
     let deployment = Deployment(
-        generation: 0, directory: directory, named: here.flatMap { isWorkingDirectory($0) ? $0 : nil }, settings: [],
+        generation: 0, directory: directory, named: request.base == nil ? named : here, settings: [],
         command: command, configuration: try configuration(of: request, settings))
-    let name = deployment.named ?? directory
+    let name = named ?? directory
     deployment.record(settings.map { anchored($0, in: name) })
     if request.isGiven(.updateEnvironment) { last = nil }
     deployment.environment = restoreEnvironment(of: last, options, in: name)

@@ -26,8 +26,8 @@ func unknown(_ app: ByteString, _ directory: ByteString) -> Failure {
 
 /// Names the apps of a run directory or state directory, for those who have mistyped one; nil if there is none.
 @inline(never)
-func others(in directory: ByteString) -> ByteString? {
-    let names = (try? appNames(in: directory)) ?? []
+func others(in directory: ByteString, where isApp: (ByteString) -> Bool = { _ in true }) -> ByteString? {
+    let names = ((try? appNames(in: directory)) ?? []).filter(isApp)
     return names.isEmpty ? nil : "there is \(joined(names, by: ", "))"
 }
 

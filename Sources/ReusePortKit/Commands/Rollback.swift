@@ -1,9 +1,17 @@
-/// `rollback`: deploys the generation before the live one again, or the one that is named: with its command, options,
+/// `rollback`: gives the connections back to the generation before, if it still listens because of `--watch`. Otherwise
+/// deploys the generation before the live one again, or the one that is named: with its command, options,
 /// environment and directory, and as many copies as there are now.
 func rollback(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     let registry = try openApp(request, directory)
     let state = registry.settled()
     let generation = try state.past(request.generation, registry.app)
+    if let live = state.app.live, try state.canComeBack(generation) {
+        let report = HandoffView(request, live, registry).reporter
+        let why = GenerationOutcome.failed(copy: nil, EndReason(.handoff, "it was rolled back"))
+        try directBack(to: generation.id, from: live.id, why, in: registry)
+        report(.cameBack(to: generation.label))
+        return try endCopies(after: why, of: live.id, settle: nil, drain: Milliseconds(0), in: registry, report)
+    }
     guard let deployment = registry.loadDeployment(of: generation) else {
         throw Failure(
             .negative, "roll back", "app \(registry.app)", "generation \(generation.label) was not started by deploy",
@@ -14,9 +22,20 @@ func rollback(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     var again = request.again(
         with: [Setting(.copies, ByteString(decimal: copies))], directory)
     again.base = deployment.copied
-    // The name of the directory may lead to another release by now.
-    again.base?.named = nil
+    if let live = state.app.live.flatMap({ registry.loadDeployment(of: $0) }), live.starts(theSameAs: deployment) {
+        request.say(.goesNowhere(deployment.directory), about: registry.app)
+    } else if let name = deployment.named, name != deployment.directory {
+        request.say(.keepsName(name, of: deployment.directory), about: registry.app)
+    }
     try runDeploy(again, nil)
+}
+
+extension Deployment {
+    /// Whether the same command is started in the same directory.
+    fileprivate func starts(theSameAs other: Deployment) -> Bool {
+        directory == other.directory && command == other.command && settings == other.settings
+            && environment == other.environment
+    }
 }
 
 extension AppState {

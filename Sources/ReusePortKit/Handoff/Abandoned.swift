@@ -92,6 +92,7 @@ extension Registry {
             guard let record = state.known(copy), record.process == copy.process, record.state == .abandoned,
                 state.app.live?.id == live.id
             else { return }
+            record.startedAs = record.startedAs ?? record.process.pid
             (record.process, record.state, record.reason) = (process.identity, .live, nil)
             state.replace(record)
             try state.place(record, of: state.listeners(of: live), held: held)

@@ -12,6 +12,10 @@ final class AppRequest {
     var balance: Balance?
     var readiness = Readiness.accept
     var readyTimeout = Milliseconds.seconds(60)
+    /// How long the old generation can still get its connections back after the cutover.
+    var watch = Milliseconds(0)
+    /// The command that checks copies until then; nil: as their readiness was checked.
+    var watchCheck: ByteString?
     /// How long copies go on after they got their last new connection, before they are told to stop. Nil: `usualSettle`
     /// where the kernel cannot move handshakes that are under way, otherwise no time.
     var settle: Milliseconds?

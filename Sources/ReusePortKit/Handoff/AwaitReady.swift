@@ -22,24 +22,48 @@ extension Coordinator {
     /// Waits until a member is ready; fails as soon as anything happens that ends the handoff.
     func awaitReady(_ index: Int, _ probes: Probes, until deadline: Deadline) throws(StepFailure) {
         try awaitExec(index, until: deadline)
+        try check(index, request.readiness, probes, within: request.readyTimeout, until: deadline, report)
+        show(index, .ready)
+    }
+
+    /// Checks members that serve by `--watch-check`, or as their readiness was checked if that can be done again. The
+    /// check comes as a client does, so any copy may answer: only listeners that get no connections can be probed.
+    func checkAgain(_ index: Int) throws(StepFailure) {
+        let readiness = request.watchCheck.map { .command($0) } ?? request.readiness
+        switch readiness {
+        case .accept, .http, .command: break
+        case .notify, .message, .acknowledgement, .descriptor, .none: return
+        }
+        let patience = min(request.readyTimeout, .seconds(5))
+        try check(index, readiness, nil, within: patience, until: Deadline(after: patience), Reporter { _ in })
+    }
+
+    @inline(never)
+    private func check(
+        _ index: Int, _ readiness: Readiness, _ probes: Probes?, within allowed: Milliseconds, until deadline: Deadline,
+        _ report: Reporter
+    ) throws(StepFailure) {
         let listeners = members[index].record.listeners
-        let report = report
         let check = ReadinessCheck(
-            readiness: request.readiness, listeners: listeners.map { $0.identity }, deadline: deadline,
-            allowed: request.readyTimeout, interruption: disturbance,
-            offered: offer(listeners, members[index].copy.sockets),
+            readiness: readiness, listeners: listeners.map { $0.identity }, deadline: deadline, allowed: allowed,
+            interruption: disturbance, offered: offer(listeners, members[index].copy.sockets),
             report: { report(.readiness($0)) })
         do throws(NotReady) {
             try awaitReadiness(
                 check, of: members[index].copy.process, channel: members[index].copy.channel
             ) { (which: Int) throws(Failure) in
+                guard let probes else {
+                    let identity = listeners[which].identity
+                    var client = try Probe(of: identity, held: members[index].copy.sockets[which].source)
+                    client.connect()
+                    return try client.takeSocket(identity, held: members[index].copy.sockets[which].source)
+                }
                 if let probe = probes.take(member: index, listener: which) { return probe }
                 return try registry.probe(listeners[which], held: members[index].copy.sockets[which].source)
             }
         } catch {
             throw .member(index, reason(of: index, notReady: error))
         }
-        show(index, .ready)
     }
 
     /// Returns once the member is the target; fails if it ended before.

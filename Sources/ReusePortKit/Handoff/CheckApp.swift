@@ -3,6 +3,11 @@ func check(_ app: AppRequest, _ plan: Plan) throws(Failure) {
     if plan.sockets.isEmpty {
         throw .usage("hand over", "app \(app.name)", "it has no socket", remedy: "add --socket NAME:ADDRESS:PORT")
     }
+    if app.watch.count > 0, let socket = plan.sockets.first(where: { $0.transport == .unix }) {
+        throw .usage(
+            "watch", "socket \(socket.name)", "its path is the new generation's after the cutover",
+            remedy: "leave --watch out")
+    }
     for (index, socket) in plan.sockets.enumerated() {
         // Two sockets with one address would take each other's connections, and only one of them would be steered.
         for other in plan.sockets[..<index]

@@ -1,7 +1,8 @@
 import CLinux
 
 /// Carries out one handoff over its members, from when they are registered:
-/// ready (AwaitReady) → enter (EnterGeneration) → retire (Retire) → end (EndCopies), or GiveUp.
+/// ready (AwaitReady) → enter (EnterGeneration) → retire (Retire) → end (EndCopies), or GiveUp. Between entering and
+/// retiring `--watch` may lead back (WatchNew).
 ///
 /// The launcher's helper coordinates one member, `deploy` and `scale` all that they have started. Members of a
 /// generation that is live already join it, each for itself; those of a new one take over together. Several helpers
@@ -69,6 +70,18 @@ final class Coordinator {
 
     /// Completes the handoff when the members have entered their generation.
     private func takeOver(_ entry: Entry) throws(HandoffFailure) {
+        if case .cutOver(let old?) = entry, request.watch.count > 0, !request.isSuspended {
+            // They are probed until then, and must not be kept open when a copy has ended.
+            for index in 0..<members.count { members[index].releaseListenersAtEnd() }
+            for index in 0..<members.count { show(index, .serving) }
+            tellSupervisor()
+            let isStill = try watchNew(beside: old)
+            for index in 1..<max(1, members.count) { members[index].releaseListeners() }
+            release(0)
+            if isStill { retireOthers(old) }
+            recordEnd(entry)
+            return succeed(joined: false)
+        }
         // The first member's listeners may still be needed, to redirect the groups while the old copies leave.
         for index in 1..<max(1, members.count) { members[index].releaseListeners() }
         release(0)

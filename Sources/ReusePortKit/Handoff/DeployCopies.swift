@@ -42,7 +42,10 @@ func deployCopies(_ deploy: PreparedDeploy, _ report: Reporter) throws(Failure) 
                 failed = deploy.numbers.firstIndex(of: copy) ?? 0
             }
             let text = outputs.show(failed, report)
-            let hint = coordinator.hasHint ? nil : startHint(from: text, plan)
+            var hint = coordinator.hasHint ? nil : startHint(from: text, plan)
+            if case .failed(_, let reason)? = error.outcomes.first, reason.cause == .background, plan.isNginx {
+                hint = .daemon
+            }
             throw error.failure(hint?.description ?? "")
         }
     } catch {

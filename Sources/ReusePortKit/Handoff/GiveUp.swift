@@ -67,6 +67,8 @@ extension Coordinator {
             if !copies.isEmpty {
                 report(.stopping(current.label))
                 var ending = Ending(drain: .none, turn: .seconds(10), follow: followMembership)
+                // They have served nobody.
+                if !wasLive { ending.stopTimeoutAtMost = .seconds(2) }
                 if wasLive { ending.reason = cause.reasonOfCopy }
                 try endCopies(copies, of: generation.id, ending, in: registry, report)
             } else {

@@ -15,6 +15,10 @@ enum HandoffEvent {
     case servesOn(ByteString)
     /// An earlier generation is deployed again, with the files that are in this directory now, and so many copies.
     case goesBack(to: ByteString, in: ByteString, copies: Int)
+    /// What is live was started by the same command in the same directory.
+    case goesNowhere(ByteString)
+    /// Later deploys follow this name, which may lead elsewhere than to this directory.
+    case keepsName(ByteString, of: ByteString)
     /// The last deploy is repeated, in its directory and not in the present one.
     case runsElsewhere(ByteString)
     /// Copies that stand still are replaced by some that serve.
@@ -25,6 +29,10 @@ enum HandoffEvent {
     case lostEnvironment
     /// A copy has changed its state; nil: its process is not known.
     case copy(Int, pid: Int32?, CopyProgress)
+    /// The new generation serves, and this one can still come back, for so long.
+    case watching(ByteString, Milliseconds)
+    /// A generation gets the connections again that another one had taken over.
+    case cameBack(to: ByteString)
     /// A member waits until the other copies of its generation are ready.
     case awaitingSiblings
     /// New connections go to the generation from now on; nil: there was no other, or it is not known.

@@ -27,6 +27,9 @@ struct Interruptions: ~Copyable {
     /// Becomes readable for signals alone.
     var signalsNumber: Int32 { signals.number }
 
+    /// Returns at the deadline, or as soon as it has become readable.
+    func wait(until deadline: Deadline) { _ = try? waitForEvents(POLLIN, on: poll, until: deadline) }
+
     func watch(_ process: borrowing ProcessHandle) throws(Errno) {
         try checked(clinux_epoll_add(poll.number, process.descriptor.number))
     }

@@ -10,6 +10,8 @@ enum StartHint: Sendable, Equatable {
     case bindsAnother(ByteString)
     /// nginx, which takes sockets, was told of none, or of other addresses than those it listens on.
     case bindsAsNginx, listensElsewhere
+    /// nginx that puts itself into the background.
+    case daemon
     /// A process of it listens, but on no socket that it was given.
     case listens(ByteString, at: SocketAddress)
     /// It uses a descriptor that is none of its sockets', which are these.
@@ -26,6 +28,7 @@ enum StartHint: Sendable, Equatable {
         case .bindsInUse: "; it binds an address by itself: give that to --socket, and add --pass adopt"
         case .bindsAnother(let line): "; it binds an address that no --socket has: give that one (\(line))"
         case .bindsAsNginx: "; it binds by itself: add --pass nginx"
+        case .daemon: "; add -g 'daemon off;'"
         case .listensElsewhere: "; its listen lines must have the addresses of --socket"
         case .listens(let process, let address):
             "; \(process) listens on \(address.description), not on the socket it was given"
@@ -70,7 +73,7 @@ func startHint(of process: ProcessIdentity, _ record: CopyRecord, isNamed: Bool)
 @inline(never)
 func startHint(from output: ByteString, _ plan: Plan) -> StartHint? {
     if plan.sockets.isEmpty { return nil }
-    let program = lastComponent(of: plan.command[0].filled(plan.sockets.map { $0.address }, copy: 0))
+    let program = plan.program
     if output.contains("EADDRINUSE") || output.contains("ddress already in use") {
         let lines = output.split(on: UInt8(ascii: "\n"))
         if plan.library != nil {
@@ -78,7 +81,7 @@ func startHint(from output: ByteString, _ plan: Plan) -> StartHint? {
             return .bindsAnother((line ?? "").trimmed.prefix(100))
         }
         if plan.dialects.contains(.nginx) { return .listensElsewhere }
-        if program == "nginx" { return .bindsAsNginx }
+        if plan.isNginx { return .bindsAsNginx }
         // Elsewhere the port may stand in a line of greeting.
         for (index, line) in lines.enumerated() where line.contains("EADDRINUSE") || line.contains("already in use") {
             for socket in plan.sockets {
@@ -98,6 +101,15 @@ func startHint(from output: ByteString, _ plan: Plan) -> StartHint? {
             || output.contains("listen EINVAL")
     else { return nil }
     return .wrongDescriptor(joined(plan.sockets.map { ByteString(decimal: $0.descriptor) }, by: ", "))
+}
+
+extension Plan {
+    /// The program's name, without its directory.
+    fileprivate var program: ByteString {
+        lastComponent(of: command[0].filled(sockets.map { $0.address }, copy: 0))
+    }
+
+    var isNginx: Bool { program == "nginx" }
 }
 
 extension ByteString {

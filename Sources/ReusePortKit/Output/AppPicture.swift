@@ -130,7 +130,7 @@ extension AppPicture {
     }
 
     private func reason(of copy: CopyRecord) -> ByteString {
-        var reason = copy.reason?.description ?? ""
+        var reason = copy.reason?.description ?? (copy.state == .live && copy.startedAs != nil ? copy.succession : "")
         if copy.state == .abandoned {
             let names = joined(heirs(of: copy).map { $0.description }, by: ", ")
             // Nobody may be seen because nobody has a descriptor, as with io_uring.
@@ -186,6 +186,11 @@ extension AppPicture {
 }
 
 extension CopyRecord {
+    /// Which process serves in the place of which.
+    var succession: ByteString {
+        "pid \(startedAs ?? 0), as which it was started, has ended, and \(NamedProcess(process).description) accepts"
+    }
+
     fileprivate func ink(in generation: GenerationRecord) -> Ink {
         switch state {
         case .starting, .ready, .stopping: .waiting

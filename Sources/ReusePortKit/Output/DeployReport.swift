@@ -52,6 +52,7 @@ private func described(_ event: HandoffEvent) -> (ByteString, [(ByteString, Byte
     switch event {
     case .registered(let label, let copies):
         return ("registered", [("generation", json(label)), ("copies", array(copies.map { json($0) }))])
+    case .cameBack(let label): return ("came_back", [("generation", json(label))])
     case .copy(let number, let pid, let state):
         var members = [("copy" as ByteString, json(number)), ("pid", json(pid))]
         switch state {

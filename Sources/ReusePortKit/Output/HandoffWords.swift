@@ -31,6 +31,17 @@ struct HandoffWords {
                 goes back to command, options and environment of generation \(label), with what is in \(directory) now \
                 and \(copyCount(count))
                 """)
+        case .goesNowhere(let directory):
+            self.init(
+                .warning,
+                "the live generation was started by the same command in \(directory): put the old code back there first"
+            )
+        case .keepsName(let name, let directory):
+            self.init(.step, "migrate and boot follow \(name): let it lead to \(directory) for now")
+        case .watching(let label, let time):
+            self.init(
+                .step, "serves, and is watched for \(time.description); until then generation \(label) can come back")
+        case .cameBack(let label): self.init(.warning, "generation \(label) gets the connections again", timed: true)
         case .servesOn(let label): self.init(.step, "nothing was started; generation \(label) serves on")
         case .isKept(let directory):
             self.init(.step, "is kept in \(directory) for reuseport-exec boot: see help enable for who calls that")

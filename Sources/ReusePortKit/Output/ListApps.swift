@@ -42,20 +42,24 @@ extension AppState {
     fileprivate func note(of name: ByteString) -> Cell {
         if let starting = app.starting { return Cell("\(starting.label) is starting", .waiting) }
         guard let live = app.live else {
-            guard let last = app.generations.last else { return Cell("") }
+            guard let last = app.generations.max(by: { $0.since < $1.since }) else { return Cell("") }
             return Cell(
                 "generation \(last.label) \(last.state.name) \(ago(last.since)) ago: \(last.outcome.description)", .bad)
         }
         let fallen = fallen(live)
         if let gone = fallen.first, let present = present(live), present < live.copies {
             let reason = gone.reason?.description ?? "it has gone, and nobody told it to stop"
-            let remedy: ByteString =
+            var remedy: ByteString =
                 gone.supervisor == nil
                 ? "; scale \(name) \(live.copies) starts it again" : "; its supervisor starts it again"
+            if present == 0 { remedy.append(", rollback \(name) the version before; see logs \(name)") }
             let others: ByteString = fallen.count == 1 ? "" : " and \(fallen.count - 1) more"
             return Cell("copy \(gone.copy)\(others): \(reason)\(remedy)", .bad)
         }
         if app.suspended == live.id { return Cell("suspended: connections wait until resume", .waiting) }
+        if let copy = copies(of: live.id).first(where: { $0.state == .live && $0.startedAs != nil }) {
+            return Cell("copy \(copy.copy): \(copy.succession); restart \(name) starts it anew", .waiting)
+        }
         let finishing = app.generations.filter { $0.state == .retired || $0.state == .retiring }
         if finishing.isEmpty { return Cell("") }
         return Cell("generation \(joined(finishing.map { $0.label }, by: ", ")) finishes", .waiting)

@@ -178,6 +178,13 @@ extension AppState {
         }
     }
 
+    /// Directs new connections to a generation that had them before. The caller then records that with `makeLive`, and
+    /// calls `rollBack`.
+    func comeBack(to generation: GenerationRecord) throws(Failure) {
+        let next = listeners(of: generation)
+        try withSteering { (steering) throws(Failure) in try steering.comeBack(to: next) }
+    }
+
     /// Lets a copy that joined a live generation get connections.
     func grow(
         _ generation: GenerationRecord, by copy: CopyRecord, held: borrowing OwnedArray<Placement>

@@ -62,6 +62,8 @@ final class CopyRecord {
     var crashes: Crashes?
     /// Its control group, which all that it starts is in; nil if it has none of its own.
     var group: CopyGroup?
+    /// The process that it was started as, which has ended: `process` has its listeners now, and accepts. Nil: it has not.
+    var startedAs: Int32?
     /// What its file says, so that only changes are written; nil if it has none yet.
     var written: (text: ByteString, state: State)?
 
@@ -90,6 +92,7 @@ final class CopyRecord {
             listeners: listeners, supervisor: supervisor, stopSignal: stopSignal, stopTimeout: stopTimeout, nice: nice)
         (other.user, other.settle, other.drain, other.channel) = (user, settle, drain, channel)
         (other.reason, other.crashes, other.group, other.written) = (reason, crashes, group, written)
+        other.startedAs = startedAs
         return other
     }
 
@@ -119,6 +122,7 @@ extension CopyRecord {
         if let supervisor { file.add("supervisor", supervisor.description) }
         file.add("stop", ByteString(decimal: stopSignal), ByteString(decimal: stopTimeout.count))
         if let user { file.add("user", ByteString(decimal: user)) }
+        if let startedAs { file.add("started-as", ByteString(decimal: startedAs)) }
         if let nice { file.add("nice", ByteString(decimal: nice)) }
         if let settle { file.add("settle", ByteString(decimal: settle.count)) }
         if drain.count > 0 { file.add("drain", ByteString(decimal: drain.count)) }
@@ -153,6 +157,7 @@ extension CopyRecord {
         helper = file.fields("helper").flatMap { ProcessIdentity(fields: $0) }
         supervisor = file.fields("supervisor")?.first.flatMap { Supervisor(parsing: $0) }
         user = file.number("user").flatMap { UInt32(exactly: $0) }
+        startedAs = file.number("started-as").flatMap { Int32(exactly: $0) }
         nice = file.fields("nice")?.first.flatMap { parseNice($0) }
         // A time longer than a day is damage, and would be waited for.
         if let time = file.number("settle"), time <= 86_400_000 { settle = Milliseconds(time) }

@@ -84,7 +84,11 @@ extension AppState {
         switch app.steering?.liveBank {
         case .bank(let bank)?:
             guard let live = app.live, live.bank != bank else { return }
-            if let next = app.starting, next.bank == bank { makeLive(next.id) }
+            // The cutover of a new generation, or the way back to the one before.
+            let next = app.generations.last {
+                ($0.state == .starting || $0.state == .retiring) && $0.bank == bank && !running($0.id).isEmpty
+            }
+            if let next { makeLive(next.id) }
         case .lost?: app.steering = nil
         case .unknown?, nil: break
         }

@@ -170,9 +170,11 @@ func defaultRunDirectory() throws(Failure) -> ByteString {
     if let runtime = environmentVariable("XDG_RUNTIME_DIR"), runtime.hasPrefix("/") {
         return "\(runtime)/reuseport-exec"
     }
+    let usual: ByteString = "/run/user/\(geteuid())"
     throw .usage(
         "find", "the run directory", "XDG_RUNTIME_DIR is not set",
-        remedy: "log in anew, or set it to /run/user/\(geteuid()), or give --run-dir DIR")
+        remedy: usual.withCString { access($0, F_OK) } == 0
+            ? "set it to \(usual)" : "have root run loginctl enable-linger, or give each command --run-dir DIR")
 }
 
 /// The apps that have a folder in a run directory or state directory, in alphabetical order.

@@ -148,6 +148,14 @@ extension Steering {
         try Rename.publish(generation.rows.filter { $0.isServed }.map { $0.listener })
     }
 
+    /// Gives a generation that was replaced the new connections again. By cBPF the roll back that follows does that.
+    func comeBack(to generation: GenerationListeners) throws(Failure) {
+        guard case .twoBanks(let banks) = self else { return }
+        try banks.cutOver(to: generation)
+        // With its balance.
+        _ = try? banks.attachAgain(generation)
+    }
+
     /// Lets listeners that joined the live generation get connections.
     mutating func grow(
         to generation: GenerationListeners, by listeners: [Listener], held: borrowing OwnedArray<Placement>

@@ -144,22 +144,25 @@ import Testing
         #expect(everything.contains("reuseport-exec: debug: web 7: a detail"))
     }
 
-    /// Quiet is quiet on a terminal as well.
-    /// In a log, a deploy that waits says so every ten seconds.
+    /// In a log, a deploy that waits says every ten seconds so, and what it has seen.
     @Test func waiting() {
         var progress = progress([0, 1, 2], .steps, Screen.noTerminal)
         for copy in 0..<3 { progress.note(copy: copy, pid: 4711, .starting) }
         progress.note(copy: 1, pid: nil, .ready)
         _ = terminal.written()
-        for second in 1...20 { for _ in 0..<2 { progress.tick(UInt64(second)) } }
+        for second in 1...20 {
+            for _ in 0..<2 { progress.tick(UInt64(second), of: 60) }
+            if second == 15 { progress.seen = "no answer" }
+        }
         let lines = terminal.written().text.split(whereSeparator: \.isNewline)
         #expect(
             lines == [
-                "reuseport-exec: info: web 7: not ready after 10 s: copy 0, 2",
-                "reuseport-exec: info: web 7: not ready after 20 s: copy 0, 2",
+                "reuseport-exec: info: web 7: not ready after 10 s of 60: copy 0, 2",
+                "reuseport-exec: info: web 7: not ready after 20 s of 60: copy 0, 2; no answer",
             ])
     }
 
+    /// Quiet is quiet on a terminal as well.
     @Test func quiet() {
         var progress = progress([0], .quiet)
         progress.note(copy: 0, pid: 4711, .ready)

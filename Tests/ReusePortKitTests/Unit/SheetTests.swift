@@ -105,7 +105,8 @@ func screen(_ width: Int, colour: Bool = false) -> Screen {
         #expect(excerpt(output) == ends + last)
         output.insert("TypeError: x", at: 12)
         output.insert("another error", at: 13)
-        #expect(excerpt(output) == ends + ["TypeError: x"] + last)
+        // With the lines before it, which say where.
+        #expect(excerpt(output) == ends + ["line 11", "line 12", "TypeError: x"] + last)
         #expect(excerpt(Array(output.prefix(12))) == Array(output.prefix(12)))
         let long = excerpt([String(repeating: "x", count: 5000) + "Error"])
         #expect(long.count == 1 && long[0].count < 500 && long[0].hasSuffix("xError"))

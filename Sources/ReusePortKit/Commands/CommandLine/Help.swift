@@ -246,12 +246,12 @@ private let memoryHelp: ByteString = """
 
 private let deployHelp: ByteString = """
 
-    Starts --copies N of a new generation (auto: one for each processor). When all
-    are ready it hands over to them, ends the old generation, and leaves. 0: it
-    serves. 1: it has failed, and the old one serves on. Without a command it does
-    as the last time, with the options that are given instead; migrate does so with
-    a command as well. Output goes to /var/log/reuseport-exec/APP.log. {copy} in
-    FILE is the copy's number. See also help sockets, privileges, apps, retire.
+    Starts --copies N of a new generation. When all are ready it hands over to them,
+    ends the old generation, and leaves. 0: it serves. 1: it has failed, and the old
+    one serves on. Without a command it does as the last time, with the options that
+    are given instead; migrate does so with a command as well. Output goes to
+    /var/log/reuseport-exec/APP.log; {copy} in FILE is the copy's number. See also
+    help sockets, privileges (--user), dialects (--pass), apps (--ready), retire.
 
       reuseport-exec deploy web --socket http:0.0.0.0:80 --copies 4 -- node app.js
       reuseport-exec migrate web

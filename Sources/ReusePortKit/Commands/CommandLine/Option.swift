@@ -49,7 +49,7 @@ extension Option {
         case user, groups, noGroups, noNewPrivileges, chroot, chdir, umask
         case clearEnvironment, keepVariable, environment, environmentFile, updateEnvironment
         case pass
-        case app, generation, copies, copy, steering, balance, ready, readyTimeout, settle
+        case app, generation, copies, copy, steering, balance, ready, readyTimeout, watchTime, watchCheck, settle
         case drain, stopSignal, stopMessage, stopTimeout, keepRetired, retiredNice, lockTimeout, runDirectory
         case memoryHigh, memoryMax, appMemoryMax
         case notifyDescriptor, logDescriptor, quiet, debug
@@ -335,6 +335,13 @@ extension Option {
             .supervision, "--on", takes: "runit:DIR|s6:DIR|systemd", .deployOnly, .deploy,
             "who starts the copies, and starts them again", completes: .supervisors
         ) { options, value throws(Malformed) in options.deploy.supervision = try parseSupervisionTarget(value) },
+        Option(
+            .watchTime, "--watch", takes: "TIME", .handover, .deploy, "so long the old generation can come back (0s)",
+            completes: .times
+        ) { options, value throws(Malformed) in options.request.watch = try parseTime(value) },
+        Option(
+            .watchCheck, "--watch-check", takes: "CMD", .handover, .deploy, "what checks copies until then (--ready)"
+        ) { options, value throws(Malformed) in options.request.watchCheck = try parseCommand(value) },
         Option(
             .suspended, "--suspended", [.deploy, .file], .deploy, "take over with copies that stand still"
         ) { options, _ throws(Malformed) in options.deploy.isSuspended = true },

@@ -167,6 +167,9 @@ extension Options {
                     "find", "the app", "its name is missing",
                     remedy: "write reuseport-exec deploy APP [options] -- command")
             }
+            if request.watch.count > 0, deploy.supervision != nil {
+                throw .usage("parse", "--watch", "the supervisor of --on would start the new copies again")
+            }
             for option in given where !option.places.contains(.deploy) {
                 throw .usage("parse", option.text, "deploy does this itself for each copy")
             }

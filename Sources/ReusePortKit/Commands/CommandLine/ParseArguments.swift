@@ -87,7 +87,9 @@ private func readCommandLine(_ arguments: [ByteString], isDeploy: Bool) throws(F
         words.index += 1
         let written = split(word)
         guard let option = Option.named(written.name), !option.places.isEmpty else {
-            let known = Option.all.filter { !$0.places.isEmpty }.map { $0.text }
+            let known = Option.all.filter { isDeploy ? $0.places.contains(.deploy) : !$0.places.isEmpty }.map {
+                $0.text
+            }
             throw .usage(
                 "parse", written.name, "unknown option",
                 remedy: meant(by: written.name, among: known))
@@ -105,7 +107,7 @@ private func readCommandLine(_ arguments: [ByteString], isDeploy: Bool) throws(F
         try line.add(try words.setting(option, written))
     }
     line.command = words.rest
-    if !isMarked { try line.checkOrder() }
+    if !isMarked { try line.checkOrder(isDeploy: isDeploy) }
     return line
 }
 
@@ -117,19 +119,28 @@ extension CommandLine {
         settings.append(setting)
     }
 
-    /// Refuses a socket among the command's arguments if there is none before it. Other options may be the command's
-    /// own, and so may this one behind `--`.
-    fileprivate func checkOrder() throws(Failure) {
+    /// Refuses a socket among the command's arguments if there is none before it, and options of deploy that few other
+    /// commands have. Others may be the command's own, and so may these behind `--`.
+    fileprivate func checkOrder(isDeploy: Bool) throws(Failure) {
+        for word in command where isDeploy {
+            let name = split(word).name
+            let isOurs = ["--copies", "--pass", "--ready", "--ready-timeout", "--stop-signal"].contains(name)
+            if isOurs { throw misplaced(name) }
+        }
         if settings.contains(where: { $0.option.key == .socket || $0.option.key == .config }) { return }
         for (index, word) in command.enumerated() {
             let (_, name, value) = split(word)
             guard name == "--socket", let value = value ?? (index + 1 < command.count ? command[index + 1] : nil),
                 (try? parseSocket(value)) != nil
             else { continue }
-            throw .usage(
-                "parse", "--socket \(value)", "it stands behind \(command[0]), as its argument",
-                remedy: "move it before \(command[0]), or write -- there if it is meant so")
+            throw misplaced("--socket \(value)")
         }
+    }
+
+    private func misplaced(_ option: ByteString) -> Failure {
+        .usage(
+            "parse", option, "it stands behind \(command[0]), as its argument",
+            remedy: "move it before \(command[0]), or write -- there if it is meant so")
     }
 }
 

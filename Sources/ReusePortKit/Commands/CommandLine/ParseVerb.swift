@@ -124,7 +124,7 @@ extension VerbRequest {
 }
 
 private func option(_ name: ByteString, of row: VerbRow) throws(Failure) -> Option {
-    if let option = Option.named(name), row.takes(option) { return option }
+    if let option = Option.all.first(where: { $0.isNamed(name) && row.takes($0) }) { return option }
     let known = Option.all.filter(row.takes).map { $0.text }
     if name == "--copies", row.operand == .copies {
         throw .usage("parse", name, "unknown option of scale", remedy: "write reuseport-exec scale APP N")

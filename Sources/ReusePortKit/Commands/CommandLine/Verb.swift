@@ -89,7 +89,8 @@ final class VerbRow: Sendable {
         VerbRow(
             .rollback, "rollback", app: .always, options: [.generation, .debug], "deploy what served before again",
             """
-            The generation before the live one, or --generation: its command, options,
+            While --watch keeps the generation before, that gets the connections back at
+            once. Else it is deployed again, or --generation: its command, options,
             environment and directory, with what is in there now. So keep each release in a
             directory of its own. Like a deploy it changes nothing if it fails.
             """),

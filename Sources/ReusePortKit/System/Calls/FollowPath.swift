@@ -38,7 +38,7 @@ func followPath(_ path: ByteString, object: ByteString, followsLast: Bool = true
                     weakness: before ?? folder.weakness(of: name, folder, root))
             }
             throw Failure(
-                "open", object, error, remedy: error == .noEntry ? "make '\(name)' in it first" : nil)
+                "open", object, error, remedy: error == .noEntry ? "its part '\(name)' is not there" : nil)
         }
         if weakness == nil, name != ".." { weakness = folder.weakness(of: name, info, root) }
         if info.isSymbolicLink && (followsLast || !parts.isEmpty) {

@@ -1,0 +1,135 @@
+import CLinux
+
+extension Coordinator {
+    /// Watches the new generation for `--watch`, while the old one still listens and was told nothing.
+    ///
+    /// Returns whether the old one is to be retired then: not if another generation has taken over meanwhile. If a copy
+    /// ends, a check fails or a signal comes, the old generation gets the connections again, and this fails. The
+    /// coordinator can be killed at any moment: then the new generation stays, and the next invocation ends the old one.
+    func watchNew(beside old: Predecessor) throws(HandoffFailure) -> Bool {
+        report(.watching(old.generation.label, request.watch))
+        let end = Deadline(after: request.watch)
+        while true {
+            let app = AppState.reconciled(registry)
+            guard app.app.live?.id == generation.id else {
+                if app.app.live?.id != old.generation.id { return false }
+                throw failure(.failed(copy: nil, EndReason(.handoff, "it was rolled back")), old)
+            }
+            if let why = fault(app) {
+                // If there is no way back, the new generation goes on as without --watch.
+                guard comeBack(to: old, why) else { return true }
+                throw failure(why, old)
+            }
+            if end.hasPassed { return true }
+            wait(until: min(end, Deadline(after: .seconds(1))))
+        }
+    }
+
+    /// What is wrong with the new generation; nil: nothing.
+    private func fault(_ state: AppState) -> GenerationOutcome? {
+        if let seen = disturbed() { return seen }
+        // Copies that other helpers coordinate.
+        if let gone = state.copies(of: generation.id).first(where: { $0.hasGone && $0.copy < generation.copies }) {
+            return .failed(copy: gone.copy, gone.reason ?? .unknown)
+        }
+        for index in 0..<members.count {
+            do throws(StepFailure) {
+                try checkAgain(index)
+            } catch {
+                // A signal or the end of another copy ends a check as well.
+                return disturbed() ?? .failed(copy: members[index].record.copy, reason(of: index, error))
+            }
+        }
+        return nil
+    }
+
+    /// The signal that has come, or a member that has ended.
+    private func disturbed() -> GenerationOutcome? {
+        if let signal = receivedSignal() { return .failed(copy: nil, EndReason(.interrupted(signal))) }
+        for index in 0..<members.count where members[index].copy.process.hasExited {
+            return .failed(copy: members[index].record.copy, reason(of: index))
+        }
+        return nil
+    }
+
+    private func failure(_ outcome: GenerationOutcome, _ old: Predecessor) -> HandoffFailure {
+        for index in 0..<members.count { members[index].releaseListeners() }
+        if case .failed(let copy?, let why) = outcome,
+            let index = (0..<members.count).first(where: { members[$0].record.copy == copy })
+        {
+            show(index, .failed(why))
+        }
+        return HandoffFailure(
+            app: request.name, label: generation.label, outcomes: [outcome], served: old.generation.label)
+    }
+
+    /// Returns at the deadline, or as soon as a copy ends or a signal comes.
+    private func wait(until deadline: Deadline) {
+        switch interruptions {
+        case .some(let interruptions): interruptions.wait(until: deadline)
+        case .none: _ = try? members[0].copy.process.waitForExit(until: deadline)
+        }
+    }
+
+    private func comeBack(to old: Predecessor, _ why: GenerationOutcome) -> Bool {
+        let (ours, label) = (generation, old.generation.label)
+        do throws(Failure) {
+            try directBack(to: old.generation.id, from: ours.id, why, in: registry)
+        } catch {
+            report(.problem(error))
+            return false
+        }
+        report(.cameBack(to: label))
+        do throws(Failure) {
+            // Ending copies waits until their listeners are closed, and would take ours for theirs.
+            for index in 0..<members.count { members[index].releaseListeners() }
+            try endCopies(after: why, of: ours.id, settle: request.settle, drain: request.drain, in: registry, report)
+        } catch {
+            report(.problem(error))
+        }
+        return true
+    }
+}
+
+/// Gives the connections of a live generation back to the one before it, whose copies still listen.
+///
+/// If this is killed after the kernel was told, reconciling records it.
+func directBack(
+    to old: UInt64, from live: UInt64, _ why: GenerationOutcome, in registry: Registry
+) throws(Failure) {
+    try registry.change { (state: AppState) throws(Failure) in
+        guard state.app.live?.id == live, let target = state.app.generation(old), try state.canComeBack(target) else {
+            throw Failure(
+                .negative, "go back to", "the generation before", "it cannot serve at once any more",
+                remedy: "reuseport-exec rollback \(registry.app) starts it anew")
+        }
+        try state.comeBack(to: target)
+        state.makeLive(old)
+        state.close(live, .failed, why)
+        // Brings places in the groups up to date, by listeners that are borrowed.
+        try state.rollBack()
+    }
+}
+
+/// Ends the copies of a generation whose connections were given back: they finish what they have accepted.
+func endCopies(
+    after why: GenerationOutcome, of generation: UInt64, settle: Milliseconds?, drain: Milliseconds,
+    in registry: Registry, _ report: Reporter
+) throws(Failure) {
+    let copies = AppState.reconciled(registry).running(generation)
+    if copies.isEmpty { return }
+    var ending = Ending(drain: .accepted(settle: settle), connections: drain, turn: .seconds(60))
+    ending.reason = why.reasonOfCopy
+    try endCopies(copies, of: generation, ending, in: registry, report)
+}
+
+extension AppState {
+    /// Whether a generation that the live one has replaced can serve again at once: it was told nothing yet, it listens,
+    /// and none has been started since, whose copies would have taken its slots.
+    func canComeBack(_ generation: GenerationRecord) throws(Failure) -> Bool {
+        guard generation.state == .retiring, app.lastID == app.live?.id,
+            !running(generation.id).contains(where: { $0.state != .live })
+        else { return false }
+        return try serving(generation.id) > 0
+    }
+}

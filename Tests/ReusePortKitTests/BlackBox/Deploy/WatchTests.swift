@@ -1,0 +1,161 @@
+import Foundation
+import Testing
+
+@testable import ReusePortKit
+
+/// `deploy --watch`: for a time after the cutover the old generation still listens, and comes back if the new one fails.
+@Suite struct WatchTests {
+    /// Starts a deploy that is watched, and returns when it has taken over.
+    private func watched(
+        _ stage: Stage, copies: Int = 2, for time: ByteString = "1h", _ options: [ByteString] = []
+    ) throws -> Running {
+        let deploy = try stage.startDeploy("new", copies: copies, ["--watch", time] + options)
+        try deploy.waitFor("is watched for")
+        return deploy
+    }
+
+    private func expectBack(_ stage: Stage, _ old: [pid_t], _ deploy: Running, _ reason: String) throws {
+        let outcome = try deploy.end()
+        #expect(outcome.exit == 1)
+        #expect(outcome.errors.contains("generation old gets the connections again"), "\(outcome.errors)")
+        #expect(outcome.errors.contains("\(reason); generation old serves on"), "\(outcome.errors)")
+        #expect(try Load(stage).stop().labels == ["old"])
+        try stage.expectOnly(old)
+    }
+
+    /// Nothing is lost on the way there and back. The control is below.
+    @Test(arguments: Level.allCases)
+    func checkFails(level: Level) throws {
+        let stage = try Stage(level)
+        try stage.deploy("old", copies: 2)
+        let old = try stage.pids()
+        let file = "\(stage.home)/ill"
+        let load = try Load(stage)
+        let deploy = try watched(stage, ["--watch-check", ByteString("test ! -e \(file)")])
+        let before = load.recorded
+        try waitUntil("the new one serves") { load.recorded > before + 2000 }
+        stage.box.write(file, [UInt8](), mode: 0o644)
+        try expectBack(stage, old, deploy, "not ready after 5 s: the command exited with 1")
+        let report = try load.stop()
+        #expect(report.lost == 0, "\(report.summary)")
+        #expect(report.labels == ["old", "new"])
+        #expect(try stage.verb("history", ["web"]).output.text.contains("the command exited with 1"))
+        // A next one takes over as ever.
+        try stage.deploy("next", copies: 2)
+        try stage.expectOnly(try stage.pids())
+    }
+
+    /// What the copy was working on is lost with it; nobody is refused.
+    @Test(arguments: Level.allCases)
+    func copyCrashes(level: Level) throws {
+        let stage = try Stage(level)
+        try stage.deploy("old", copies: 2)
+        let old = try stage.pids()
+        let deploy = try watched(stage)
+        kill_(try #require(try stage.live().first).pid)
+        try expectBack(stage, old, deploy, "copy 0: killed by signal 9 (KILL)")
+    }
+
+    /// The control: without --watch nobody is there when the new copies crash.
+    @Test(arguments: Level.allCases)
+    func withoutIt(level: Level) throws {
+        let stage = try Stage(level)
+        try stage.deploy("old", copies: 2)
+        try stage.deploy("new", copies: 2)
+        let load = try Load(stage)
+        let before = load.recorded
+        try waitUntil("it serves") { load.recorded > before + 500 }
+        for pid in try stage.pids() { kill_(pid) }
+        try waitUntil("clients are refused") { try load.has("refused") }
+        #expect(try load.stop().lost > 0)
+    }
+
+    @Test(arguments: Level.allCases)
+    func rolledBack(level: Level) throws {
+        let stage = try Stage(level)
+        try stage.deploy("old", copies: 2)
+        let old = try stage.pids()
+        let load = try Load(stage)
+        let deploy = try watched(stage)
+        let outcome = try stage.change(["rollback", "web"])
+        #expect(outcome.errors.contains("generation old gets the connections again"), "\(outcome.errors)")
+        #expect(!outcome.errors.contains("is starting"), "\(outcome.errors)")
+        let end = try deploy.end()
+        #expect(end.exit == 1)
+        #expect(end.errors.contains("it was rolled back; generation old serves on"), "\(end.errors)")
+        try stage.expectOnly(old)
+        #expect(try Load(stage).stop().labels == ["old"])
+        let report = try load.stop()
+        #expect(report.lost == 0, "\(report.summary)")
+    }
+
+    /// After a kill the new generation stays, and can still be rolled back; the next deploy ends both.
+    @Test(arguments: Level.allCases, [false, true])
+    func killed(level: Level, isRolledBack: Bool) throws {
+        let stage = try Stage(level)
+        try stage.deploy("old", copies: 2)
+        let old = try stage.pids()
+        let load = try Load(stage)
+        let deploy = try watched(stage)
+        deploy.signal(SIGKILL)
+        _ = try deploy.end()
+        #expect(try Load(stage).stop().labels == ["new"])
+        if isRolledBack {
+            try stage.change(["rollback", "web"])
+            try stage.expectOnly(old)
+            #expect(try Load(stage).stop().labels == ["old"])
+        }
+        try stage.deploy("next", copies: 2)
+        try stage.expectOnly(try stage.pids())
+        let report = try load.stop()
+        #expect(report.lost == 0, "\(report.summary)")
+    }
+
+    @Test func interrupted() throws {
+        let stage = try Stage(.privileged)
+        try stage.deploy("old", copies: 2)
+        let old = try stage.pids()
+        let deploy = try watched(stage)
+        deploy.signal(SIGINT)
+        try expectBack(stage, old, deploy, "interrupted by INT")
+    }
+
+    @Test(arguments: Level.allCases)
+    func allIsWell(level: Level) throws {
+        let stage = try Stage(level)
+        try stage.deploy("old", copies: 2)
+        let load = try Load(stage)
+        try watched(stage, copies: 3, for: "2s").endWell()
+        try stage.expectOnly(try stage.pids())
+        #expect(try stage.pids().count == 3)
+        let report = try load.stop()
+        #expect(report.lost == 0, "\(report.summary)")
+        // The first generation has nothing to go back to.
+        try stage.change(["terminate", "web"])
+        try stage.deploy("alone", ["--watch", "1h"])
+    }
+
+    /// The launcher's helper watches as well.
+    @Test func launcher() throws {
+        let stage = try Stage(.privileged)
+        let old = try stage.start("old")
+        try waitUntil("it serves") { try stage.ask().contains("label: old") }
+        let new = try stage.start("new", ["--watch", "1h"])
+        try new.waitFor("is watched for")
+        kill_(new.pid)
+        try waitUntil("the old one is back") { try stage.ask().contains("label: old") }
+        #expect(try stage.pids() == [old.pid])
+        #expect(try stage.generation("new")?.state == "failed")
+    }
+
+    @Test func refused() throws {
+        let unix = try Stage(.ordinary, .unix)
+        let outcome = try unix.deploy("1", ["--watch", "5s"], expect: 100)
+        #expect(outcome.errors.contains("its path is the new generation's after the cutover"), "\(outcome.errors)")
+        let stage = try Stage(.ordinary)
+        let supervised = try stage.deploy("1", ["--watch", "5s", "--on", "runit:/etc"], expect: 100)
+        #expect(supervised.errors.contains("the supervisor of --on"), "\(supervised.errors)")
+    }
+}
+
+private func kill_(_ pid: pid_t) { kill(pid, SIGKILL) }
