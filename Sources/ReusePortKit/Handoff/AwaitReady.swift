@@ -46,7 +46,8 @@ extension Coordinator {
         let listeners = members[index].record.listeners
         let check = ReadinessCheck(
             readiness: readiness, listeners: listeners.map { $0.identity }, deadline: deadline, allowed: allowed,
-            interruption: disturbance, offered: offer(listeners, members[index].copy.sockets),
+            interruption: interruption(isLive: generation.state == .live || probes == nil),
+            offered: offer(listeners, members[index].copy.sockets),
             report: { report(.readiness($0)) })
         do throws(NotReady) {
             try awaitReadiness(
@@ -83,12 +84,11 @@ extension Coordinator {
     }
 
     /// A descriptor that becomes readable when there is no point in waiting for a member: with a signal to the command,
-    /// or with the end of any of its copies. Members that join a live generation fail each for itself, so there only the
-    /// signal counts.
-    private var disturbance: Int32? {
+    /// or with the end of any of its copies. In a live generation members fail each for itself, so there only the signal
+    /// counts.
+    private func interruption(isLive: Bool) -> Int32? {
         switch interruptions {
-        case .some(let interruptions):
-            generation.state == .live ? interruptions.signalsNumber : interruptions.number
+        case .some(let interruptions): isLive ? interruptions.signalsNumber : interruptions.number
         case .none: nil
         }
     }

@@ -70,7 +70,7 @@ final class Coordinator {
 
     /// Completes the handoff when the members have entered their generation.
     private func takeOver(_ entry: Entry) throws(HandoffFailure) {
-        if case .cutOver(let old?) = entry, request.watch.count > 0, !request.isSuspended {
+        if case .cutOver(let old?) = entry, request.watch.count > 0, !request.isSuspended, !old.isSuspended {
             // They are probed until then, and must not be kept open when a copy has ended.
             for index in 0..<members.count { members[index].releaseListenersAtEnd() }
             for index in 0..<members.count { show(index, .serving) }

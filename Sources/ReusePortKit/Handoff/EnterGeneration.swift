@@ -15,6 +15,8 @@ struct Predecessor {
     let generation: GenerationRecord
     /// Its copies that run.
     let copies: [CopyRecord]
+    /// Whether its copies stand still, so that they could not serve again at once.
+    let isSuspended: Bool
     /// Whether connections that wait at them move to the new generation when they close their listeners.
     let moves: Bool
 }
@@ -101,6 +103,7 @@ extension Coordinator {
         // Whatever can fail comes before the switch, which is not undone.
         try state.preparePaths(of: state.running(current.id))
         let old = state.app.live
+        let wasSuspended = old != nil && state.app.suspended == old?.id
         let isSuspended = request.isSuspended || state.app.suspending == current.label
         if isSuspended { try suspend(state.running(current.id)) } else { wake(state) }
         try state.cutOver(
@@ -111,7 +114,9 @@ extension Coordinator {
         guard let old else { return .cutOver(nil) }
         let copies = state.running(old.id)
         return .cutOver(
-            Predecessor(generation: old, copies: copies, moves: state.movesQueued(from: copies, to: current.id)))
+            Predecessor(
+                generation: old, copies: copies, isSuspended: wasSuspended,
+                moves: state.movesQueued(from: copies, to: current.id)))
     }
 
     /// Tells copies that were started suspended to go on, if the generation is not suspended any more.

@@ -32,7 +32,8 @@ func suspend(_ copies: [CopyRecord]) throws(Failure) {
     }
 }
 
-private func standsStill(_ process: ProcessIdentity) -> Bool {
+/// Whether a process is stopped, or has gone.
+func standsStill(_ process: ProcessIdentity) -> Bool {
     guard let now = try? ProcessStatus(of: process.pid) else { return true }
     return now.identity != process || now.isStopped || now.hasEnded
 }

@@ -27,27 +27,28 @@ extension Coordinator {
 
     /// What is wrong with the new generation; nil: nothing.
     private func fault(_ state: AppState) -> GenerationOutcome? {
-        if let seen = disturbed() { return seen }
-        // Copies that other helpers coordinate.
-        if let gone = state.copies(of: generation.id).first(where: { $0.hasGone && $0.copy < generation.copies }) {
-            return .failed(copy: gone.copy, gone.reason ?? .unknown)
-        }
-        for index in 0..<members.count {
+        if let seen = disturbance(state) { return seen }
+        for index in 0..<members.count where !members[index].copy.process.hasExited {
             do throws(StepFailure) {
                 try checkAgain(index)
             } catch {
                 // A signal or the end of another copy ends a check as well.
-                return disturbed() ?? .failed(copy: members[index].record.copy, reason(of: index, error))
+                return disturbance(AppState.reconciled(registry))
+                    ?? .failed(copy: members[index].record.copy, reason(of: index, error))
             }
         }
         return nil
     }
 
-    /// The signal that has come, or a member that has ended.
-    private func disturbed() -> GenerationOutcome? {
+    /// The signal that has come, or a copy that has ended although nobody told it to, as `scale` and `restart` do.
+    private func disturbance(_ state: AppState) -> GenerationOutcome? {
         if let signal = receivedSignal() { return .failed(copy: nil, EndReason(.interrupted(signal))) }
-        for index in 0..<members.count where members[index].copy.process.hasExited {
-            return .failed(copy: members[index].record.copy, reason(of: index))
+        let count = state.app.generation(generation.id)?.copies ?? 0
+        for copy in state.copies(of: generation.id)
+        where copy.hasGone && copy.copy < count && copy.reason?.cause != .toldToStop {
+            // Of its own copies the coordinator knows more.
+            let index = (0..<members.count).first { members[$0].record.process == copy.process }
+            return .failed(copy: copy.copy, index.map { reason(of: $0) } ?? copy.reason ?? .unknown)
         }
         return nil
     }
@@ -65,6 +66,11 @@ extension Coordinator {
 
     /// Returns at the deadline, or as soon as a copy ends or a signal comes.
     private func wait(until deadline: Deadline) {
+        // The end of one that was told to stop would be reported for ever.
+        if (0..<members.count).contains(where: { members[$0].copy.process.hasExited }) {
+            _ = poll(nil, 0, deadline.pollTimeout)
+            return
+        }
         switch interruptions {
         case .some(let interruptions): interruptions.wait(until: deadline)
         case .none: _ = try? members[0].copy.process.waitForExit(until: deadline)
@@ -124,12 +130,14 @@ func endCopies(
 }
 
 extension AppState {
-    /// Whether a generation that the live one has replaced can serve again at once: it was told nothing yet, it listens,
-    /// and none has been started since, whose copies would have taken its slots.
+    /// Whether a generation that the live one has replaced can serve again at once: it was told nothing yet, it listens
+    /// and is not suspended, and none has been started since, whose copies would have taken its slots.
     func canComeBack(_ generation: GenerationRecord) throws(Failure) -> Bool {
-        guard generation.state == .retiring, app.lastID == app.live?.id,
-            !running(generation.id).contains(where: { $0.state != .live })
-        else { return false }
+        guard generation.state == .retiring, app.lastID == app.live?.id else { return false }
+        for copy in running(generation.id)
+        where copy.state != .live || copy.channel?.waits == true || standsStill(copy.process) {
+            return false
+        }
         return try serving(generation.id) > 0
     }
 }

@@ -135,6 +135,46 @@ import Testing
         try stage.deploy("alone", ["--watch", "1h"])
     }
 
+    /// Copies that commands end are no failure.
+    @Test func scaledMeanwhile() throws {
+        let stage = try Stage(.privileged)
+        try stage.deploy("old", copies: 2)
+        let old = try stage.pids()
+        let deploy = try watched(stage, copies: 3)
+        try stage.change(["scale", "web", "2"])
+        try stage.change(["restart", "web", "--copy", "0"])
+        try stage.change(["scale", "web", "4"])
+        #expect(try stage.live().count == 4)
+        kill_(try #require(try stage.live().last).pid)
+        try expectBack(stage, old, deploy, "copy 3: it has ended")
+    }
+
+    /// Clients of one that stands still would wait for ever.
+    @Test func suspendedBefore() throws {
+        let stage = try Stage(.privileged)
+        try stage.deploy("old", copies: 2)
+        try stage.change(["suspend", "web", "--in-place"])
+        let outcome = try stage.deploy("new", copies: 2, ["--watch", "1h"])
+        #expect(!outcome.errors.contains("is watched"), "\(outcome.errors)")
+        try stage.expectOnly(try stage.pids())
+    }
+
+    /// Another deploy, whose copies take the slots of the old generation, closes the way back; it ends both.
+    @Test(arguments: Level.allCases)
+    func another(level: Level) throws {
+        let stage = try Stage(level)
+        try stage.deploy("old", copies: 2)
+        let load = try Load(stage)
+        let deploy = try watched(stage)
+        try stage.deploy("bad", copies: 2, ["--ready-timeout", "500ms"], command: ["/bin/sleep", "1000"], expect: 1)
+        let back = try stage.change(["rollback", "web"])
+        #expect(back.errors.contains("is starting"), "\(back.errors)")
+        try deploy.endWell()
+        try stage.expectOnly(try stage.pids())
+        let report = try load.stop()
+        #expect(report.lost == 0, "\(report.summary)")
+    }
+
     /// The launcher's helper watches as well.
     @Test func launcher() throws {
         let stage = try Stage(.privileged)
