@@ -29,7 +29,8 @@ mapfile -t programs < <(find "$stage" -type f -exec grep -l -a $'^\x7fELF' {} + 
 depends=$(cd "$place" && dpkg-shlibdeps -O "${programs[@]}" | sed -n 's/^shlibs:Depends=//p')
 [ -n "$depends" ]
 # Packed relocations need a loader of glibc 2.36, which dpkg-shlibdeps of Debian 12 overlooks.
-if readelf -VW "${programs[@]}" | grep -q GLIBC_ABI_DT_RELR; then
+needs=$(readelf -VW "${programs[@]}")
+if [[ $needs == *GLIBC_ABI_DT_RELR* ]]; then
     known=$(tr -cd '0-9.' <<<"${depends#libc6}")
     depends="libc6 (>= $(printf '%s\n' 2.36 "$known" | sort -V | tail -n 1))"
 fi
