@@ -456,7 +456,8 @@ func expectFailure(
             ["--file", "key:\(missing):w"], 111,
             "open file key at \(missing): no such file or directory; add the flag create to make it")
         try fail(
-            ["--file", "key:\(missing)/x:w,create"], 111, "open file key at \(missing)/x: no such file or directory")
+            ["--file", "key:\(missing)/x:w,create"], 111,
+            "open file key at \(missing)/x: no such file or directory; its part 'missing' is not there")
         try fail(["--file", "key:\(box.path)"], 111, "open file key at \(box.path): it is a directory…")
         try fail(["--file", "key:/"], 111, "open file key at /: it is a directory…")
         let present = box.write("present", "content")
@@ -645,7 +646,7 @@ func expectFailure(
     @Test func directoryThatIsMissing() throws {
         try fail(
             ["--socket", "u:unix:\(box["no"])/u"], 111,
-            "open directory \(box["no"]) of socket u: no such file or directory")
+            "open directory \(box["no"]) of socket u: no such file or directory; its part 'no' is not there")
     }
 
     @Test func oddNames() throws {
