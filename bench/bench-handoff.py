@@ -7,7 +7,7 @@ has gone, are evaluated apart from the rest. As root each contender runs in its 
 measured; an ordinary user sees less.
 
 Environment: HANDOFFS (100), SLOW_HANDOFFS (10), BOOT_MS (2000), CONNECTIONS (64), PAUSE_MS (100, between handoffs),
-ROUNDS (30, of the comparison of connections per second), COPIES (64), ONLY (names of contenders, separated by ";").
+ROUNDS (60, of the comparison of connections per second), COPIES (64), ONLY (names of contenders, separated by ";").
 Exit code 1 if a bar fails.
 """
 import array
@@ -31,7 +31,7 @@ SLOW_HANDOFFS = int(os.environ.get("SLOW_HANDOFFS", "10"))
 BOOT_MS = int(os.environ.get("BOOT_MS", "2000"))
 CONNECTIONS = int(os.environ.get("CONNECTIONS", "64"))
 PAUSE = int(os.environ.get("PAUSE_MS", "100")) / 1000
-ROUNDS = int(os.environ.get("ROUNDS", "30"))
+ROUNDS = int(os.environ.get("ROUNDS", "60"))
 COPIES = int(os.environ.get("COPIES", "64"))
 ONLY = [name for name in os.environ.get("ONLY", "").split(";") if name]
 PATIENCE = 40
