@@ -36,8 +36,3 @@ func suspend(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     lock.release(closing: ())
     report(.standsStill(isWanted: request.isInPlace))
 }
-
-extension CopyRecord {
-    /// Whether it waits for a message, or is stopped.
-    var isStill: Bool { channel?.waits == true || (try? ProcessStatus(of: process.pid))?.isStopped == true }
-}

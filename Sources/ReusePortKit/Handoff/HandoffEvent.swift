@@ -15,7 +15,7 @@ enum HandoffEvent {
     case servesOn(ByteString)
     /// An earlier generation is deployed again, with the files that are in this directory now, and so many copies.
     case goesBack(to: ByteString, in: ByteString, copies: Int)
-    /// What is live was started by the same command in the same directory.
+    /// The live generation was started by the same command in the same directory.
     case goesNowhere(ByteString)
     /// Later deploys follow this name, which may lead elsewhere than to this directory.
     case keepsName(ByteString, of: ByteString)

@@ -32,8 +32,7 @@ func suspend(_ copies: [CopyRecord]) throws(Failure) {
     }
 }
 
-/// Whether a process is stopped, or has gone.
-func standsStill(_ process: ProcessIdentity) -> Bool {
+private func standsStill(_ process: ProcessIdentity) -> Bool {
     guard let now = try? ProcessStatus(of: process.pid) else { return true }
     return now.identity != process || now.isStopped || now.hasEnded
 }
@@ -63,4 +62,9 @@ extension AppState {
         }
         return failure
     }
+}
+
+extension CopyRecord {
+    /// Whether it waits for a message, or is stopped.
+    var isStill: Bool { channel?.waits == true || (try? ProcessStatus(of: process.pid))?.isStopped == true }
 }

@@ -25,7 +25,7 @@ extension Coordinator {
         }
     }
 
-    /// What is wrong with the new generation; nil: nothing.
+    /// Finds a fault of the new generation; nil if there is none.
     private func fault(_ state: AppState) -> GenerationOutcome? {
         if let seen = disturbance(state) { return seen }
         for index in 0..<members.count where !members[index].copy.process.hasExited {
@@ -134,10 +134,7 @@ extension AppState {
     /// and is not suspended, and none has been started since, whose copies would have taken its slots.
     func canComeBack(_ generation: GenerationRecord) throws(Failure) -> Bool {
         guard generation.state == .retiring, app.lastID == app.live?.id else { return false }
-        for copy in running(generation.id)
-        where copy.state != .live || copy.channel?.waits == true || standsStill(copy.process) {
-            return false
-        }
+        if running(generation.id).contains(where: { $0.state != .live || $0.isStill }) { return false }
         return try serving(generation.id) > 0
     }
 }
