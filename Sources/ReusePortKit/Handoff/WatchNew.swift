@@ -15,15 +15,19 @@ extension Coordinator {
                 if app.app.live?.id != old.generation.id { return false }
                 throw failure(.failed(copy: nil, EndReason(.handoff, "it was rolled back")), old)
             }
-            if let why = fault(app) {
+            // Another command may have ended the copies to replace them.
+            if let why = fault(app), isLive {
+                if comeBack(to: old, why) { throw failure(why, old) }
                 // If there is no way back, the new generation goes on as without --watch.
-                guard comeBack(to: old, why) else { return true }
-                throw failure(why, old)
+                if isLive { return true }
+            } else {
+                if end.hasPassed { return true }
+                wait(until: min(end, Deadline(after: .seconds(1))))
             }
-            if end.hasPassed { return true }
-            wait(until: min(end, Deadline(after: .seconds(1))))
         }
     }
+
+    private var isLive: Bool { AppState(readingAppOf: registry).app.live?.id == generation.id }
 
     /// Finds a fault of the new generation; nil if there is none.
     private func fault(_ state: AppState) -> GenerationOutcome? {
