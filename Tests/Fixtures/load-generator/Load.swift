@@ -218,7 +218,7 @@ final class Load {
         let isGood = answer.status >= 200 && answer.status < 300
         client.answered += 1
         if options.get { lastBody = answer.body }
-        if !isGood { note("status \(answer.status)") }
+        if !isGood { tally.noteLoss("status \(answer.status)") }
         tally.count(
             isGood ? .ok : .badStatus, from: client.startedAt, to: now(),
             label: answer.value("label"), pid: answer.value("pid"))
@@ -237,15 +237,11 @@ final class Load {
     }
 
     private func lose(_ client: Client, _ outcome: Outcome, _ words: ByteString) {
-        note(words)
+        tally.noteLoss(words)
         tally.count(outcome, from: client.startedAt, to: now(), label: nil, pid: nil)
         disconnect(client)
         client.startedAt = 0
         pause(client)
-    }
-
-    private func note(_ words: ByteString) {
-        if tally.firstLoss == nil { tally.firstLoss = words }
     }
 
     private func pause(_ client: Client) {

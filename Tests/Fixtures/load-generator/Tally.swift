@@ -12,8 +12,8 @@ final class Tally {
     var connections = 0
     /// The number of attempts to connect that were repeated because a Unix listener's backlog was full.
     var connectRetries = 0
-    /// A description of the first loss.
-    var firstLoss: ByteString?
+    /// A description of the first loss, and when it came.
+    private(set) var firstLoss: ByteString?
 
     private let record: Int32?
     private var lines = ByteString()
@@ -22,6 +22,10 @@ final class Tally {
 
     var requests: Int { counts.reduce(0, +) - counts[Outcome.idleRace.rawValue] }
     var lost: Int { requests - counts[Outcome.ok.rawValue] }
+
+    func noteLoss(_ words: ByteString) {
+        if firstLoss == nil { firstLoss = "\(words), after \((now() - startedAt) / 1000) ms" }
+    }
 
     func count(_ outcome: Outcome, from start: Int64, to end: Int64, label: ByteString?, pid: ByteString?) {
         counts[outcome.rawValue] += 1
@@ -58,6 +62,8 @@ final class Tally {
         }
         let time = max(1, now() - startedAt)
         var json = Summary()
+        // It comes first, because reports of failed tests are cut.
+        if let firstLoss { json.add("first_loss", firstLoss) }
         json.add("requests", requests)
         json.add(Outcome.ok.key, counts[Outcome.ok.rawValue])
         json.add("lost", lost)
@@ -72,7 +78,6 @@ final class Tally {
         json.add("max_us", Int(sorted.last ?? 0))
         json.add("by_label", labels)
         json.add("by_pid", pids)
-        if let firstLoss { json.add("first_loss", firstLoss) }
         return json
     }
 }
