@@ -57,6 +57,7 @@ func startHint(of process: ProcessIdentity, _ record: CopyRecord, isNamed: Bool)
                 if listener.identity.address.port == socket.address.port { isSame = true }
             }
             if isGiven { continue }
+            if isSame, (try? commandName(of: one.pid)) == "nginx" { return .listensElsewhere }
             return isSame
                 ? .bindsItself(port: socket.address.port ?? 0)
                 : .listens(NamedProcess(one).description, at: socket.address)

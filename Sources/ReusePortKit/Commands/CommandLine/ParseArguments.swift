@@ -92,7 +92,7 @@ private func readCommandLine(_ arguments: [ByteString], isDeploy: Bool) throws(F
             }
             throw .usage(
                 "parse", written.name, "unknown option",
-                remedy: meant(by: written.name, among: known))
+                remedy: meant(by: written.name, among: known, else: "see reuseport-exec --help"))
         }
         if option.key == .help {
             var topic = written.value ?? words.next
@@ -128,6 +128,11 @@ extension CommandLine {
             if isOurs { throw misplaced(name) }
         }
         if settings.contains(where: { $0.option.key == .socket || $0.option.key == .config }) { return }
+        if !isDeploy, let word = command.first, !settings.isEmpty, Verb.named(word) != nil {
+            throw .usage(
+                "parse", word, "it stands behind options",
+                remedy: "the verb comes first, as in reuseport-exec \(word); to run a program, write -- before it")
+        }
         for (index, word) in command.enumerated() {
             let (_, name, value) = split(word)
             guard name == "--socket", let value = value ?? (index + 1 < command.count ? command[index + 1] : nil),
@@ -151,15 +156,35 @@ private func page(_ word: ByteString?) throws(Failure) -> Invocation {
     if verb == .deploy { return .help(.deploy, nil) }
     let topic = Option.Topic.allCases.first { $0.name == word }
     if topic != nil || verb != nil { return .help(topic, verb) }
+    if let option = Option.named(word) ?? Option.named("--\(word)") { return .help(option.topic, nil) }
     throw .usage(
         "show", "help on \(word)", "unknown topic",
         remedy: nearest(to: word, among: VerbRow.all.flatMap { $0.names }).map { "did you mean help \($0)?" }
             ?? suggestion(for: word, among: Option.Topic.allCases.map { $0.name }))
 }
 
-private func meant(by option: ByteString, among known: [ByteString]) -> ByteString {
-    if option == "--port" { return "write --socket http:0.0.0.0:PORT" }
-    return suggestion(for: option, among: known, else: "see reuseport-exec --help")
+/// What to write in place of an option that is not known.
+func meant(by option: ByteString, among known: [ByteString], else other: ByteString) -> ByteString {
+    if option == "--port" || option == "--listen" || option == "--bind" { return "write --socket http:0.0.0.0:PORT" }
+    if let ours = synonym(of: option, in: synonyms), known.contains(ours) { return "did you mean \(ours)?" }
+    return suggestion(for: option, among: known, else: other)
+}
+
+/// Options of other tools, and ours.
+private let synonyms: [ByteString] = [
+    "--cwd --directory --dir --workdir --working-directory>--chdir", "--uid>--user", "--gid>--group",
+    "--workers --instances --replicas --processes>--copies", "--tail>--lines",
+]
+
+/// Finds a word in a table of rows `WORD WORD…>MEANING`.
+@inline(never)
+func synonym(of word: ByteString, in table: [ByteString]) -> ByteString? {
+    for row in table {
+        if let (words, meaning) = row.cut(at: UInt8(ascii: ">")), words.split(on: UInt8(ascii: " ")).contains(word) {
+            return meaning
+        }
+    }
+    return nil
 }
 
 // MARK: - Words

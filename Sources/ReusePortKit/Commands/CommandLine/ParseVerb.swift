@@ -131,7 +131,7 @@ private func option(_ name: ByteString, of row: VerbRow) throws(Failure) -> Opti
     }
     throw .usage(
         "parse", name, "unknown option of \(row.verb.name)",
-        remedy: suggestion(for: name, among: known, else: "see reuseport-exec help \(row.verb.name)"))
+        remedy: meant(by: name, among: known, else: "see reuseport-exec help \(row.verb.name)"))
 }
 
 private func check(_ options: Options, _ row: VerbRow) throws(Failure) {

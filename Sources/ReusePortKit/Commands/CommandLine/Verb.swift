@@ -8,20 +8,15 @@ enum Verb: UInt8, Sendable {
 
     /// Suggests a verb for a word that is none: a word of other tools, or a mistyped verb.
     static func meant(by word: ByteString) -> ByteString? {
-        for synonym in synonyms {
-            if let (words, verb) = synonym.cut(at: UInt8(ascii: ">")), words.split(on: UInt8(ascii: " ")).contains(word)
-            {
-                return verb
-            }
-        }
+        if let verb = synonym(of: word, in: synonyms) { return verb }
         return word.count > 2 ? nearest(to: word, among: VerbRow.all.flatMap { $0.names }) : nil
     }
 
     /// Words of other tools, and what they lead to.
     private static let synonyms: [ByteString] = [
-        "stop kill down rm remove delete>terminate", "status show info>state", "ps>list",
+        "stop kill down>terminate", "status show info>state", "ps>list",
         "reload upgrade update>migrate", "undo revert back>rollback", "run up launch>deploy", "log tail journal>logs",
-        "purge clean>forget",
+        "rm remove delete purge clean>forget",
     ]
 
     var row: VerbRow { VerbRow.all.first { $0.verb == self }! }

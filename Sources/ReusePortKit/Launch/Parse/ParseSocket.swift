@@ -29,6 +29,9 @@ func parseSocket(_ text: ByteString) throws(Malformed) -> SocketRequest {
     }
     var offset = name.count + 1
     let words = rest.split(on: UInt8(ascii: ","))
+    if let (name, host) = name.cut(at: UInt8(ascii: "=")), words[0].decimal != nil || rest.hasPrefix("/") {
+        throw Malformed("a name ends with a colon", remedy: "write \(name):\(host):\(rest)")
+    }
     // No address is so short, and no port comes first: the name was left out.
     if name == "*" || name.hasPrefix("[") || name.contains(UInt8(ascii: ".")) && words[0].decimal != nil {
         throw Malformed("the name is missing", remedy: "write http:\(text)")

@@ -229,7 +229,7 @@ func expectFailure(
 
     /// A word that is no verb does not run a program, whatever it is called.
     @Test(arguments: [
-        ("stop", "did you mean terminate? To"), ("rm", "did you mean terminate? To"), ("ps", "did you mean list? To"),
+        ("stop", "did you mean terminate? To"), ("rm", "did you mean forget? To"), ("ps", "did you mean list? To"),
         ("status", "did you mean state? To"), ("reload", "did you mean migrate? To"),
         ("up", "did you mean deploy? To"), ("lsit", "did you mean list? To"),
         ("log", "did you mean logs? To"), ("purge", "did you mean forget? To"),
