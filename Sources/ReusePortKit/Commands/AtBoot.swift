@@ -11,7 +11,7 @@ func enable(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
 func disable(_ request: VerbRequest) throws(Failure) {
     let app = request.app ?? ""
     let state = try stateDirectory(request.stateDirectory)
-    if try disable(app, in: state) { return }
+    if try disable(app, in: state) { return request.say(.startsAtBoot(false), about: app) }
     throw Failure(
         .negative, "disable", "app \(app)", "it does not start at boot",
         remedy: others(in: state) { keptDeployment($0, in: state) != nil })

@@ -28,9 +28,10 @@ func runDeploy(_ request: DeployRequest, _ line: HistoryLine?) throws(Failure) {
     outcome.end(failure)
     // Nothing has been started: the operator wants to know that this has harmed nobody.
     if failure != nil, outcome.label.isEmpty, let app = prepared?.request, let directory = app.runDirectory,
-        let live = (try? Registry.open(app.name, in: directory, create: false))??.loadApp()?.live
+        let registry = try? Registry.open(app.name, in: directory, create: false),
+        let live = AppState.reconciled(registry).presence
     {
-        say(.servesOn(live.label), app)
+        say(.servesOn(live), app)
     }
     if let prepared, let command = prepared.options.onDeploy {
         runOnDeploy(command, of: prepared.request, outcome, hasFailed: failure != nil, environment)
@@ -64,14 +65,17 @@ func prepare(_ request: DeployRequest) throws(Failure) -> PreparedDeploy {
         if let live, request.base == nil { compare(options, with: live, registry) }
         if let live, known?.suspended == live.id, !options.deploy.isSuspended { say(.endsSuspension, app) }
     }
-    if request.base == nil, let last, let caller, last.directory != caller, (try? currentDirectory()) != caller {
-        say(.runsElsewhere(last.named ?? last.directory), app)
+    if request.base == nil, !request.isGiven(.chdir), let last, let caller, last.directory != caller,
+        (try? currentDirectory()) != caller
+    {
+        say(.runsElsewhere(options.launch.chdir ?? last.named ?? last.directory), app)
     }
     app.isSuspended = options.deploy.isSuspended
     // Old copies end at once: one that finishes would still use the database that is about to change.
     if app.isSuspended { app.keepRetired = 0 }
     let plan = try Plan(options)
     if last == nil, geteuid() == 0, plan.identity.user == nil { say(.runsAsRoot, app) }
+    if plan.isNginx, !options.isGiven(.stopSignal), !options.isGiven(.dryRun) { say(.nginxBreaksOff, app) }
     let directory = try currentDirectory()
     let named = here.flatMap { isWorkingDirectory($0) ? $0 : nil }
     // A name that leads elsewhere by now is kept after a rollback, for the deploys that follow.
@@ -211,7 +215,7 @@ private func completed(_ request: DeployRequest) throws(Failure) -> ([Setting], 
         } else {
             throw .usage(
                 "deploy", "app \(app.value)", "no command was given, and it is not registered in \(directory)",
-                remedy: others(in: directory)
+                remedy: rootHas(app.value) ?? others(in: directory)
                     ?? "write reuseport-exec deploy \(app.value) [options] -- command; a boot forgets what is not enabled"
             )
         }
@@ -285,6 +289,7 @@ extension VerbRequest {
         var all = settings + [Setting(.app, app ?? ""), Setting(.runDirectory, directory)]
         if verbosity == .quiet { all.append(Setting(.quiet)) }
         if verbosity == .everything { all.append(Setting(.debug)) }
+        if isJSON { all.append(Setting(.json)) }
         return DeployRequest(settings: all, command: [])
     }
 }

@@ -30,7 +30,13 @@ func endGenerations(_ request: VerbRequest, _ directory: ByteString) throws(Fail
     // Retired generations were told to stop long ago, and have had their time.
     ending.killsAtOnce = request.onlyRetired
     var outcomes: [StopOutcome] = []
-    for one in chosen { outcomes += try endCopies(one.copies, of: one.id, ending, in: registry, report) }
+    for one in chosen {
+        let stopped = try endCopies(one.copies, of: one.id, ending, in: registry, report)
+        outcomes += stopped
+        if request.verb != .restart {
+            request.say(.retired(one.label, RetireOutcome(stopped)), about: registry.app)
+        }
+    }
     try checkStopped(outcomes, registry.app)
     clearServices(of: registry.app, in: directory, report)
     if request.verb != .restart, !request.onlyRetired,
@@ -44,8 +50,8 @@ extension AppState {
     /// Chooses the generations that a verb ends, with the copies to stop, and marks them as retiring.
     fileprivate func chooseGenerations(
         _ request: VerbRequest, _ name: ByteString
-    ) throws(Failure) -> [(id: UInt64, copies: [CopyRecord])] {
-        var chosen: [(id: UInt64, copies: [CopyRecord])] = []
+    ) throws(Failure) -> [(id: UInt64, label: ByteString, copies: [CopyRecord])] {
+        var chosen: [(id: UInt64, label: ByteString, copies: [CopyRecord])] = []
         for generation in app.generations {
             let isCurrent = generation.state == .live || generation.state == .starting
             let isMeant =
@@ -55,7 +61,7 @@ extension AppState {
                 }
             let copies = copiesToStop(generation, request)
             if !isMeant || copies.isEmpty { continue }
-            chosen.append((generation.id, copies))
+            chosen.append((generation.id, generation.label, copies))
             if isCurrent { app.change(generation.id) { ($0.state, $0.since) = (.retiring, secondsSince1970()) } }
         }
         if chosen.isEmpty {

@@ -21,13 +21,25 @@ func knownApps(
 
 func unknown(_ app: ByteString, _ directory: ByteString) -> Failure {
     Failure(
-        .negative, "find", "app \(app)", "it is not registered in \(directory)", remedy: others(in: directory))
+        .negative, "find", "app \(app)", "it is not registered in \(directory)",
+        remedy: rootHas(app) ?? others(in: directory))
+}
+
+/// Tells those who have forgotten sudo(8) that it is an app of root's; nil if it is not, or if this is root.
+func rootHas(_ app: ByteString) -> ByteString? {
+    let isThere = ("/run/reuseport-exec/\(app)" as ByteString).withCString { access($0, F_OK) } == 0
+    return isThere && geteuid() != 0 ? "root has an app \(app): use sudo" : nil
 }
 
 /// Names the apps of a run directory or state directory, for those who have mistyped one; nil if there is none.
 @inline(never)
-func others(in directory: ByteString, where isApp: (ByteString) -> Bool = { _ in true }) -> ByteString? {
-    let names = ((try? appNames(in: directory)) ?? []).filter(isApp)
+func others(in directory: ByteString, where isApp: ((ByteString) -> Bool)? = nil) -> ByteString? {
+    let names = ((try? appNames(in: directory)) ?? []).filter { name in
+        if let isApp { return isApp(name) }
+        // One whose first deploy was refused has no generation.
+        let registry = try? Registry.open(name, in: directory, create: false)
+        return (registry ?? nil)?.loadApp()?.generations.isEmpty == false
+    }
     return names.isEmpty ? nil : "there is \(joined(names, by: ", "))"
 }
 

@@ -28,4 +28,5 @@ func resume(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     try state.store(in: registry)
     if let refused { throw refused }
     lock.release(closing: ())
+    if let live = state.app.live { request.say(.goesOn(live.label), about: registry.app) }
 }

@@ -6,18 +6,14 @@ func rollback(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     let state = registry.settled()
     let generation = try state.past(request.generation, registry.app)
     if let live = state.app.live, try state.canComeBack(generation) {
-        let report = HandoffView(request, live, registry).reporter
-        let why = GenerationOutcome.failed(copy: nil, EndReason(.handoff, "it was rolled back"))
-        try directBack(to: generation.id, from: live.id, why, in: registry)
-        report(.cameBack(to: generation.label))
-        return try endCopies(after: why, of: live.id, settle: nil, drain: Milliseconds(0), in: registry, report)
+        return try flip(from: live, to: generation, in: registry, request)
     }
     guard let deployment = registry.loadDeployment(of: generation) else {
         throw Failure(
             .negative, "roll back", "app \(registry.app)", "generation \(generation.label) was not started by deploy",
             remedy: "start it as it was started then")
     }
-    let copies = state.app.live?.copies ?? generation.copies
+    let copies = request.copies ?? state.app.live?.copies ?? generation.copies
     request.say(.goesBack(to: generation.label, in: deployment.directory, copies: copies), about: registry.app)
     var again = request.again(
         with: [Setting(.copies, ByteString(decimal: copies))], directory)
@@ -28,6 +24,27 @@ func rollback(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
         request.say(.keepsName(name, of: deployment.directory), about: registry.app)
     }
     try runDeploy(again, nil)
+}
+
+/// Gives the connections back to a generation that still listens, and ends the live one.
+private func flip(
+    from live: GenerationRecord, to old: GenerationRecord, in registry: Registry, _ request: VerbRequest
+) throws(Failure) {
+    let view = HandoffView(request, live, registry)
+    let outcome = DeployReport(isJSON: request.isJSON)
+    view.listener = outcome
+    let report = view.reporter
+    let why = GenerationOutcome.failed(copy: nil, EndReason(.handoff, "it was rolled back"))
+    var failure: Failure?
+    do throws(Failure) {
+        try directBack(to: old.id, from: live.id, why, in: registry)
+        report(.cameBack(to: old.label))
+        try endCopies(after: why, of: live.id, settle: nil, drain: Milliseconds(0), in: registry, report)
+    } catch {
+        failure = error
+    }
+    outcome.end(failure)
+    if let failure { throw failure }
 }
 
 extension Deployment {

@@ -48,7 +48,12 @@ extension Coordinator {
             readiness: readiness, listeners: listeners.map { $0.identity }, deadline: deadline, allowed: allowed,
             interruption: interruption(isLive: generation.state == .live || probes == nil),
             offered: offer(listeners, members[index].copy.sockets),
-            report: { report(.readiness($0)) })
+            report: { [self] event in
+                report(.readiness(event))
+                // Whoever waits should not have to wait for the end of the time to learn of it.
+                guard case .elapsed(5, _) = event, let hint = hint(index) else { return }
+                report(.readiness(.suspected(hint.description.dropFirst(2))))
+            })
         do throws(NotReady) {
             try awaitReadiness(
                 check, of: members[index].copy.process, channel: members[index].copy.channel
@@ -96,16 +101,18 @@ extension Coordinator {
     private func reason(of index: Int, notReady: NotReady) -> EndReason {
         guard case .ended = notReady else {
             var words = notReady.description
-            if case .late = notReady,
-                let hint = startHint(
-                    of: members[index].copy.process.identity, members[index].record, isNamed: request.namesProcess)
-            {
+            if case .late = notReady, let hint = hint(index) {
                 hasHint = true
                 words.append(hint.description)
             }
             return EndReason(.notReady, words)
         }
         return reason(of: index)
+    }
+
+    /// What a member does instead of becoming ready.
+    private func hint(_ index: Int) -> StartHint? {
+        startHint(of: members[index].copy.process.identity, members[index].record, isNamed: request.namesProcess)
     }
 
     /// Why a member has ended: the launcher's own message if it had not become the target.

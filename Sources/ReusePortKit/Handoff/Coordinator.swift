@@ -75,10 +75,10 @@ final class Coordinator {
             for index in 0..<members.count { members[index].releaseListenersAtEnd() }
             for index in 0..<members.count { show(index, .serving) }
             tellSupervisor()
-            let isStill = try watchNew(beside: old)
+            try watchNew(beside: old)
             for index in 1..<max(1, members.count) { members[index].releaseListeners() }
             release(0)
-            if isStill { retireOthers(old) }
+            retireOthers(old)
             recordEnd(entry)
             return succeed(joined: false)
         }

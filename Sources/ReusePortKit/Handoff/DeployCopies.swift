@@ -37,6 +37,8 @@ func deployCopies(_ deploy: PreparedDeploy, _ report: Reporter) throws(Failure) 
         do throws(HandoffFailure) {
             try coordinator.run()
         } catch {
+            // It had served, and what it has written tells nothing.
+            if error.outcomes.first?.hasServed == true { throw error.failure() }
             var failed = 0
             if case .failed(let copy?, _)? = error.outcomes.first {
                 failed = deploy.numbers.firstIndex(of: copy) ?? 0

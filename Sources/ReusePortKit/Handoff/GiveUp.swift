@@ -13,11 +13,10 @@ extension Coordinator {
         }
         // Ending copies waits until their listeners are closed, and would take ours for theirs.
         for each in 0..<members.count { members[each].releaseListeners() }
-        let app = AppState.reconciled(registry).app
+        let served = AppState.reconciled(registry).presence
         withdraw(0..<members.count, interruption ?? outcomes[0], outcomes)
         return HandoffFailure(
-            app: request.name, label: generation.label, outcomes: outcomes, served: app.live?.label,
-            isSuspended: app.suspended != nil && app.suspended == app.live?.id)
+            app: request.name, label: generation.label, outcomes: outcomes, served: served)
     }
 
     /// Shows why each member that has ended did so; if none has, why the handoff fails.

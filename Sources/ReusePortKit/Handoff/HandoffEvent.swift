@@ -12,7 +12,7 @@ enum HandoffEvent {
     /// Options of the live generation that are not given now. With `--user` among them the copies become the caller's.
     case leavesOut([ByteString], of: ByteString, isUser: Bool)
     /// Nothing was started, and this generation is live.
-    case servesOn(ByteString)
+    case servesOn(Presence)
     /// An earlier generation is deployed again, with the files that are in this directory now, and so many copies.
     case goesBack(to: ByteString, in: ByteString, copies: Int)
     /// The live generation was started by the same command in the same directory.
@@ -21,6 +21,10 @@ enum HandoffEvent {
     case keepsName(ByteString, of: ByteString)
     /// The last deploy is repeated, in its directory and not in the present one.
     case runsElsewhere(ByteString)
+    /// Copies that stood still serve again.
+    case goesOn(ByteString)
+    /// nginx is told to stop by TERM, at which it breaks off its answers.
+    case nginxBreaksOff
     /// Copies that stand still are replaced by some that serve.
     case endsSuspension
     /// The copies get the environment of the deploy, and these variables of the present one differ from it.

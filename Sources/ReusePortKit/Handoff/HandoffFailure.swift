@@ -39,9 +39,40 @@ extension GenerationOutcome {
         }
     }
 
+    /// Whether the generation was live until a command or another generation ended that.
+    var hasServed: Bool {
+        switch self {
+        case .replaced, .ended: true
+        default: false
+        }
+    }
+
     /// The reason of a copy that fails because its generation does.
     var reasonOfCopy: EndReason {
         if case .failed(_, let reason) = self { reason } else { EndReason(.handoff, description) }
+    }
+}
+
+/// What the live generation does while another one fails.
+struct Presence {
+    let label: ByteString
+    /// Copies that serve; nil: the kernel does not say.
+    let serving: Int?
+    var isSuspended = false
+
+    var description: ByteString {
+        if isSuspended { return "generation \(label) stays suspended" }
+        return serving == 0
+            ? "nothing serves now: the copies of generation \(label) have gone" : "generation \(label) serves on"
+    }
+}
+
+extension AppState {
+    /// Nil: there is no live generation.
+    var presence: Presence? {
+        app.live.map { live in
+            Presence(label: live.label, serving: try? serving(live.id), isSuspended: app.suspended == live.id)
+        }
     }
 }
 
@@ -54,8 +85,7 @@ struct HandoffFailure: Error {
     /// Whether copies were to join a generation that is live.
     var joined = false
     /// The generation that is live instead.
-    var served: ByteString?
-    var isSuspended = false
+    var served: Presence?
 
     /// The outcomes in words, one for all copies that have failed for the same reason.
     private var words: ByteString {
@@ -85,6 +115,6 @@ struct HandoffFailure: Error {
         }
         return Failure(
             .negative, "deploy", "generation \(label) of app \(app)", why,
-            remedy: served.map { "generation \($0) \(isSuspended ? "stays suspended" : "serves on")" })
+            remedy: served?.description)
     }
 }

@@ -32,12 +32,7 @@ extension Coordinator {
             return copies
         }
         let outcomes = try endCopies(old.copies, of: old.generation.id, ending, in: registry, report)
-        var outcome = RetireOutcome.gone
-        for one in outcomes {
-            if one == .retired, outcome == .gone { outcome = .finishing }
-            if case .refused = one { outcome = .stillThere }
-        }
-        report(.retired(label, outcome))
+        report(.retired(label, RetireOutcome(outcomes)))
     }
 
     /// Ends copies of generations that failed, which a coordinator has left when it was killed.
@@ -83,6 +78,17 @@ extension Coordinator {
                 moves: state.movesQueued(from: running, to: generation.id), outcome: .replaced(by: generation.label),
                 follow: followByOwn)
             try endCopies(running, of: other.id, ending, in: registry, report)
+        }
+    }
+}
+
+extension RetireOutcome {
+    /// What has become of a generation whose copies have stopped so.
+    init(_ outcomes: [StopOutcome]) {
+        self = .gone
+        for one in outcomes {
+            if one == .retired, self == .gone { self = .finishing }
+            if case .refused = one { self = .stillThere }
         }
     }
 }

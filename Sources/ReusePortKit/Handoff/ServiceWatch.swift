@@ -159,7 +159,7 @@ final class ServiceWatch {
 
     private func failure(_ outcomes: [GenerationOutcome], _ state: AppState?) -> HandoffFailure {
         HandoffFailure(
-            app: request.name, label: expected.label, outcomes: outcomes, served: state?.app.live?.label)
+            app: request.name, label: expected.label, outcomes: outcomes, served: state?.presence)
     }
 
     private func late(_ state: AppState) -> GenerationOutcome {

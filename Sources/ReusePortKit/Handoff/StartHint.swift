@@ -18,6 +18,8 @@ enum StartHint: Sendable, Equatable {
     case wrongDescriptor(ByteString)
     /// Its program starts another one, and keeps the descriptors to itself.
     case keepsDescriptors(ByteString)
+    /// Its user may not enter the directory in which it starts.
+    case mayNotEnter(ByteString)
     /// Its program has started another one, and LISTEN_PID is not that one's.
     case wraps(ByteString, ByteString)
 
@@ -36,6 +38,7 @@ enum StartHint: Sendable, Equatable {
             "; the sockets are the descriptors \(numbers)"
         case .wrongDescriptor(let number): "; the only socket is descriptor \(number)"
         case .keepsDescriptors(let name): "; \(name) passes no descriptors on: write the command that it starts"
+        case .mayNotEnter(let directory): "; its user may not enter \(directory)"
         case .wraps(let outer, let inner):
             "; LISTEN_PID is that of \(outer), which has started \(inner): start this directly, in a shell by exec"
         }
@@ -93,6 +96,12 @@ func startHint(from output: ByteString, _ plan: Plan) -> StartHint? {
         }
         return .bindsInUse
     }
+    let words: [ByteString] = ["annot find module", "ermission denied", "EACCES", "o such file", "ENOENT"]
+    if let directory = try? currentDirectory(), words.contains(where: { output.contains($0) }),
+        !mayEnter(directory, plan)
+    {
+        return .mayNotEnter(directory)
+    }
     if plan.library != nil { return nil }
     if program == "npm" || program == "yarn" {
         return .keepsDescriptors(program)
@@ -102,6 +111,16 @@ func startHint(from output: ByteString, _ plan: Plan) -> StartHint? {
             || output.contains("listen EINVAL")
     else { return nil }
     return .wrongDescriptor(joined(plan.sockets.map { ByteString(decimal: $0.descriptor) }, by: ", "))
+}
+
+/// Whether the user of a plan may enter the directory, and those above it.
+private func mayEnter(_ directory: ByteString, _ plan: Plan) -> Bool {
+    if plan.chroot != nil || plan.chdir != nil || plan.identity == Identity() { return true }
+    let words = try? inExpendableProcess(until: Deadline(after: .seconds(5))) { () throws(Errno) in
+        do throws(Failure) { try changeIdentity(plan.identity) } catch { return "" }
+        return directory.withCString { access($0, X_OK) } == 0 ? "" : "no"
+    }
+    return words != "no"
 }
 
 extension Plan {

@@ -3,28 +3,33 @@ import CLinux
 extension Coordinator {
     /// Watches the new generation for `--watch`, while the old one still listens and was told nothing.
     ///
-    /// Returns whether the old one is to be retired then: not if another generation has taken over meanwhile. If a copy
-    /// ends, a check fails or a signal comes, the old generation gets the connections again, and this fails. The
-    /// coordinator can be killed at any moment: then the new generation stays, and the next invocation ends the old one.
-    func watchNew(beside old: Predecessor) throws(HandoffFailure) -> Bool {
+    /// If a copy ends, a check fails or a signal comes, the old generation gets the connections again, and this fails. So
+    /// it does if a command has ended the new generation, or another one has taken over. The coordinator can be killed at
+    /// any moment: then the new generation stays, and the next invocation ends the old one.
+    func watchNew(beside old: Predecessor) throws(HandoffFailure) {
         report(.watching(old.generation.label, request.watch))
         let end = Deadline(after: request.watch)
         while true {
             let app = AppState.reconciled(registry)
             guard app.app.live?.id == generation.id else {
-                if app.app.live?.id != old.generation.id { return false }
-                throw failure(.failed(copy: nil, EndReason(.handoff, "it was rolled back")), old)
+                throw failure(whyReplaced(app), app.presence)
             }
             // Another command may have ended the copies to replace them.
             if let why = fault(app), isLive {
-                if comeBack(to: old, why) { throw failure(why, old) }
+                if comeBack(to: old, why) { throw failure(why, AppState.reconciled(registry).presence) }
                 // If there is no way back, the new generation goes on as without --watch.
-                if isLive { return true }
+                if isLive { return }
             } else {
-                if end.hasPassed { return true }
+                if end.hasPassed { return }
                 wait(until: min(end, Deadline(after: .seconds(1))))
             }
         }
+    }
+
+    /// Why this generation is not live any more. Who ends one writes the reason down a while later.
+    private func whyReplaced(_ state: AppState) -> GenerationOutcome {
+        if let known = state.app.generation(generation.id), !known.outcome.isVague { return known.outcome }
+        return state.app.live.map { .replaced(by: $0.label) } ?? .ended(by: "another command")
     }
 
     private var isLive: Bool { AppState(readingAppOf: registry).app.live?.id == generation.id }
@@ -57,7 +62,7 @@ extension Coordinator {
         return nil
     }
 
-    private func failure(_ outcome: GenerationOutcome, _ old: Predecessor) -> HandoffFailure {
+    private func failure(_ outcome: GenerationOutcome, _ served: Presence?) -> HandoffFailure {
         for index in 0..<members.count { members[index].releaseListeners() }
         if case .failed(let copy?, let why) = outcome,
             let index = (0..<members.count).first(where: { members[$0].record.copy == copy })
@@ -65,7 +70,7 @@ extension Coordinator {
             show(index, .failed(why))
         }
         return HandoffFailure(
-            app: request.name, label: generation.label, outcomes: [outcome], served: old.generation.label)
+            app: request.name, label: generation.label, outcomes: [outcome], served: served)
     }
 
     /// Returns at the deadline, or as soon as a copy ends or a signal comes.

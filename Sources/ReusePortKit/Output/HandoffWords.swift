@@ -42,12 +42,15 @@ struct HandoffWords {
             self.init(
                 .step, "serves, and is watched for \(time.description); until then generation \(label) can come back")
         case .cameBack(let label): self.init(.warning, "generation \(label) gets the connections again", timed: true)
-        case .servesOn(let label): self.init(.step, "nothing was started; generation \(label) serves on")
+        case .servesOn(let live): self.init(.step, "nothing was started; \(live.description)")
         case .isKept(let directory):
             self.init(.step, "is kept in \(directory) for reuseport-exec boot: see help enable for who calls that")
         case .runsAsRoot: self.init(.step, "runs as root, since --user is not given")
         case .leavesLog(let path): self.init(.step, "the log stays: \(path)")
         case .runsElsewhere(let directory): self.init(.step, "starts what is in \(directory), where it was deployed")
+        case .goesOn(let label): self.init(.step, "generation \(label) serves again")
+        case .nginxBreaksOff:
+            self.init(.warning, "nginx breaks off its answers at TERM: add --stop-signal QUIT")
         case .endsSuspension: self.init(.step, "the new copies serve: the suspension ends")
         case .keepsEnvironment(let names):
             self.init(

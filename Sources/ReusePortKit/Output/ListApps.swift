@@ -15,9 +15,7 @@ func list(_ apps: [(name: ByteString, state: AppState)], isWide: Bool, on screen
         }
         let copies = state.running(live.id)
         let present = state.present(live)
-        // Supervisors tell of crashes. Of a copy without one it is known only that it has gone.
-        let fallen = state.fallen(live).filter { $0.supervisor == nil }.count
-        let crashes = copies.reduce(fallen) { $0 + ($1.crashes?.count ?? 0) }
+        let crashes = state.crashes(live)
         var cells = [
             Cell(name), Cell(live.label), Cell("\(shown(present))/\(live.copies)", live.ink(ofRunning: present)),
             Cell(shownAddress(copies)), Cell(shownUser(copies)), Cell(present == 0 ? "-" : ago(live.since)),
@@ -38,11 +36,18 @@ extension AppState {
         copies(of: live.id).filter { $0.hasGone && $0.copy < live.copies && $0.reason?.cause != .toldToStop }
     }
 
+    /// Supervisors tell of crashes. Of a copy without one it is known only that it has gone.
+    @inline(never)
+    fileprivate func crashes(_ live: GenerationRecord) -> Int {
+        let fallen = fallen(live).filter { $0.supervisor == nil }.count
+        return running(live.id).reduce(fallen) { $0 + ($1.crashes?.count ?? 0) }
+    }
+
     /// Says what is not well and what would help; empty if all is well.
     fileprivate func note(of name: ByteString) -> Cell {
         if let starting = app.starting { return Cell("\(starting.label) is starting", .waiting) }
         guard let live = app.live else {
-            guard let last = app.generations.max(by: { $0.since < $1.since }) else { return Cell("") }
+            guard let last = app.generations.max(by: { ($0.since, $0.id) < ($1.since, $1.id) }) else { return Cell("") }
             return Cell(
                 "generation \(last.label) \(last.state.name) \(ago(last.since)) ago: \(last.outcome.description)", .bad)
         }
@@ -52,7 +57,12 @@ extension AppState {
             var remedy: ByteString =
                 gone.supervisor == nil
                 ? "; scale \(name) \(live.copies) starts it again" : "; its supervisor starts it again"
-            if present == 0 { remedy.append(", rollback \(name) the version before; see logs \(name)") }
+            if present == 0 {
+                if app.generations.contains(where: { $0.id != live.id && $0.hasServed }) {
+                    remedy.append(", rollback \(name) the generation before")
+                }
+                remedy.append("; see logs \(name)")
+            }
             let others: ByteString = fallen.count == 1 ? "" : " and \(fallen.count - 1) more"
             return Cell("copy \(gone.copy)\(others): \(reason)\(remedy)", .bad)
         }
@@ -168,7 +178,16 @@ func listAsJSON(_ apps: [(name: ByteString, state: AppState)]) -> ByteString {
                 ("reason", json(generation.outcome.description)),
             ])
         }
-        return object([("app", json(name)), ("generations", array(generations))])
+        var members = [("app" as ByteString, json(name)), ("note", json(state.note(of: name).text))]
+        if let live = state.app.live {
+            let copies = state.running(live.id)
+            let addresses = copies.first?.listeners.map { json(shown($0)) } ?? []
+            members += [
+                ("addresses", array(addresses)), ("user", json(shownUser(copies))),
+                ("crashes", json(state.crashes(live))),
+            ]
+        }
+        return object(members + [("generations", array(generations))])
     }
     return "\(array(items))\n"
 }

@@ -173,7 +173,8 @@ func meant(by option: ByteString, among known: [ByteString], else other: ByteStr
 /// Options of other tools, and ours.
 private let synonyms: [ByteString] = [
     "--cwd --directory --dir --workdir --working-directory>--chdir", "--uid>--user", "--gid>--group",
-    "--workers --instances --replicas --processes>--copies", "--tail>--lines",
+    "--workers --instances --replicas --processes -i>--copies", "--tail>--lines", "--name>--app", "-u>--user",
+    "-e>--env",
 ]
 
 /// Finds a word in a table of rows `WORD WORD…>MEANING`.
@@ -213,7 +214,7 @@ struct Words {
     mutating func setting(_ option: Option, _ written: WrittenOption) throws(Failure) -> Setting {
         var value: ByteString = ""
         if let placeholder = option.value {
-            guard let found = written.value ?? next else {
+            guard let found = written.value ?? next, written.value != nil || found != "--" else {
                 throw .usage(
                     "parse", written.word, "the value is missing",
                     remedy: "write \(written.word) \(ByteString(stringLiteral: placeholder))")

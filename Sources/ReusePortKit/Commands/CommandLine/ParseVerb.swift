@@ -46,6 +46,10 @@ final class VerbRequest {
         onlyRetired = options.onlyRetired
         labels = options.labels
         (follows, lines) = (options.follows, options.lines)
+        if options.isGiven(.copies) {
+            copies = options.deploy.countsProcessors ? processorCount() : options.request.copies
+            if options.deploy.keepsCopies { copies = nil }
+        }
         copy = options.isGiven(.copy) ? options.request.copy : nil
         isAtOnce = options.isGiven(.atOnce)
         isInPlace = options.isGiven(.inPlace)
@@ -112,7 +116,8 @@ extension VerbRequest {
         }
         if row.operand == .copies, !operands.isEmpty {
             copies = try operand(operands.removeFirst()) { word throws(Malformed) in
-                try parseNumber(word, 1...Bank.copies)
+                if word == "0" { throw Malformed("that is no copy", remedy: "terminate ends all") }
+                return try parseNumber(word, 1...Bank.copies)
             }
         }
         if row.operand == .ending, let first = operands.first {
@@ -152,7 +157,9 @@ private func check(_ options: Options, _ row: VerbRow) throws(Failure) {
 private func isCount(_ word: ByteString) -> Bool { (try? parseNumber(word, 1...Bank.copies)) != nil }
 
 private func tooMuch(_ word: ByteString, _ row: VerbRow) -> Failure {
-    .usage("parse", word, "\(row.verb.name) takes \(row.app == .never ? "no app" : "one app")")
+    .usage(
+        "parse", word, "\(row.verb.name) takes \(row.app == .never ? "no app" : "one app")",
+        remedy: row.takes(Option.of(.generation)) ? "write --generation \(word)" : nil)
 }
 
 /// Reads a word that is not an option.

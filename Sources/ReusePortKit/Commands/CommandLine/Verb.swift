@@ -82,12 +82,14 @@ final class VerbRow: Sendable {
     static let all: [VerbRow] = [
         VerbRow(.deploy, "deploy start migrate", app: .optional, "hand over to new copies; see --help deploy"),
         VerbRow(
-            .rollback, "rollback", app: .always, options: [.generation, .debug], "deploy what served before again",
+            .rollback, "rollback", app: .always, options: [.generation, .copies, .debug, .json],
+            "deploy what served before again",
             """
             While --watch keeps the generation before, that gets the connections back at
             once. Else it is deployed again, or --generation: its command, options,
             environment and directory, with what is in there now. So keep each release in a
-            directory of its own. Like a deploy it changes nothing if it fails.
+            directory of its own. Like a deploy it changes nothing if it fails. A second one
+            leads forward again.
             """),
         VerbRow(
             .list, "list ls", app: .optional, options: [.json, .all, .wide, .watch],
@@ -128,8 +130,8 @@ final class VerbRow: Sendable {
             """
             The new copies run the code that is in the app's directory now. One more comes
             first: if it fails nothing has been stopped, and clients notice nothing. Copies
-            of a supervisor, and --at-once, are stopped first. Environment and options stay
-            as they were; to change them, migrate.
+            of a supervisor, those at one Unix path, and with --at-once all are stopped
+            first. Environment and options stay as they were; to change them, migrate.
             """),
         VerbRow(
             .suspend, "suspend", app: .always, options: [.inPlace, .debug], "have the copies stand still",

@@ -16,6 +16,8 @@ enum ReadinessEvent: Sendable, Equatable {
     case notHTTP
     case answered(status: UInt64)
 
+    /// What the copy does instead of becoming ready, in the words of a `StartHint`.
+    case suspected(ByteString)
     /// Another second has passed, of so many that are allowed.
     case elapsed(seconds: UInt64, of: UInt64)
 
@@ -58,6 +60,7 @@ extension ReadinessEvent {
         case .connectionClosed: "no answer: the connection was closed"
         case .notHTTP: "answered something else than HTTP"
         case .answered(let status): "answered \(status)"
+        case .suspected(let text): text
         case .elapsed(let seconds, let limit): "\(seconds) s of \(limit)"
         case .noNewline(let number): "no newline came through descriptor \(number)"
         case .noNotification: "no READY=1 came"

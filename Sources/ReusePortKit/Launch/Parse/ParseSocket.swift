@@ -36,6 +36,10 @@ func parseSocket(_ text: ByteString) throws(Malformed) -> SocketRequest {
     if name == "*" || name.hasPrefix("[") || name.contains(UInt8(ascii: ".")) && words[0].decimal != nil {
         throw Malformed("the name is missing", remedy: "write http:\(text)")
     }
+    if rest.hasPrefix("/"), !rest.hasPrefix("//") {
+        throw Malformed(
+            "'\(rest)' is no address", remedy: "write \(name == "unix" ? "http" : name):unix:\(rest)")
+    }
     if rest.hasPrefix("//") { throw Malformed("'\(text)' is a URL", remedy: "write http:\(rest.dropFirst(2))") }
     let address = try part(at: offset) { () throws(Malformed) in try parseAddress(words[0]) }
     var socket = SocketRequest(name: name, address: address)

@@ -159,6 +159,19 @@ import Testing
         try stage.expectOnly(try stage.pids())
     }
 
+    /// One that is ended while it is watched has not been deployed.
+    @Test func terminated() throws {
+        let stage = try Stage(.privileged)
+        try stage.deploy("old")
+        let deploy = try watched(stage)
+        try stage.change(["terminate", "web"])
+        let outcome = try deploy.end()
+        #expect(outcome.exit == 1)
+        #expect(outcome.errors.contains("unable to deploy generation new of app web: ended by "), "\(outcome.errors)")
+        #expect(!outcome.errors.contains("serves on"), "\(outcome.errors)")
+        #expect(try stage.pids().isEmpty)
+    }
+
     /// Another deploy, whose copies take the slots of the old generation, closes the way back; it ends both.
     @Test(arguments: Level.allCases)
     func another(level: Level) throws {
@@ -169,7 +182,9 @@ import Testing
         try stage.deploy("bad", copies: 2, ["--ready-timeout", "500ms"], command: ["/bin/sleep", "1000"], expect: 1)
         let back = try stage.change(["rollback", "web"])
         #expect(back.errors.contains("is starting"), "\(back.errors)")
-        try deploy.endWell()
+        let outcome = try deploy.end()
+        #expect(outcome.exit == 1)
+        #expect(outcome.errors.contains("generation 4 took over; generation 4 serves on"), "\(outcome.errors)")
         try stage.expectOnly(try stage.pids())
         let report = try load.stop()
         #expect(report.lost == 0, "\(report.summary)")
