@@ -72,7 +72,7 @@ _reuseport_exec_kind() {
 # _reuseport_exec_verb_options VERB: sets `options` of the caller.
 _reuseport_exec_verb_options() {
     case $1 in
-        rollback) options='--generation --run-dir --quiet --debug --config' ;;
+        rollback) options='--generation --copies --run-dir --quiet --debug --config --json' ;;
         list | ls) options='--run-dir --quiet --all --wide --watch --config --json' ;;
         state | st) options='--run-dir --quiet --watch --config --json' ;;
         logs) options='--generation --copy --run-dir --quiet --follow --lines --config' ;;

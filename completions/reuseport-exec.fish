@@ -357,6 +357,8 @@ complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'finish' \
     -d "A finish script's: records, waits, stays down"
 complete -c reuseport-exec -n '__reuseport_exec_verb rollback logs wait check finish' -l generation -x -a '(__reuseport_exec_labels)' \
     -d 'The generation of this label'
+complete -c reuseport-exec -n '__reuseport_exec_verb rollback' -l copies -x -a '(__reuseport_exec_copies)' \
+    -d 'How many copies make it complete (1)'
 complete -c reuseport-exec -n '__reuseport_exec_verb logs restart finish' -l copy -x -a '(__reuseport_exec_numbers)' \
     -d 'The copy of this number'
 complete -c reuseport-exec -n __reuseport_exec_verb -l run-dir -x -a '(__fish_complete_directories)' \
@@ -382,7 +384,7 @@ complete -c reuseport-exec -n '__reuseport_exec_verb list ls state st' -l watch 
 complete -c reuseport-exec -n '__reuseport_exec_verb logs' -s f -l follow -d 'And what they write from now on'
 complete -c reuseport-exec -n '__reuseport_exec_verb logs' -s n -l lines -x -d 'The last N lines (100)'
 complete -c reuseport-exec -n __reuseport_exec_verb -l config -r -F -d 'The file that describes the app'
-complete -c reuseport-exec -n '__reuseport_exec_verb list ls state st history count' -l json -d 'Print JSON'
+complete -c reuseport-exec -n '__reuseport_exec_verb rollback list ls state st history count' -l json -d 'Print JSON'
 complete -c reuseport-exec -n __reuseport_exec_options -l socket -x -a '(__reuseport_exec_sockets)' -d 'Bind a socket'
 complete -c reuseport-exec -n __reuseport_exec_options -l file -x -a '(__reuseport_exec_files_to_open)' \
     -d 'Open a file before the drop'

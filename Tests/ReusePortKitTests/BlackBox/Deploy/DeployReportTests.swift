@@ -68,6 +68,38 @@ import Testing
         #expect(try self.lines(early).map(\.result) == ["failed"])
     }
 
+    /// `rollback` as well, whether it starts copies or those of `--watch` still listen.
+    @Test func wayBack() throws {
+        let stage = try Stage(.ordinary)
+        try stage.deploy("1")
+        try stage.deploy("2", ["--keep-retired", "0"])
+        let again = try lines(try stage.change(["rollback", "web", "--json"]))
+        #expect(again.map(\.event).contains("cut_over") && again.last?.result == "ok", "\(again)")
+        let deploy = try stage.startDeploy("4", ["--watch", "1h"])
+        try deploy.waitFor("is watched for")
+        let back = try lines(try stage.change(["rollback", "web", "--json"]))
+        #expect(back.first?.event == "came_back" && back.last?.result == "ok", "\(back)")
+        #expect(try deploy.end().exit == 1)
+    }
+
+    private struct Listed: Decodable {
+        let app, note, user: String
+        let addresses: [String]
+        let crashes: Int
+    }
+
+    @Test func listed() throws {
+        let stage = try Stage(.privileged)
+        try stage.deploy("1", copies: 2)
+        kill(try #require(try stage.pids().first), SIGKILL)
+        try waitUntil("it has gone") { try stage.pids().count == 1 }
+        let output = try stage.verb("list", ["--json"]).output
+        let apps = try JSONDecoder().decode([Listed].self, from: Data(output.bytes))
+        let app = try #require(apps.first)
+        #expect(app.app == "web" && app.crashes == 1 && app.user == "nobody", "\(app)")
+        #expect(app.addresses == ["127.0.0.1:\(stage.port)"] && app.note.contains("scale web 2"), "\(app)")
+    }
+
     /// Requests that were lost, as far as it is known.
     @Test func unanswered() throws {
         let stage = try Stage(.ordinary)
