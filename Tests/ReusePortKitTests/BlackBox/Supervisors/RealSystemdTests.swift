@@ -73,7 +73,7 @@ import Testing
                     echo $app $(cat signals)
                     rm linger
                     until_ok sh -c "systemctl is-active $app@blue | grep -qx inactive"
-                    "$launcher" terminate $app
+                    "$launcher" terminate $app --quiet
                 done
                 """)
         #expect(lines == ["same blue SIGTERM", "none blue SIGTERM", "other blue SIGTERM"])
