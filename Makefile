@@ -86,7 +86,7 @@ EMBEDDED_FLAGS += -Xlinker --as-needed
 EMBEDDED_FLAGS += --disable-local-rpath
 
 .PHONY: all fixtures examples docs demo pictures test check completions format bench-exec bench-handoff bench-deploy \
-	bench-adopt matrix install install-docs uninstall dist deb setup clean
+	bench-adopt matrix test-vm install install-docs uninstall dist deb setup clean
 
 all:
 	@SWIFT='$(SWIFT)' scripts/build.sh $(EMBEDDED) reuseport-exec $(EMBEDDED_FLAGS) $(FLAGS)
@@ -118,6 +118,11 @@ test: setup all fixtures
 
 check: setup
 	@SWIFT='$(SWIFT)' MAKE='$(MAKE)' scripts/check.sh
+
+# Machines with systemd as process 1 and a kernel each. The first run makes their images, in some 5 minutes.
+MACHINES := host 5.10 6.1 6.12
+test-vm: setup all
+	@scripts/vm/test.sh '$(MAKE)' $(MACHINES)
 
 completions:
 	WRITE_COMPLETIONS=1 $(SWIFT) test --filter CompletionTests

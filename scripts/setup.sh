@@ -1,6 +1,6 @@
 #!/bin/bash
-# Installs the Debian packages that tests, checks and benchmarks need, as root or with a sudo that asks for no password.
-# Otherwise says in one line what is missing; tests that need it are skipped.
+# setup.sh [vm]: installs the Debian packages that tests, checks and benchmarks need, as root or with a sudo that asks
+# for no password. Otherwise says in one line what is missing; tests that need it are skipped.
 #
 # Starts no service, now or at the next boot: only the programs are needed.
 set -euo pipefail
@@ -16,6 +16,11 @@ needs=(
     mandoc:mandoc shellcheck:shellcheck zsh:zsh fish:fish
     cc:gcc tmux:tmux dpkg-shlibdeps:dpkg-dev lintian:lintian systemd-socket-activate:systemd
 )
+# What make test-vm needs as well.
+for_machines=(
+    qemu-system-x86_64:qemu-system-x86 debootstrap:debootstrap mkfs.ext4:e2fsprogs depmod:kmod cpio:cpio xz:xz-utils
+)
+[ "${1:-}" != vm ] || needs+=("${for_machines[@]}")
 oldest_node=18
 
 # Searches where the tests do. Targets run as other users, who cannot enter one user's own folders.
@@ -90,8 +95,8 @@ mapfile -t packages < <(missing)
 if command -v apt-get >/dev/null; then
     if [ "$(id -u)" = 0 ]; then
         install_packages
-    elif [ "${1:-}" != --no-sudo ] && command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
-        sudo -n "$0" --no-sudo
+    elif [ "${2:-}" != --no-sudo ] && command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+        sudo -n "$0" "${1:-}" --no-sudo
     fi
 fi
 mapfile -t packages < <(missing)
