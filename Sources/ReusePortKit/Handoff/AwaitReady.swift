@@ -110,7 +110,7 @@ extension Coordinator {
         return reason(of: index)
     }
 
-    /// What a member does instead of becoming ready.
+    /// Looks for the reason why a member does not become ready.
     private func hint(_ index: Int) -> StartHint? {
         startHint(of: members[index].copy.process.identity, members[index].record, isNamed: request.namesProcess)
     }

@@ -53,7 +53,7 @@ extension GenerationOutcome {
     }
 }
 
-/// What the live generation does while another one fails.
+/// Tells how the live generation is when another one has failed.
 struct Presence {
     let label: ByteString
     /// Copies that serve; nil: the kernel does not say.

@@ -83,7 +83,7 @@ extension Coordinator {
 }
 
 extension RetireOutcome {
-    /// What has become of a generation whose copies have stopped so.
+    /// Sums up how the copies of a generation have stopped.
     init(_ outcomes: [StopOutcome]) {
         self = .gone
         for one in outcomes {

@@ -26,7 +26,7 @@ extension Coordinator {
         }
     }
 
-    /// Why this generation is not live any more. Who ends one writes the reason down a while later.
+    /// Says why this generation is not live any more. A command that ends one records the reason a while later.
     private func whyReplaced(_ state: AppState) -> GenerationOutcome {
         if let known = state.app.generation(generation.id), !known.outcome.isVague { return known.outcome }
         return state.app.live.map { .replaced(by: $0.label) } ?? .ended(by: "another command")
