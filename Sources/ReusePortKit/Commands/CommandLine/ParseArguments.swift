@@ -163,14 +163,14 @@ private func page(_ word: ByteString?) throws(Failure) -> Invocation {
             ?? suggestion(for: word, among: Option.Topic.allCases.map { $0.name }))
 }
 
-/// What to write in place of an option that is not known.
+/// Suggests an option, or more, in place of one that is not known.
 func meant(by option: ByteString, among known: [ByteString], else other: ByteString) -> ByteString {
     if option == "--port" || option == "--listen" || option == "--bind" { return "write --socket http:0.0.0.0:PORT" }
     if let ours = synonym(of: option, in: synonyms), known.contains(ours) { return "did you mean \(ours)?" }
     return suggestion(for: option, among: known, else: other)
 }
 
-/// Options of other tools, and ours.
+/// Lists options of other tools, and ours that mean the same.
 private let synonyms: [ByteString] = [
     "--cwd --directory --dir --workdir --working-directory>--chdir", "--uid>--user", "--gid>--group",
     "--workers --instances --replicas --processes -i>--copies", "--tail>--lines", "--name>--app", "-u>--user",

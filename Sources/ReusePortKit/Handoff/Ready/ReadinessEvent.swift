@@ -16,7 +16,7 @@ enum ReadinessEvent: Sendable, Equatable {
     case notHTTP
     case answered(status: UInt64)
 
-    /// What the copy does instead of becoming ready, in the words of a `StartHint`.
+    /// A likely reason why the copy is not ready, in the words of a `StartHint`.
     case suspected(ByteString)
     /// Another second has passed, of so many that are allowed.
     case elapsed(seconds: UInt64, of: UInt64)
