@@ -127,7 +127,7 @@ final class Coordinator {
                 let failure = GenerationOutcome.failed(copy: members[index].record.copy, why)
                 failures.append(failure)
                 show(index, .failed(why))
-                members[index].releaseListeners()
+                members[index].giveUpListeners()
                 withdraw(index..<(index + 1), failure, [failure])
             }
         }

@@ -80,6 +80,7 @@ func endCopies(
             if state.havePlace([first]) { awaitHandshakes(of: batch, settle: ending.settle, moves: false) }
             patience = try awaitAccepted(by: batch, within: patience, moves: false)
         }
+        state.hideListeners(of: batch)
         let outcomes = try stop(
             batch.map { stopOrder(for: $0, ending, moves: moves, sparing: spared) }, sparing: sparing,
             report: { report(.stop($0)) })

@@ -12,7 +12,7 @@ extension Coordinator {
             outcomes = explainMembers(failure, interruption)
         }
         // Ending copies waits until their listeners are closed, and would take ours for theirs.
-        for each in 0..<members.count { members[each].releaseListeners() }
+        for each in 0..<members.count { members[each].giveUpListeners() }
         let served = AppState.reconciled(registry).presence
         withdraw(0..<members.count, interruption ?? outcomes[0], outcomes)
         return HandoffFailure(

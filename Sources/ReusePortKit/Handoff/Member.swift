@@ -65,7 +65,17 @@ struct Member: ~Copyable {
         for index in 0..<copy.sockets.count { closeInPlace(copy.sockets[index].source.number) }
     }
 
-    /// Does the same when the copy ends, and returns at once, for a coordinator that still needs the listeners.
+    /// Does the same for a copy that will not serve. If it has ended this closes them, so they are hidden first.
+    borrowing func giveUpListeners() {
+        if copy.process.hasExited {
+            for index in 0..<copy.sockets.count where copy.listeners[index].identity.transport == .tcp {
+                try? hide(copy.sockets[index].source)
+            }
+        }
+        releaseListeners()
+    }
+
+    /// Does as `releaseListeners` when the copy ends, and returns at once: the coordinator still needs the listeners.
     borrowing func releaseListenersAtEnd() {
         closeAtEnd(
             of: copy.process.descriptor.number, (0..<copy.sockets.count).map { copy.sockets[$0].source.number })

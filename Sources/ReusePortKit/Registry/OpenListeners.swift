@@ -5,6 +5,9 @@ struct OpenListener: Sendable {
     /// The network interface that it is bound to, 0 for none.
     var interface: UInt32 = 0
 
+    /// Whether it was hidden from new connections (`hide`).
+    var isHidden: Bool { interface == noInterface }
+
     var label: ListenerLabel {
         ListenerLabel(name: identity.name, address: identity.address.description)
     }
@@ -43,7 +46,7 @@ func openListeners(_ listeners: [ListenerIdentity]) throws(Errno) -> [OpenListen
 }
 
 extension AppState {
-    /// How many copies of a generation get connections, and have all their listeners open.
+    /// How many copies of a generation get connections, and have all their listeners open to them.
     func serving(_ generation: UInt64) throws(Failure) -> Int {
         let live = copies(of: generation).filter { $0.state == .live }
         let open = try step("list", "listening sockets", remedy: diagnosticsRemedy) { () throws(Errno) in
@@ -51,7 +54,9 @@ extension AppState {
         }
         var count = 0
         for copy in live
-        where copy.listeners.allSatisfy({ one in open.contains { $0.identity.cookie == one.identity.cookie } }) {
+        where copy.listeners.allSatisfy({ one in
+            open.contains { $0.identity.cookie == one.identity.cookie && !$0.isHidden }
+        }) {
             count += 1
         }
         return count

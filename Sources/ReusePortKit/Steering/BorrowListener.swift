@@ -71,13 +71,10 @@ func withNewMember(
         try setOption(socket, Int32(IPPROTO_IPV6), IPV6_V6ONLY, identity.isDualStack ? 0 : 1)
         try setOption(socket, Int32(IPPROTO_IPV6), IPV6_MINHOPCOUNT, 255)
     }
-    if record.interface != 0 { try setOption(socket, SOL_SOCKET, bindToInterface, Int32(record.interface)) }
+    if record.interface != 0 { try setOption(socket, SOL_SOCKET, CLINUX_SO_BINDTOIFINDEX, Int32(record.interface)) }
     // Unlike a filter this needs no privilege. Packets begin with 64 or 128.
     try setOption(socket, Int32(IPPROTO_IP), IP_MINTTL, 255)
     try bind(socket, to: identity.address)
     if !isUDP { try listen(socket, backlog: 1) }
     try use(socket)
 }
-
-/// SO_BINDTOIFINDEX (Linux 5.1).
-private let bindToInterface: Int32 = 62

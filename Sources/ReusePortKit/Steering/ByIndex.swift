@@ -22,12 +22,13 @@ extension ByIndex {
     mutating func follow(_ listeners: [Listener]) throws(Failure) {
         for listener in listeners where listener.isInGroup {
             let identity = listener.identity
-            let present = try step("list", "listeners of socket \(identity.name)") { () throws(Errno) in
+            let members = try step("list", "listeners of socket \(identity.name)") { () throws(Errno) in
                 try groupMembers(identity)
             }
             let index = orders.firstIndex { $0.name == identity.name } ?? orders.count
             if index == orders.count { orders.append(SocketOrder(name: identity.name, cookies: [])) }
             let recorded = orders[index].cookies
+            let present = cookies(ofGroupOf: members, recorded)
             let order = groupOrder(recorded, present: present)
             orders[index].cookies =
                 (isDoubtful(recorded, present: present) ? try? provenOrder(of: identity, order) : nil) ?? order
@@ -217,10 +218,20 @@ private func direct(
 
 // MARK: - Members of a group
 
-/// The cookies of the listeners that share an address, oldest first.
-func groupMembers(_ listener: ListenerIdentity) throws(Errno) -> [UInt64] {
+/// The listeners that share an address, oldest first.
+func groupMembers(_ listener: ListenerIdentity) throws(Errno) -> [SocketRecord] {
     let records = try sockets(of: listener.transport, family: listener.address.family, on: listener.address.port)
-    return oldestFirst(records).filter { $0.address == listener.address }.map { $0.cookie }
+    return oldestFirst(records).filter { $0.address == listener.address }
+}
+
+/// The cookies of those that are in one group with the youngest, by what is recorded of it. A hidden listener stays in
+/// its group, but a new one does not find it: where all others have gone, new ones found a group of their own.
+func cookies(ofGroupOf members: [SocketRecord], _ recorded: [UInt64]) -> [UInt64] {
+    let isNew = !members.contains { !$0.isHidden && recorded.contains($0.cookie) }
+    let inGroup = members.filter { one in
+        !one.isHidden || recorded.isEmpty || !isNew && recorded.contains(one.cookie)
+    }
+    return inGroup.map { $0.cookie }
 }
 
 /// The sockets that listen on a port, or with UDP are bound to it.
@@ -254,9 +265,10 @@ private func provenOrder(of identity: ListenerIdentity, _ members: [UInt64]) thr
     }
     // With more members it would take too long.
     if identity.transport == .udp || members.count > 24 { return nil }
-    // The listener itself may have gone.
+    // The listener itself may have gone, and a new member does not find a hidden one.
     var present = identity
-    present.cookie = members[0]
+    guard let visible = try groupMembers(identity).first(where: { !$0.isHidden }) else { return nil }
+    present.cookie = visible.cookie
     let before = try ask()
     var order: [UInt64] = []
     try withNewMember(ofGroupOf: present) { (socket) throws(Errno) in
@@ -270,7 +282,8 @@ private func provenOrder(of identity: ListenerIdentity, _ members: [UInt64]) thr
             order.insert(before[found], at: 0)
         }
         // Nobody may have left meanwhile.
-        if try groupMembers(identity).count != order.count { throw .busy }
+        let now = try groupMembers(identity).map { $0.cookie }
+        if order.contains(where: { !now.contains($0) }) { throw .busy }
         order.removeLast()
     }
     return order

@@ -115,11 +115,11 @@ private func address(_ number: UInt32, of identity: ListenerIdentity) -> SocketA
 private func leads(
     _ address: SocketAddress, to identity: ListenerIdentity, _ held: borrowing Descriptor, _ front: inout SocketRecord?
 ) throws(Errno) -> Bool {
-    // lo is always the first interface. Of a group the kernel names any member.
+    // lo is always the first interface. Of a group the kernel names any member, even a hidden one.
     guard let found = try connection(from: address, to: loopback(address.family), interface: 1) else { return false }
     // The program may have bound its listener to an interface.
     let interface = (try? option(held, SOL_SOCKET, CLINUX_SO_BINDTOIFINDEX)) ?? 0
-    if found.address == identity.address, found.interface == UInt32(interface),
+    if found.address == identity.address, found.interface == UInt32(interface) || found.isHidden,
         (found.isIPv6Only == false) == identity.isDualStack
     {
         return true

@@ -144,6 +144,14 @@ extension SocketRecord {
     }
 }
 
+extension SocketRecord {
+    /// Whether it is a listener that was hidden from new connections (`hide`).
+    var isHidden: Bool { interface == noInterface }
+}
+
+/// The number of an interface that does not exist: the largest one, because the kernel counts up from 1.
+let noInterface = UInt32(Int32.max)
+
 /// Joins the two halves of a cookie, of which the low one comes first.
 func cookieNumber(_ halves: (UInt32, UInt32)) -> UInt64 { UInt64(halves.1) << 32 | UInt64(halves.0) }
 
