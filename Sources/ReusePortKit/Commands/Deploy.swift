@@ -90,10 +90,16 @@ func prepare(_ request: DeployRequest) throws(Failure) -> PreparedDeploy {
         request: app, numbers: Array(0..<app.copies), options: options.deploy, plan: plan, deployment: deployment)
 }
 
-/// Says which options of the live generation are not given now: forgetting one is easy, and without `--user` the copies
-/// would be root's.
+/// Says which options of the live generation are not given now, and whether it was started elsewhere: forgetting one is
+/// easy, and without `--user` the copies would be root's.
 private func compare(_ options: Options, with live: GenerationRecord, _ registry: Registry) {
     guard let before = registry.loadDeployment(of: live), let known = try? before.options() else { return }
+    // A name such as `current` is meant to lead elsewhere.
+    if !options.isGiven(.chdir), let here = try? currentDirectory(), here != before.directory,
+        before.named == nil || before.named != environmentVariable("PWD")
+    {
+        say(.changesDirectory(here, before: before.directory, of: live.label), options.request)
+    }
     let mayDiffer: [Option.Key] = [.generation, .copies, .config, .runDirectory, .stateDirectory]
     let missing = Option.all.filter { option in
         option.places.contains(.record) && known.isGiven(option.key) && !options.isGiven(option.key)
@@ -255,11 +261,16 @@ func liveDeployment(_ registry: Registry) throws(Failure) -> Deployment {
     for generation in candidates {
         if let deployment = registry.loadDeployment(of: generation) { return deployment }
     }
+    // What has failed is not repeated as it was, but can be corrected.
+    let failed = app.generations.last.flatMap { registry.loadDeployment(of: $0) }
+    let words = failed.map { joined($0.settings(with: []).filter { $0.option.key != .app }.map { $0.shown }, by: " ") }
+    let command = failed.map { quotedForShell($0.command) }
     throw Failure(
         .negative, "deploy", "app \(registry.app) again",
-        candidates.isEmpty
-            ? "it has not been deployed yet" : "generation \(candidates[0].label) was not started by deploy",
-        remedy: "write reuseport-exec deploy \(registry.app) [options] -- command")
+        !candidates.isEmpty
+            ? "generation \(candidates[0].label) was not started by deploy"
+            : failed == nil ? "it has not been deployed yet" : "no deploy of it has succeeded yet",
+        remedy: "write reuseport-exec deploy \(registry.app) \(words ?? "[options]") -- \(command ?? "command")")
 }
 
 /// The text of the configuration file: that of the deployment that is repeated, or what the file says now.

@@ -1,6 +1,6 @@
 /// `rollback`: gives the connections back to the generation before, if it still listens because of `--watch`. Otherwise
-/// deploys the generation before the live one again, or the one that is named: with its command, options,
-/// environment and directory, and as many copies as there are now.
+/// deploys the last one before the live one that has not crashed again, or the one that is named: with its command,
+/// options, environment and directory, and as many copies as there are now.
 func rollback(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     let registry = try openApp(request, directory)
     let state = registry.settled()
@@ -48,23 +48,41 @@ private func flip(
 }
 
 extension Deployment {
-    /// Whether the same command is started in the same directory.
+    /// Whether the same command is started in the same directory, in whatever number.
     fileprivate func starts(theSameAs other: Deployment) -> Bool {
-        directory == other.directory && command == other.command && settings == other.settings
+        directory == other.directory && command == other.command && settingsOfEach == other.settingsOfEach
             && environment == other.environment
+    }
+
+    /// The settings that each copy has; a label or a number tells nothing of what is started.
+    private var settingsOfEach: [Pair] {
+        settings.filter { one in
+            let key = Option.named(one.name)?.key
+            return key != .copies && key != .generation
+        }
     }
 }
 
 extension AppState {
-    /// Finds the generation to go back to: the one with this label, else the last that has served before the live one.
+    /// Finds the generation to go back to: the one with this label, else the last before the live one that has served and
+    /// not crashed.
     fileprivate func past(_ label: ByteString?, _ name: ByteString) throws(Failure) -> GenerationRecord {
         let others = app.generations.reversed().filter { $0.id != app.live?.id && $0.hasServed }
-        if let found = others.first(where: { label == nil || $0.label == label }) { return found }
+        let found = others.first { label == nil ? !hasCrashed($0) : $0.label == label }
+        if let found { return found }
         let known = joined(others.map { $0.label }, by: ", ")
         throw Failure(
             .negative, "roll back", "app \(name)",
             label.map { "no generation \($0) is known that has served before" }
-                ?? "no other generation of it has served",
-            remedy: others.isEmpty ? nil : "there is \(known)")
+                ?? (others.isEmpty
+                    ? "no other generation of it has served" : "its copies have crashed in generation \(known)"),
+            remedy: others.isEmpty
+                ? nil : label == nil ? "--generation \(others[0].label) starts it all the same" : "there is \(known)")
+    }
+
+    /// Whether all copies of a generation have ended without being told to.
+    private func hasCrashed(_ generation: GenerationRecord) -> Bool {
+        let copies = copies(of: generation.id)
+        return !copies.isEmpty && copies.allSatisfy { $0.state == .ended && $0.reason?.isCrash == true }
     }
 }

@@ -21,6 +21,8 @@ enum HandoffEvent {
     case keepsName(ByteString, of: ByteString)
     /// The last deploy is repeated, in its directory and not in the present one.
     case runsElsewhere(ByteString)
+    /// A deploy with all its options starts in another directory than the live generation did.
+    case changesDirectory(ByteString, before: ByteString, of: ByteString)
     /// Copies that stood still serve again.
     case goesOn(ByteString)
     /// nginx is told to stop by TERM, at which it breaks off its answers.

@@ -78,16 +78,16 @@ func startHint(of process: ProcessIdentity, _ record: CopyRecord, isNamed: Bool)
 func startHint(from output: ByteString, _ plan: Plan) -> StartHint? {
     if plan.sockets.isEmpty { return nil }
     let program = plan.program
-    if output.contains("EADDRINUSE") || output.contains("ddress already in use") {
+    if isInUse(output) {
         let lines = output.split(on: UInt8(ascii: "\n"))
         if plan.library != nil {
-            let line = lines.first { $0.contains("EADDRINUSE") || $0.contains("already in use") }
+            let line = lines.first { isInUse($0) }
             return .bindsAnother((line ?? "").trimmed.prefix(100))
         }
         if plan.dialects.contains(.nginx) { return .listensElsewhere }
         if plan.isNginx { return .bindsAsNginx }
         // Elsewhere the port may stand in a line of greeting.
-        for (index, line) in lines.enumerated() where line.contains("EADDRINUSE") || line.contains("already in use") {
+        for (index, line) in lines.enumerated() where isInUse(line) {
             for socket in plan.sockets {
                 guard let port = socket.address.port else { continue }
                 let isNext = index + 1 < lines.count && lines[index + 1].contains(number: port)
@@ -111,6 +111,12 @@ func startHint(from output: ByteString, _ plan: Plan) -> StartHint? {
             || output.contains("listen EINVAL")
     else { return nil }
     return .wrongDescriptor(joined(plan.sockets.map { ByteString(decimal: $0.descriptor) }, by: ", "))
+}
+
+/// Whether a server says that an address is in use; gunicorn has words of its own.
+private func isInUse(_ text: ByteString) -> Bool {
+    let words: [ByteString] = ["EADDRINUSE", "ddress already in use", "onnection in use"]
+    return words.contains { text.contains($0) }
 }
 
 /// Whether the user of a plan may enter the directory, and those above it.

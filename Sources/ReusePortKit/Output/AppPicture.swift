@@ -11,7 +11,7 @@ final class AppPicture {
     /// The holders of the listeners of abandoned copies; nil if the kernel does not say who has them.
     private let heirs: SocketHolders?
 
-    /// How the live generation was deployed, if that is known.
+    /// How the live generation was deployed, or the last that has served, if that is known.
     let deployment: Deployment?
 
     init(_ name: ByteString, _ state: AppState, _ deployment: Deployment?) {
@@ -147,8 +147,11 @@ extension AppPicture {
 
     /// Whether a copy's line tells more than its generation's. That of a copy which ended as planned does not.
     private func isWorthALine(_ copy: CopyRecord, of generation: GenerationRecord) -> Bool {
-        if copy.state != .ended || generation.state == .live { return true }
-        guard generation.state == .failed, let reason = copy.reason, reason != .unknown else { return false }
+        if copy.state != .ended { return true }
+        if generation.state == .live, copy.copy < generation.copies { return true }
+        guard let reason = copy.reason else { return false }
+        guard generation.state == .failed else { return reason.isCrash }
+        if reason == .unknown { return false }
         // The generation's line gives this reason already.
         if case .failed(_, reason) = generation.outcome { return false }
         return true
@@ -217,7 +220,9 @@ extension AppPicture {
         return object([
             ("app", json(name)), ("steering", json(state.app.steering?.name)),
             ("command", deployment.map { array($0.command.map { json($0) }) } ?? "null"),
-            ("directory", json(deployment?.directory)), ("generations", array(generations)),
+            ("directory", json(deployment?.directory)),
+            ("user", json(shownUser(state.app.live.map { state.running($0.id) } ?? []))),
+            ("generations", array(generations)),
         ])
     }
 

@@ -48,6 +48,8 @@ struct HandoffWords {
         case .runsAsRoot: self.init(.step, "runs as root, since --user is not given")
         case .leavesLog(let path): self.init(.step, "the log stays: \(path)")
         case .runsElsewhere(let directory): self.init(.step, "starts what is in \(directory), where it was deployed")
+        case .changesDirectory(let directory, let before, let label):
+            self.init(.step, "starts in \(directory); generation \(label) was started in \(before)")
         case .goesOn(let label): self.init(.step, "generation \(label) serves again")
         case .nginxBreaksOff:
             self.init(.warning, "nginx breaks off its answers at TERM: add --stop-signal QUIT")
@@ -138,7 +140,7 @@ extension HandoffResult {
     var description: ByteString {
         let count = copyCount(copies)
         if joined {
-            let what: ByteString = copies == 1 ? "1 more copy serves" : "\(copies) more copies serve"
+            let what: ByteString = copies == 1 ? "a new copy serves" : "\(copies) new copies serve"
             return "\(what) in generation \(label)"
         }
         return isSuspended

@@ -98,7 +98,7 @@ private func shownAddress(_ copies: [CopyRecord]) -> ByteString {
     return copy.listeners.count == 1 ? address : "\(address) +\(copy.listeners.count - 1)"
 }
 
-private func shownUser(_ copies: [CopyRecord]) -> ByteString {
+func shownUser(_ copies: [CopyRecord]) -> ByteString {
     guard let copy = copies.first, let id = try? userID(of: copy.process.pid) else { return "-" }
     return (try? account(id: id))?.name ?? ByteString(decimal: id)
 }

@@ -42,6 +42,14 @@ struct EndReason: Sendable, Equatable {
         one.cause == other.cause && one.detail == other.detail
     }
 
+    /// Whether a copy ended so that nobody had told to.
+    var isCrash: Bool {
+        switch cause {
+        case .unknown, .ended, .background, .outOfMemory: true
+        default: false
+        }
+    }
+
     var isOutOfMemory: Bool {
         if case .outOfMemory = cause { true } else { false }
     }
@@ -52,7 +60,7 @@ struct EndReason: Sendable, Equatable {
     /// `exited with 7`, `killed: it still ran 30 s after TERM`, `not ready after 60 s: …`.
     var description: ByteString {
         switch cause {
-        case .unknown: "it has ended"
+        case .unknown: "it ended by itself, or was killed"
         case .ended(let end): detail.isEmpty ? end.description : "\(end.description); \(detail)"
         case .background: "\(ProcessEnd.exited(0).description); it must stay in the foreground\(detail)"
         case .toldToStop: "it was told to stop"

@@ -13,6 +13,13 @@ struct Setting: Sendable {
         self.init(option: .of(key), value: value, origin: .commandLine)
     }
 
+    /// As on a command line; the value of a variable may be a secret.
+    var shown: ByteString {
+        if value.isEmpty { return option.text }
+        let end = option.key == .environment ? value.firstIndex(of: UInt8(ascii: "="), from: 0) : nil
+        return "\(option.text) \(end.map { "\(value.prefix($0))=..." } ?? quotedForShell([value]))"
+    }
+
     /// Where a setting stands.
     enum Origin: Sendable {
         case commandLine

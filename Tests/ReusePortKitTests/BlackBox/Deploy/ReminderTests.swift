@@ -34,6 +34,9 @@ import Testing
         ).end()
         #expect(outcome.exit == 0 && outcome.errors.contains("where it was deployed"), "\(outcome.errors)")
         #expect(try !stage.change(["migrate", "web"]).errors.contains("where it was deployed"))
+        let full = try stage.deploy("4", steps: [.changeDirectory(folder)])
+        #expect(full.errors.contains("starts in \(folder); generation 3 was started in "), "\(full.errors)")
+        #expect(try !stage.deploy("5", steps: [.changeDirectory(folder)]).errors.contains("was started in"))
     }
 
     @Test func suspension() throws {

@@ -89,4 +89,34 @@ import Testing
         try stage.change(["rollback", "web", "--generation", "3"])
         #expect(try stage.ask().contains("label: 3"))
     }
+
+    /// One that has crashed is left out, unless it is named.
+    @Test func afterACrash() throws {
+        let stage = try Stage(.ordinary)
+        try stage.deploy("1")
+        try stage.deploy("2", variables: ["SAMPLE_CRASH=after-ready-300"])
+        try waitUntil("it has crashed") { try stage.live().isEmpty }
+        try stage.change(["rollback", "web"])
+        #expect(try stage.ask().contains("label: 1"))
+        let state = try stage.verb("state", ["web"]).output.text
+        #expect(state.contains(#/generation 2 .*\n +copy 0 .* ended +it ended by itself, or was killed\n/#), "\(state)")
+        let again = try stage.change(["rollback", "web"])
+        #expect(again.errors.contains("was started by the same command"), "\(again.errors)")
+        #expect(try stage.ask().contains("label: 1"))
+        let named = try stage.change(["rollback", "web", "--generation", "2", "--copies", "2"])
+        #expect(named.errors.contains("and 2 copies"), "\(named.errors)")
+    }
+
+    /// Nothing is left but what has crashed.
+    @Test func onlyCrashes() throws {
+        let stage = try Stage(.ordinary)
+        try stage.deploy("1", variables: ["SAMPLE_CRASH=after-ready-300"])
+        try waitUntil("it has crashed") { try stage.live().isEmpty }
+        try stage.deploy("2")
+        let outcome = try stage.change(["rollback", "web"], expect: 1)
+        #expect(
+            outcome.errors.contains("have crashed in generation 1; --generation 1 starts it all the same"),
+            "\(outcome.errors)")
+        #expect(try stage.ask().contains("label: 2"))
+    }
 }

@@ -146,7 +146,7 @@ import Testing
         try stage.change(["scale", "web", "4"])
         #expect(try stage.live().count == 4)
         kill_(try #require(try stage.live().last).pid)
-        try expectBack(stage, old, deploy, "copy 3: it has ended")
+        try expectBack(stage, old, deploy, "copy 3: it ended by itself, or was killed")
     }
 
     /// Clients of one that stands still would wait for ever.

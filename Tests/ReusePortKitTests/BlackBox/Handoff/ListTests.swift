@@ -63,9 +63,15 @@ import Testing
         #expect(said.contains("command      \(command)"), "\(said)")
         #expect(said.contains(#/directory +\//#) && said.contains(#/log +\/.*\/web\.log/#), "\(said)")
         #expect(said.contains(#/environment +differs from this shell's in COLOR\n/#), "\(said)")
+        #expect(!said.contains("\n  options"), "\(said)")
+        let options: [ByteString] = ["--env", "TOKEN=secret", "--settle", "10ms"]
+        try stage.deploy("2", options)
+        let more = try stage.launch(["state", "web", "--run-dir", stage.runDirectory]).end().output.text
+        #expect(more.contains(#/options +--env TOKEN=\.\.\. --settle 10ms/#), "\(more)")
         let json = try stage.verb("state", ["web", "--json"]).output.text
-        let server = try stage.sampleServer("1")[0].text
-        #expect(json.contains("\"command\":[\"\(server)\",\"1\"]"), "\(json)")
+        let server = try stage.sampleServer("2")[0].text
+        #expect(json.contains("\"command\":[\"\(server)\",\"2\"]"), "\(json)")
+        #expect(json.contains(Tool.isRoot ? "\"user\":\"nobody\"" : "\"user\":"), "\(json)")
     }
 
     @Test func whatIsNotShown() throws {
