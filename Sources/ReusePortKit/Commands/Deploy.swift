@@ -47,6 +47,7 @@ func prepare(_ request: DeployRequest) throws(Failure) -> PreparedDeploy {
     let options = try Options(
         settings, command: command, isDeploy: true, configuration: request.base?.configuration)
     guard let app = options.app else { throw Failure("find", "the app", .noEntry) }
+    if let place = request.base?.chdir { options.launch.chdir = place }
     // Decided here, because the environment may change.
     app.runDirectory = try? runDirectory(of: app)
     if options.deploy.countsProcessors { app.copies = min(Bank.copies, processorCount()) }
@@ -75,6 +76,9 @@ func prepare(_ request: DeployRequest) throws(Failure) -> PreparedDeploy {
     if app.isSuspended { app.keepRetired = 0 }
     let plan = try Plan(options)
     if last == nil, geteuid() == 0, plan.identity.user == nil { say(.runsAsRoot, app) }
+    if last == nil, let path = plan.sockets.first(where: { $0.isOwnersAlone })?.pattern {
+        say(.isOwnersAlone(path), app)
+    }
     if plan.isNginx, !options.isGiven(.stopSignal), !options.isGiven(.dryRun) { say(.nginxBreaksOff, app) }
     let directory = try currentDirectory()
     let named = here.flatMap { isWorkingDirectory($0) ? $0 : nil }
@@ -84,6 +88,7 @@ func prepare(_ request: DeployRequest) throws(Failure) -> PreparedDeploy {
         command: command, configuration: try configuration(of: request, settings))
     let name = named ?? directory
     deployment.record(settings.map { anchored($0, in: name) })
+    deployment.chdir = request.base?.chdir ?? withoutLinks(plan)
     if request.isGiven(.updateEnvironment) { last = nil }
     deployment.environment = restoreEnvironment(of: last, options, in: name)
     return PreparedDeploy(
@@ -189,6 +194,20 @@ func prepareCopies(
         request: app, numbers: numbers, options: options.deploy, plan: try Plan(options), deployment: deployment)
 }
 
+extension SocketPlan {
+    /// Whether only the owner of a Unix socket's file can connect, as the usual umask has it.
+    fileprivate var isOwnersAlone: Bool { transport == .unix && mode == nil && owner == nil && group == nil }
+}
+
+/// Where `--chdir` leads, if its path has links.
+private func withoutLinks(_ plan: Plan) -> ByteString? {
+    guard plan.chroot == nil, let path = plan.chdir, let directory = try? open(path, CLINUX_O_PATH | O_DIRECTORY),
+        let place = try? readLink("self/fd/\(directory.number)", in: open("/proc", O_RDONLY | O_DIRECTORY)),
+        place != resolve(path, against: (try? currentDirectory()) ?? "")
+    else { return nil }
+    return place
+}
+
 private func enter(_ directory: ByteString, remedy: ByteString) throws(Failure) {
     try step("enter", directory, remedy: { _ in remedy }) { () throws(Errno) in
         try directory.withCString { path throws(Errno) in try checked(chdir(path)) }
@@ -217,7 +236,7 @@ private func completed(_ request: DeployRequest) throws(Failure) -> ([Setting], 
             // A boot that has failed leaves a registry without a generation that was live.
             deployment = kept
         } else if let registry {
-            deployment = try liveDeployment(registry)
+            deployment = try liveDeployment(registry, changedBy: settings)
         } else {
             throw .usage(
                 "deploy", "app \(app.value)", "no command was given, and it is not registered in \(directory)",
@@ -252,8 +271,9 @@ private func directory(_ key: Option.Key, of settings: [Setting]) throws(Failure
     }
 }
 
-/// Finds how the live generation was deployed, or the last one that was, if none is live.
-func liveDeployment(_ registry: Registry) throws(Failure) -> Deployment {
+/// Finds how the live generation was deployed, or the last one that was, if none is live. `changes` are options for the
+/// next deploy, to be named if there is none to be repeated.
+func liveDeployment(_ registry: Registry, changedBy changes: [Setting] = []) throws(Failure) -> Deployment {
     let app = AppState.reconciled(registry).app
     // One that is about to end counts too: a restart may have been killed before it started the next.
     let past = app.generations.reversed().filter { $0.state != .starting && $0.state != .failed }
@@ -263,7 +283,9 @@ func liveDeployment(_ registry: Registry) throws(Failure) -> Deployment {
     }
     // What has failed is not repeated as it was, but can be corrected.
     let failed = app.generations.last.flatMap { registry.loadDeployment(of: $0) }
-    let words = failed.map { joined($0.settings(with: []).filter { $0.option.key != .app }.map { $0.shown }, by: " ") }
+    let words = failed.map {
+        joined($0.settings(with: changes).filter { $0.option.key != .app }.map { $0.shown }, by: " ")
+    }
     let command = failed.map { quotedForShell($0.command) }
     throw Failure(
         .negative, "deploy", "app \(registry.app) again",

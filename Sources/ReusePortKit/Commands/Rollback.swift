@@ -14,14 +14,23 @@ func rollback(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
             remedy: "start it as it was started then")
     }
     let copies = request.copies ?? state.app.live?.copies ?? generation.copies
-    request.say(.goesBack(to: generation.label, in: deployment.directory, copies: copies), about: registry.app)
+    let place = deployment.place
+    let live = state.app.live.flatMap { registry.loadDeployment(of: $0) }
+    let isSame = live?.starts(theSameAs: deployment) ?? false
+    if isSame, request.generation == nil {
+        throw Failure(
+            .negative, "roll back", "app \(registry.app)",
+            "generation \(generation.label) was started by the same command in \(place), where its code is replaced",
+            remedy: "put the old code back, then reuseport-exec migrate \(registry.app)")
+    }
+    request.say(.goesBack(to: generation.label, in: place, copies: copies), about: registry.app)
     var again = request.again(
         with: [Setting(.copies, ByteString(decimal: copies))], directory)
     again.base = deployment.copied
-    if let live = state.app.live.flatMap({ registry.loadDeployment(of: $0) }), live.starts(theSameAs: deployment) {
-        request.say(.goesNowhere(deployment.directory), about: registry.app)
-    } else if let name = deployment.named, name != deployment.directory {
-        request.say(.keepsName(name, of: deployment.directory), about: registry.app)
+    if isSame {
+        request.say(.goesNowhere(place), about: registry.app)
+    } else if let name = deployment.placeName {
+        request.say(.keepsName(name, of: place), about: registry.app)
     }
     try runDeploy(again, nil)
 }
@@ -50,7 +59,7 @@ private func flip(
 extension Deployment {
     /// Whether the same command is started in the same directory, in whatever number.
     fileprivate func starts(theSameAs other: Deployment) -> Bool {
-        directory == other.directory && command == other.command && settingsOfEach == other.settingsOfEach
+        place == other.place && command == other.command && settingsOfEach == other.settingsOfEach
             && environment == other.environment
     }
 

@@ -52,6 +52,7 @@ extension SupervisedCopies {
         var mayBeMissing: ByteString = "-"
         for pair in deployment.settings {
             switch pair.name {
+            case "--chdir" where deployment.chdir != nil: continue
             case "--app", "--copies", "--log", "--on", "--permanent", "--on-exit", "--on-deploy": continue
             case "--env":
                 // It may be a secret, and everybody can read a unit and the command line of a process.
@@ -71,6 +72,7 @@ extension SupervisedCopies {
                 if !pair.value.isEmpty { words.append(pair.value) }
             }
         }
+        if let place = deployment.chdir { words += ["--chdir", place] }
         if let environment {
             service.environment = joined(environment, by: ByteString([0]))
             let path = try place("environment", service.environment, of: service, registry)

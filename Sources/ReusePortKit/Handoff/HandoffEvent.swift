@@ -25,6 +25,8 @@ enum HandoffEvent {
     case changesDirectory(ByteString, before: ByteString, of: ByteString)
     /// Copies that stood still serve again.
     case goesOn(ByteString)
+    /// Only the owner of the Unix socket at this path can connect to it.
+    case isOwnersAlone(ByteString)
     /// nginx is told to stop by TERM, at which it breaks off its answers.
     case nginxBreaksOff
     /// Copies that stand still are replaced by some that serve.

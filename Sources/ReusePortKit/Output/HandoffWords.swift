@@ -51,6 +51,9 @@ struct HandoffWords {
         case .changesDirectory(let directory, let before, let label):
             self.init(.step, "starts in \(directory); generation \(label) was started in \(before)")
         case .goesOn(let label): self.init(.step, "generation \(label) serves again")
+        case .isOwnersAlone(let path):
+            self.init(
+                .step, "only who deploys can connect to \(path); ,mode=666 or ,mode=660,group=GROUP lets others in")
         case .nginxBreaksOff:
             self.init(.warning, "nginx breaks off its answers at TERM: add --stop-signal QUIT")
         case .endsSuspension: self.init(.step, "the new copies serve: the suspension ends")
@@ -114,7 +117,7 @@ struct HandoffWords {
             self.init(.step, "starts the code that is there now; suspend --in-place has the running copies stand still")
         case .startsAtBoot(true): self.init(.step, "is enabled: the next boot deploys it again; disable ends that")
         case .startsAtBoot(false): self.init(.step, "does not start at boot any more")
-        case .refuses: self.init(.step, "clients are refused until it serves again")
+        case .refuses: self.init(.step, "clients are refused until it serves again (migrate refuses none)")
         }
     }
 }

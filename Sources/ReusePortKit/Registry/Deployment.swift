@@ -9,6 +9,8 @@ final class Deployment {
     /// The same as the shell named it, if that leads there through a link, like `current`, which may lead elsewhere
     /// when the app is deployed again.
     var named: ByteString?
+    /// Where `--chdir` led then, if that is a path with links; nil otherwise.
+    var chdir: ByteString?
     /// The environment in which it was deployed; with `--clear-env` the variables that are kept, by name alone if they
     /// were not set. Nil if an earlier version has not recorded it.
     var environment: [ByteString]?
@@ -40,7 +42,7 @@ final class Deployment {
         let result = Deployment(
             generation: generation, label: label, directory: directory, named: named, environment: environment,
             settings: settings, command: command, configuration: configuration)
-        result.logFolder = logFolder
+        (result.logFolder, result.chdir) = (logFolder, chdir)
         return result
     }
 
@@ -59,6 +61,7 @@ extension Deployment {
         file.add("label", label)
         file.add("directory", directory)
         if let named { file.add("named", named) }
+        if let chdir { file.add("chdir", chdir) }
         if let environment { file.add("environment", list: environment) }
         for one in settings { file.add("setting", one.name, one.value) }
         for word in command { file.add("word", word) }
@@ -75,6 +78,7 @@ extension Deployment {
         self.init(generation: generation, directory: directory)
         label = file.fields("label")?.first ?? ""
         named = file.fields("named")?.first
+        chdir = file.fields("chdir")?.first
         environment = file.fields("environment").map { $0.filter { !$0.isEmpty } }
         configuration = file.fields("configuration")?.first
         logFolder = file.fields("logs")?.first

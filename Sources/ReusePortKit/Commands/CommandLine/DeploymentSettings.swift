@@ -7,9 +7,21 @@ extension Deployment {
             .map { Pair(name: $0.option.text, value: $0.value) }
     }
 
-    /// The options for copies that are added.
+    /// The options for copies that are added: they start where the others did, even if a link leads elsewhere by now.
     func options() throws(Failure) -> Options {
-        try Options(settings(with: []), command: command, isDeploy: true, configuration: configuration)
+        let options = try Options(settings(with: []), command: command, isDeploy: true, configuration: configuration)
+        if let chdir { options.launch.chdir = chdir }
+        return options
+    }
+
+    /// Where its copies start.
+    var place: ByteString { (try? options())?.launch.chdir.map { resolve($0, against: directory) } ?? directory }
+
+    /// The name of that place, if it leads there through a link, which may lead elsewhere by now.
+    var placeName: ByteString? {
+        if chdir == nil { return named == directory ? nil : named }
+        let given = try? Options(settings(with: []), command: command, isDeploy: true, configuration: configuration)
+        return given?.launch.chdir.map { resolve($0, against: directory) }
     }
 
     /// The supervisor that was given on the command line or in the configuration file.

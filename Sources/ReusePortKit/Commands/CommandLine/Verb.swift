@@ -14,9 +14,9 @@ enum Verb: UInt8, Sendable {
 
     /// Words of other tools, and what they lead to.
     private static let synonyms: [ByteString] = [
-        "stop kill down>terminate", "status show info>state", "ps>list",
+        "stop kill down undeploy>terminate", "status show info describe inspect env>state", "ps top monit>list",
         "reload upgrade update>migrate", "undo revert back>rollback", "run up launch>deploy", "log tail journal>logs",
-        "rm remove delete purge clean>forget",
+        "rm remove delete purge clean>forget", "save startup>enable", "unstartup>disable",
     ]
 
     var row: VerbRow { VerbRow.all.first { $0.verb == self }! }

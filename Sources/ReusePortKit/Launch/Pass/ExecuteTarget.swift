@@ -89,7 +89,8 @@ private func explain(
         return Failure(
             .notExecutable, "execute", path, "its interpreter or loader is missing", remedy: "see its first line")
     case .noEntry, .notDirectory:
-        return Failure(.notFound, "execute", path, reason.description)
+        let hint: ByteString? = path.contains(UInt8(ascii: " ")) ? "leave out the quotes around the command" : nil
+        return Failure(.notFound, "execute", path, reason.description, remedy: hint)
     case .accessDenied:
         return Failure(
             .notExecutable, "execute", path, reason.description,

@@ -100,9 +100,9 @@ import Testing
         #expect(try stage.ask().contains("label: 1"))
         let state = try stage.verb("state", ["web"]).output.text
         #expect(state.contains(#/generation 2 .*\n +copy 0 .* ended +it ended by itself, or was killed\n/#), "\(state)")
-        let again = try stage.change(["rollback", "web"])
-        #expect(again.errors.contains("was started by the same command"), "\(again.errors)")
-        #expect(try stage.ask().contains("label: 1"))
+        let again = try stage.change(["rollback", "web"], expect: 1)
+        #expect(again.errors.contains("was started by the same command in "), "\(again.errors)")
+        #expect(again.errors.contains("put the old code back, then reuseport-exec migrate web"), "\(again.errors)")
         let named = try stage.change(["rollback", "web", "--generation", "2", "--copies", "2"])
         #expect(named.errors.contains("and 2 copies"), "\(named.errors)")
     }
@@ -118,5 +118,34 @@ import Testing
             outcome.errors.contains("have crashed in generation 1; --generation 1 starts it all the same"),
             "\(outcome.errors)")
         #expect(try stage.ask().contains("label: 2"))
+    }
+
+    /// The link of `--chdir` leads elsewhere by now, and copies that are added start where the others did.
+    @Test(arguments: Level.allCases) func releaseOfChdir(level: Level) throws {
+        let stage = try Stage(level)
+        let current = "\(stage.home)/current"
+        let server = try stage.sampleServer("LABEL").map(\.text)
+        for label in ["1", "2"] {
+            let release = "\(stage.home)/release-\(label)"
+            try FileManager.default.createDirectory(atPath: release, withIntermediateDirectories: true)
+            chmod(release, 0o755)
+            let words = server.map { $0 == "LABEL" ? label : $0 }.joined(separator: " ")
+            stage.box.write("\(release)/app", Array("#!/bin/sh\nexec \(words)\n".utf8), mode: 0o755)
+        }
+        symlink("release-1", current)
+        try stage.deploy("1", ["--chdir", ByteString(current)], command: ["./app"])
+        unlink(current)
+        symlink("release-2", current)
+        try stage.change(["scale", "web", "2"])
+        #expect(try Load(stage, connections: 8).stop().labels == ["1"])
+        try stage.change(["migrate", "web", "--generation", "2"])
+        #expect(try Load(stage, connections: 8).stop().labels == ["2"])
+        let outcome = try stage.change(["rollback", "web"])
+        #expect(outcome.errors.contains("with what is in \(stage.home)/release-1 now"), "\(outcome.errors)")
+        #expect(outcome.errors.contains("follow \(current): let it lead to "), "\(outcome.errors)")
+        #expect(try Load(stage, connections: 8).stop().labels == ["1"])
+        #expect(try stage.verb("state", ["web"]).output.text.contains("\(stage.home)/release-1\n"))
+        try stage.change(["migrate", "web"])
+        #expect(try Load(stage, connections: 8).stop().labels == ["2"])
     }
 }
