@@ -265,7 +265,7 @@ class Case:
             # It may have been started again already.
             return [""]
         if self.mishap == "leak" and self.privilege == "container":
-            return ["it has ended"]
+            return ["it ended by itself"]
         return SAYS.get(self.mishap, [""])
 
     def may_lose(self):
