@@ -281,7 +281,7 @@ func liveDeployment(_ registry: Registry, changedBy changes: [Setting] = []) thr
     for generation in candidates {
         if let deployment = registry.loadDeployment(of: generation) { return deployment }
     }
-    // What has failed is not repeated as it was, but can be corrected.
+    // A deploy that failed is not repeated as it was: the user corrects its words.
     let failed = app.generations.last.flatMap { registry.loadDeployment(of: $0) }
     let words = failed.map {
         joined($0.settings(with: changes).filter { $0.option.key != .app }.map { $0.shown }, by: " ")

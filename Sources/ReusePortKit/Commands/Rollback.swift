@@ -1,6 +1,6 @@
 /// `rollback`: gives the connections back to the generation before, if it still listens because of `--watch`. Otherwise
-/// deploys the last one before the live one that has not crashed again, or the one that is named: with its command,
-/// options, environment and directory, and as many copies as there are now.
+/// deploys a generation again: the one that is named, or the last before the live one that has not crashed. It gets its
+/// command, options, environment and directory, and as many copies as there are now.
 func rollback(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     let registry = try openApp(request, directory)
     let state = registry.settled()

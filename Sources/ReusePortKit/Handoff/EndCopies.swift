@@ -185,16 +185,12 @@ extension CopyRecord {
 extension AppState {
     /// The supervisors of all copies that live on when these stop. They are told nothing.
     func supervisors(sparing stopped: [CopyRecord]) -> [Supervisor] {
-        copies.filter { copy in copy.state != .ended && !stopped.contains { $0.fileName == copy.fileName } }
-            .compactMap { $0.supervisor }
+        others(besides: stopped).compactMap { $0.supervisor }
     }
 
     /// The processes of all copies that live on when these stop, and the coordinators of all.
     fileprivate func processes(sparing stopped: [CopyRecord]) -> [ProcessIdentity] {
-        copies.compactMap { $0.helper }
-            + copies.filter { copy in
-                copy.state != .ended && !stopped.contains { $0.fileName == copy.fileName }
-            }.map { $0.process }
+        copies.compactMap { $0.helper } + others(besides: stopped).map { $0.process }
     }
 
     /// Records how copies have stopped; returns how many are still there.

@@ -53,7 +53,7 @@ struct HandoffWords {
         case .goesOn(let label): self.init(.step, "generation \(label) serves again")
         case .isOwnersAlone(let path):
             self.init(
-                .step, "only who deploys can connect to \(path); ,mode=666 or ,mode=660,group=GROUP lets others in")
+                .step, "only its owner can connect to \(path): add ,mode=666, or ,mode=660,group=GROUP")
         case .nginxBreaksOff:
             self.init(.warning, "nginx breaks off its answers at TERM: add --stop-signal QUIT")
         case .endsSuspension: self.init(.step, "the new copies serve: the suspension ends")

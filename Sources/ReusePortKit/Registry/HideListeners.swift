@@ -1,9 +1,12 @@
 extension AppState {
+    /// The copies that live on when these stop.
+    func others(besides stopped: [CopyRecord]) -> [CopyRecord] {
+        copies.filter { copy in copy.state != .ended && !stopped.contains { $0.fileName == copy.fileName } }
+    }
+
     /// Hides listeners that only these copies hold, if others serve: no handshake may begin there while they close.
     func hideListeners(of stopped: [CopyRecord]) {
-        let others = copies.filter { copy in
-            copy.state != .ended && !stopped.contains { $0.fileName == copy.fileName }
-        }
+        let others = others(besides: stopped)
         guard resetsQueued, others.contains(where: { $0.state == .live && $0.generation == app.live?.id }) else {
             return
         }

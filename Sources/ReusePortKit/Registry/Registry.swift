@@ -175,7 +175,7 @@ func defaultRunDirectory() throws(Failure) -> ByteString {
         "find", "the run directory", "XDG_RUNTIME_DIR is not set",
         remedy: usual.withCString { access($0, F_OK) } == 0
             ? "set it to \(usual)"
-            : "root's apps need sudo; for own ones have root run loginctl enable-linger, or give --run-dir DIR")
+            : "root's apps need sudo; for your own, have root run loginctl enable-linger, or give --run-dir DIR")
 }
 
 /// The apps that have a folder in a run directory or state directory, in alphabetical order.

@@ -1,12 +1,12 @@
 import CLinux
 
-/// Takes a listener out of the kernel's lookup of new connections, by binding it to an interface that does not exist. What
-/// it has got stays there, and so does its place in its group; but a client that is sent there gets no answer, and asks
-/// again a second later. Nothing short of CAP_NET_RAW takes this back.
+/// Takes a listener out of the kernel's lookup of new connections, by binding it to an interface that does not exist. It
+/// keeps its connections, and its place in its group; but a client that the group's program sends there gets no answer,
+/// and asks again a second later. Nothing short of CAP_NET_RAW takes this back.
 ///
 /// A listener that closes leaves its group first and the lookup a moment later. Without a program that moves connections
-/// (`movesQueued`), a handshake that meets it in between begins there, and is reset. About one in 1,000 closings at 60,000
-/// connections a second meets one, where the closing listener stands first: the oldest with IPv6, the youngest with IPv4.
+/// (`movesQueued`), a handshake that meets it in between begins there, and is reset. One in 1,000 to 3,000 closings under
+/// steady load meets one (`make bench-closing`), where the closing listener stands first: the oldest with IPv6, the youngest with IPv4.
 ///
 /// EPERM: it is bound to an interface, or Linux is older than 5.7, and the caller lacks CAP_NET_RAW.
 func hide(_ listener: borrowing Descriptor) throws(Errno) {

@@ -3,8 +3,8 @@ import Testing
 
 @testable import ReusePortKit
 
-/// Listeners that are about to close are hidden from new connections. That they lose some otherwise shows `make
-/// bench-closing`: one in a thousand closings does.
+/// Listeners that are about to close are hidden from new connections. `make bench-closing` shows that they lose
+/// some otherwise.
 @Suite struct HideListenerTests {
     @Test(arguments: [TestHost.loopback, .v6], [true, false])
     func noConnectionComes(host: TestHost, isPrivileged: Bool) throws {

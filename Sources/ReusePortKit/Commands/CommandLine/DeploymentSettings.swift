@@ -9,9 +9,13 @@ extension Deployment {
 
     /// The options for copies that are added: they start where the others did, even if a link leads elsewhere by now.
     func options() throws(Failure) -> Options {
-        let options = try Options(settings(with: []), command: command, isDeploy: true, configuration: configuration)
+        let options = try given()
         if let chdir { options.launch.chdir = chdir }
         return options
+    }
+
+    private func given() throws(Failure) -> Options {
+        try Options(settings(with: []), command: command, isDeploy: true, configuration: configuration)
     }
 
     /// Where its copies start.
@@ -20,8 +24,7 @@ extension Deployment {
     /// The name of that place, if it leads there through a link, which may lead elsewhere by now.
     var placeName: ByteString? {
         if chdir == nil { return named == directory ? nil : named }
-        let given = try? Options(settings(with: []), command: command, isDeploy: true, configuration: configuration)
-        return given?.launch.chdir.map { resolve($0, against: directory) }
+        return (try? given())?.launch.chdir.map { resolve($0, against: directory) }
     }
 
     /// The supervisor that was given on the command line or in the configuration file.

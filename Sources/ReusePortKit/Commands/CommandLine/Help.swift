@@ -166,8 +166,8 @@ private let socketHelp: ByteString = """
       listen=no        bind only
     OPTION, unix
       mode=OCTAL owner=USER group=GROUP
-                       who may write to it may connect: mode=660,group=www-data lets
-                       in a proxy of that group
+                       to connect, a client needs the right to write: give a proxy
+                       that by mode=660,group=www-data
 
     """
 

@@ -88,8 +88,8 @@ final class VerbRow: Sendable {
             While --watch keeps the generation before, that gets the connections back at
             once. Else it is deployed again, or --generation: its command, options,
             environment and directory, with what is in there now. So keep each release in a
-            directory of its own. Like a deploy it changes nothing if it fails. What crashed
-            is left out unless it is named. A second one leads forward again.
+            directory of its own. Like a deploy it changes nothing if it fails. One that
+            crashed is left out unless it is named. A second rollback leads forward again.
             """),
         VerbRow(
             .list, "list ls", app: .optional, options: [.json, .all, .wide, .watch],
