@@ -4,6 +4,7 @@ leak: it has started a process that holds the listener, and never accepts.
 parcel: its listener is in a message that nobody takes, and that goes 0.3 s after it, as what an io_uring holds does.
 successor: another process of it serves, as after it has executed itself anew; the first one only waits.
 daemon: it has put itself into the background.
+late: so has it, and whoever of it is told to stop leaves that to a child, which stops at the second signal.
 thread: its first thread has ended; the others do so half a second after a request for /end.
 deaf: USR1 closes the listener, and it goes on.
 """
@@ -64,7 +65,7 @@ if kind == "parcel":
 if kind == "successor" and os.fork():
     while True:
         signal.pause()
-if kind == "daemon":
+if kind in ("daemon", "late"):
     if os.fork():
         os._exit(0)
     os.setsid()
@@ -74,6 +75,15 @@ if kind == "thread":
     threading.Thread(target=serve).start()
     # Only the thread: SYS_exit.
     ctypes.CDLL(None).syscall(93 if platform.machine() == "aarch64" else 60, 0)
+if kind == "late":
+    def leave(*_):
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if os.fork():
+            os._exit(0)
+        while True:
+            signal.pause()
+    signal.signal(signal.SIGTERM, leave)
+    serve()
 signal.signal(signal.SIGTERM, signal.SIG_IGN if label == "deaf" else lambda *_: listener.close())
 if kind == "deaf":
     signal.signal(signal.SIGUSR1, lambda *_: listener.close())

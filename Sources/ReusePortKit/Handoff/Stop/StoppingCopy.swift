@@ -20,6 +20,8 @@ final class StoppingCopy {
     /// Heirs that were sent the stop signal, and those that have to end because their listener was taken away.
     private var askedHeirs: [ProcessIdentity] = []
     private var endingHeirs: [ProcessIdentity] = []
+    /// The inodes of listeners that were taken away. Heirs hold them still, though they listen no more.
+    private var takenInodes: [UInt64] = []
     private let isFoundEnded: Bool
     /// How many connections waited for an answer when the stop signal was sent.
     private var unanswered = 0
@@ -224,6 +226,7 @@ extension StoppingCopy {
     /// Does the next step, by what has been seen.
     func decide() {
         if isFinished { return }
+        tellLateHeirs()
         let isLate = state.deadline?.hasPassed ?? false
         let holding = isSearchDue ? search() : nil
         if let holding { shutForgotten(holding) }
@@ -343,13 +346,13 @@ extension StoppingCopy {
         return true
     }
 
-    /// Searches who holds its open listeners. What cannot be seen is not taken for nothing: the copy, and what it has
+    /// Searches who holds its open listeners, or sockets with these inodes. What cannot be seen is not taken for nothing: the copy, and what it has
     /// started, may then hold them.
-    private func search() -> Holding {
+    private func search(_ inodes: [UInt64]? = nil) -> Holding {
         var result = Holding()
         rememberDescendants()
         let members = order.group.map { processes(of: $0.group, in: setting.proc) } ?? []
-        guard let holders = try? holders(ofSocketInodes: open.map { $0.inode }, first: order.process, in: setting.proc)
+        guard let holders = try? holders(ofSocketInodes: inodes ?? open.map { $0.inode }, first: order.process, in: setting.proc)
         else {
             result.isOwn = true
             return result
@@ -394,12 +397,23 @@ extension StoppingCopy {
             })
     }
 
+    /// Tells heirs that were forked while their parents were searched and told, once those have ended.
+    private func tellLateHeirs() {
+        guard hasEnded, open.isEmpty, !takenInodes.isEmpty, !hasHeirs else { return }
+        let late = search(takenInodes).heirs
+        if late.isEmpty { takenInodes = [] }
+        endingHeirs += late
+        tell(late)
+    }
+
     private func tell(_ heirs: [ProcessIdentity]) {
         for heir in heirs where !askedHeirs.contains(heir) {
             askedHeirs.append(heir)
             guard let handle = try? ProcessHandle(to: heir, in: setting.proc) else { continue }
-            if (try? handle.signal(order.stopSignal)) != nil {
-                setting.report(.handedOn(NamedProcess(heir, in: setting.proc), of: name, order.stopSignal))
+            var signal = order.stopSignal
+            if case .revoking = state { signal = SIGKILL }
+            if (try? handle.signal(signal)) != nil {
+                setting.report(.handedOn(NamedProcess(heir, in: setting.proc), of: name, signal))
             }
         }
     }
@@ -410,6 +424,7 @@ extension StoppingCopy {
         setting.report(.tookAway(name, labels, from: holding.named(in: setting.proc)))
         _ = shut(open, heldBy: holding.holders, listensAgain: false)
         beginPatience()
+        takenInodes = open.map { $0.inode }
         endingHeirs = holding.heirs
         tell(holding.heirs)
         lookAtListeners()
@@ -435,6 +450,7 @@ extension StoppingCopy {
         if !isAgain { holderSearch.start() }
         state = .revoking(reason, until: end)
 
+        if takenInodes.isEmpty { takenInodes = open.map { $0.inode } }
         var shutting = shut(open, heldBy: holding.holders, listensAgain: false)
         if !holding.others.isEmpty, shutting.isDone, !isAgain {
             setting.report(.tookAway(name, labels, from: holding.others))

@@ -138,12 +138,12 @@ import Testing
         #expect(!outcome.errors.contains("cannot be seen"), "\(outcome.errors)")
     }
 
-    /// A version that puts itself into the background fails, and does not stay there.
-    @Test(arguments: Level.allCases)
-    func intoTheBackground(level: Level) throws {
+    /// A version that puts itself into the background fails, and does not stay there; nor does what it forks meanwhile.
+    @Test(arguments: Level.allCases, ["daemon", "late"])
+    func intoTheBackground(level: Level, kind: ByteString) throws {
         let stage = try Stage(level)
         try stage.deploy("1")
-        let outcome = try stage.deploy("2", command: try heir(stage, "daemon", "2"), expect: 1)
+        let outcome = try stage.deploy("2", command: try heir(stage, kind, "2"), expect: 1)
         #expect(
             outcome.errors.contains("copy 0: exited with 0; it must stay in the foreground"), "\(outcome.errors)")
         try stage.expectOnly(try stage.pids())
