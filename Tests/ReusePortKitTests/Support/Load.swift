@@ -100,13 +100,23 @@ final class Load {
 
 extension Stage {
     /// Clients that connect once, and of which each waits for its answer.
+    ///
+    /// They keep to one processor: where another one ends the handshake at the very moment in which a request comes, a
+    /// kernel before Linux 6.19 may find neither the handshake nor the connection, and resets it. That has nothing to do
+    /// with what is tested, and happens to one of 20,000 that connect together.
     func startClients(_ count: Int) throws -> Running {
         let number = ByteString(decimal: count)
         return try box.start(
-            program: try program("load-generator").text,
+            program: "/usr/bin/taskset",
             [
-                "--connections", number, "--requests", number, "--requests-per-connection", "1", "--timeout", "39s",
-                addresses[0],
+                "-c", try firstProcessor(), try program("load-generator"), "--connections", number, "--requests", number,
+                "--requests-per-connection", "1", "--timeout", "39s", addresses[0],
             ], [.descriptorLimit(8192)] + inNetwork)
+    }
+
+    private func firstProcessor() throws -> ByteString {
+        let status = try String(contentsOfFile: "/proc/self/status", encoding: .utf8)
+        let line = status.split(separator: "\n").first { $0.hasPrefix("Cpus_allowed_list:") }
+        return ByteString(String(line?.split(separator: "\t").last?.prefix { $0.isNumber } ?? "0"))
     }
 }

@@ -352,7 +352,8 @@ extension StoppingCopy {
         var result = Holding()
         rememberDescendants()
         let members = order.group.map { processes(of: $0.group, in: setting.proc) } ?? []
-        guard let holders = try? holders(ofSocketInodes: inodes ?? open.map { $0.inode }, first: order.process, in: setting.proc)
+        let inodes = inodes ?? open.map { $0.inode }
+        guard let holders = try? holders(ofSocketInodes: inodes, first: order.process, in: setting.proc)
         else {
             result.isOwn = true
             return result
