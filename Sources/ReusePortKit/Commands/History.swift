@@ -1,7 +1,7 @@
 /// `history`: prints a line for each command that has changed the app, and why it failed.
 func history(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     let lines = try openApp(request, directory).loadHistory()
-    if request.isJSON { return try write("\(array(lines.map { $0.asJSON }))\n") }
+    if request.isJSON { return try write("\(array(of: lines.map { $0.asJSON }))\n") }
     var sheet = Sheet()
     for line in lines {
         let result = line.code.map { ByteString(decimal: $0) } ?? (line.process.isAlive() ? "runs" : "killed")
@@ -18,10 +18,15 @@ func history(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
 
 extension HistoryEntry {
     fileprivate var asJSON: ByteString {
-        object([
-            ("time", json(time)), ("who", json(who)), ("pid", json(pid)), ("milliseconds", json(milliseconds)),
-            ("exit", json(code)), ("reason", json(reason)), ("command", array(words.map { json($0) })),
-            ("running", json(code == nil && process.isAlive())),
-        ])
+        var object = JSONObject()
+        object.add("time", time)
+        object.add("who", who)
+        object.add("pid", pid)
+        object.add("milliseconds", milliseconds)
+        object.add("exit", code)
+        object.add("reason", reason)
+        object.add("command", value: array(words))
+        object.add("running", code == nil && process.isAlive())
+        return object.text
     }
 }

@@ -7,7 +7,7 @@ func showState(_ request: VerbRequest, _ directory: ByteString) throws(Failure) 
             return AppPicture(name, state, shown.flatMap { registry?.loadDeployment(of: $0) })
         }
     }
-    if request.isJSON { return try write("\(array(try pictures().map { $0.asJSON() }))\n") }
+    if request.isJSON { return try write("\(array(of: try pictures().map { $0.asJSON() }))\n") }
     try show(again: request.watches) { screen throws(Failure) in
         joined(try pictures().map { $0.text(on: screen, described: describe($0.deployment)) }, by: "\n")
     }

@@ -210,42 +210,62 @@ extension CopyRecord {
 extension AppPicture {
     func asJSON() -> ByteString {
         let generations = state.app.generations.map { generation in
-            object([
-                ("generation", json(generation.label)), ("state", json(generation.state.name)),
-                ("suspended", json(state.app.suspended == generation.id)), ("since", json(generation.since)),
-                ("reason", json(generation.outcome.description)),
-                ("copies", array(state.copies(of: generation.id).map { asJSON($0, of: generation) })),
-            ])
+            var object = JSONObject()
+            object.add("generation", generation.label)
+            object.add("state", generation.state.name)
+            object.add("suspended", state.app.suspended == generation.id)
+            object.add("since", generation.since)
+            object.add("reason", generation.outcome.description)
+            object.add("copies", value: array(of: state.copies(of: generation.id).map { asJSON($0, of: generation) }))
+            return object.text
         }
-        return object([
-            ("app", json(name)), ("steering", json(state.app.steering?.name)),
-            ("command", deployment.map { array($0.command.map { json($0) }) } ?? "null"),
-            ("directory", json(deployment?.directory)),
-            ("user", json(shownUser(state.app.live.map { state.running($0.id) } ?? []))),
-            ("generations", array(generations)),
-        ])
+        var object = JSONObject()
+        object.add("app", name)
+        object.add("steering", state.app.steering?.name)
+        object.add("command", value: deployment.map { array($0.command) } ?? "null")
+        object.add("directory", deployment?.directory)
+        object.add("user", shownUser(state.app.live.map { state.running($0.id) } ?? []))
+        object.add("generations", value: array(of: generations))
+        return object.text
     }
 
     private func asJSON(_ copy: CopyRecord, of generation: GenerationRecord) -> ByteString {
         let sockets = copy.listeners.map { listener in
             let queue = queue(listener.identity)
-            return object([
-                ("name", json(listener.identity.name)), ("transport", json(listener.identity.transport.name)),
-                ("address", json(listener.publicPath ?? listener.identity.address.description)),
-                ("listening", isKnown(listener.identity) ? json(queue != nil) : "null"),
-                ("accept_queue", json(queue?.waiting)), ("accept_limit", json(queue?.limit)),
-            ])
+            var object = JSONObject()
+            object.add("name", listener.identity.name)
+            object.add("transport", listener.identity.transport.name)
+            object.add("address", listener.publicPath ?? listener.identity.address.description)
+            if isKnown(listener.identity) {
+                object.add("listening", queue != nil)
+            } else {
+                object.add("listening", value: "null")
+            }
+            object.add("accept_queue", queue?.waiting)
+            object.add("accept_limit", queue?.limit)
+            return object.text
         }
-        return object([
-            ("copy", json(copy.copy)), ("pid", json(copy.process.pid)), ("since", json(copy.since)),
-            ("state", json(copy.state.name)), ("bank", json(generation.bank.rawValue)), ("slot", json(copy.copy)),
-            ("connections", json(established(copy))), ("reason", json(copy.reason?.description ?? "")),
-            ("crashes", json(copy.crashes?.count ?? 0)), ("channel", json(copy.channel != nil)),
-            ("crashing_since", json(copy.crashes?.since)), ("sockets", array(sockets)),
-            (
-                "holders",
-                array(heirs(of: copy).map { object([("pid", json($0.pid)), ("name", json($0.name))]) })
-            ),
-        ])
+        var object = JSONObject()
+        object.add("copy", copy.copy)
+        object.add("pid", copy.process.pid)
+        object.add("since", copy.since)
+        object.add("state", copy.state.name)
+        object.add("bank", generation.bank.rawValue)
+        object.add("slot", copy.copy)
+        object.add("connections", established(copy))
+        object.add("reason", copy.reason?.description ?? "")
+        object.add("crashes", copy.crashes?.count ?? 0)
+        object.add("channel", copy.channel != nil)
+        object.add("crashing_since", copy.crashes?.since)
+        object.add("sockets", value: array(of: sockets))
+        object.add("holders", value: array(of: heirs(of: copy).map(asJSON)))
+        return object.text
+    }
+
+    private func asJSON(_ process: NamedProcess) -> ByteString {
+        var object = JSONObject()
+        object.add("pid", process.pid)
+        object.add("name", process.name)
+        return object.text
     }
 }

@@ -25,55 +25,85 @@ final class DeployReport {
         case .served(let result): sentence = result.description
         default: break
         }
-        if isJSON, let (name, members) = described(event) { write(name, members) }
+        if isJSON, let line = described(event) { write(line) }
     }
 
     /// The deploy is over; nil: it has succeeded.
     func end(_ failure: Failure?) {
         if let failure { sentence = failure.message }
         guard isJSON else { return }
-        write(
-            "result",
-            [
-                ("result", json(failure == nil ? "ok" : "failed")), ("reason", json(sentence)),
-                ("generation", json(label)), ("copies", json(copies)), ("ready_ms", json(ready)),
-                ("cutover_ms", json(cutover)), ("duration_ms", json(elapsed)), ("unanswered", json(unanswered)),
-            ])
+        var line = begun("result")
+        line.add("result", failure == nil ? "ok" : "failed")
+        line.add("reason", sentence)
+        line.add("generation", label)
+        line.add("copies", copies)
+        line.add("ready_ms", ready)
+        line.add("cutover_ms", cutover)
+        line.add("duration_ms", elapsed)
+        line.add("unanswered", unanswered)
+        write(line)
     }
 
-    private func write(_ name: ByteString, _ members: [(ByteString, ByteString)]) {
+    private func write(_ line: JSONObject) {
         // The deploy goes on without a reader.
-        try? ReusePortKit.write("\(object([("event", json(name)), ("ms", json(elapsed))] + members))\n")
+        try? ReusePortKit.write("\(line.text)\n")
+    }
+
+    /// The beginning of each line.
+    private func begun(_ name: ByteString) -> JSONObject {
+        var line = JSONObject()
+        line.add("event", name)
+        line.add("ms", elapsed)
+        return line
+    }
+
+    /// An event in JSON; nil if it is of no interest there.
+    private func described(_ event: HandoffEvent) -> JSONObject? {
+        var line: JSONObject
+        switch event {
+        case .registered(let label, let copies):
+            line = begun("registered")
+            line.add("generation", label)
+            line.add("copies", value: array(of: copies.map { json($0) }))
+        case .cameBack(let label):
+            line = begun("came_back")
+            line.add("generation", label)
+        case .copy(let number, let pid, let progress):
+            line = begun(name(of: progress))
+            line.add("copy", number)
+            line.add("pid", pid)
+            if case .failed(let reason) = progress { line.add("reason", reason.description) }
+        case .tookOver(let old):
+            line = begun("cut_over")
+            line.add("from", old)
+        case .retiring(let label):
+            line = begun("told_to_stop")
+            line.add("generation", label)
+        case .retired(let label, let outcome):
+            line = begun(name(of: outcome))
+            line.add("generation", label)
+        default:
+            guard let words = HandoffWords(event), words.level == .warning else { return nil }
+            line = begun("warning")
+            line.add("text", words.text)
+        }
+        return line
     }
 }
 
-/// The name and the members of an event in JSON; nil if it is of no interest there.
-private func described(_ event: HandoffEvent) -> (ByteString, [(ByteString, ByteString)])? {
-    switch event {
-    case .registered(let label, let copies):
-        return ("registered", [("generation", json(label)), ("copies", array(copies.map { json($0) }))])
-    case .cameBack(let label): return ("came_back", [("generation", json(label))])
-    case .copy(let number, let pid, let state):
-        var members = [("copy" as ByteString, json(number)), ("pid", json(pid))]
-        switch state {
-        case .starting: return ("started", members)
-        case .ready: return ("ready", members)
-        case .serving: return ("serves", members)
-        case .failed(let reason):
-            members.append(("reason", json(reason.description)))
-            return ("failed", members)
-        }
-    case .tookOver(let old): return ("cut_over", [("from", json(old))])
-    case .retiring(let label): return ("told_to_stop", [("generation", json(label))])
-    case .retired(let label, let outcome):
-        let members = [("generation" as ByteString, json(label))]
-        switch outcome {
-        case .gone: return ("ended", members)
-        case .finishing: return ("finishes", members)
-        case .stillThere: return ("not_ended", members)
-        }
-    default:
-        guard let words = HandoffWords(event), words.level == .warning else { return nil }
-        return ("warning", [("text", json(words.text))])
+private func name(of progress: CopyProgress) -> ByteString {
+    switch progress {
+    case .starting: "started"
+    case .ready: "ready"
+    case .serving: "serves"
+    case .failed: "failed"
+    }
+}
+
+private func name(of outcome: RetireOutcome) -> ByteString {
+    switch outcome {
+    case .gone: "ended"
+    case .finishing: "finishes"
+    case .stillThere: "not_ended"
     }
 }

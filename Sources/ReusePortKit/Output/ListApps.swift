@@ -171,25 +171,29 @@ extension GenerationRecord {
 func listAsJSON(_ apps: [(name: ByteString, state: AppState)]) -> ByteString {
     let items = apps.filter { !$0.state.app.generations.isEmpty }.map { (name, state) -> ByteString in
         let generations = state.app.generations.map { generation in
-            object([
-                ("generation", json(generation.label)), ("state", json(generation.state.name)),
-                ("suspended", json(state.app.suspended == generation.id)), ("copies", json(generation.copies)),
-                ("running", json(state.present(generation))), ("since", json(generation.since)),
-                ("reason", json(generation.outcome.description)),
-            ])
+            var object = JSONObject()
+            object.add("generation", generation.label)
+            object.add("state", generation.state.name)
+            object.add("suspended", state.app.suspended == generation.id)
+            object.add("copies", generation.copies)
+            object.add("running", state.present(generation))
+            object.add("since", generation.since)
+            object.add("reason", generation.outcome.description)
+            return object.text
         }
-        var members = [("app" as ByteString, json(name)), ("note", json(state.note(of: name).text))]
+        var object = JSONObject()
+        object.add("app", name)
+        object.add("note", state.note(of: name).text)
         if let live = state.app.live {
             let copies = state.running(live.id)
-            let addresses = copies.first?.listeners.map { json(shown($0)) } ?? []
-            members += [
-                ("addresses", array(addresses)), ("user", json(shownUser(copies))),
-                ("crashes", json(state.crashes(live))),
-            ]
+            object.add("addresses", value: array(copies.first?.listeners.map(shown) ?? []))
+            object.add("user", shownUser(copies))
+            object.add("crashes", state.crashes(live))
         }
-        return object(members + [("generations", array(generations))])
+        object.add("generations", value: array(of: generations))
+        return object.text
     }
-    return "\(array(items))\n"
+    return "\(array(of: items))\n"
 }
 
 /// How long ago a moment was: `5s`, `3m`, `2h`, `4d`.

@@ -140,55 +140,83 @@ private func addresses(_ socket: SocketPlan, _ copies: Int) -> [ByteString] {
 
 /// The text of `--dry-run --json`: one object, with null for what stays as the caller has it.
 func showAsJSON(_ plan: Plan, _ app: AppRequest?, copies: Int = 1) -> ByteString {
-    let files = plan.files.map { file in
-        object([
-            ("name", json(file.name)), ("path", json(file.path)), ("flags", json(file.request.flags)),
-            ("descriptor", json(file.descriptor)),
-        ])
-    }
-    let plan = object([
-        ("sockets", array(plan.sockets.map { asJSON($0, copies: copies) })), ("files", array(files)),
-        ("channel", plan.channel.map { array([json($0.near), json($0.far)]) } ?? "null"),
-        ("app", app.map { asJSON($0) } ?? "null"),
-        ("keep_descriptors", array(plan.keptDescriptors.map { json($0) })), ("chroot", json(plan.chroot)),
-        ("user", json(plan.identity.user)), ("group", json(plan.identity.group)),
-        ("groups", plan.identity.groups.map { array($0.map { json($0) }) } ?? "null"), ("chdir", json(plan.chdir)),
-        ("umask", mode(plan.umask)), ("no_new_privs", json(plan.noNewPrivileges)),
-        ("pass", array(plan.dialects.map { json($0.name) })), ("preload", json(plan.library)),
-        ("clear_environment", json(plan.clearsEnvironment)),
-        ("keep_variables", array(plan.keptVariables.map { json($0) })),
-        ("environment", object(plan.variables.map { ($0.name, json($0.value.shown(plan.sockets))) })),
-        ("command", array(shownCommand(plan).map { json($0) })),
-    ])
-    return "\(plan)\n"
+    var object = JSONObject()
+    object.add("sockets", value: array(of: plan.sockets.map { asJSON($0, copies: copies) }))
+    object.add("files", value: array(of: plan.files.map(asJSON)))
+    object.add("channel", value: plan.channel.map { array(of: [json($0.near), json($0.far)]) } ?? "null")
+    object.add("app", value: app.map { asJSON($0) } ?? "null")
+    object.add("keep_descriptors", value: array(of: plan.keptDescriptors.map { json($0) }))
+    object.add("chroot", plan.chroot)
+    object.add("user", plan.identity.user)
+    object.add("group", plan.identity.group)
+    object.add("groups", value: plan.identity.groups.map { array(of: $0.map { json($0) }) } ?? "null")
+    object.add("chdir", plan.chdir)
+    object.add("umask", mode(plan.umask))
+    object.add("no_new_privs", plan.noNewPrivileges)
+    object.add("pass", value: array(plan.dialects.map { $0.name }))
+    object.add("preload", plan.library)
+    object.add("clear_environment", plan.clearsEnvironment)
+    object.add("keep_variables", value: array(plan.keptVariables))
+    var environment = JSONObject()
+    for (name, value) in plan.variables { environment.add(key: name, value: json(value.shown(plan.sockets))) }
+    object.add("environment", value: environment.text)
+    object.add("command", value: array(shownCommand(plan)))
+    return "\(object.text)\n"
+}
+
+private func asJSON(_ file: FilePlan) -> ByteString {
+    var object = JSONObject()
+    object.add("name", file.name)
+    object.add("path", file.path)
+    object.add("flags", file.request.flags)
+    object.add("descriptor", file.descriptor)
+    return object.text
 }
 
 private func asJSON(_ socket: SocketPlan, copies: Int) -> ByteString {
-    object([
-        ("name", json(socket.name)), ("address", json(socket.written)), ("transport", json(socket.transport.name)),
-        ("addresses", array(addresses(socket, copies).map { json($0) })), ("descriptor", json(socket.descriptor)),
-        ("listening", json(socket.isListening && socket.transport != .udp)), ("backlog", json(socket.backlog)),
-        ("mode", mode(socket.mode)), ("owner", json(socket.owner)), ("group", json(socket.group)),
-        ("freebind", json(socket.isFreebind)), ("device", json(socket.device)), ("nodelay", json(socket.isNodelay)),
-    ])
+    var object = JSONObject()
+    object.add("name", socket.name)
+    object.add("address", socket.written)
+    object.add("transport", socket.transport.name)
+    object.add("addresses", value: array(addresses(socket, copies)))
+    object.add("descriptor", socket.descriptor)
+    object.add("listening", socket.isListening && socket.transport != .udp)
+    object.add("backlog", socket.backlog)
+    object.add("mode", mode(socket.mode))
+    object.add("owner", socket.owner)
+    object.add("group", socket.group)
+    object.add("freebind", socket.isFreebind)
+    object.add("device", socket.device)
+    object.add("nodelay", socket.isNodelay)
+    return object.text
 }
 
 private func asJSON(_ app: AppRequest) -> ByteString {
-    object([
-        ("name", json(app.name)), ("generation", json(app.generation)), ("copies", json(app.copies)),
-        ("copy", json(app.copy)), ("steering", json(app.steering.name)),
-        ("balance", json((app.balance ?? .random).name)), ("ready", json(app.readiness.description)),
-        ("ready_timeout_ms", json(app.readyTimeout.count)),
-        ("settle_ms", json((app.settle ?? AppRequest.usualSettle).count)),
-        ("drain_ms", json(app.drain.count)), ("lock_timeout_ms", json(app.lockTimeout.count)),
-        ("stop_signal", json(signalName(app.stopSignal))),
-        ("stop_messages", array(messages(app.stopMessages))), ("stop_timeout_ms", json(app.stopTimeout.count)),
-        ("keep_retired", json(app.keepRetired)), ("retired_nice", json(app.retiredNice)),
-        ("memory_high", json(app.memoryHigh)), ("memory_max", json(app.memoryMax)),
-        ("app_memory_max", json(app.appMemoryMax)), ("run_directory", json(try? runDirectory(of: app))),
-        ("notify_descriptor", json(app.notifyDescriptor)), ("log_descriptor", json(app.logDescriptor)),
-        ("log", json(app.verbosity.description)),
-    ])
+    var object = JSONObject()
+    object.add("name", app.name)
+    object.add("generation", app.generation)
+    object.add("copies", app.copies)
+    object.add("copy", app.copy)
+    object.add("steering", app.steering.name)
+    object.add("balance", (app.balance ?? .random).name)
+    object.add("ready", app.readiness.description)
+    object.add("ready_timeout_ms", app.readyTimeout.count)
+    object.add("settle_ms", (app.settle ?? AppRequest.usualSettle).count)
+    object.add("drain_ms", app.drain.count)
+    object.add("lock_timeout_ms", app.lockTimeout.count)
+    object.add("stop_signal", signalName(app.stopSignal))
+    object.add("stop_messages", value: array(of: messages(app.stopMessages)))
+    object.add("stop_timeout_ms", app.stopTimeout.count)
+    object.add("keep_retired", app.keepRetired)
+    object.add("retired_nice", app.retiredNice)
+    object.add("memory_high", app.memoryHigh)
+    object.add("memory_max", app.memoryMax)
+    object.add("app_memory_max", app.appMemoryMax)
+    object.add("run_directory", try? runDirectory(of: app))
+    object.add("notify_descriptor", app.notifyDescriptor)
+    object.add("log_descriptor", app.logDescriptor)
+    object.add("log", app.verbosity.description)
+    return object.text
 }
 
-private func mode(_ value: UInt32?) -> ByteString { json(value.map { "0\(ByteString(octal: $0))" }) }
+private func mode(_ value: UInt32?) -> ByteString? { value.map { "0\(ByteString(octal: $0))" } }

@@ -19,13 +19,48 @@ func json(_ text: ByteString) -> ByteString {
     return result
 }
 
-/// Writes a JSON object. The values of the members are JSON already.
-func object(_ members: [(ByteString, ByteString)]) -> ByteString {
-    "{\(joined(members.map { "\(json($0.0)):\($0.1)" }, by: ","))}"
+/// A JSON object, to which members are added one by one.
+struct JSONObject {
+    private var members = ByteString()
+
+    /// The whole object.
+    var text: ByteString { "{\(members)}" }
+
+    /// Adds a member whose value is JSON already.
+    @inline(never)
+    mutating func add(key: ByteString, value: ByteString) {
+        if !members.isEmpty { members.append(",") }
+        members.append("\(json(key)):\(value)")
+    }
+
+    @inline(never)
+    private mutating func add(_ key: Literal, value: consuming ByteString) {
+        add(key: unsafe ByteString(literal: key), value: value)
+    }
+
+    @inline(never)
+    private mutating func add(_ key: Literal, _ text: ByteString?) { unsafe add(key, value: json(text)) }
+
+    @inline(__always)
+    mutating func add(_ key: StaticString, value: consuming ByteString) { unsafe add(key.start, value: value) }
+
+    @inline(__always)
+    mutating func add(_ key: StaticString, _ text: ByteString?) { unsafe add(key.start, text) }
+
+    @inline(__always)
+    mutating func add(_ key: StaticString, _ flag: Bool) { unsafe add(key.start, value: flag ? "true" : "false") }
+
+    @inline(__always)
+    mutating func add<Number: FixedWidthInteger>(_ key: StaticString, _ number: Number?) {
+        unsafe add(key.start, value: json(number))
+    }
 }
 
 /// A JSON array of values that are JSON already.
-func array(_ items: [ByteString]) -> ByteString { "[\(joined(items, by: ","))]" }
+func array(of items: [ByteString]) -> ByteString { "[\(joined(items, by: ","))]" }
+
+/// A JSON array of strings.
+func array(_ texts: [ByteString]) -> ByteString { array(of: texts.map { json($0) }) }
 
 /// A JSON string, or null.
 func json(_ text: ByteString?) -> ByteString {
@@ -37,5 +72,3 @@ func json(_ text: ByteString?) -> ByteString {
 func json<Number: FixedWidthInteger>(_ number: Number?) -> ByteString {
     number.map { ByteString(decimal: $0) } ?? "null"
 }
-
-func json(_ flag: Bool) -> ByteString { flag ? "true" : "false" }
