@@ -98,16 +98,16 @@ extension AppRecord {
         var file = RegistryText()
         file.add("format", "1")
         file.add("boot", currentBoot)
-        file.add("sequence", ByteString(decimal: lastID))
-        file.add("starts", ByteString(decimal: starts))
+        file.add("sequence", lastID)
+        file.add("starts", starts)
         file.lines += steering?.lines ?? []
-        if let group { file.add("group", list: group.fields) }
-        if let suspended { file.add("suspended", ByteString(decimal: suspended)) }
-        if let suspending { file.add("suspending", suspending) }
+        file.add("group", list: group?.fields)
+        file.add("suspended", suspended)
+        file.add("suspending", suspending)
         for one in generations {
             file.add("generation", list: one.fields)
             if one.outcome != .none { file.add("outcome", list: [ByteString(decimal: one.id)] + one.outcome.fields) }
-            if let balance = one.balance { file.add("balance", ByteString(decimal: one.id), balance.name) }
+            if let balance = one.balance { file.add("balance", list: [ByteString(decimal: one.id), balance.name]) }
         }
         return file.text
     }

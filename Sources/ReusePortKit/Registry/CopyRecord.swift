@@ -112,31 +112,31 @@ extension CopyRecord {
         var file = RegistryText()
         file.add("format", "1")
         file.add("boot", currentBoot)
-        file.add("generation", ByteString(decimal: generation))
-        file.add("copy", ByteString(decimal: copy))
+        file.add("generation", generation)
+        file.add("copy", copy)
         file.add("process", list: process.fields)
-        if let helper { file.add("helper", list: helper.fields) }
+        file.add("helper", list: helper?.fields)
         file.add("state", state.name)
-        file.add("since", ByteString(decimal: since))
+        file.add("since", since)
         for listener in listeners { file.add("listener", list: listener.fields) }
-        if let supervisor { file.add("supervisor", supervisor.description) }
-        file.add("stop", ByteString(decimal: stopSignal), ByteString(decimal: stopTimeout.count))
-        if let user { file.add("user", ByteString(decimal: user)) }
-        if let startedAs { file.add("started-as", ByteString(decimal: startedAs)) }
-        if let nice { file.add("nice", ByteString(decimal: nice)) }
-        if let settle { file.add("settle", ByteString(decimal: settle.count)) }
-        if drain.count > 0 { file.add("drain", ByteString(decimal: drain.count)) }
+        file.add("supervisor", supervisor?.description)
+        file.add("stop", list: [ByteString(decimal: stopSignal), ByteString(decimal: stopTimeout.count)])
+        file.add("user", user)
+        file.add("started-as", startedAs)
+        file.add("nice", nice)
+        file.add("settle", settle?.count)
+        if drain.count > 0 { file.add("drain", drain.count) }
         if let reason {
             // The sentence is for people, and for earlier versions.
             file.add("reason", reason.description)
             file.add("cause", list: reason.fields)
         }
-        if let crashes { file.add("crashes", list: crashes.fields) }
-        if let group { file.add("group", list: group.fields) }
+        file.add("crashes", list: crashes?.fields)
+        file.add("group", list: group?.fields)
         if listeners.first?.identity.offered ?? 0 > 0 {
             file.add("adopt", list: listeners.map { ByteString(decimal: $0.identity.offered) })
         }
-        if let channel { file.add("channel", list: channel.fields) }
+        file.add("channel", list: channel?.fields)
         return file.text
     }
 

@@ -57,16 +57,16 @@ extension Deployment {
     var text: ByteString {
         var file = RegistryText()
         file.add("format", "1")
-        file.add("generation", ByteString(decimal: generation))
+        file.add("generation", generation)
         file.add("label", label)
         file.add("directory", directory)
-        if let named { file.add("named", named) }
-        if let chdir { file.add("chdir", chdir) }
-        if let environment { file.add("environment", list: environment) }
-        for one in settings { file.add("setting", one.name, one.value) }
+        file.add("named", named)
+        file.add("chdir", chdir)
+        file.add("environment", list: environment)
+        for one in settings { file.add("setting", list: [one.name, one.value]) }
         for word in command { file.add("word", word) }
-        if let configuration { file.add("configuration", configuration) }
-        if let logFolder { file.add("logs", logFolder) }
+        file.add("configuration", configuration)
+        file.add("logs", logFolder)
         return file.text
     }
 

@@ -35,22 +35,42 @@ struct RegistryText {
         return result
     }
 
-    @inline(never)
-    mutating func add(_ key: StaticString, _ fields: ByteString...) { add(key, list: fields) }
+    // Each adds a line, unless there is nothing to be written.
+
+    @inline(__always)
+    mutating func add(_ key: StaticString, _ field: ByteString?) { unsafe add(key.start, field) }
+
+    @inline(__always)
+    mutating func add<Number: FixedWidthInteger>(_ key: StaticString, _ number: Number?) {
+        add(key, number.map { ByteString(decimal: $0) })
+    }
+
+    @inline(__always)
+    mutating func add(_ key: StaticString, list fields: [ByteString]?) { unsafe add(key.start, list: fields) }
 
     @inline(never)
-    mutating func add(_ key: StaticString, list fields: [ByteString]) {
-        lines.append((unsafe ByteString(literal: key.start), fields))
+    private mutating func add(_ key: Literal, _ field: ByteString?) { unsafe add(key, list: field.map { [$0] }) }
+
+    @inline(never)
+    private mutating func add(_ key: Literal, list fields: [ByteString]?) {
+        if let fields { lines.append((unsafe ByteString(literal: key), fields)) }
     }
 
     /// The fields of the first line with this key.
+    @inline(__always)
+    func fields(_ key: StaticString) -> [ByteString]? { unsafe fields(key.start) }
+
     @inline(never)
-    func fields(_ key: StaticString) -> [ByteString]? { lines.first { $0.key == key }?.fields }
+    private func fields(_ key: Literal) -> [ByteString]? { lines.first { unsafe $0.key.equals(key) }?.fields }
 
     /// The fields of each line with this key.
     func all(_ key: StaticString) -> [[ByteString]] { lines.filter { $0.key == key }.map { $0.fields } }
 
-    func number(_ key: StaticString) -> UInt64? { fields(key)?.first?.decimal }
+    @inline(__always)
+    func number(_ key: StaticString) -> UInt64? { unsafe number(key.start) }
+
+    @inline(never)
+    private func number(_ key: Literal) -> UInt64? { unsafe fields(key)?.first?.decimal }
 }
 
 private func escaped(_ field: ByteString) -> ByteString {

@@ -80,7 +80,7 @@ struct ServiceMarker: Sendable, Equatable {
     var text: ByteString {
         var file = RegistryText()
         file.add("format", "1")
-        file.add("service", app, label, ByteString(decimal: copy))
+        file.add("service", list: [app, label, ByteString(decimal: copy)])
         return file.text
     }
 

@@ -65,10 +65,10 @@ extension Announcement {
             }
             for file in plan.files { arguments += ["--file", "\(file.name),\(file.descriptor)"] }
         case .lactoserv:
-            let members =
-                sockets.map { "\(json($0.name)):\(json("/dev/fd/\($0.descriptor)"))" as ByteString }
-                + plan.files.map { "\(json($0.name)):\(json("/dev/fd/\($0.descriptor)"))" as ByteString }
-            set("LACTOSERV_FDS", "{\(joined(members, by: ","))}")
+            var members = JSONObject()
+            for socket in sockets { members.add(key: socket.name, value: "\"/dev/fd/\(socket.descriptor)\"") }
+            for file in plan.files { members.add(key: file.name, value: "\"/dev/fd/\(file.descriptor)\"") }
+            set("LACTOSERV_FDS", members.text)
         case .nodesockd, .nodesockd2:
             // With an app it is the copy's own name: a program that removes it at its end does no harm.
             if let path = addresses.first(where: { $0.path != nil }) {

@@ -48,13 +48,18 @@ public struct Failure: Error, Sendable {
     /// What the user can do about it.
     public var remedy: ByteString? { content.remedy }
 
-    /// Describes a failed step with a reason in words. The step is nearly always a literal: it is copied here, and
-    /// not by each caller.
-    @inline(never)
+    /// Describes a failed step with a reason in words.
+    @inline(__always)
     public init(
         _ code: Code, _ step: StaticString, _ object: ByteString, _ reason: ByteString, remedy: ByteString? = nil
     ) {
-        content = Content(code, ByteString(stringLiteral: step), object, reason, remedy)
+        unsafe self.init(code, step.start, object, reason, remedy)
+    }
+
+    /// Copies the step, which is nearly always a literal, so that its callers need not.
+    @inline(never)
+    private init(_ code: Code, _ step: Literal, _ object: ByteString, _ reason: ByteString, _ remedy: ByteString?) {
+        content = Content(code, unsafe ByteString(literal: step), object, reason, remedy)
     }
 
     /// The same of a step that is no literal: a command's verb.
@@ -63,13 +68,18 @@ public struct Failure: Error, Sendable {
     }
 
     /// Describes a step whose system call failed.
-    @inline(never)
+    @inline(__always)
     public init(_ step: StaticString, _ object: ByteString, _ errno: Errno, remedy: ByteString? = nil) {
-        self.init(.system, step, object, errno.description, remedy: remedy)
+        unsafe self.init(step.start, object, errno, remedy)
+    }
+
+    @inline(never)
+    private init(_ step: Literal, _ object: ByteString, _ errno: Errno, _ remedy: ByteString?) {
+        unsafe self.init(.system, step, object, errno.description, remedy)
     }
 
     /// Describes what is wrong with the command line or the configuration file.
-    @inline(never)
+    @inline(__always)
     static func usage(
         _ step: StaticString, _ object: ByteString, _ reason: ByteString, remedy: ByteString? = nil
     ) -> Failure {
