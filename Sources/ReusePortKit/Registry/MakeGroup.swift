@@ -154,5 +154,6 @@ func groupName(of registry: Registry) throws(Errno) -> ByteString {
     try groupName(ofApp: registry.app, registeredIn: registry.folder)
 }
 
-private let wayOut: ByteString =
+private var wayOut: ByteString {
     "run it as root, have a group with the memory controller delegated, or leave --memory-max out"
+}

@@ -54,7 +54,7 @@ struct Probe: ~Copyable {
 }
 
 /// The forms of readiness that need no probe.
-let readinessWithoutProbe: ByteString = "--ready notify, fd:N, exec:COMMAND or none"
+var readinessWithoutProbe: ByteString { "--ready notify, fd:N, exec:COMMAND or none" }
 
 /// Without steering a probe would reach any member of the group.
 let unsteered = Failure.usage(

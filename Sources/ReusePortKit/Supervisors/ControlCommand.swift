@@ -45,8 +45,9 @@ struct ControlCommand: ~Copyable {
     }
 }
 
-private let accessRemedy: ByteString =
+private var accessRemedy: ByteString {
     "start reuseport-exec as the user that runs the supervisor, and let it change with --user"
+}
 
 private func write(_ command: UInt8, to place: borrowing FollowedPath) throws(Errno) -> Descriptor {
     let pipe = try open(place.name, in: place.directory, O_WRONLY | O_NONBLOCK | O_NOFOLLOW)

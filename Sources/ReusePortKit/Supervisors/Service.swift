@@ -75,7 +75,7 @@ struct ServiceMarker: Sendable, Equatable {
     var label: ByteString
     var copy: Int
 
-    static let fileName: ByteString = ".reuseport-exec"
+    static var fileName: ByteString { ".reuseport-exec" }
 
     var text: ByteString {
         var file = RegistryText()

@@ -7,18 +7,19 @@ func help(_ topic: Option.Topic?, _ verb: Verb? = nil) -> ByteString {
     for option in Option.all where option.topic == topic {
         page.appendEntry("  \(withValue(option))", ByteString(stringLiteral: option.summary))
     }
+    if topic == .dialects { page.append(dialects()) }
     page.append(text(topic))
     return page
 }
 
 /// The text below the options of a topic.
-private func text(_ topic: Option.Topic) -> ByteString {
+private func text(_ topic: Option.Topic) -> StaticString {
     switch topic {
     case .sockets: socketHelp
     case .files: fileHelp
     case .privileges: privilegeHelp
     case .environment: environmentHelp
-    case .dialects: dialects()
+    case .dialects: ""
     case .apps: appHelp
     case .retire: retireHelp
     case .memory: memoryHelp
@@ -30,7 +31,7 @@ private func text(_ topic: Option.Topic) -> ByteString {
 }
 
 private func overview() -> ByteString {
-    var page = usage
+    var page = ByteString(stringLiteral: usage)
     var line = ByteString()
     var summary = ByteString()
     for row in VerbRow.all {
@@ -140,7 +141,7 @@ extension ByteString {
     }
 }
 
-private let usage: ByteString = """
+private let usage: StaticString = """
     Usage: reuseport-exec deploy [APP] [options] [--] command [arg...]
            reuseport-exec VERB [APP] [options]
            reuseport-exec [options] -- command [arg...]
@@ -149,7 +150,7 @@ private let usage: ByteString = """
 
     """
 
-private let socketHelp: ByteString = """
+private let socketHelp: StaticString = """
 
     ADDRESS            0.0.0.0:80  [::]:443 (IPv6 only)  *:80 (IPv4 and IPv6)
                        127.0.0.1:0 (a free port)  [fe80::1%eth0]:80
@@ -171,7 +172,7 @@ private let socketHelp: ByteString = """
 
     """
 
-private let fileHelp: ByteString = """
+private let fileHelp: StaticString = """
 
     FLAGS, with commas between; r if none are given
       r w rw a         read, write, both, append
@@ -186,7 +187,7 @@ private let fileHelp: ByteString = """
 
     """
 
-private let privilegeHelp: ByteString = """
+private let privilegeHelp: StaticString = """
 
     USER and GROUP are names or numbers. A number without an entry in the user
     database needs its group: --user 4711:4711. Groups come from the database.
@@ -198,7 +199,7 @@ private let privilegeHelp: ByteString = """
 
     """
 
-private let environmentHelp: ByteString = """
+private let environmentHelp: StaticString = """
 
     {fd:NAME} {addr:NAME} {port:NAME} {path:NAME} stand for what the socket or
     file NAME has, {copy} for the copy's number, in VALUE and in the command's
@@ -211,7 +212,7 @@ private let environmentHelp: ByteString = """
 
     """
 
-private let appHelp: ByteString = """
+private let appHelp: StaticString = """
 
     SPEC  accept, none       a connection is taken from each accept queue; at once
           http:NAME:/path    socket NAME answers with 2xx or 3xx (https: by curl)
@@ -223,7 +224,7 @@ private let appHelp: ByteString = """
 
     """
 
-private let retireHelp: ByteString = """
+private let retireHelp: StaticString = """
 
     When the new generation has taken over, the old one is told to stop: its
     supervisor (runit, s6, systemd) not to start it again, then the copy by
@@ -235,7 +236,7 @@ private let retireHelp: ByteString = """
 
     """
 
-private let memoryHelp: ByteString = """
+private let memoryHelp: StaticString = """
 
     SIZE is 512K, 64M, 1G or a number of bytes. They go with --app, and use
     control groups: version 2, or version 1 where 2 has no memory controller.
@@ -246,7 +247,7 @@ private let memoryHelp: ByteString = """
 
     """
 
-private let deployHelp: ByteString = """
+private let deployHelp: StaticString = """
 
     Starts --copies N of a new generation. When all are ready it hands over to them,
     ends the old generation, and leaves. 0: it serves. 1: it has failed, and the old
@@ -261,7 +262,7 @@ private let deployHelp: ByteString = """
 
     """
 
-private let verbHelp: ByteString = """
+private let verbHelp: StaticString = """
 
     They go with verbs. Each verb has a page, help VERB, and --help shows them all.
 
@@ -271,7 +272,7 @@ private let verbHelp: ByteString = """
 
     """
 
-private let configHelp: ByteString = """
+private let configHelp: StaticString = """
 
     FILE has lines KEY: VALUE, KEY being a long option without its hyphens, or
     command (once; quoted as in a shell). Lines that start with # are comments.
@@ -288,7 +289,7 @@ private let configHelp: ByteString = """
 
     """
 
-private let codeHelp: ByteString = """
+private let codeHelp: StaticString = """
       0    done
       1    a negative answer: not live, has failed, not registered
       100  the command line or the configuration file is wrong

@@ -1,7 +1,7 @@
 import CLinux
 
 /// The directories to search for system programs, instead of the caller's PATH.
-let safeSearchPath: ByteString = "/usr/bin:/bin"
+var safeSearchPath: ByteString { "/usr/bin:/bin" }
 
 /// The result of a system program.
 struct ToolEnd {

@@ -66,7 +66,7 @@ extension CopyGroup {
 // MARK: - Names
 
 /// The prefix of the names of app groups.
-private let ownPrefix: ByteString = "reuseport-exec."
+private var ownPrefix: ByteString { "reuseport-exec." }
 
 /// The name of an app's group. It contains the device and inode of the run directory, because apps of one name in two
 /// run directories are two apps. The app's own folder would not do: the groups of a registry that was lost are found
