@@ -33,16 +33,20 @@ func forget(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
         throw Failure(.negative, "forget", "app \(app)", "something that its copies have left runs in \(group.path)")
     }
     for one in deployments { removeLogs(of: one) }
-    let recorded = try deployments.last?.options().request.stateDirectory
-    let wasEnabled = try (try? stateDirectory(recorded)).map { (kept) throws(Failure) in try disable(app, in: kept) }
+    let last = try deployments.last?.options()
+    let wasEnabled = try (try? stateDirectory(last?.request.stateDirectory)).map { (kept) throws(Failure) in try disable(app, in: kept) }
     try step("remove", registry.path) { () throws(Errno) in
         try removeTree(app, in: try open("..", in: registry.folder, O_RDONLY | O_DIRECTORY), last: "app")
     }
     lock.release(closing: ())
     turn.release(closing: ())
-    if let log = try? usualLog(of: app), log.withCString({ access($0, F_OK) }) == 0 {
-        request.say(.leavesLog(log), about: app)
+    var log: ByteString?
+    // Folders of services have gone with them.
+    if last?.deploy.supervision == nil {
+        log = try? usualLog(of: app)
+        if case .file(let path)? = last?.deploy.log { log = resolve(path, against: deployments.last?.directory ?? "") }
     }
+    if let log, log.withCString({ access($0, F_OK) }) == 0 { request.say(.leavesLog(log), about: app) }
     if wasEnabled == true { request.say(.startsAtBoot(false), about: app) }
 }
 

@@ -8,10 +8,15 @@ func restart(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     let (live, state) = try openLiveApp(request, directory)
     let copies = state.running(live.id).filter { request.copy == nil || $0.copy == request.copy }
     guard let first = copies.first else {
+        // What has ended is started again.
+        if request.copy ?? 0 < live.copies, registry.loadDeployment(of: live) != nil {
+            request.copies = live.copies
+            return try scale(request, directory)
+        }
         throw Failure(
             .negative, "restart", "app \(registry.app)",
             request.copy.map { "copy \($0) of generation \(live.label) does not run" } ?? "none of its copies runs",
-            remedy: "reuseport-exec scale \(registry.app) \(live.copies) starts what is missing")
+            remedy: "see reuseport-exec state \(registry.app)")
     }
     let report = HandoffView(request, live, registry).reporter
     let known = registry.loadDeployment(of: live)

@@ -144,7 +144,7 @@ private func withdraw(
         // Where only the launcher has written, its copy came too late for a generation that another one had failed.
         if !lines.contains(where: { !$0.hasPrefix("reuseport-exec: ") }) { continue }
         let text = joined(lines, by: "\n")
-        report(.output(of: service.name, text))
+        report(.output(of: service.name, text, isShared: false))
         return text
     }
     return ""

@@ -80,8 +80,8 @@ enum HandoffEvent {
     case room(Int)
     /// Service directories or units were written for this supervisor.
     case servicesWritten(for: ByteString)
-    /// The output of a failed copy or service, and where it was written.
-    case output(of: ByteString, ByteString)
+    /// The output of a failed copy or service, and where it was written; `isShared`: the live generation writes there, too.
+    case output(of: ByteString, ByteString, isShared: Bool)
     /// The handoff has succeeded.
     case served(HandoffResult)
     /// The coordinator has nothing more to do; comes after `served`.

@@ -109,10 +109,10 @@ struct Outputs: ~Copyable {
     }
 
     /// Reports what the copy with this index has written, and returns it.
-    borrowing func show(_ index: Int, _ report: Reporter) -> ByteString {
+    borrowing func show(_ index: Int, isShared: Bool, _ report: Reporter) -> ByteString {
         let index = min(index, places.count - 1)
         let text = places[index].written()
-        if let path = places[index].path { report(.output(of: path, text)) }
+        if let path = places[index].path { report(.output(of: path, text, isShared: isShared)) }
         return text
     }
 }

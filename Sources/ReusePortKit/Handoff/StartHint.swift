@@ -2,8 +2,8 @@ import CLinux
 
 /// A likely cause of a failed start, known from what the copy does or writes, and what to do about it.
 enum StartHint: Sendable, Equatable {
-    /// It binds the port of one of its sockets.
-    case bindsItself(port: UInt16)
+    /// It binds the port or the path of one of its sockets.
+    case bindsItself(ByteString)
     /// It binds an address that is in use.
     case bindsInUse
     /// It has the library that replaces its bind(2), and binds what none of the sockets has.
@@ -26,7 +26,7 @@ enum StartHint: Sendable, Equatable {
     /// Words that are added to the reason.
     var description: ByteString {
         switch self {
-        case .bindsItself(let port): "; it binds \(port) by itself: add --pass adopt"
+        case .bindsItself(let place): "; it binds \(place) by itself: add --pass adopt"
         case .bindsInUse: "; it binds an address by itself: give that to --socket, and add --pass adopt"
         case .bindsAnother(let line): "; it binds an address that no --socket has: give that one (\(line))"
         case .bindsAsNginx: "; it binds by itself: add --pass nginx"
@@ -50,6 +50,7 @@ enum StartHint: Sendable, Equatable {
 func startHint(of process: ProcessIdentity, _ record: CopyRecord, isNamed: Bool) -> StartHint? {
     let family = [process] + descendants(of: process, in: ProcFileSystem())
     let listening = (try? internetSockets(.tcp, states: .listening)) ?? []
+    let unix = (try? listeningUnixSockets()) ?? []
     for one in family {
         guard let inodes = try? socketInodes(of: one) else { continue }
         for socket in listening where inodes.contains(socket.inode) {
@@ -62,8 +63,13 @@ func startHint(of process: ProcessIdentity, _ record: CopyRecord, isNamed: Bool)
             if isGiven { continue }
             if isSame, (try? commandName(of: one.pid)) == "nginx" { return .listensElsewhere }
             return isSame
-                ? .bindsItself(port: socket.address.port ?? 0)
+                ? .bindsItself(ByteString(decimal: socket.address.port ?? 0))
                 : .listens(NamedProcess(one).description, at: socket.address)
+        }
+        for socket in unix where inodes.contains(socket.inode) {
+            if record.listeners.contains(where: { $0.identity.cookie == socket.cookie }) { continue }
+            return record.listeners.contains { $0.publicPath == socket.path }
+                ? .bindsItself(socket.path) : .listens(NamedProcess(one).description, at: .unix(socket.path))
         }
     }
     // A server's own workers have its name.
@@ -89,12 +95,19 @@ func startHint(from output: ByteString, _ plan: Plan) -> StartHint? {
         // Elsewhere the port may stand in a line of greeting.
         for (index, line) in lines.enumerated() where isInUse(line) {
             for socket in plan.sockets {
+                if let path = socket.address.path, line.contains(path) { return .bindsItself(path) }
                 guard let port = socket.address.port else { continue }
                 let isNext = index + 1 < lines.count && lines[index + 1].contains(number: port)
-                if isNext || line.contains(number: port) { return .bindsItself(port: port) }
+                if isNext || line.contains(number: port) { return .bindsItself(ByteString(decimal: port)) }
             }
         }
         return .bindsInUse
+    }
+    // The directory of a Unix socket is often not its user's.
+    if plan.library == nil, output.contains("EACCES") || output.contains("ermission denied") {
+        for socket in plan.sockets {
+            if let path = socket.address.path, output.contains(path) { return .bindsItself(path) }
+        }
     }
     let words: [ByteString] = ["annot find module", "ermission denied", "EACCES", "o such file", "ENOENT"]
     if let directory = try? currentDirectory(), words.contains(where: { output.contains($0) }),

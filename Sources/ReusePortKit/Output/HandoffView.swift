@@ -36,7 +36,7 @@ final class HandoffView {
         case .coordinating: title = ProcessTitle()
         case .registered(let label, let copies): begin(label, copies)
         case .copy(let number, let pid, let state): show(number, pid, state)
-        case .output(let place, let text): progress?.output(of: place, text)
+        case .output(let place, let text, let isShared): progress?.output(of: place, text, isShared)
         case .served(let result): progress?.write(.step, result.description)
         case .tookOver: hasTakenOver = true
         case .readiness(.elapsed(let seconds, let limit)): progress?.tick(seconds, of: limit)

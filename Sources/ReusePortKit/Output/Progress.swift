@@ -90,10 +90,10 @@ extension Progress {
     }
 
     /// Shows what a failed copy wrote to a file or to its log.
-    mutating func output(of place: ByteString, _ text: ByteString) {
+    mutating func output(of place: ByteString, _ text: ByteString, _ isShared: Bool) {
         let lines = excerpt(of: text)
         if lines.isEmpty { return }
-        write(.warning, "the output in \(place):")
+        write(.warning, "the output in \(place)\(isShared ? ", with that of the live generation" : ""):")
         for line in lines {
             if isDrawing { say("  ", .plain, line) } else { log.warning("| \(line)") }
         }

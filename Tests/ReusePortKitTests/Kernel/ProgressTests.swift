@@ -93,8 +93,8 @@ import Testing
         var picture = Picture()
         var progress = progress([0])
         let output = ByteString((1...20).map { "line \($0)\n" }.joined() + "a line that is longer than the screen is\n")
-        progress.output(of: "/var/log/reuseport-exec/web.log", output)
-        progress.output(of: "/empty", "\n")
+        progress.output(of: "/var/log/reuseport-exec/web.log", output, false)
+        progress.output(of: "/empty", "\n", false)
         picture.show(terminal.written())
         let shown = { (lines: ClosedRange<Int>) in lines.map { "   line \($0)\n" }.joined() }
         #expect(
@@ -119,7 +119,7 @@ import Testing
         progress.write(.step, "took over from generation 6")
         progress.write(.detail, "a detail")
         progress.note(copy: 0, pid: nil, .failed(EndReason(.handoff, "exited with 3\n")))
-        progress.output(of: "/log", "1\n2\n")
+        progress.output(of: "/log", "1\n2\n", false)
         progress.write(.warning, "careful")
         progress.write(.step, "all is well")
         return terminal.written().text.split(separator: "\r\n").map { String($0) }

@@ -64,4 +64,36 @@ import Testing
             steps: [.changeDirectory(place)], expect: 1)
         #expect(outcome.errors.contains("; its user may not enter \(place)"), "\(outcome.errors)")
     }
+
+    /// A server that binds the path of its Unix socket by itself, may not, or binds another.
+    @Test func unixSockets() throws {
+        let stage = try Stage(.ordinary, .unix)
+        let path = stage.socketPath
+        let node = ByteString(try Tool.require("node"))
+        func outcome(_ script: String, _ time: ByteString) throws -> String {
+            try stage.deploy(
+                "1", ["--ready-timeout", time], command: [node, "-e", ByteString(script), ByteString(path)], expect: 1
+            ).errors
+        }
+        let serve = "require('http').createServer().listen(process.argv[1]"
+        #expect(try outcome("\(serve))", "3s").contains("it binds \(path) by itself: add --pass adopt"))
+        let other = try outcome("\(serve) + '.other')", "3s")
+        #expect(other.contains("listens on \(path).other, not on the socket"), "\(other)")
+        let denied = try outcome("throw Error('listen EACCES: permission denied ' + process.argv[1])", "9s")
+        #expect(denied.contains("it binds \(path) by itself: add --pass adopt"), "\(denied)")
+    }
+
+    /// The output of a failed version may stand between that of the one that serves.
+    @Test func sharedLog() throws {
+        let stage = try Stage(.ordinary)
+        let failing: [ByteString] = ["/bin/sh", "-c", "echo oh no; exit 1"]
+        let log: [ByteString] = ["--log", ByteString("\(stage.home)/log")]
+        let first = try stage.deploy("1", log, command: failing, expect: 1)
+        #expect(first.errors.contains("the output in \(stage.home)/log:"), "\(first.errors)")
+        try stage.deploy("2", log)
+        let second = try stage.deploy("3", log, command: failing, expect: 1)
+        #expect(second.errors.contains("log, with that of the live generation:"), "\(second.errors)")
+        try stage.change(["terminate", "web"])
+        #expect(try stage.verb("forget", ["web"]).errors.contains("the log stays: \(stage.home)/log"))
+    }
 }

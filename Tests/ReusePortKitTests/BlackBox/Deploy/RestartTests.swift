@@ -49,6 +49,22 @@ import Testing
         #expect(try stage.pids().count == 1 && Set(try stage.pids()).isDisjoint(with: old))
     }
 
+    /// What has ended is started again, and what serves goes on.
+    @Test func deadCopies() throws {
+        let stage = try Stage(.ordinary)
+        try stage.deploy("1", copies: 2)
+        let pids = try stage.pids()
+        kill(pids[1], SIGKILL)
+        try waitUntil("its end") { try stage.verb("count").output.text == "1\n" }
+        try stage.change(["restart", "web", "--copy", "1"])
+        #expect(try stage.pids().count == 2 && stage.pids()[0] == pids[0])
+        for pid in try stage.pids() { kill(pid, SIGKILL) }
+        try waitUntil("the end of all") { try stage.verb("count").output.text == "0\n" }
+        try stage.change(["restart", "web"])
+        #expect(try stage.verb("count").output.text == "2\n")
+        #expect(try stage.verb("restart", ["web", "--copy", "2"]).exit == 1)
+    }
+
     @Test func atOnceSomeAreLost() throws {
         let stage = try Stage(.privileged)
         try stage.deploy("1", copies: 3)
