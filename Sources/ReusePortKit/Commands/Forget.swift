@@ -34,7 +34,8 @@ func forget(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     }
     for one in deployments { removeLogs(of: one) }
     let last = try deployments.last?.options()
-    let wasEnabled = try (try? stateDirectory(last?.request.stateDirectory)).map { (kept) throws(Failure) in try disable(app, in: kept) }
+    let kept = try? stateDirectory(last?.request.stateDirectory)
+    let wasEnabled = try kept.map { (kept) throws(Failure) in try disable(app, in: kept) }
     try step("remove", registry.path) { () throws(Errno) in
         try removeTree(app, in: try open("..", in: registry.folder, O_RDONLY | O_DIRECTORY), last: "app")
     }

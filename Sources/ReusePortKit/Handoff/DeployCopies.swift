@@ -43,9 +43,8 @@ func deployCopies(_ deploy: PreparedDeploy, _ report: Reporter) throws(Failure) 
             if case .failed(let copy?, _)? = error.outcomes.first {
                 failed = deploy.numbers.firstIndex(of: copy) ?? 0
             }
-            let live = AppState.reconciled(registry).app.live
-            let other = live.flatMap { registry.loadDeployment(of: $0) }.flatMap { try? $0.options() }?.deploy
-            let isShared = other.map { $0.supervision == nil && $0.log == deploy.options.log } ?? false
+            let live = AppState.reconciled(registry).app.live.flatMap { registry.loadDeployment(of: $0) }
+            let isShared = live?.output == deploy.deployment.output
             let text = outputs.show(failed, isShared: isShared, report)
             var hint = coordinator.hasHint ? nil : startHint(from: text, plan)
             if case .failed(_, let reason)? = error.outcomes.first, reason.cause == .background, plan.isNginx {

@@ -46,6 +46,9 @@ final class Deployment {
         return result
     }
 
+    /// The options that say where its copies write.
+    var output: [Pair] { settings.filter { $0.name == "--log" || $0.name == "--on" } }
+
     struct Pair: Sendable, Equatable {
         var name: ByteString
         var value: ByteString

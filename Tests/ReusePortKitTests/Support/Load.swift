@@ -109,8 +109,8 @@ extension Stage {
         return try box.start(
             program: "/usr/bin/taskset",
             [
-                "-c", try firstProcessor(), try program("load-generator"), "--connections", number, "--requests", number,
-                "--requests-per-connection", "1", "--timeout", "39s", addresses[0],
+                "-c", try firstProcessor(), try program("load-generator"), "--connections", number,
+                "--requests", number, "--requests-per-connection", "1", "--timeout", "39s", addresses[0],
             ], [.descriptorLimit(8192)] + inNetwork)
     }
 
