@@ -1,8 +1,8 @@
 /// A generation as steering sees it: its listeners, and the copies that hold each.
 ///
 /// Copies may have a listener each for every socket, or share one. Slots and places are the listeners', so three copies
-/// that share one take one slot.
-struct GenerationListeners: Sendable {
+/// that share one take one slot. A class, because it is passed on and on.
+final class GenerationListeners: Sendable {
     /// One listener.
     struct Row: Sendable {
         /// Its slot in the generation's bank: the lowest number of a copy that holds it.
@@ -25,20 +25,38 @@ struct GenerationListeners: Sendable {
         var process: ProcessIdentity?
     }
 
-    var label: ByteString
-    var bank: Bank
+    /// A generation that keeps a part of the connections, while this one is a canary.
+    final class Keeper: Sendable {
+        let listeners: GenerationListeners
+        /// How many of 65536 connections it keeps.
+        let share: UInt16
+
+        init(_ listeners: GenerationListeners, percent: Int) {
+            self.listeners = listeners
+            share = UInt16(percent * 65536 / 100)
+        }
+    }
+
+    let label: ByteString
+    let bank: Bank
+    let keeper: Keeper?
     /// Nil if it is not known any more, which counts as `random`.
-    var balance: Balance?
-    private(set) var rows: [Row] = []
+    let balance: Balance?
+    let rows: [Row]
     /// How many slots of its bank are in use, or kept for copies that do not run now.
-    private(set) var slots = 0
+    let slots: Int
 
     /// `count` is the number of copies that the generation should have. Listeners of several copies with the same
     /// cookie become one row.
-    init(label: ByteString, bank: Bank, balance: Balance?, copies count: Int, members: [Member]) {
+    init(
+        label: ByteString, bank: Bank, balance: Balance?, copies count: Int, members: [Member], keeper: Keeper? = nil
+    ) {
         self.label = label
         self.bank = bank
         self.balance = balance
+        self.keeper = keeper
+        var rows: [Row] = []
+        var slots = 0
         var cookies: [UInt64] = []
         for member in members.ordered(by: { $0.copy < $1.copy }) {
             for listener in member.listeners {
@@ -60,6 +78,7 @@ struct GenerationListeners: Sendable {
             for copy in row.copies where copy < slotOf.count { slotOf[copy] = max(slotOf[copy] ?? 0, row.slot) }
         }
         for copy in slotOf.indices { slots = max(slots, 1 + (slotOf[copy] ?? copy)) }
+        (self.rows, self.slots) = (rows, slots)
     }
 
     /// The slot of one of the generation's listeners; nil for any other.
