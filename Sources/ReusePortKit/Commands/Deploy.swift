@@ -274,6 +274,7 @@ private func directory(_ key: Option.Key, of settings: [Setting]) throws(Failure
 /// Finds how the live generation was deployed, or the last one that was, if none is live. `changes` are options for the
 /// next deploy, to be named if there is none to be repeated.
 func liveDeployment(_ registry: Registry, changedBy changes: [Setting] = []) throws(Failure) -> Deployment {
+    try registry.refuseOthers()
     let app = AppState.reconciled(registry).app
     // One that is about to end counts too: a restart may have been killed before it started the next.
     let past = app.generations.reversed().filter { $0.state != .starting && $0.state != .failed }

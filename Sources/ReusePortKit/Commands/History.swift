@@ -4,7 +4,8 @@ func history(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     if request.isJSON { return try write("\(array(of: lines.map { $0.asJSON }))\n") }
     var sheet = Sheet()
     for line in lines {
-        let result = line.code.map { ByteString(decimal: $0) } ?? (line.process.isAlive() ? "runs" : "killed")
+        let end: ByteString = line.process.isAlive() ? "runs" : "killed"
+        let result = line.code.map { $0 == 0 ? "ok" : "exit \($0)" as ByteString } ?? end
         sheet.add(
             [
                 Cell(timestamp(line.time ?? 0)), Cell(line.who), Cell(result, line.code == 0 ? .good : .bad),

@@ -8,7 +8,7 @@ func logs(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
         $0.label == request.generation ?? $0.label && (request.generation != nil || $0.state == .live)
     }
     guard let generation = known ?? (request.generation == nil ? all.last : nil) else {
-        throw failure(registry.app, "it has no such generation", "see reuseport-exec list")
+        throw failure(registry.app, "it has no such generation", "see reuseport-exec list \(registry.app)")
     }
     guard let deployment = registry.loadDeployment(of: generation) else {
         throw failure(registry.app, "generation \(generation.label) was not started by deploy", "ask its supervisor")

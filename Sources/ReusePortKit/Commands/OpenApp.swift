@@ -60,7 +60,21 @@ func openApp(_ request: VerbRequest, _ directory: ByteString) throws(Failure) ->
     guard let app = request.app, let registry = try Registry.open(app, in: directory, create: false) else {
         throw unknown(request.app ?? "", directory)
     }
+    switch request.verb {
+    case .state, .check, .wait, .next: break
+    default: try registry.refuseOthers()
+    }
     return registry
+}
+
+extension Registry {
+    /// Refuses who may neither change the app nor read how it was deployed.
+    func refuseOthers() throws(Failure) {
+        guard geteuid() != 0, let owner = try? status(of: folder).owner, owner != geteuid() else { return }
+        throw Failure(
+            .negative, "open", "app \(app)", owner == 0 ? "it is root's" : "it is another user's",
+            remedy: owner == 0 ? "use sudo" : nil)
+    }
 }
 
 extension HandoffView {

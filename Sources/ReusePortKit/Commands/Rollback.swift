@@ -20,8 +20,8 @@ func rollback(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     if isSame, request.generation == nil {
         throw Failure(
             .negative, "roll back", "app \(registry.app)",
-            "generation \(generation.label) was started by the same command in \(place), where its code is replaced",
-            remedy: "put the old code back, then reuseport-exec migrate \(registry.app)")
+            "generation \(generation.label) was started by the same command in \(place), and its code is not kept",
+            remedy: "put that back there, then reuseport-exec migrate \(registry.app)")
     }
     request.say(.goesBack(to: generation.label, in: place, copies: copies), about: registry.app)
     var again = request.again(

@@ -18,8 +18,9 @@ func showState(_ request: VerbRequest, _ directory: ByteString) throws(Failure) 
 private func describe(_ deployment: Deployment?) -> [(ByteString, ByteString)] {
     guard let deployment, let options = try? deployment.options() else { return [] }
     var lines = [("command", quotedForShell(options.launch.command))] as [(ByteString, ByteString)]
-    let directory = deployment.named ?? deployment.directory
-    lines.append(("directory", options.launch.chdir.map { resolve($0, against: directory) } ?? directory))
+    var directory = deployment.place
+    if let name = deployment.placeName { directory.append(" (migrate: \(name))") }
+    lines.append(("directory", directory))
     if let user = options.launch.user { lines.append(("user", user)) }
     if let target = options.deploy.supervision {
         lines.append(("on", target.description))

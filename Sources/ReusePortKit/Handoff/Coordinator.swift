@@ -136,7 +136,9 @@ final class Coordinator {
             recordEnd(.joined)
             return succeed(joined: true)
         }
-        throw HandoffFailure(app: request.name, label: generation.label, outcomes: failures, joined: true)
+        throw HandoffFailure(
+            app: request.name, label: generation.label, outcomes: failures, joined: true,
+            served: AppState.reconciled(registry).presence)
     }
 
     private func succeed(joined: Bool) {

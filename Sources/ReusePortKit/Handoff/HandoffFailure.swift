@@ -108,13 +108,9 @@ struct HandoffFailure: Error {
     /// The last line of a command.
     func failure(_ hint: ByteString = "") -> Failure {
         let why: ByteString = "\(words)\(hint)"
-        if joined {
-            return Failure(
-                .negative, "add", "to generation \(label) of app \(app)", why,
-                remedy: "those that were there serve on")
-        }
-        return Failure(
-            .negative, "deploy", "generation \(label) of app \(app)", why,
-            remedy: served?.description)
+        let object: ByteString = "generation \(label) of app \(app)"
+        return joined
+            ? Failure(.negative, "add", "to \(object)", why, remedy: served?.description)
+            : Failure(.negative, "deploy", object, why, remedy: served?.description)
     }
 }

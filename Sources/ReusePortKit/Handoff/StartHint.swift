@@ -10,8 +10,8 @@ enum StartHint: Sendable, Equatable {
     case bindsAnother(ByteString)
     /// nginx, which takes sockets, was told of none, or of other addresses than those it listens on.
     case bindsAsNginx, listensElsewhere
-    /// nginx that puts itself into the background.
-    case daemon
+    /// nginx that puts itself into the background, or has files where its user may not write.
+    case daemon, mayNotWrite
     /// A process of it listens, but on no socket that it was given.
     case listens(ByteString, at: SocketAddress)
     /// It uses a descriptor that is none of its sockets', which are these.
@@ -31,9 +31,13 @@ enum StartHint: Sendable, Equatable {
         case .bindsAnother(let line): "; it binds an address that no --socket has: give that one (\(line))"
         case .bindsAsNginx: "; it binds by itself: add --pass nginx"
         case .daemon: "; add -g 'daemon off;'"
+        case .mayNotWrite: "; its pid and its five *_temp_path need places where its user may write"
         case .listensElsewhere: "; its listen lines must have the addresses of --socket"
         case .listens(let process, let address):
-            "; \(process) listens on \(address.description), not on the socket it was given"
+            """
+            ; \(process) listens on \(address.description), not on the socket it was given: give that address to \
+            --socket, and add --pass adopt
+            """
         case .wrongDescriptor(let numbers) where numbers.contains(UInt8(ascii: ",")):
             "; the sockets are the descriptors \(numbers)"
         case .wrongDescriptor(let number): "; the only socket is descriptor \(number)"
@@ -109,6 +113,7 @@ func startHint(from output: ByteString, _ plan: Plan) -> StartHint? {
             if let path = socket.address.path, output.contains(path) { return .bindsItself(path) }
         }
     }
+    if plan.isNginx, output.contains("(13: Permission denied)") { return .mayNotWrite }
     let words: [ByteString] = ["annot find module", "ermission denied", "EACCES", "o such file", "ENOENT"]
     if let directory = try? currentDirectory(), words.contains(where: { output.contains($0) }),
         !mayEnter(directory, plan)

@@ -11,8 +11,10 @@ func excerpt(of output: ByteString) -> [ByteString] {
     }
     let last = lines.count - 4
     guard last > 8 else { return lines }
+    // An exception says its name and what happened; other lines only that there was an error.
     let error =
-        lines.firstIndex { $0.contains("rror") || $0.contains("EADDRINUSE") || $0.contains("already in use") } ?? 0
+        lines.firstIndex { $0.contains("rror: ") }
+        ?? lines.firstIndex { $0.contains("rror") || $0.contains("EADDRINUSE") || $0.contains("already in use") } ?? 0
     var result: [ByteString] = []
     for (index, line) in lines.enumerated() {
         if index == 8 { result.append("...") }

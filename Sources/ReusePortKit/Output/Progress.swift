@@ -75,8 +75,9 @@ extension Progress {
         if elapsed == 0 || elapsed % 10 != 0 { return }
         let waiting = copies.filter { $0.state == .starting }.map { ByteString(decimal: $0.number) }
         if waiting.isEmpty { return }
-        let reason: ByteString = seen.isEmpty ? "" : "; \(seen)"
-        log.step("not ready after \(elapsed) s of \(limit): copy \(joined(waiting, by: ", "))\(reason)")
+        let reason: ByteString = seen.isEmpty ? "" : ": \(seen)"
+        let numbers = joined(waiting, by: ", ")
+        log.step("not ready after \(elapsed) s of \(limit) (--ready-timeout): copy \(numbers)\(reason)")
     }
 
     /// Shows a step of the handoff, such as `took over from generation 6`, a detail, or a warning.

@@ -27,8 +27,8 @@ func refuseOtherApps(_ listeners: [ListenerIdentity], of app: ByteString, in run
                 guard let ours else { continue }
                 throw Failure(
                     .system, "hand over", "socket \(ours.name) at \(address.description)",
-                    "pid \(copy.process.pid) of app \(other) listens there", remedy: "see reuseport-exec state \(other)"
-                )
+                    "pid \(copy.process.pid) of app \(other) listens there",
+                    remedy: "choose another address, or reuseport-exec migrate \(other)")
             }
         }
     }

@@ -157,8 +157,8 @@ import Testing
         let lines = terminal.written().text.split(whereSeparator: \.isNewline)
         #expect(
             lines == [
-                "reuseport-exec: info: web 7: not ready after 10 s of 60: copy 0, 2",
-                "reuseport-exec: info: web 7: not ready after 20 s of 60: copy 0, 2; no answer",
+                "reuseport-exec: info: web 7: not ready after 10 s of 60 (--ready-timeout): copy 0, 2",
+                "reuseport-exec: info: web 7: not ready after 20 s of 60 (--ready-timeout): copy 0, 2: no answer",
             ])
     }
 

@@ -64,7 +64,7 @@ private func lineStart(_ verb: Verb) -> ByteString? {
     case .enable: "Boot    "
     case .retire: "End     "
     case .wait: "Script  "
-    case .resume, .disable, .boot, .check, .next, .count, .export, .finish: nil
+    case .promote, .resume, .disable, .boot, .check, .next, .count, .export, .finish: nil
     default: "        "
     }
 }
@@ -106,6 +106,7 @@ private func start(_ row: VerbRow) -> ByteString {
     case .always: text.append(" APP")
     }
     if row.operand == .copies { text.append(" N") }
+    if row.operand == .percent { text.append(" [PERCENT]") }
     if let key = row.required { text.append(" \(withValue(Option.of(key)))") }
     return text
 }
@@ -249,12 +250,11 @@ private let memoryHelp: StaticString = """
 
 private let deployHelp: StaticString = """
 
-    Starts --copies N of a new generation. When all are ready it hands over to them,
-    ends the old generation, and leaves. 0: it serves. 1: it has failed, and the old
-    one serves on. Without a command it does as the last time, with the options that
-    are given instead; migrate does so with a command as well. Output goes to
-    /var/log/reuseport-exec/APP.log; {copy} in FILE is the copy's number. See also
-    help sockets, privileges (--user), dialects (--pass), apps (--ready), retire.
+    Starts --copies N of a new generation, hands over when all are ready, and ends
+    the old one. 0: it serves. 1: it has failed, and the old one serves on. Without
+    a command it does as the last time, with the options given instead; so does
+    migrate with one. Output: /var/log/reuseport-exec/APP.log. {copy} is a number.
+    See help sockets, privileges, dialects (--pass), apps (--ready), retire.
 
       reuseport-exec deploy web --socket http:0.0.0.0:80 --copies 4 -- node app.js
       reuseport-exec migrate web

@@ -117,6 +117,11 @@ extension VerbRequest {
             }
         }
         if row.operand == .copies, !operands.isEmpty {
+            if let app, isCount(app), !isCount(operands[0]) {
+                throw .usage(
+                    "parse", operands[0], "that is no number of copies",
+                    remedy: "write reuseport-exec scale \(operands[0]) \(app)")
+            }
             copies = try operand(operands.removeFirst()) { word throws(Malformed) in
                 if word == "0" { throw Malformed("that is no copy", remedy: "terminate ends all") }
                 return try parseNumber(word, 1...Bank.copies)

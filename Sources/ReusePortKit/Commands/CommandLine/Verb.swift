@@ -14,9 +14,10 @@ enum Verb: UInt8, Sendable {
 
     /// Words of other tools, and what they lead to.
     private static let synonyms: [ByteString] = [
-        "stop kill down undeploy>terminate", "status show info describe inspect env>state", "ps top monit>list",
-        "reload upgrade update>migrate", "undo revert back abort>rollback", "run up launch>deploy", "log tail journal>logs",
-        "rm remove delete purge clean>forget", "save startup>enable", "unstartup>disable",
+        "stop kill down undeploy>terminate",
+        "status show info describe inspect env>state", "ps top monit>list",
+        "reload upgrade update>migrate", "undo revert back abort>rollback", "run up launch>deploy",
+        "log tail journal>logs", "rm remove delete purge clean>forget", "save startup>enable", "unstartup>disable",
     ]
 
     var row: VerbRow { VerbRow.all.first { $0.verb == self }! }
@@ -97,9 +98,9 @@ final class VerbRow: Sendable {
             .promote, "promote", app: .always, operand: .percent, options: [.debug],
             "give a canary all connections, or PERCENT",
             """
-            A deploy with --canary and --watch gives its generation a part of new connections,
-            and the one before it the others. promote changes the part, or ends that: the
-            one before retires. rollback gives it all connections again.
+            A deploy with --canary and --watch gives its generation a part of the new
+            connections, and the one before it the others. promote changes the part, or ends
+            that: the one before retires. rollback gives it all connections again.
             """),
         VerbRow(
             .list, "list ls", app: .optional, options: [.json, .all, .wide, .watch],
@@ -117,8 +118,8 @@ final class VerbRow: Sendable {
         VerbRow(
             .logs, "logs", app: .always, options: [.follow, .lines, .generation, .copy], "what the copies have written",
             """
-            The end of the log of the live generation, or of the one that is named, from its
-            beginning on; others may write there, too. A line says where each begins. With
+            The last 100 lines of the app's log, where all generations write; a line says
+            where each begins. With --generation it is all from that line on. With
             --on systemd it is journalctl(1), else tail(1).
             """),
         VerbRow(
