@@ -5,27 +5,27 @@
 # Sets `verbs`, `options`, `not_for_deploy`, `repeatable`, `valued`, `dialects` and `topics` of the caller.
 # shellcheck disable=SC2034
 _reuseport_exec_tables() {
-    verbs='deploy start migrate rollback promote list ls state st logs history scale restart suspend resume'
-    verbs+=' enable disable boot retire terminate forget wait check next count export finish'
+    verbs='deploy start migrate rollback list ls state st logs history scale restart suspend resume enable'
+    verbs+=' disable boot retire terminate forget wait check next count export finish'
     options='--socket --file --keep-fd --user --groups --no-groups --no-new-privs --chroot --chdir --umask'
     options+=' --clear-env --keep-env --env --env-from --update-env --pass --app --generation --copies --copy'
     options+=' --steering --balance --ready --ready-timeout --settle --lock-timeout --run-dir --notify-fd --log-fd'
     options+=' --quiet --debug --drain --stop-signal --stop-message --stop-timeout --keep-retired --retired-nice'
-    options+=' --memory-high --memory-max --app-memory-max --log --on --watch --watch-check --canary --suspended'
-    options+=' --at-boot --state-dir --permanent --on-exit --on-deploy --config --dry-run --json --help --version'
+    options+=' --memory-high --memory-max --app-memory-max --log --on --watch --watch-check --suspended --at-boot'
+    options+=' --state-dir --permanent --on-exit --on-deploy --config --dry-run --json --help --version'
     not_for_deploy='--env-from --copy --notify-fd --log-fd'
     repeatable='--socket --file --keep-fd --keep-env --keep --env'
     valued='--socket --file --keep-fd --user --groups --chroot --chdir --umask --keep-env --keep --env'
     valued+=' --env-from --pass --app --generation --copies --copy --steering --balance --ready --ready-timeout'
     valued+=' --settle --lock-timeout --run-dir --notify-fd --log-fd --drain --stop-signal --stop-message'
     valued+=' --stop-timeout --keep-retired --retired-nice --memory-high --memory-max --app-memory-max --log --on'
-    valued+=' --watch --watch-check --canary --state-dir --permanent --on-exit --on-deploy --pid --timeout --of'
-    valued+=' --lines -n --config'
+    valued+=' --watch --watch-check --state-dir --permanent --on-exit --on-deploy --pid --timeout --of --lines -n'
+    valued+=' --config'
     dialects='systemd niagra niagra2 lactoserv nodesockd nodesockd2 cluster nginx server-starter einhorn unicorn'
     dialects+=' php-fpm inetd adopt'
     topics='sockets files privileges environment dialects apps retire memory deploy config verbs codes start'
-    topics+=' migrate rollback promote list ls state st logs history scale restart suspend resume enable disable'
-    topics+=' boot terminate forget wait check next count export finish'
+    topics+=' migrate rollback list ls state st logs history scale restart suspend resume enable disable boot'
+    topics+=' terminate forget wait check next count export finish'
 }
 
 # _reuseport_exec_kind OPTION: sets `kind` of the caller to what its value is.
@@ -73,7 +73,6 @@ _reuseport_exec_kind() {
 _reuseport_exec_verb_options() {
     case $1 in
         rollback) options='--generation --copies --run-dir --quiet --debug --config --json' ;;
-        promote) options='--run-dir --quiet --debug --config' ;;
         list | ls) options='--run-dir --quiet --all --wide --watch --config --json' ;;
         state | st) options='--run-dir --quiet --watch --config --json' ;;
         logs) options='--generation --copy --run-dir --quiet --follow --lines --config' ;;

@@ -293,18 +293,18 @@ complete -c reuseport-exec -n 'contains -- (commandline -opc)[-1] --help -h; and
 set -g __reuseport_exec_valued --socket --file --keep-fd --user --groups --chroot --chdir --umask --keep-env --keep \
     --env --env-from --pass --app --generation --copies --copy --steering --balance --ready --ready-timeout --settle \
     --lock-timeout --run-dir --notify-fd --log-fd --drain --stop-signal --stop-message --stop-timeout --keep-retired \
-    --retired-nice --memory-high --memory-max --app-memory-max --log --on --watch --watch-check --canary --state-dir \
+    --retired-nice --memory-high --memory-max --app-memory-max --log --on --watch --watch-check --state-dir \
     --permanent --on-exit --on-deploy --pid --timeout --of --lines -n --config
 # Verbs, but for those that take the options of a command line.
-set -g __reuseport_exec_verbs rollback promote list ls state st logs history scale restart suspend resume enable \
-    disable boot retire terminate forget wait check next count export finish help version
+set -g __reuseport_exec_verbs rollback list ls state st logs history scale restart suspend resume enable disable boot \
+    retire terminate forget wait check next count export finish help version
 set -g __reuseport_exec_deploy deploy start migrate
 set -g __reuseport_exec_without_app boot help version
 set -g __reuseport_exec_names --socket --file --keep-fd --user --groups --no-groups --no-new-privs --chroot --chdir \
     --umask --clear-env --keep-env --env --env-from --update-env --pass --app --generation --copies --copy --steering \
     --balance --ready --ready-timeout --settle --lock-timeout --run-dir --notify-fd --log-fd --quiet --debug --drain \
     --stop-signal --stop-message --stop-timeout --keep-retired --retired-nice --memory-high --memory-max \
-    --app-memory-max --log --on --watch --watch-check --canary --suspended --at-boot --state-dir --permanent --on-exit \
+    --app-memory-max --log --on --watch --watch-check --suspended --at-boot --state-dir --permanent --on-exit \
     --on-deploy --config --dry-run --json --help --version
 set -g __reuseport_exec_dialects \
     systemd\t'LISTEN_FDS LISTEN_PID LISTEN_FDNAMES, from 3 on' \
@@ -322,14 +322,12 @@ set -g __reuseport_exec_dialects \
     inetd\t'the one socket at descriptor 0' \
     adopt\t'a library hands it over when the program binds by itself'
 set -g __reuseport_exec_topics sockets files privileges environment dialects apps retire memory deploy config verbs \
-    codes start migrate rollback promote list ls state st logs history scale restart suspend resume enable disable \
-    boot terminate forget wait check next count export finish
+    codes start migrate rollback list ls state st logs history scale restart suspend resume enable disable boot \
+    terminate forget wait check next count export finish
 
 complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'deploy start migrate' \
     -d 'Hand over to new copies; see --help deploy'
 complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'rollback' -d 'Deploy what served before again'
-complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'promote' \
-    -d 'Give a canary all connections, or PERCENT'
 complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'list ls' -d 'A line for each app, or its generations'
 complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'state st' -d 'Everything that is known'
 complete -c reuseport-exec -n __reuseport_exec_expects_verb -x -a 'logs' -d 'What the copies have written'
@@ -366,8 +364,7 @@ complete -c reuseport-exec -n '__reuseport_exec_verb logs restart finish' -l cop
 complete -c reuseport-exec -n __reuseport_exec_verb -l run-dir -x -a '(__fish_complete_directories)' \
     -d 'Where apps are registered'
 complete -c reuseport-exec -n __reuseport_exec_verb -l quiet -d 'Warnings only'
-complete -c reuseport-exec -n '__reuseport_exec_verb rollback promote scale restart suspend' -l debug \
-    -d 'Every change of state'
+complete -c reuseport-exec -n '__reuseport_exec_verb rollback scale restart suspend' -l debug -d 'Every change of state'
 complete -c reuseport-exec -n '__reuseport_exec_verb enable disable boot' -l state-dir -x -a '(__fish_complete_directories)' \
     -d 'What is kept for the next boot'
 complete -c reuseport-exec -n '__reuseport_exec_verb finish' -l permanent -x -d 'Exit codes after which it stays down'
@@ -459,7 +456,6 @@ complete -c reuseport-exec -n __reuseport_exec_options -l on -x -a '(__reuseport
 complete -c reuseport-exec -n __reuseport_exec_options -l watch -x -a '(__reuseport_exec_times)' \
     -d 'So long the old generation can come back (0s)'
 complete -c reuseport-exec -n __reuseport_exec_options -l watch-check -x -d 'What checks copies until then (--ready)'
-complete -c reuseport-exec -n __reuseport_exec_options -l canary -x -d 'With --watch: its part of new connections'
 complete -c reuseport-exec -n __reuseport_exec_options -l suspended -d 'deploy: take over with copies that stand still'
 complete -c reuseport-exec -n __reuseport_exec_options -l at-boot \
     -d 'deploy: have boot deploy it from now on, as enable does'

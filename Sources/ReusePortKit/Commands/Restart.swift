@@ -8,10 +8,19 @@ func restart(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     let (live, state) = try openLiveApp(request, directory)
     let copies = state.running(live.id).filter { request.copy == nil || $0.copy == request.copy }
     guard let first = copies.first else {
-        // What has ended is started again.
-        if request.copy ?? 0 < live.copies, registry.loadDeployment(of: live) != nil {
-            request.copies = live.copies
-            return try scale(request, directory)
+        // What has ended is started again, but by its supervisor if it has one.
+        let isSupervised = state.copies(of: live.id).contains { $0.supervisor != nil }
+        if !isSupervised, state.app.suspended != live.id, request.copy ?? 0 < live.copies,
+            let known = registry.loadDeployment(of: live)
+        {
+            guard let copy = request.copy else {
+                let next = try prepare(request.again(with: [], directory))
+                try checkStart(next)
+                return try run(next, HandoffView(next).reporter)
+            }
+            let one = try prepareCopies([copy], of: live, known, request, directory)
+            try checkStart(one)
+            return try one.start(HandoffView(one).reporter)
         }
         throw Failure(
             .negative, "restart", "app \(registry.app)",

@@ -9,7 +9,7 @@ func runVerb(_ request: VerbRequest, _ line: HistoryLine) throws(Failure) {
     if let given = request.runDirectory { directory = given } else { directory = try defaultRunDirectory() }
     switch request.verb {
     // Not `finish`: crashes would fill the history.
-    case .retire, .terminate, .scale, .restart, .suspend, .resume, .rollback, .promote:
+    case .retire, .terminate, .scale, .restart, .suspend, .resume, .rollback:
         line.begin(request.app ?? "", in: directory)
     default: break
     }
@@ -25,7 +25,6 @@ func runVerb(_ request: VerbRequest, _ line: HistoryLine) throws(Failure) {
     case .forget: try forget(request, directory)
     case .retire, .terminate: try endGenerations(request, directory)
     case .rollback: try rollback(request, directory)
-    case .promote: try promote(request, directory)
     case .scale: try scale(request, directory)
     case .restart: try restart(request, directory)
     case .suspend: try suspend(request, directory)

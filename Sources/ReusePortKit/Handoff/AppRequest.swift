@@ -14,8 +14,6 @@ final class AppRequest {
     var readyTimeout = Milliseconds.seconds(60)
     /// How long the old generation can still get its connections back after the cutover.
     var watch = Milliseconds(0)
-    /// What it gets of new connections until then, in percent; 0: all.
-    var canary = 0
     /// The command that checks copies until then; nil: as their readiness was checked.
     var watchCheck: ByteString?
     /// How long copies go on after they got their last new connection, before they are told to stop. Nil: `usualSettle`

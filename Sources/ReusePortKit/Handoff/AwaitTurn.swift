@@ -229,16 +229,6 @@ extension AppState {
             try agreeOnBalance(request, live)
             return .enter(try free(copies, in: live))
         }
-        // Its copies would take the places of those that serve beside a canary.
-        if let before = beforeCanary, let live = app.live {
-            guard running(before.id).isEmpty else {
-                throw Failure(
-                    .negative, "start", "another generation of app \(request.name)",
-                    "generation \(live.label) is a canary beside \(before.label)",
-                    remedy: "reuseport-exec promote \(request.name), or rollback \(request.name)")
-            }
-            try share(100)
-        }
         app.lastID += 1
         let label: ByteString
         if let given = request.generation { label = given } else { label = unusedNumber() }

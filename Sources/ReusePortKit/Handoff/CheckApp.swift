@@ -8,11 +8,6 @@ func check(_ app: AppRequest, _ plan: Plan) throws(Failure) {
             "watch", "socket \(socket.name)", "its path is the new generation's after the cutover",
             remedy: "leave --watch out")
     }
-    if app.canary > 0, app.steering == .off || plan.sockets.contains(where: { $0.transport != .tcp }) {
-        throw .usage(
-            "share", "connections with another generation", "only TCP connections that are steered can be shared",
-            remedy: "leave --canary out")
-    }
     for (index, socket) in plan.sockets.enumerated() {
         // Two sockets with one address would take each other's connections, and only one of them would be steered.
         for other in plan.sockets[..<index]

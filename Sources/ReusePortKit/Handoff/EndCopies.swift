@@ -54,10 +54,6 @@ func endCopies(
     _ copies: [CopyRecord], of generation: UInt64, _ ending: Ending, in registry: Registry,
     _ report: Reporter
 ) throws(Failure) -> [StopOutcome] {
-    // From here on it gets nothing that a canary has left to it.
-    if AppState(readingAppOf: registry).beforeCanary?.id == generation {
-        try registry.change { (state: AppState) throws(Failure) in try state.share(100) }
-    }
     // It may take long, so others have their turn meanwhile.
     if case .accepted(let settle) = ending.drain, let time = ending.connections {
         awaitConnections(of: copies, within: time, settle: settle, ending.tellsSupervisors ? registry : nil)

@@ -106,11 +106,6 @@ extension Coordinator {
         let wasSuspended = old != nil && state.app.suspended == old?.id
         let isSuspended = request.isSuspended || state.app.suspending == current.label
         if isSuspended { try suspend(state.running(current.id)) } else { wake(state) }
-        if request.canary > 0, let old, !wasSuspended, !isSuspended {
-            state.app.canary = Canary(generation: current.id, before: old.id, percent: request.canary)
-            // A kill behind the switch must not leave a share of which nobody knows.
-            try registry.store(state.app)
-        }
         try state.cutOver(
             to: current, members[range.lowerBound].record.listeners, held: members[range.lowerBound].copy.sockets)
         state.makeLive(current.id)

@@ -38,9 +38,7 @@ enum HandoffEvent {
     /// A copy has changed its state; nil: its process is not known.
     case copy(Int, pid: Int32?, CopyProgress)
     /// The new generation serves, and this one can still come back, for so long.
-    case watching(ByteString, Milliseconds, canary: Int)
-    /// A canary has this part of new connections now, in percent, and this generation the others.
-    case shares(Int, ByteString)
+    case watching(ByteString, Milliseconds)
     /// A generation gets the connections again that another one had taken over.
     case cameBack(to: ByteString)
     /// A member waits until the other copies of its generation are ready.

@@ -7,7 +7,7 @@ extension Coordinator {
     /// it does if a command has ended the new generation, or another one has taken over. The coordinator can be killed at
     /// any moment: then the new generation stays, and the next invocation ends the old one.
     func watchNew(beside old: Predecessor) throws(HandoffFailure) {
-        report(.watching(old.generation.label, request.watch, canary: request.canary))
+        report(.watching(old.generation.label, request.watch))
         let end = Deadline(after: request.watch)
         while true {
             let app = AppState.reconciled(registry)
@@ -20,9 +20,7 @@ extension Coordinator {
                 // If there is no way back, the new generation goes on as without --watch.
                 if isLive { return }
             } else {
-                // Another command may have promoted a canary, or the others have gone.
-                let isPromoted = request.canary > 0 && (app.app.canary == nil || app.running(old.generation.id).isEmpty)
-                if end.hasPassed || isPromoted { return }
+                if end.hasPassed { return }
                 wait(until: min(end, Deadline(after: .seconds(1))))
             }
         }

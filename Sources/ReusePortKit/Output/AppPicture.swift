@@ -76,11 +76,6 @@ extension AppPicture {
     func text(on screen: Screen, described lines: [(ByteString, ByteString)]) -> ByteString {
         var sheet = Sheet()
         sheet.add([Cell(name, .heading), summary, Cell("steering \(state.app.steering?.name ?? "none")")])
-        if let canary = state.app.canary, let before = state.beforeCanary {
-            let value: ByteString =
-                "\(canary.percent) % of new connections, generation \(before.label) the others: promote, or rollback"
-            sheet.add([Cell("canary"), Cell(value, .waiting)], indent: 2, group: 3)
-        }
         for (name, value) in lines { sheet.add([Cell(name), Cell(value)], indent: 2, group: 3) }
         for generation in state.app.generations { add(generation, to: &sheet) }
         return sheet.text(on: screen)
@@ -230,7 +225,6 @@ extension AppPicture {
         object.add("command", value: deployment.map { array($0.command) } ?? "null")
         object.add("directory", deployment?.directory)
         object.add("user", shownUser(state.app.live.map { state.running($0.id) } ?? []))
-        object.add("canary", state.beforeCanary == nil ? nil : state.app.canary?.percent)
         object.add("generations", value: array(of: generations))
         return object.text
     }

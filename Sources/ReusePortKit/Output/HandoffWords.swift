@@ -38,16 +38,9 @@ struct HandoffWords {
             )
         case .keepsName(let name, let directory):
             self.init(.step, "migrate and boot follow \(name): let it lead to \(directory) for now")
-        case .watching(let label, let time, let canary):
-            let share: ByteString = canary > 0 ? " \(canary) % of new connections" : ""
+        case .watching(let label, let time):
             self.init(
-                .step,
-                """
-                serves\(share), and is watched for \(time.description); until then generation \(label) can come back
-                """)
-        case .shares(100, let label): self.init(.step, "serves all new connections; generation \(label) retires")
-        case .shares(let percent, let label):
-            self.init(.step, "serves \(percent) % of new connections, generation \(label) the others")
+                .step, "serves, and is watched for \(time.description); until then generation \(label) can come back")
         case .cameBack(let label): self.init(.warning, "generation \(label) gets the connections again", timed: true)
         case .servesOn(let live): self.init(.step, "nothing was started; \(live.description)")
         case .isKept(let directory):

@@ -13,8 +13,6 @@ final class AppRecord {
     var suspended: UInt64?
     /// The label of the generation whose copies are stopped when it takes over.
     var suspending: ByteString?
-    /// Nil: the live generation gets all connections.
-    var canary: Canary?
 
     init() {}
 
@@ -106,7 +104,6 @@ extension AppRecord {
         file.add("group", list: group?.fields)
         file.add("suspended", suspended)
         file.add("suspending", suspending)
-        file.add("canary", list: canary?.fields)
         for one in generations {
             file.add("generation", list: one.fields)
             if one.outcome != .none { file.add("outcome", list: [ByteString(decimal: one.id)] + one.outcome.fields) }
@@ -137,7 +134,6 @@ extension AppRecord {
         }
         suspended = file.number("suspended")
         suspending = file.fields("suspending")?.first
-        canary = file.fields("canary").flatMap { Canary(fields: $0) }
         for fields in file.all("generation") {
             guard let generation = GenerationRecord(fields: fields) else { return nil }
             generations.append(generation)

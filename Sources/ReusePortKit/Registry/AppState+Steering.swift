@@ -11,7 +11,7 @@ extension AppState {
                 GenerationListeners.Member(
                     copy: copy.copy, isServing: copy.state == .ready || copy.state == .live, listeners: copy.listeners,
                     process: copy.process)
-            }, keeper: keeper(beside: generation))
+            })
     }
 
     /// The listeners of the generation that gets the connections. If the registry was lost, that is what has served until
@@ -215,12 +215,6 @@ extension AppState {
         guard let id = leaving.first?.generation, let generation = app.generation(id) else { return }
         let rest = listeners(of: generation)
         try withSteering { (steering) throws(Failure) in try steering.withdraw(leaving.map { $0.copy }, of: rest) }
-    }
-
-    /// Gives the live generation its part of the connections, as it is recorded now.
-    func shareAnew() throws(Failure) {
-        guard let live = liveListeners else { return }
-        try withSteering { (steering) throws(Failure) in try steering.changeShare(of: live) }
     }
 
     /// Makes sure that the programs in use are ours, after processes had to be killed.

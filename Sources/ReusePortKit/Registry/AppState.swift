@@ -60,7 +60,6 @@ final class AppState {
         if let old = app.live { app.change(old.id) { ($0.state, $0.since) = (.retiring, now) } }
         app.change(id) { ($0.state, $0.since) = (.live, now) }
         if app.suspended != id { app.suspended = nil }
-        if app.canary?.generation != id { app.canary = nil }
         app.suspending = nil
         for index in copies.indices where copies[index].generation == id {
             // Copies may still be recorded as starting if only the kernel knows of the cutover.

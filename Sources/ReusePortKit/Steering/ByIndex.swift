@@ -137,14 +137,15 @@ extension ByIndex {
             if done.contains(name) { continue }
             do throws(Failure) {
                 try follow([row.listener])
-                let program = program(for: generation, row.listener.identity)
+                let places = places(of: generation, in: name)
+                let balance = generation.balance(for: row.listener.identity.transport)
                 try step(
                     "borrow", "socket \(name) of copy \(row.copies[0])",
                     remedy: { $0 == .notPermitted ? "run it as who deployed it, or as root" : nil }
                 ) { () throws(Errno) in
                     try withMember(ofGroupOf: row.listener.identity, first: row.process, until: deadline) {
                         (held) throws(Errno) in
-                        try ReusePortKit.direct(held, by: program)
+                        try ReusePortKit.direct(held, to: places, balance)
                     }
                 }
                 done.append(name)
@@ -160,19 +161,12 @@ extension ByIndex {
     private func direct(
         _ listener: Listener, _ held: borrowing Descriptor, to generation: GenerationListeners
     ) throws(Failure) {
-        let program = program(for: generation, listener.identity)
-        try step("direct", "socket \(listener.identity.name)") { () throws(Errno) in
-            try ReusePortKit.direct(held, by: program)
+        let identity = listener.identity
+        let places = places(of: generation, in: identity.name)
+        let balance = generation.balance(for: identity.transport)
+        try step("direct", "socket \(identity.name)") { () throws(Errno) in
+            try ReusePortKit.direct(held, to: places, balance)
         }
-    }
-
-    /// The program that directs a socket's group to a generation, and to its keeper; nil if neither has a place.
-    private func program(for generation: GenerationListeners, _ socket: ListenerIdentity) -> IndexProgram? {
-        let balance = generation.balance(for: socket.transport)
-        let own = IndexProgram(places: places(of: generation, in: socket.name), balance: balance)
-        guard let keeper = generation.keeper else { return own }
-        let kept = places(of: keeper.listeners, in: socket.name)
-        return own?.leaving(keeper.share, to: kept) ?? IndexProgram(places: kept, balance: balance)
     }
 
     /// Directs the groups to the live generation's present places, if a member has left since these were recorded.
@@ -194,27 +188,28 @@ extension ByIndex {
         _ probe: inout Probe, to listener: Listener, held: borrowing Descriptor, live: GenerationListeners?
     ) throws(Failure) {
         try follow([listener])
-        var steered: IndexProgram?
-        if let live { steered = program(for: live, listener.identity) }
+        let name = listener.identity.name
+        let places = live.map { self.places(of: $0, in: name) } ?? []
+        let balance = live?.balance ?? .random
         let place = place(of: listener)
-        try step("connect", "a probe to socket \(listener.identity.name)") { () throws(Errno) in
+        try step("connect", "a probe to socket \(name)") { () throws(Errno) in
             guard let place else { throw .noEntry }
-            try ReusePortKit.direct(held, by: steered, probe: (probe.port, place))
+            try ReusePortKit.direct(held, to: places, balance, probe: (probe.port, place))
             probe.connect()
-            try ReusePortKit.direct(held, by: steered)
+            try ReusePortKit.direct(held, to: places, balance)
         }
     }
 }
 
-/// Directs a group's connections by a program, and those from the probe's port to its place. Without a program the
-/// kernel chooses among all members.
+/// Directs a group's connections to the members at these places, and those from the probe's port to its place. Without
+/// any places the kernel chooses among all members.
 @inline(never)
 private func direct(
-    _ listener: borrowing Descriptor, by program: IndexProgram?, probe: (port: UInt16, place: Int)? = nil
+    _ listener: borrowing Descriptor, to places: [Int], _ balance: Balance, probe: (port: UInt16, place: Int)? = nil
 ) throws(Errno) {
-    if let program {
+    if let program = IndexProgram(places: places, balance: balance) {
         try program.attach(to: listener, probe: probe)
-    } else if let probe, let program = IndexProgram(places: [probe.place], balance: .random) {
+    } else if let probe, let program = IndexProgram(places: [probe.place], balance: balance) {
         try program.attach(to: listener)
     } else {
         try detachSteering(from: listener)

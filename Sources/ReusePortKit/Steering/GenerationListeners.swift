@@ -25,21 +25,8 @@ final class GenerationListeners: Sendable {
         var process: ProcessIdentity?
     }
 
-    /// A generation that keeps a part of the connections, while this one is a canary.
-    final class Keeper: Sendable {
-        let listeners: GenerationListeners
-        /// How many of 65536 connections it keeps.
-        let share: UInt16
-
-        init(_ listeners: GenerationListeners, percent: Int) {
-            self.listeners = listeners
-            share = UInt16(percent * 65536 / 100)
-        }
-    }
-
     let label: ByteString
     let bank: Bank
-    let keeper: Keeper?
     /// Nil if it is not known any more, which counts as `random`.
     let balance: Balance?
     let rows: [Row]
@@ -48,13 +35,10 @@ final class GenerationListeners: Sendable {
 
     /// `count` is the number of copies that the generation should have. Listeners of several copies with the same
     /// cookie become one row.
-    init(
-        label: ByteString, bank: Bank, balance: Balance?, copies count: Int, members: [Member], keeper: Keeper? = nil
-    ) {
+    init(label: ByteString, bank: Bank, balance: Balance?, copies count: Int, members: [Member]) {
         self.label = label
         self.bank = bank
         self.balance = balance
-        self.keeper = keeper
         var rows: [Row] = []
         var slots = 0
         var cookies: [UInt64] = []

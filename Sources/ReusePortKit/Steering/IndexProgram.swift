@@ -12,9 +12,6 @@ struct IndexProgram: Equatable, Sendable {
     /// The place of each copy, by its number; several copies may have the same place.
     let places: [Int]
     let balance: Balance
-    /// How many of 65536 connections go to other places.
-    private(set) var share: UInt16 = 0
-    private(set) var otherPlaces: [Int] = []
 
     /// Nil if there are no copies, or more than a generation can have, or if a place is beyond the 65535 members that a
     /// group can have.
@@ -24,15 +21,6 @@ struct IndexProgram: Equatable, Sendable {
         }
         self.places = places
         self.balance = balance
-    }
-
-    /// The same program, but a share of the connections goes to these places, if there are any. With `Balance.clientIP` it
-    /// is a share of the clients.
-    func leaving(_ share: UInt16, to others: [Int]) -> IndexProgram {
-        if others.isEmpty { return self }
-        var program = self
-        (program.share, program.otherPlaces) = (share, others)
-        return program
     }
 
     /// Lets this program steer the whole group of `listener`, but sends connections from the probe's port of 127.0.0.1
@@ -72,18 +60,6 @@ struct IndexProgram: Equatable, Sendable {
 
     /// The program for classic BPF's two registers, A and X.
     var code: [sock_filter] {
-        guard share > 0, let other = IndexProgram(places: otherPlaces, balance: balance) else { return ownCode }
-        // By the lower 16 bits; the upper ones decide on the place.
-        let decision = balance == .clientIP || balance == .hash ? source : [load(Ancillary.random)]
-        let code = other.ownCode
-        return decision + [
-            operate(Opcode.and, 0xFFFF),
-            sock_filter(code: Opcode.jumpIfNotBelow, jt: 0, jf: 1, k: UInt32(share)),
-            sock_filter(code: Opcode.jump, jt: 0, jf: 0, k: UInt32(code.count)),
-        ] + code + ownCode
-    }
-
-    private var ownCode: [sock_filter] {
         let start = places[0]
         if places.allSatisfy({ $0 == start }) { return [operate(Opcode.returnValue, UInt32(start))] }
         var code: [sock_filter] = []
@@ -201,7 +177,6 @@ private enum Opcode {
     static let loadHalfBehindX: UInt16 = 0x48
     static let returnValue: UInt16 = 0x06
     static let copyToX: UInt16 = 0x07
-    static let and: UInt16 = 0x54
     static let add: UInt16 = 0x04
     static let addX: UInt16 = 0x0C
     static let multiply: UInt16 = 0x24

@@ -22,7 +22,7 @@ struct Selector: Equatable, Sendable {
     var liveCount: UInt16 = 0
     /// How many slots of the other bank are in use: 0…256.
     var nextCount: UInt16 = 0
-    /// How many of 65536 connections go to the next bank, where the generation before is while the live one is a canary. With `Balance.clientIP` it is a share of the clients, so that
+    /// How many of 65536 connections go to the next bank. With `Balance.clientIP` it is a share of the clients, so that
     /// each client always meets the same generation.
     var canaryShare: UInt16 = 0
     /// A connection from this port of 127.0.0.1 or ::1 is a probe, and goes to the probe's slot.

@@ -156,16 +156,6 @@ extension Steering {
         _ = try? banks.attachAgain(generation)
     }
 
-    /// Gives a live generation its part of the connections, and its keeper, if it has one, the others.
-    mutating func changeShare(of generation: GenerationListeners) throws(Failure) {
-        switch self {
-        case .twoBanks(let banks): try banks.changeShare(of: generation)
-        case .byIndex:
-            try withGroups { (groups) throws(Failure) in try groups.direct(to: generation) }
-        case .off: break
-        }
-    }
-
     /// Lets listeners that joined the live generation get connections.
     mutating func grow(
         to generation: GenerationListeners, by listeners: [Listener], held: borrowing OwnedArray<Placement>

@@ -116,15 +116,7 @@ extension TwoBanks {
     func cutOver(to generation: GenerationListeners) throws(Failure) {
         try changeSelector("cut over", generation) { word in
             word = Selector(
-                liveBank: generation.bank, liveCount: UInt16(generation.slots), nextCount: word.liveCount,
-                canaryShare: generation.keeper?.share ?? 0)
-        }
-    }
-
-    func changeShare(of generation: GenerationListeners) throws(Failure) {
-        try changeSelector("share with", generation) { word throws(Errno) in
-            guard word.liveBank == generation.bank else { throw .invalid }
-            word.canaryShare = generation.keeper?.share ?? 0
+                liveBank: generation.bank, liveCount: UInt16(generation.slots), nextCount: word.liveCount)
         }
     }
 

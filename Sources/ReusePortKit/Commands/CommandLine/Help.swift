@@ -64,7 +64,7 @@ private func lineStart(_ verb: Verb) -> ByteString? {
     case .enable: "Boot    "
     case .retire: "End     "
     case .wait: "Script  "
-    case .promote, .resume, .disable, .boot, .check, .next, .count, .export, .finish: nil
+    case .resume, .disable, .boot, .check, .next, .count, .export, .finish: nil
     default: "        "
     }
 }
@@ -106,7 +106,6 @@ private func start(_ row: VerbRow) -> ByteString {
     case .always: text.append(" APP")
     }
     if row.operand == .copies { text.append(" N") }
-    if row.operand == .percent { text.append(" [PERCENT]") }
     if let key = row.required { text.append(" \(withValue(Option.of(key)))") }
     return text
 }

@@ -49,8 +49,7 @@ extension Option {
         case user, groups, noGroups, noNewPrivileges, chroot, chdir, umask
         case clearEnvironment, keepVariable, environment, environmentFile, updateEnvironment
         case pass
-        case app, generation, copies, copy, steering, balance, ready, readyTimeout, watchTime, watchCheck, canary,
-            settle
+        case app, generation, copies, copy, steering, balance, ready, readyTimeout, watchTime, watchCheck, settle
         case drain, stopSignal, stopMessage, stopTimeout, keepRetired, retiredNice, lockTimeout, runDirectory
         case memoryHigh, memoryMax, appMemoryMax
         case notifyDescriptor, logDescriptor, quiet, debug
@@ -343,9 +342,6 @@ extension Option {
         Option(
             .watchCheck, "--watch-check", takes: "CMD", .handover, .deploy, "what checks copies until then (--ready)"
         ) { options, value throws(Malformed) in options.request.watchCheck = try parseCommand(value) },
-        Option(
-            .canary, "--canary", takes: "PERCENT", .once, .deploy, "with --watch: its part of new connections"
-        ) { options, value throws(Malformed) in options.request.canary = try parseNumber(value, 1...99) },
         Option(
             .suspended, "--suspended", [.deploy, .file], .deploy, "take over with copies that stand still"
         ) { options, _ throws(Malformed) in options.deploy.isSuspended = true },

@@ -167,9 +167,6 @@ extension Options {
                     "find", "the app", "its name is missing",
                     remedy: "write reuseport-exec deploy APP [options] -- command")
             }
-            if request.canary > 0, request.watch.count == 0 {
-                throw .usage("parse", "--canary", "--watch is missing", remedy: "add --watch TIME")
-            }
             if request.watch.count > 0, deploy.supervision != nil {
                 throw .usage("parse", "--watch", "the supervisor of --on would start the new copies again")
             }

@@ -16,8 +16,6 @@ final class VerbRequest {
     var lines: Int?
     /// For `scale`.
     var copies: Int?
-    /// For `promote`.
-    var percent: Int?
     /// For `restart` and `logs`: this copy only; for `finish`: the copy that has ended (0).
     var copy: Int?
     /// For `restart`: all copies are stopped before one is started.
@@ -86,7 +84,7 @@ func parseVerb(_ verb: Verb, _ arguments: [ByteString]) throws(Failure) -> VerbR
     let described = try options.config.map { path throws(Failure) in try describedApp(path) }
     let namesApp =
         switch row.operand {
-        case .none, .percent: true
+        case .none: true
         // `scale --config FILE 3`
         case .copies: !(described != nil && operands.count == 1 && isCount(operands[0]))
         // `finish --config FILE -- "$@"`
@@ -125,11 +123,6 @@ extension VerbRequest {
             copies = try operand(operands.removeFirst()) { word throws(Malformed) in
                 if word == "0" { throw Malformed("that is no copy", remedy: "terminate ends all") }
                 return try parseNumber(word, 1...Bank.copies)
-            }
-        }
-        if row.operand == .percent, !operands.isEmpty {
-            percent = try operand(operands.removeFirst()) { word throws(Malformed) in
-                try parseNumber(word.hasSuffix("%") ? word.prefix(word.count - 1) : word, 1...100)
             }
         }
         if row.operand == .ending, let first = operands.first {

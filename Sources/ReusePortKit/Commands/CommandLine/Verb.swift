@@ -1,7 +1,7 @@
 /// A command other than running a target.
 enum Verb: UInt8, Sendable {
     case list, count, state, wait, check, next, deploy, scale, restart, suspend, resume, retire, terminate, finish
-    case enable, disable, boot, export, logs, history, forget, rollback, promote
+    case enable, disable, boot, export, logs, history, forget, rollback
 
     /// Finds a verb by one of its names.
     static func named(_ word: ByteString) -> Verb? { VerbRow.all.first { $0.names.contains(word) }?.verb }
@@ -14,10 +14,9 @@ enum Verb: UInt8, Sendable {
 
     /// Words of other tools, and what they lead to.
     private static let synonyms: [ByteString] = [
-        "stop kill down undeploy>terminate",
-        "status show info describe inspect env>state", "ps top monit>list",
-        "reload upgrade update>migrate", "undo revert back abort>rollback", "run up launch>deploy",
-        "log tail journal>logs", "rm remove delete purge clean>forget", "save startup>enable", "unstartup>disable",
+        "stop kill down undeploy>terminate", "status show info describe inspect env>state", "ps top monit>list",
+        "reload upgrade update>migrate", "undo revert back>rollback", "run up launch>deploy", "log tail journal>logs",
+        "rm remove delete purge clean>forget", "save startup>enable", "unstartup>disable",
     ]
 
     var row: VerbRow { VerbRow.all.first { $0.verb == self }! }
@@ -51,8 +50,6 @@ final class VerbRow: Sendable {
         case none
         /// How many copies.
         case copies
-        /// The part of new connections, in percent.
-        case percent
         /// How a supervised process has ended, in the words of its supervisor.
         case ending
     }
@@ -93,14 +90,6 @@ final class VerbRow: Sendable {
             environment and directory, with what is in there now. So keep each release in a
             directory of its own. Like a deploy it changes nothing if it fails. One that
             crashed is left out unless it is named. A second rollback leads forward again.
-            """),
-        VerbRow(
-            .promote, "promote", app: .always, operand: .percent, options: [.debug],
-            "give a canary all connections, or PERCENT",
-            """
-            A deploy with --canary and --watch gives its generation a part of the new
-            connections, and the one before it the others. promote changes the part, or ends
-            that: the one before retires. rollback gives it all connections again.
             """),
         VerbRow(
             .list, "list ls", app: .optional, options: [.json, .all, .wide, .watch],
