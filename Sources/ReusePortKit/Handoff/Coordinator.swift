@@ -80,6 +80,7 @@ final class Coordinator {
             release(0)
             retireOthers(old)
             recordEnd(entry)
+            try confirmServing(after: old)
             return succeed(joined: false)
         }
         // The first member's listeners may still be needed, to redirect the groups while the old copies leave.
@@ -96,6 +97,7 @@ final class Coordinator {
             for index in 0..<members.count { show(index, .serving) }
             tellSupervisor()
             retireOthers(old)
+            if let old { try confirmServing(after: old) }
         }
         recordEnd(entry)
         succeed(joined: false)

@@ -89,7 +89,9 @@ func endCopies(
         do throws(Failure) {
             try registry.change { (state: AppState) throws(Failure) in
                 remaining += state.record(outcomes, of: batch, reason: ending.reason)
-                if isLast, let outcome = ending.outcome, state.app.generation(generation)?.state != .failed {
+                // One that drained may have come back meanwhile.
+                let isBack = ending.choose != nil && toStop.isEmpty && state.app.live?.id == generation
+                if isLast, !isBack, let outcome = ending.outcome, state.app.generation(generation)?.state != .failed {
                     state.close(generation, remaining > 0 ? .retired : .ended, outcome)
                 }
                 if outcomes.contains(where: { $0.isForced }) {

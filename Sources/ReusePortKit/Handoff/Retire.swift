@@ -20,6 +20,8 @@ extension Coordinator {
             keepsFinishing: keeps, moves: old.moves,
             outcome: .replaced(by: generation.label), follow: followByOwn)
         ending.choose = { [self] state in
+            // While its connections ended, `rollback` may have given it the new ones again.
+            if state.app.live?.id == old.generation.id { return [] }
             report(.drained(label))
             report(.retiring(label))
             // Copies that have crashed are stopped too, because their supervisors are about to start them again; not
@@ -32,7 +34,7 @@ extension Coordinator {
             return copies
         }
         let outcomes = try endCopies(old.copies, of: old.generation.id, ending, in: registry, report)
-        report(.retired(label, RetireOutcome(outcomes)))
+        if !outcomes.isEmpty { report(.retired(label, RetireOutcome(outcomes))) }
     }
 
     /// Ends copies of generations that failed, which a coordinator has left when it was killed.

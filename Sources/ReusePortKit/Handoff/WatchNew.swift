@@ -26,6 +26,13 @@ extension Coordinator {
         }
     }
 
+    /// Fails if the old generation has come back while its connections had time to end.
+    func confirmServing(after old: Predecessor) throws(HandoffFailure) {
+        if request.drain.count == 0 { return }
+        let state = AppState.reconciled(registry)
+        if state.app.live?.id == old.generation.id { throw failure(whyReplaced(state), state.presence) }
+    }
+
     /// Says why this generation is not live any more. A command that ends one records the reason a while later.
     private func whyReplaced(_ state: AppState) -> GenerationOutcome {
         if let known = state.app.generation(generation.id), !known.outcome.isVague { return known.outcome }

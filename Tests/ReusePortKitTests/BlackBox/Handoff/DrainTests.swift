@@ -32,6 +32,28 @@ import Testing
         #expect(try lost(try Stage(.ordinary, .unix), ["--drain", "30s"], deploys: 3, copies: nil) == 0)
     }
 
+    /// Who leads back while the old one's connections have time to end gets it back, and it stays.
+    @Test(arguments: Level.allCases) func rolledBack(level: Level) throws {
+        let stage = try Stage(level)
+        try stage.deploy("1")
+        let old = try stage.pids()
+        let client = try stage.box.start(
+            program: "/bin/bash", ["-c", "exec 3<>/dev/tcp/127.0.0.1/\(stage.port); echo up; exec sleep 1000"])
+        try client.waitFor("up")
+        try waitUntil("it is accepted") {
+            try establishedConnections(toLocalPort: stage.port).contains { $0.inode != 0 }
+        }
+        let deploy = try stage.startDeploy("2", ["--drain", "1h"])
+        try waitUntil("it takes over") { try stage.ask().contains("label: 2") }
+        try stage.change(["rollback", "web"])
+        client.kill()
+        _ = try client.end()
+        let said = try deploy.end()
+        #expect(said.exit == 1 && said.errors.contains("it was rolled back; generation 1 serves on"), "\(said.errors)")
+        try stage.expectOnly(old)
+        #expect(try stage.ask().contains("label: 1"))
+    }
+
     /// The control.
     @Test(arguments: Level.allCases) func withoutItSomeAreLost(level: Level) throws {
         #expect(try lost(try Stage(level), [], deploys: 12) > 0)
