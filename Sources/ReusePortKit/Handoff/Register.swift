@@ -160,7 +160,11 @@ func watchProcess(_ pid: Int32) throws(Failure) -> ProcessHandle {
 
 /// The listeners as clients see them, by the public paths of Unix sockets.
 func visible(_ listeners: [Listener]) -> [ListenerIdentity] {
-    listeners.map { $0.identity.with(address: $0.publicPath.map { .unix($0) }) }
+    listeners.map { listener in
+        var identity = listener.identity
+        if let path = listener.publicPath { identity.address = .unix(path) }
+        return identity
+    }
 }
 
 /// Finds the cookies of sockets, by which the kernel and the registry know them.

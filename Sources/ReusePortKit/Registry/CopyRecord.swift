@@ -172,7 +172,7 @@ extension CopyRecord {
         for fields in file.all("listener") {
             guard var listener = Listener(fields: fields) else { return nil }
             if listeners.count < offered.count, let number = try? parseDescriptor(offered[listeners.count]) {
-                listener.identity = listener.identity.with(offered: number)
+                listener.identity.offered = number
             }
             listeners.append(listener)
         }
@@ -185,7 +185,7 @@ extension CopyRecord {
         process = ProcessIdentity(pid: process.pid, startTime: .max)
         helper = nil
         (supervisor, channel, group) = (nil, nil, nil)
-        for index in listeners.indices { listeners[index].identity = listeners[index].identity.with(cookie: 0) }
+        for index in listeners.indices { listeners[index].identity.cookie = 0 }
         if state != .ended { (state, reason) = (.ended, EndReason(.handoff, "the system was started again")) }
     }
 }

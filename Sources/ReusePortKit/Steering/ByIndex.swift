@@ -266,8 +266,9 @@ private func provenOrder(of identity: ListenerIdentity, _ members: [UInt64]) thr
     // With more members it would take too long.
     if identity.transport == .udp || members.count > 24 { return nil }
     // The listener itself may have gone, and a new member does not find a hidden one.
+    var present = identity
     guard let visible = try groupMembers(identity).first(where: { !$0.isHidden }) else { return nil }
-    let present = identity.with(cookie: visible.cookie)
+    present.cookie = visible.cookie
     let before = try ask()
     var order: [UInt64] = []
     try withNewMember(ofGroupOf: present) { (socket) throws(Errno) in

@@ -109,7 +109,7 @@ import Testing
         #expect(!banks.movesQueued(from: [listener("dns", 1, .udp)], to: [listener("dns", 2, .udp)]))
         #expect(!banks.movesQueued(from: [listener("a", 1, .unix)], to: [listener("a", 2, .unix)]))
         var elsewhere = listener("http", 2)
-        elsewhere.identity = elsewhere.identity.with(address: .ipv4(0x7F00_0002, port: 80))
+        elsewhere.identity.address = .ipv4(0x7F00_0002, port: 80)
         #expect(!banks.movesQueued(from: [listener("http", 1)], to: [elsewhere]))
         #expect(!Steering.byIndex(groups([1, 2])).movesQueued(from: [listener("http", 1)], to: [listener("http", 2)]))
         #expect(!Steering.off.movesQueued(from: [listener("http", 1)], to: [listener("http", 2)]))
