@@ -68,7 +68,7 @@ func openApp(_ request: VerbRequest, _ directory: ByteString) throws(Failure) ->
 }
 
 extension Registry {
-    /// Refuses who may neither change the app nor read how it was deployed.
+    /// Refuses users who may neither change the app nor read how it was deployed.
     func refuseOthers() throws(Failure) {
         guard geteuid() != 0, let owner = try? status(of: folder).owner, owner != geteuid() else { return }
         throw Failure(

@@ -89,7 +89,7 @@ func endCopies(
         do throws(Failure) {
             try registry.change { (state: AppState) throws(Failure) in
                 remaining += state.record(outcomes, of: batch, reason: ending.reason)
-                // One that drained may have come back meanwhile.
+                // A generation that was drained may have come back meanwhile.
                 let isBack = ending.choose != nil && toStop.isEmpty && state.app.live?.id == generation
                 if isLast, !isBack, let outcome = ending.outcome, state.app.generation(generation)?.state != .failed {
                     state.close(generation, remaining > 0 ? .retired : .ended, outcome)

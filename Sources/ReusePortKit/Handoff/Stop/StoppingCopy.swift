@@ -20,7 +20,7 @@ final class StoppingCopy {
     /// Heirs that were sent the stop signal, and those that have to end because their listener was taken away.
     private var askedHeirs: [ProcessIdentity] = []
     private var endingHeirs: [ProcessIdentity] = []
-    /// The inodes of listeners that were taken away. Heirs hold them still, though they listen no more.
+    /// The inodes of listeners that were taken away. Heirs still hold them, although they no longer listen.
     private var takenInodes: [UInt64] = []
     private let isFoundEnded: Bool
     /// How many connections waited for an answer when the stop signal was sent.
@@ -346,8 +346,8 @@ extension StoppingCopy {
         return true
     }
 
-    /// Searches who holds its open listeners, or sockets with these inodes. What cannot be seen is not taken for nothing: the copy, and what it has
-    /// started, may then hold them.
+    /// Searches for the holders of its open listeners, or of sockets with these inodes. If they cannot be seen, the copy
+    /// and what it has started may hold them: that is not taken for "nobody".
     private func search(_ inodes: [UInt64]? = nil) -> Holding {
         var result = Holding()
         rememberDescendants()
@@ -398,7 +398,7 @@ extension StoppingCopy {
             })
     }
 
-    /// Tells heirs that were forked while their parents were searched and told, once those have ended.
+    /// When the heirs that were told have ended, tells those that they forked before they were.
     private func tellLateHeirs() {
         guard hasEnded, open.isEmpty, !takenInodes.isEmpty, !hasHeirs else { return }
         let late = search(takenInodes).heirs
