@@ -271,8 +271,9 @@ class Case:
     def may_lose(self):
         """How many connections may be lost."""
         if self.mishap == "heir":
-            # Those that it has accepted when it is killed.
-            return CLIENTS
+            # Each copy has an heir, and what it has accepted is lost when it is killed. A client that comes back at once
+            # may meet the other one.
+            return 2 * CLIENTS
         # runsv starts the copy again, for which its successor makes room.
         return None if self.mishap == "re-exec" and self.start == "runit" else 0
 
