@@ -26,12 +26,14 @@ func runDeploy(_ request: DeployRequest, _ line: HistoryLine?) throws(Failure) {
         failure = error
     }
     outcome.end(failure)
-    // Nothing has been started: the operator wants to know that this has harmed nobody.
-    if failure != nil, outcome.label.isEmpty, let app = prepared?.request, let directory = app.runDirectory,
+    // Where nothing has been started, the operator wants to know that this has harmed nobody.
+    if failure != nil, let app = prepared?.request, let directory = app.runDirectory,
         let registry = try? Registry.open(app.name, in: directory, create: false),
         let live = AppState.reconciled(registry).presence
     {
-        say(.servesOn(live), app)
+        if outcome.label.isEmpty { say(.servesOn(live), app) }
+        let options = request.passingOptions
+        if !options.isEmpty { say(.forgetsOptions(options), app) }
     }
     if let prepared, let command = prepared.options.onDeploy {
         runOnDeploy(command, of: prepared.request, outcome, hasFailed: failure != nil, environment)
@@ -77,7 +79,8 @@ func prepare(_ request: DeployRequest) throws(Failure) -> PreparedDeploy {
     let plan = try Plan(options)
     if last == nil, geteuid() == 0, plan.identity.user == nil { say(.runsAsRoot, app) }
     if last == nil, let path = plan.sockets.first(where: { $0.isOwnersAlone })?.pattern {
-        say(.isOwnersAlone(path), app)
+        let user = geteuid()
+        say(.isOwnersAlone(path, (try? account(id: user))?.name ?? ByteString(decimal: user)), app)
     }
     if plan.isNginx, !options.isGiven(.stopSignal), !options.isGiven(.dryRun) { say(.nginxBreaksOff, app) }
     let directory = try currentDirectory()
@@ -105,17 +108,31 @@ private func compare(_ options: Options, with live: GenerationRecord, _ registry
     {
         say(.changesDirectory(here, before: before.directory, of: live.label), options.request)
     }
-    let mayDiffer: [Option.Key] = [.generation, .copies, .config, .runDirectory, .stateDirectory]
     let missing = Option.all.filter { option in
-        option.places.contains(.record) && known.isGiven(option.key) && !options.isGiven(option.key)
-            && !(option.rival.map { options.isGiven($0) } ?? false) && !mayDiffer.contains(option.key)
+        option.isHabit && option.key != .copies && known.isGiven(option.key) && !options.isGiven(option.key)
+            && !(option.rival.map { options.isGiven($0) } ?? false)
     }
     if missing.isEmpty { return }
-    let words = missing.map { option -> ByteString in
-        let value = before.settings.first { $0.name == option.text }?.value ?? ""
-        return value.isEmpty ? option.text : "\(option.text) \(value)"
+    let words = missing.map { option in
+        Setting(option.key, before.settings.first { $0.name == option.text }?.value ?? "").shown
     }
     say(.leavesOut(words, of: live.label, isUser: missing.contains { $0.key == .user }), options.request)
+}
+
+extension DeployRequest {
+    /// The options that it adds to those of the deploy before. They are kept with the generation that they are for.
+    fileprivate var passingOptions: [ByteString] {
+        guard base == nil, isMigration || command.isEmpty else { return [] }
+        return settings.filter { $0.option.isHabit }.map { $0.shown }
+    }
+}
+
+extension Option {
+    /// Whether it is kept for later deploys, and is more than a name or a place.
+    fileprivate var isHabit: Bool {
+        let others: [Key] = [.app, .generation, .config, .runDirectory, .stateDirectory]
+        return places.contains(.record) && !others.contains(key)
+    }
 }
 
 /// Makes the environment of the last deploy, if there is one, this process's, from which the copies get it. Returns what

@@ -119,7 +119,10 @@ private func restartInTurn(
         try startApart(copy)
     }
     // An earlier restart may have left one.
-    if hasSpare, running(count).isEmpty { try start(count) }
+    if hasSpare {
+        if running(count).isEmpty { try start(count) }
+        report(.standsIn(copy: count))
+    }
     // Copies that are added from here on are like these.
     try registry.store(next.deployment.of(live))
     for number in 0..<count {
@@ -132,7 +135,7 @@ private func restartInTurn(
     }
     try shrink(registry, live, to: count, report)
     if let directory = app.runDirectory { refresh(registry.app, in: directory, report) }
-    report(.scaled(copies: count))
+    report(.restarted(copies: count))
     turn.release(closing: ())
     return true
 }

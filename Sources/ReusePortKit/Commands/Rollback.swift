@@ -16,8 +16,7 @@ func rollback(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     let copies = request.copies ?? state.app.live?.copies ?? generation.copies
     let place = deployment.place
     let live = state.app.live.flatMap { registry.loadDeployment(of: $0) }
-    let isSame = live?.starts(theSameAs: deployment) ?? false
-    if isSame, request.generation == nil {
+    if live?.starts(theSameAs: deployment) ?? false {
         throw Failure(
             .negative, "roll back", "app \(registry.app)",
             "generation \(generation.label) was started by the same command in \(place), and its code is not kept",
@@ -27,11 +26,7 @@ func rollback(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     var again = request.again(
         with: [Setting(.copies, ByteString(decimal: copies))], directory)
     again.base = deployment.copied
-    if isSame {
-        request.say(.goesNowhere(place), about: registry.app)
-    } else if let name = deployment.placeName {
-        request.say(.keepsName(name, of: place), about: registry.app)
-    }
+    if let name = deployment.placeName { request.say(.keepsName(name, of: place), about: registry.app) }
     try runDeploy(again, nil)
 }
 

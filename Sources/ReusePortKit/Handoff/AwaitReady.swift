@@ -127,7 +127,7 @@ extension Coordinator {
             return reason
         }
         guard end == .exited(0) else { return EndReason(end) }
-        return EndReason(.background, role == .command ? ", and its standard input is /dev/null" : "")
+        return EndReason(.background, role == .command ? ", and not wait for standard input, which is /dev/null" : "")
     }
 
     /// Why a member fails: by what has failed if that was this member, or else by its end if it has ended.

@@ -72,7 +72,10 @@ private func checkReadiness(_ app: AppRequest, _ plan: Plan) throws(Failure) {
         if case .http(let check) = app.readiness,
             !plan.sockets.contains(where: { $0.name == check.socket && $0.transport != .udp })
         {
-            throw .usage("parse", "--ready http:\(check.socket)", "there is no tcp or unix socket of this name")
+            let names = plan.sockets.filter { $0.transport != .udp }.map { $0.name }
+            throw .usage(
+                "parse", "--ready http:\(check.socket)", "there is no tcp or unix socket of this name",
+                remedy: names.isEmpty ? nil : "there is \(joined(names, by: ", "))")
         }
     case .descriptor(let number):
         let taken = plan.sockets.map { $0.descriptor } + plan.files.map { $0.descriptor } + plan.keptDescriptors

@@ -15,8 +15,6 @@ enum HandoffEvent {
     case servesOn(Presence)
     /// An earlier generation is deployed again, with the files that are in this directory now, and so many copies.
     case goesBack(to: ByteString, in: ByteString, copies: Int)
-    /// The live generation was started by the same command in the same directory.
-    case goesNowhere(ByteString)
     /// Later deploys follow this name, which may lead elsewhere than to this directory.
     case keepsName(ByteString, of: ByteString)
     /// The last deploy is repeated, in its directory and not in the present one.
@@ -25,8 +23,8 @@ enum HandoffEvent {
     case changesDirectory(ByteString, before: ByteString, of: ByteString)
     /// Copies that stood still serve again.
     case goesOn(ByteString)
-    /// Only the owner of the Unix socket at this path can connect to it.
-    case isOwnersAlone(ByteString)
+    /// Only the owner of the Unix socket at this path can connect to it, and root.
+    case isOwnersAlone(ByteString, ByteString)
     /// nginx is told to stop by TERM, at which it breaks off its answers.
     case nginxBreaksOff
     /// Copies that stand still are replaced by some that serve.
@@ -96,6 +94,12 @@ enum HandoffEvent {
     case readiness(ReadinessEvent)
     /// `scale` is done. Comes only if no copy was added; otherwise `served` says so.
     case scaled(copies: Int)
+    /// A copy that a restart has added serves until the others have started anew.
+    case standsIn(copy: Int)
+    /// All copies have started anew.
+    case restarted(copies: Int)
+    /// The deploy has failed, so the next one does not have these options of its command line.
+    case forgetsOptions([ByteString])
     /// The live copies stand still, and no new generation: that was asked for, or deploy does not know their command.
     case standsStill(isWanted: Bool)
     /// `suspend` finds that the app is suspended.

@@ -99,7 +99,7 @@ extension AppPicture {
             Cell("generation \(generation.label)", .heading),
             state.app.shown(generation, " \(ago(generation.since))"),
         ]
-        if running != 0 {
+        if running != 0 || generation.state == .live {
             let text: ByteString =
                 "\(shown(running))/\(generation.copies) \(generation.copies == 1 ? "copy" : "copies")"
             heading.append(Cell(text, generation.ink(ofRunning: running)))

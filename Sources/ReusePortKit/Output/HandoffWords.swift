@@ -31,11 +31,6 @@ struct HandoffWords {
                 goes back to command, options and environment of generation \(label), with what is in \(directory) now \
                 and \(copyCount(count))
                 """)
-        case .goesNowhere(let directory):
-            self.init(
-                .warning,
-                "the live generation was started by the same command in \(directory): put the old code back there first"
-            )
         case .keepsName(let name, let directory):
             self.init(.step, "migrate and boot follow \(name): let it lead to \(directory) for now")
         case .watching(let label, let time):
@@ -51,9 +46,9 @@ struct HandoffWords {
         case .changesDirectory(let directory, let before, let label):
             self.init(.step, "starts in \(directory); generation \(label) was started in \(before)")
         case .goesOn(let label): self.init(.step, "generation \(label) serves again")
-        case .isOwnersAlone(let path):
+        case .isOwnersAlone(let path, let owner):
             self.init(
-                .step, "only its owner can connect to \(path): add ,mode=666, or ,mode=660,group=GROUP")
+                .step, "only \(owner) can connect to \(path): add ,owner=USER, or ,mode=660,group=GROUP, or ,mode=666")
         case .nginxBreaksOff:
             self.init(.warning, "nginx breaks off its answers at TERM: add --stop-signal QUIT")
         case .endsSuspension: self.init(.step, "the new copies serve: the suspension ends")
@@ -109,6 +104,10 @@ struct HandoffWords {
         case .stop(let event): self.init(event.isWarning ? .warning : .detail, event.description)
         case .readiness(let event): self.init(.detail, event.description)
         case .scaled(let count): self.init(.step, "has \(copyCount(count))")
+        case .standsIn(let copy): self.init(.step, "copy \(copy) stands in while each of the others starts anew")
+        case .restarted(let count): self.init(.step, "has started anew, with \(copyCount(count))")
+        case .forgetsOptions(let words):
+            self.init(.step, "not kept for the next migrate, since this failed: \(joined(words, by: ", "))")
         case .standsStill(let isWanted):
             let why: ByteString = isWanted ? "" : ": deploy did not start it, so its command is not known"
             self.init(.step, "stands still with its unfinished requests\(why)")

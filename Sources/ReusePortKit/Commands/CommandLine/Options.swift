@@ -165,7 +165,7 @@ extension Options {
             guard app != nil else {
                 throw .usage(
                     "find", "the app", "its name is missing",
-                    remedy: "write reuseport-exec deploy APP [options] -- command")
+                    remedy: "write reuseport-exec deploy APP [options] -- command, or migrate APP")
             }
             if request.watch.count > 0, deploy.supervision != nil {
                 throw .usage("parse", "--watch", "the supervisor of --on would start the new copies again")

@@ -35,7 +35,7 @@ enum StopEvent: Sendable, Equatable {
         case .handedOn(let process, let copy, let signal):
             "\(signalName(signal)) to \(process.description), started by \(copy.description)"
         case .tookAway(let copy, let listeners, let others):
-            "taking \(described(listeners)) of \(copy.description) away from \(described(others))"
+            "closing \(described(listeners)), which \(copy.description) has left to \(described(others))"
         case .channelFailed(let copy, let errno):
             "\(copy.description) gets its stop signal, for its Node channel cannot be used: \(denied(errno, .ptrace))"
         case .keepsNiceValue(let copy, let errno): "\(copy.description) keeps its nice value: \(errno.description)"
