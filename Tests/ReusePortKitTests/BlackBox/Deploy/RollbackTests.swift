@@ -103,6 +103,8 @@ import Testing
         let again = try stage.change(["rollback", "web"], expect: 1)
         #expect(again.errors.contains("was started by the same command in "), "\(again.errors)")
         #expect(again.errors.contains("put that back there, then reuseport-exec migrate web"), "\(again.errors)")
+        let same = try stage.change(["rollback", "web", "--generation", "1"], expect: 1)
+        #expect(same.errors.contains("was started by the same command in "), "\(same.errors)")
         let named = try stage.change(["rollback", "web", "--generation", "2", "--copies", "2"])
         #expect(named.errors.contains("and 2 copies"), "\(named.errors)")
     }

@@ -56,6 +56,20 @@ import Testing
         try expectBack(stage, old, deploy, "copy 0: killed by signal 9 (KILL)")
     }
 
+    /// The deploy failed, and its options with it: the next one has those of the generation that serves on.
+    @Test func forgottenOptions() throws {
+        let stage = try Stage(.ordinary)
+        try stage.deploy("old")
+        let failed = try stage.change(
+            ["migrate", "web", "--watch", "1h", "--watch-check", "false", "--env", "KEY=secret"], expect: 1)
+        let words = "not kept for the next migrate, since this failed: --watch 1h, --watch-check false, --env KEY=..."
+        #expect(failed.errors.contains(words), "\(failed.errors)")
+        let next = try stage.change(["migrate", "web"])
+        #expect(!next.errors.contains("is watched for"), "\(next.errors)")
+        let whole = try stage.deploy(nil, ["--watch", "1h", "--watch-check", "false"], expect: 1)
+        #expect(!whole.errors.contains("not kept"), "\(whole.errors)")
+    }
+
     /// The control: without --watch nobody is there when the new copies crash.
     @Test(arguments: Level.allCases)
     func withoutIt(level: Level) throws {
