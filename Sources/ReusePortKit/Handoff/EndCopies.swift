@@ -61,10 +61,29 @@ func endCopies(
     let turn = ending.turn.flatMap { takeTurn(registry, $0, report) }
     var state = AppState.reconciled(registry)
     let moves = ending.moves ?? state.app.live.map { state.movesQueued(from: copies, to: $0.id) } ?? false
-    var patience = try drain(copies, ending, moves: moves)
-    // Draining takes time, in which copies may have ended or come.
-    state = AppState.reconciled(registry)
-    let toStop = ending.choose?(state) ?? copies
+    func redirect(_ state: AppState) {
+        do throws(Failure) { try (ending.follow ?? followByBorrowing)(state) } catch { report(.problem(error)) }
+    }
+    var patience = Milliseconds(0)
+    for _ in 0..<3 {
+        // Where a copy has just ended, its place leads to another one or to all, so these get connections again.
+        if ending.order == .bySteering, state.lackMembers(copies) {
+            try? registry.change { redirect($0) }
+        }
+        patience = try drain(copies, ending, moves: moves)
+        // Draining takes time, in which copies may have ended or come.
+        state = AppState.reconciled(registry)
+        if !state.lackMembers(copies) { break }
+    }
+    if let outcome = ending.outcome {
+        // From here on the generation cannot come back, as `rollback` sees under the same lock.
+        try? registry.change { now in
+            if now.app.live?.id != generation { now.app.change(generation) { $0.outcome = outcome } }
+            state = now
+        }
+    }
+    let isBack = ending.outcome != nil && state.app.live?.id == generation
+    let toStop = isBack ? [] : ending.choose?(state) ?? copies
     let sparing = state.supervisors(sparing: toStop)
     let spared = state.processes(sparing: toStop)
     var batches = ending.order == .together ? [toStop] : state.stopBatches(toStop)
@@ -89,8 +108,6 @@ func endCopies(
         do throws(Failure) {
             try registry.change { (state: AppState) throws(Failure) in
                 remaining += state.record(outcomes, of: batch, reason: ending.reason)
-                // A generation that was drained may have come back meanwhile.
-                let isBack = ending.choose != nil && toStop.isEmpty && state.app.live?.id == generation
                 if isLast, !isBack, let outcome = ending.outcome, state.app.generation(generation)?.state != .failed {
                     state.close(generation, remaining > 0 ? .retired : .ended, outcome)
                 }
@@ -98,8 +115,7 @@ func endCopies(
                     do throws(Failure) { try state.attachAgain() } catch { report(.minorProblem(error)) }
                 }
                 // Copies that stop together get no connections, so nothing has to be redirected.
-                guard ending.order == .bySteering else { return }
-                do throws(Failure) { try (ending.follow ?? followByBorrowing)(state) } catch { report(.problem(error)) }
+                if ending.order == .bySteering { redirect(state) }
             }
         } catch {
             // The other copies are stopped all the same; the next invocation sees what could not be recorded.

@@ -20,8 +20,6 @@ extension Coordinator {
             keepsFinishing: keeps, moves: old.moves,
             outcome: .replaced(by: generation.label), follow: followByOwn)
         ending.choose = { [self] state in
-            // While its connections ended, `rollback` may have given it the new ones again.
-            if state.app.live?.id == old.generation.id { return [] }
             report(.drained(label))
             report(.retiring(label))
             // Copies that have crashed are stopped too, because their supervisors are about to start them again; not

@@ -98,7 +98,8 @@ extension Coordinator {
         do throws(Failure) {
             try directBack(to: old.generation.id, from: ours.id, why, in: registry)
         } catch {
-            report(.problem(error))
+            let reason: ByteString = "\(error.reason), although \(why.description)"
+            report(.problem(Failure(error.code, verb: error.step, error.object, reason, remedy: error.remedy)))
             return false
         }
         report(.cameBack(to: label))
@@ -149,8 +150,9 @@ extension AppState {
     /// Whether a generation that the live one has replaced can serve again at once: it was told nothing yet, it listens
     /// and is not suspended, and none has been started since, whose copies would have taken its slots.
     func canComeBack(_ generation: GenerationRecord) throws(Failure) -> Bool {
-        guard generation.state == .retiring, app.lastID == app.live?.id else { return false }
-        if running(generation.id).contains(where: { $0.state != .live || $0.isStill }) { return false }
+        guard generation.state == .retiring, generation.outcome == .none, app.lastID == app.live?.id,
+            !running(generation.id).contains(where: { $0.state == .live && $0.isStill })
+        else { return false }
         return try serving(generation.id) > 0
     }
 }

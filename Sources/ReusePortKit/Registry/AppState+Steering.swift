@@ -47,6 +47,12 @@ extension AppState {
     /// Whether one of these copies has a place in a group that others move into when it closes its listener.
     func havePlace(_ copies: [CopyRecord]) -> Bool { app.steering?.hasPlace(copies.flatMap { $0.listeners }) ?? false }
 
+    /// Whether members of these copies' groups have left since connections were directed, so that others than the live
+    /// copies may get some.
+    func lackMembers(_ copies: [CopyRecord]) -> Bool {
+        app.steering?.lackMembers(copies.flatMap { $0.listeners }) ?? false
+    }
+
     /// The order in which these copies of one generation may be stopped: batches of those that may stop together.
     func stopBatches(_ stopping: [CopyRecord]) -> [[CopyRecord]] {
         guard let steering = app.steering, let id = stopping.first?.generation,

@@ -35,6 +35,17 @@ extension ByIndex {
         }
     }
 
+    /// Whether one of the recorded members of these listeners' groups has left. False if that cannot be seen.
+    func lackMembers(_ listeners: [Listener]) -> Bool {
+        for order in orders {
+            guard let identity = listeners.first(where: { $0.isInGroup && $0.identity.name == order.name })?.identity,
+                let members = try? groupMembers(identity)
+            else { continue }
+            for cookie in order.cookies where !members.contains(where: { $0.cookie == cookie }) { return true }
+        }
+        return false
+    }
+
     /// The places of a generation's listeners in a socket's group, by their slots. The share of a missing listener goes
     /// to the next that is there, as it does with two banks. Empty if none is there.
     func places(of generation: GenerationListeners, in name: ByteString) -> [Int] {

@@ -68,6 +68,9 @@ extension Steering {
     /// Whether one of these listeners has a place that others move into when it closes.
     func hasPlace(_ listeners: [Listener]) -> Bool { groups?.lastPlace(of: listeners) != nil }
 
+    /// Whether members of these listeners' groups have left since connections were directed.
+    func lackMembers(_ listeners: [Listener]) -> Bool { groups?.lackMembers(listeners) ?? false }
+
     /// The order in which copies of a generation may be stopped, in batches of those that may be stopped together.
     func stopBatches(_ copies: [Int], of generation: GenerationListeners) -> [[Int]] {
         groups?.stopBatches(copies, of: generation) ?? [copies]

@@ -90,6 +90,21 @@ import Testing
         #expect(try stage.ask().contains("label: 3"))
     }
 
+    /// One that was told to stop does not come back, however long it goes on listening: it is deployed again.
+    @Test(arguments: Level.allCases) func toOneThatStops(level: Level) throws {
+        let stage = try Stage(level)
+        try stage.deploy("1", copies: 2, ["--stop-timeout", "4s"], variables: ["SAMPLE_IGNORE_TERM=1"])
+        let old = try stage.pids()
+        let deploy = try stage.startDeploy("2", copies: 2)
+        try deploy.waitFor("generation 1 is told to stop")
+        try stage.change(["rollback", "web"])
+        _ = try deploy.end()
+        #expect(try stage.ask().contains("label: 1"))
+        let new = try stage.pids()
+        #expect(new.count == 2 && !new.contains { old.contains($0) })
+        try stage.expectOnly(new)
+    }
+
     /// One that has crashed is left out, unless it is named.
     @Test func afterACrash() throws {
         let stage = try Stage(.ordinary)

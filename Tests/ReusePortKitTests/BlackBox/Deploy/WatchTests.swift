@@ -70,6 +70,48 @@ import Testing
         #expect(!whole.errors.contains("not kept"), "\(whole.errors)")
     }
 
+    /// What a killed `scale` has left of the old generation gets no connections, and does not keep the others from
+    /// coming back.
+    @Test(arguments: Level.allCases)
+    func besideACopyThatStops(level: Level) throws {
+        let stage = try Stage(level)
+        try stage.deploy("old", copies: 2, ["--stop-timeout", "1h"], variables: ["SAMPLE_IGNORE_TERM=1"])
+        let old = try stage.pids()
+        let scale = try stage.launch(["scale", "web", "1", "--run-dir", stage.runDirectory])
+        try waitUntil("copy 1 is about to stop") {
+            try stage.verb("state", ["web", "--json"]).output.text.contains(#/"state":"stopping"/#)
+        }
+        kill_(scale.pid)
+        _ = try scale.end()
+        let deploy = try watched(stage, copies: 1)
+        kill_(try stage.pid())
+        try expectBack(stage, old, deploy, "copy 0: killed by signal 9 (KILL)")
+    }
+
+    /// With cbpf the kernel's hash chooses among all members when one has gone: a copy of the old generation gets
+    /// connections again. It gets none any more when it is told to stop and nobody can reach it: clients would repeat
+    /// their SYN after a second.
+    @Test(arguments: Level.allCases)
+    func crashWhileTheOldOneDrains(level: Level) throws {
+        let stage = try Stage(level)
+        try stage.deploy("old", ["--stop-timeout", "2s"], variables: ["SAMPLE_IGNORE_TERM=1"])
+        let load = try Load(stage)
+        let deploy = try stage.startDeploy("new", copies: 2, ["--settle", "2s"])
+        try deploy.waitFor("took over")
+        kill_(try #require(try stage.live().first).pid)
+        try deploy.waitFor("generation old is told to stop")
+        let told = Int64(MonotonicClock.microseconds)
+        _ = try deploy.end()
+        _ = try load.stop()
+        var late: [String] = []
+        for line in load.lines {
+            let fields = line.split(separator: " ").map { String($0) }
+            guard fields.count == 4, let start = Int64(fields[0]) else { continue }
+            if start > told - 100_000, Int64(fields[1]) ?? 0 > 900_000 { late.append(String(line)) }
+        }
+        #expect(late.isEmpty, "\(late.count): \(late.prefix(3))")
+    }
+
     /// The control: without --watch nobody is there when the new copies crash.
     @Test(arguments: Level.allCases)
     func withoutIt(level: Level) throws {
