@@ -241,7 +241,7 @@ private func completed(_ request: DeployRequest) throws(Failure) -> ([Setting], 
     }
     let isComplete = !command.isEmpty
     guard !isComplete || request.isMigration, !request.isGiven(.config),
-        let app = settings.first(where: { $0.option.key == .app })
+        let app = settings.first(where: { $0.option.key == .app }), (try? parseLabel(app.value, "")) != nil
     else { return (settings, command, nil) }
     let directory = try runDirectory(of: settings)
     let deployment: Deployment

@@ -16,7 +16,7 @@ func finish(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
         // Under a supervisor its successor is the next one that is started.
         if let left = finished.left, let registry = try Registry.open(request.app ?? "", in: directory, create: false) {
             let report = HandoffView(app: registry.app, verbosity: request.verbosity).reporter
-            try endAbandoned(of: left, in: registry, report) { $0.copy == request.copy ?? 0 }
+            try endAbandoned([request.copy ?? 0], of: left, in: registry, report)
         }
     } catch {
         // The pause before the next start is kept all the same.

@@ -44,6 +44,7 @@ private func flip(
         try directBack(to: old.id, from: live.id, why, in: registry)
         report(.cameBack(to: old.label))
         try endCopies(after: why, of: live.id, settle: nil, drain: Milliseconds(0), in: registry, report)
+        report(.goesOn(old.label))
     } catch {
         failure = error
     }
@@ -58,12 +59,10 @@ extension Deployment {
             && environment == other.environment
     }
 
-    /// The settings that each copy has; a label or a number tells nothing of what is started.
+    /// The settings that each copy has; a label, a number or a time of the handoff tells nothing of what is started.
     private var settingsOfEach: [Pair] {
-        settings.filter { one in
-            let key = Option.named(one.name)?.key
-            return key != .copies && key != .generation
-        }
+        let others: [Option.Key] = [.copies, .generation, .watch, .watchCheck, .readyTimeout, .drain, .settle]
+        return settings.filter { one in Option.named(one.name).map { !others.contains($0.key) } ?? true }
     }
 }
 

@@ -9,7 +9,7 @@ func scale(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     var (live, state) = try openLiveApp(request, directory)
     let wanted = request.copies ?? live.copies
     let report = HandoffView(request, live, registry).reporter
-    try endAbandoned(of: live.id, in: registry, report) { _ in true }
+    try endAbandoned(nil, of: live.id, in: registry, report)
     try endUnfinished(of: live.id, below: wanted, registry, report)
     (live, state) = try openLiveApp(request, directory)
     let present = state.copies(of: live.id).filter { !$0.hasGone }.map { $0.copy }

@@ -8,6 +8,7 @@ func wait(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
     // Once found, the generation is known by its id, whatever becomes of its process.
     var id: UInt64?
     var hasEnded = false
+    var isAwaited = false
     while true {
         if let registry = try Registry.open(app, in: directory, create: false) {
             let changes = try step("watch", registry.path) { () throws(Errno) in try FileWatch(in: registry) }
@@ -38,6 +39,8 @@ func wait(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
         } else {
             if hasEnded { throw gone(request, nil) }
             hasEnded = isGone(request)
+            if !isAwaited, deadline == nil { request.say(.awaited, about: app) }
+            isAwaited = true
             // There is no folder to watch yet.
             _ = poll(nil, 0, nearest(deadline, Milliseconds(20)).pollTimeout)
         }

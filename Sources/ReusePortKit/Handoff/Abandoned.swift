@@ -3,14 +3,16 @@ import CLinux
 // Copies whose processes have gone while others have their listeners: a server that has executed itself anew and left
 // the listener to the new process, or something that the copy had started and that never accepts.
 
-/// Ends what is left of copies that match, which get no connections any more. Nobody is told to keep them down, so that
+/// Ends what is left of copies with these numbers, or of all, which get no connections any more. Nobody is told to keep them down, so that
 /// their supervisors may start them again.
 @inline(never)
 func endAbandoned(
-    of generation: UInt64, in registry: Registry, _ report: Reporter, where matches: (CopyRecord) -> Bool
+    _ numbers: [Int]?, of generation: UInt64, in registry: Registry, _ report: Reporter
 ) throws(Failure) {
     // A coordinator ends its own copies, and may still hold their listeners.
-    func isLeft(_ copy: CopyRecord) -> Bool { copy.state == .abandoned && copy.helper == nil && matches(copy) }
+    func isLeft(_ copy: CopyRecord) -> Bool {
+        copy.state == .abandoned && copy.helper == nil && numbers?.contains(copy.copy) ?? true
+    }
     guard AppState.reconciled(registry).copies(of: generation).contains(where: isLeft) else { return }
     // Writing them down takes them out of the groups.
     let left = try registry.change { state in state.copies(of: generation).filter(isLeft) }

@@ -73,6 +73,10 @@ extension Coordinator {
             } else {
                 try registry.change { (state: AppState) throws(Failure) in followMembership(state) }
             }
+            // What they have put into the background ends with them, also if it has no listener.
+            for index in range where members[index].copy.process.hasExited {
+                if let group = members[index].record.group { _ = killAll(in: group.group) }
+            }
             if !wasLive, role == .helper { report(.failed(current.label)) }
         } catch {
             report(.problem(error))

@@ -36,7 +36,7 @@ enum HandoffEvent {
     /// A copy has changed its state; nil: its process is not known.
     case copy(Int, pid: Int32?, CopyProgress)
     /// The new generation serves, and this one can still come back, for so long.
-    case watching(ByteString, Milliseconds)
+    case watching(ByteString?, Milliseconds)
     /// A generation gets the connections again that another one had taken over.
     case cameBack(to: ByteString)
     /// A member waits until the other copies of its generation are ready.
@@ -94,6 +94,8 @@ enum HandoffEvent {
     case readiness(ReadinessEvent)
     /// `scale` is done. Comes only if no copy was added; otherwise `served` says so.
     case scaled(copies: Int)
+    /// The app is waited for, and not known yet.
+    case awaited
     /// A copy that a restart has added serves until the others have started anew.
     case standsIn(copy: Int)
     /// All copies have started anew.

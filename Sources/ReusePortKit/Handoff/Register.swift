@@ -16,7 +16,7 @@ func register(
     // A copy that is started again takes the place of what is left of its predecessor.
     for known in (registry.loadApp() ?? AppState.reconciled(registry).app).generations
     where known.label == request.generation && registry.hasRecord(of: known.id, numbers) {
-        try endAbandoned(of: known.id, in: registry, report) { numbers.contains($0.copy) }
+        try endAbandoned(numbers, of: known.id, in: registry, report)
     }
     let turn = try awaitTurn(registry, request, prepared, report)
     guard let generation = turn.state.app.generation(turn.generation) else {

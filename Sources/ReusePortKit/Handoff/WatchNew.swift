@@ -7,7 +7,7 @@ extension Coordinator {
     /// it does if a command has ended the new generation, or another one has taken over. The coordinator can be killed at
     /// any moment: then the new generation stays, and the next invocation ends the old one.
     func watchNew(beside old: Predecessor) throws(HandoffFailure) {
-        report(.watching(old.generation.label, request.watch))
+        report(.watching(old.copies.isEmpty ? nil : old.generation.label, request.watch))
         let end = Deadline(after: request.watch)
         while true {
             let app = AppState.reconciled(registry)
@@ -17,8 +17,11 @@ extension Coordinator {
             // Another command may have ended the copies to replace them.
             if let why = fault(app), isLive {
                 if comeBack(to: old, why) { throw failure(why, AppState.reconciled(registry).presence) }
-                // If there is no way back, the new generation goes on as without --watch.
-                if isLive { return }
+                // If there is no way back, the new generation goes on as without --watch, while one of its copies can.
+                if isLive {
+                    if (try? app.serving(generation.id)) == 0 { throw failure(why, app.presence) }
+                    return
+                }
             } else {
                 if end.hasPassed { return }
                 wait(until: min(end, Deadline(after: .seconds(1))))

@@ -34,8 +34,8 @@ struct HandoffWords {
         case .keepsName(let name, let directory):
             self.init(.step, "migrate and boot follow \(name): let it lead to \(directory) for now")
         case .watching(let label, let time):
-            self.init(
-                .step, "serves, and is watched for \(time.description); until then generation \(label) can come back")
+            let back: ByteString = label.map { "; until then generation \($0) can come back" } ?? ""
+            self.init(.step, "serves, and is watched for \(time.description)\(back)")
         case .cameBack(let label): self.init(.warning, "generation \(label) gets the connections again", timed: true)
         case .servesOn(let live): self.init(.step, "nothing was started; \(live.description)")
         case .isKept(let directory):
@@ -104,6 +104,7 @@ struct HandoffWords {
         case .stop(let event): self.init(event.isWarning ? .warning : .detail, event.description)
         case .readiness(let event): self.init(.detail, event.description)
         case .scaled(let count): self.init(.step, "has \(copyCount(count))")
+        case .awaited: self.init(.step, "is not registered yet")
         case .standsIn(let copy): self.init(.step, "copy \(copy) stands in while each of the others starts anew")
         case .restarted(let count): self.init(.step, "has started anew, with \(copyCount(count))")
         case .forgetsOptions(let words):

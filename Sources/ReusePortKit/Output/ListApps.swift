@@ -59,7 +59,7 @@ extension AppState {
                 ? "; scale \(name) \(live.copies) starts it again" : "; its supervisor starts it again"
             if present == 0 {
                 if app.generations.contains(where: { $0.id != live.id && $0.hasServed }) {
-                    remedy.append("; after a bad deploy rollback \(name), or put the old code back and migrate \(name)")
+                    remedy.append("; after a bad deploy put the old code back and migrate \(name), or rollback \(name)")
                 }
                 remedy.append("; see logs \(name)")
             }

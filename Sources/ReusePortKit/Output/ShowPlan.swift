@@ -17,7 +17,7 @@ func show(_ plan: Plan, _ app: AppRequest?, copies: Int = 1) -> ByteString {
         line("open", "\(file.name) at \(file.path) (\(file.request.flags)), as descriptor \(file.descriptor)")
     }
     if let channel = plan.channel { line("open", "a Node channel, as descriptors \(channel.near) and \(channel.far)") }
-    if let app { for (verb, what) in steps(app) { line(verb, what) } }
+    if let app { showSteps(app, line) }
     if let path = plan.chroot { line("chroot", path) }
     if let groups = plan.identity.groups {
         line("groups", groups.isEmpty ? "none" : joined(groups.map { ByteString(decimal: $0) }, by: ","))
@@ -43,39 +43,35 @@ func show(_ plan: Plan, _ app: AppRequest?, copies: Int = 1) -> ByteString {
     return text
 }
 
-/// The steps that `--app` adds. The launcher registers; its helper does the rest.
-private func steps(_ app: AppRequest) -> [(ByteString, ByteString)] {
+/// Adds a line for each step that `--app` adds. The launcher registers; its helper does the rest.
+private func showSteps(_ app: AppRequest, _ line: (ByteString, ByteString) -> Void) {
     let generation: ByteString = app.generation.map { "generation \($0)" } ?? "the next number as generation"
     let place: ByteString = (try? runDirectory(of: app)).map { ", in \($0)" } ?? ""
-    var result: [(ByteString, ByteString)] = [
-        ("register", "app \(app.name), \(generation), copy \(app.copy) of \(app.copies)\(place)"),
-        ("wait", "for another handoff of the app, \(app.lockTimeout.description) at most"),
-        ("steer", "by \(app.steering.name), balance \((app.balance ?? .random).name)"),
-        ("log", "to descriptor \(app.logDescriptor), \(app.verbosity.description)"),
-        ("wait", "for readiness by \(app.readiness.description), \(app.readyTimeout.description) at most"),
-        ("cut over", app.copies == 1 ? "when it is ready" : "when all \(app.copies) copies are ready"),
-    ]
+    line("register", "app \(app.name), \(generation), copy \(app.copy) of \(app.copies)\(place)")
+    line("wait", "for another handoff of the app, \(app.lockTimeout.description) at most")
+    line("steer", "by \(app.steering.name), balance \((app.balance ?? .random).name)")
+    line("log", "to descriptor \(app.logDescriptor), \(app.verbosity.description)")
+    line("wait", "for readiness by \(app.readiness.description), \(app.readyTimeout.description) at most")
+    line("cut over", app.copies == 1 ? "when it is ready" : "when all \(app.copies) copies are ready")
     func limit(_ size: UInt64?, _ what: ByteString) {
-        if let size { result.append(("limit", "\(what) \(memorySize(size))")) }
+        if let size { line("limit", "\(what) \(memorySize(size))") }
     }
     limit(app.memoryHigh, "slow the copy down when its memory is more than")
     limit(app.memoryMax, "the copy's memory to")
     limit(app.appMemoryMax, "the memory of all copies together to")
-    if let number = app.notifyDescriptor { result.append(("notify", "descriptor \(number)")) }
+    if let number = app.notifyDescriptor { line("notify", "descriptor \(number)") }
     let settle = (app.settle ?? AppRequest.usualSettle).description
-    result.append(("settle", app.settle == nil ? "for \(settle), unless steered by ebpf" : "for \(settle)"))
+    line("settle", app.settle == nil ? "for \(settle), unless steered by ebpf" : "for \(settle)")
     if app.drain.count > 0 {
-        result.append(("drain", "until connections have ended, \(app.drain.description) at most"))
+        line("drain", "until connections have ended, \(app.drain.description) at most")
     }
     let keep: ByteString =
         app.keepRetired == 0 ? "none may run beyond its stop timeout" : "\(app.keepRetired) may finish"
-    result.append(("retire", "the old generation; \(keep)"))
+    line("retire", "the old generation; \(keep)")
     let stopping =
         app.stopMessages.isEmpty ? signalName(app.stopSignal) : "the message \(app.stopMessages)"
     let nice: ByteString = app.retiredNice.map { ", nice \($0)" } ?? ""
-    result.append(
-        ("later", "be stopped by \(stopping), and KILL after \(app.stopTimeout.description)\(nice)"))
-    return result
+    line("later", "be stopped by \(stopping), and KILL after \(app.stopTimeout.description)\(nice)")
 }
 
 extension Readiness {

@@ -50,7 +50,9 @@ extension AppState {
     /// Whether members of these copies' groups have left since connections were directed, so that others than the live
     /// copies may get some.
     func lackMembers(_ copies: [CopyRecord]) -> Bool {
-        app.steering?.lackMembers(copies.flatMap { $0.listeners }) ?? false
+        // Each copy has a listener in all of the groups.
+        guard let copy = copies.first else { return false }
+        return app.steering?.lackMembers(copy.listeners) ?? false
     }
 
     /// The order in which these copies of one generation may be stopped: batches of those that may stop together.

@@ -175,7 +175,7 @@ func defaultRunDirectory() throws(Failure) -> ByteString {
         "find", "the run directory", "root's apps need sudo, and for your own XDG_RUNTIME_DIR is not set",
         remedy: usual.withCString { access($0, F_OK) } == 0
             ? "set it to \(usual)"
-            : "for your own have root run loginctl enable-linger, or give --run-dir DIR")
+            : "for your own have root run loginctl enable-linger USER, or give --run-dir DIR")
 }
 
 /// The apps that have a folder in a run directory or state directory, in alphabetical order.

@@ -205,10 +205,8 @@ private let environmentHelp: StaticString = """
     file NAME has, {copy} for the copy's number, in VALUE and in the command's
     arguments. {{ is a brace.
 
-    Always removed: LISTEN_PID LISTEN_FDS LISTEN_FDNAMES LISTEN_PIDFDID
-    LISTEN_ON NGINX EINHORN_* SERVER_STARTER_PORT SERVER_STARTER_GENERATION
-    UNICORN_FD FPM_SOCKETS LACTOSERV_FDS NODESOCKD_* NODE_CHANNEL_FD
-    NODE_CHANNEL_SERIALIZATION_MODE NODE_UNIQUE_ID REUSEPORT_EXEC_ADOPT
+    Variables that announce other programs' descriptors, such as LISTEN_FDS, are
+    removed; the manual names them.
 
     """
 
@@ -231,8 +229,7 @@ private let retireHelp: StaticString = """
     its stop signal, or message: shutdown, stop,quit, or JSON. It has time until
     --stop-timeout to close its listeners; then it is killed. One that has closed
     them may finish what it is at: the newest --keep-retired generations live on,
-    older ones are ended at the next handoff. With --keep-retired 0 the time is
-    for finishing as well.
+    older ones are ended at the next handoff.
 
     """
 
@@ -242,7 +239,7 @@ private let memoryHelp: StaticString = """
     control groups: version 2, or version 1 where 2 has no memory controller.
     Each copy gets a group of its own, in one of the app's; both are removed when
     they are empty. What the kernel ends is shown by state with its reason, and
-    started again by its supervisor. Of all copies it ends retired ones first.
+    started again by its supervisor.
     In a systemd unit write MemoryMax= instead.
 
     """
@@ -284,7 +281,6 @@ private let configHelp: StaticString = """
       command: node app.js
 
     niagra's lines are read as well: socket: http 4 0.0.0.0 80 511
-    Without pass: they are announced in niagra's way, by --fd NAME,FD.
 
     """
 
