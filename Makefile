@@ -12,6 +12,7 @@
 # make bench-deploy   how long a deploy takes, beside a loop in a shell
 # make bench-adopt    what --pass adopt costs a server
 # make bench-closing  what listeners that close lose without `hide`
+# make soak       hands over under load while things go wrong at random; ROUNDS=500 for each level (as root)
 # make matrix     what becomes of an app when its copies crash, hang, fork and so on, in all ways to run it (as root)
 # make install    to $(DESTDIR)$(PREFIX); install-docs adds documents and examples; uninstall removes all of it again
 # make dist       all of that as a tarball for any prefix; make deb, as a Debian package: both in .build/packages
@@ -87,7 +88,7 @@ EMBEDDED_FLAGS += -Xlinker --as-needed
 EMBEDDED_FLAGS += --disable-local-rpath
 
 .PHONY: all fixtures examples docs demo pictures test check completions format bench-exec bench-handoff bench-deploy \
-	bench-adopt bench-closing matrix test-vm install install-docs uninstall dist deb setup clean
+	bench-adopt bench-closing matrix soak test-vm install install-docs uninstall dist deb setup clean
 
 all:
 	@SWIFT='$(SWIFT)' scripts/build.sh $(EMBEDDED) reuseport-exec $(EMBEDDED_FLAGS) $(FLAGS)
@@ -146,6 +147,9 @@ bench-adopt: setup all fixtures
 bench-closing: setup
 	@$(CC) -O2 -pthread -o .build/closing bench/closing.c
 	@.build/closing 60
+
+soak: setup all fixtures
+	@bench/soak.py $(BINARY) $(SAMPLE_SERVER) $(LOAD_GENERATOR) $(or $(ROUNDS),500) $(SEED)
 
 matrix: setup all
 	@bench/matrix.py $(BINARY) $(ARGS)

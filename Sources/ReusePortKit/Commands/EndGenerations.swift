@@ -57,7 +57,9 @@ extension AppState {
             let isMeant =
                 switch request.verb {
                 case .retire, .restart: generation.state == .live
-                default: !request.onlyRetired || !isCurrent
+                // One that drains or is watched over may come back.
+                default:
+                    !request.onlyRetired || !isCurrent && (generation.state != .retiring || generation.outcome != .none)
                 }
             let copies = copiesToStop(generation, request)
             if !isMeant || copies.isEmpty { continue }

@@ -18,7 +18,9 @@ func forget(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
         if copy.state == .ended && !comesBack { continue }
         throw Failure(
             .negative, "forget", "app \(app)",
-            "copy \(copy.copy) of generation \(generation?.label ?? ""), pid \(copy.process.pid), is \(copy.state.name)",
+            comesBack && copy.state == .ended
+                ? "the supervisor of copy \(copy.copy) of generation \(generation?.label ?? "") is about to start it again"
+                : "copy \(copy.copy) of generation \(generation?.label ?? ""), pid \(copy.process.pid), is \(copy.state.name)",
             remedy: "end it with reuseport-exec terminate \(app)")
     }
     try state.store(in: registry)

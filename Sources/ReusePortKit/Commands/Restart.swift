@@ -74,6 +74,8 @@ func restart(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
         try checkStart(anew)
         if try restartInTurn(anew, live, deployment, registry, report) { return }
         report(.refuses)
+    } else if (try? state.serving(live.id)) == 1 {
+        report(.refuses)
     }
     let next = try prepareCopies([first.copy], of: live, deployment, request, directory)
     try checkStart(next)
@@ -118,9 +120,19 @@ private func restartInTurn(
             request: app, numbers: [number], options: next.options, plan: next.plan, deployment: next.deployment)
         try startApart(copy)
     }
-    // An earlier restart may have left one.
+    // If this is killed, the next deploy has as many as this one.
+    next.deployment.record(next.deployment.settings(with: [Setting(.copies, ByteString(decimal: count))]))
+    _ = try remember(count, registry, live)
     if hasSpare {
-        if running(count).isEmpty { try start(count) }
+        // An earlier restart may have left one, which may be about to stop.
+        let left = running(count)
+        if !left.contains(where: { $0.state == .live }) {
+            if !left.isEmpty {
+                try withdraw(left, registry)
+                try endWithdrawn(left, of: live.id, in: registry, report)
+            }
+            try start(count)
+        }
         report(.standsIn(copy: count))
     }
     // Copies that are added from here on are like these.

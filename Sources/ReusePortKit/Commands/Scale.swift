@@ -73,7 +73,7 @@ private func updateServices(
 }
 
 /// Records how many copies there are, so that the next deploy starts as many.
-private func remember(
+func remember(
     _ count: Int, _ registry: Registry, _ live: GenerationRecord
 ) throws(Failure) -> Deployment? {
     let lock = try registry.lock()

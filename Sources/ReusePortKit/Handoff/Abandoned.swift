@@ -57,8 +57,13 @@ extension Registry {
         let identities = copy.listeners.map { $0.identity }
         guard identities.contains(where: { $0.transport != .udp }) else { return }
         let open = try openListeners(identities).map { $0.inode }
-        // The oldest is the master of the others.
-        let heirs = try holders(ofSocketInodes: open).found.map { $0.process }
+        // The oldest is the master of the others. A program can hand its listener to any process of the host, which then
+        // would be stopped in its stead: it has to be its own user's, unless that is root, or of its group.
+        let user = copy.user ?? geteuid()
+        let members = copy.group.map { processes(of: $0.group) } ?? []
+        let heirs = try holders(ofSocketInodes: open).found.map { $0.process }.filter { heir in
+            user == 0 || members.contains(heir) || (try? userID(of: heir.pid)) == user
+        }
         guard let master = heirs.first(where: { $0.pid > 1 }) else { return }
         let process = try ProcessHandle(to: master)
         var held = OwnedArray<Placement>()

@@ -40,10 +40,18 @@ func deployServices(
             try watch.run(registry, interruptions)
         } catch {
             late = error
-            try recordFailure(of: copies, error.outcomes[0], registry)
+            if try recordFailure(of: copies, error.outcomes[0], registry) {
+                // It took over in that moment, so that its predecessor is being stopped.
+                do throws(HandoffFailure) { try watch.run(registry, interruptions) } catch { services = [] }
+            }
             throw error.failure()
         }
     } catch {
+        if let live = request.joins {
+            // Those that serve already stay.
+            let serving = AppState.reconciled(registry).copies(of: live).filter { $0.state == .live }
+            services.removeAll { service in serving.contains { $0.copy == service.copy } }
+        }
         if request.joins == nil {
             // Its id is free again if no copy has come so far.
             registry.remove([expected], but: AppState.reconciled(registry).app.generations)
@@ -115,16 +123,21 @@ private func start(
 }
 
 /// Records that a generation has failed, if its copies have not done so themselves. Their supervisors then keep them
-/// down.
+/// down. Returns whether it is live.
+@discardableResult
 private func recordFailure(
     of copies: SupervisedCopies, _ outcome: GenerationOutcome, _ registry: Registry
-) throws(Failure) {
+) throws(Failure) -> Bool {
+    var isLive = false
     try registry.change { state in
         state.app.suspending = nil
-        if copies.request.joins == nil, let starting = state.app.starting, starting.label == copies.label {
+        if copies.request.joins != nil { return }
+        isLive = state.app.live?.label == copies.label
+        if let starting = state.app.starting, starting.label == copies.label {
             state.close(starting.id, .failed, outcome)
         }
     }
+    return isLive
 }
 
 /// Takes services down, and shows and returns what the first program that has failed has written.

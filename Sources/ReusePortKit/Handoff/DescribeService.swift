@@ -42,7 +42,7 @@ extension SupervisedCopies {
     /// Repeats what was deployed, as options of one copy.
     private func describeCommand(of service: Service, _ registry: Registry) throws(Failure) {
         let launcher = try step("find", "this program") { () throws(Errno) in
-            try readLink("exe", in: try open("/proc/self", O_RDONLY | O_DIRECTORY))
+            try executable(of: getpid())
         }
         var words: [ByteString] = [launcher, "--app", request.name, "--generation", label]
         words += ["--copies", ByteString(decimal: request.copies), "--copy", ByteString(decimal: service.copy)]
@@ -53,7 +53,8 @@ extension SupervisedCopies {
         for pair in deployment.settings {
             switch pair.name {
             case "--chdir" where deployment.chdir != nil: continue
-            case "--app", "--copies", "--log", "--on", "--permanent", "--on-exit", "--on-deploy": continue
+            case "--app", "--copies", "--log", "--on", "--permanent", "--on-exit", "--on-deploy", "--state-dir":
+                continue
             case "--env":
                 // It may be a secret, and everybody can read a unit and the command line of a process.
                 if !mayBeMissing.isEmpty { environment = (environment ?? []) + [""] }

@@ -89,7 +89,7 @@ func awaitHandshakes(of copies: [CopyRecord], settle: Milliseconds?, moves: Bool
     if time.count == 0 { return }
     let deadline = Deadline(after: time)
     let longest = Deadline(after: max(time, Milliseconds(1500)))
-    // Some may be the new generation's, which end as soon.
+    // Those with the new generation at the same port are among them. They take no longer.
     var pending = moves ? [] : connections(to: identities(of: copies), SocketStates(.synReceived))
     // The kernel tells nobody of handshakes.
     while !deadline.hasPassed { _ = poll(nil, 0, deadline.pollTimeout) }

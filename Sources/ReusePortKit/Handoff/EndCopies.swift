@@ -66,7 +66,8 @@ func endCopies(
     }
     var patience = Milliseconds(0)
     for _ in 0..<3 {
-        // Where a copy has just ended, its place leads to another one or to all, so these get connections again.
+        // When a member has left, the program's number for it means another one, or none, and then the kernel's hash
+        // chooses: the copies that drain get connections until the group is directed anew.
         if ending.order == .bySteering, state.lackMembers(copies) {
             try? registry.change { redirect($0) }
         }

@@ -1,5 +1,5 @@
 /// Why a handoff stops before its members serve.
-enum StepFailure: Error {
+indirect enum StepFailure: Error {
     /// The member with this index will not serve.
     case member(Int, EndReason)
     /// The whole generation will not, and no single member is to blame.

@@ -45,6 +45,8 @@ final class ServiceWatch {
             if look(at: state, registry) { return }
             // The signal is taken even if it changes nothing, because one that stays would end the wait below at once.
             let signal = interruptions.received()
+            // It was rolled back.
+            if hasTakenOver, let outcome { throw failure([outcome], state) }
             if !hasTakenOver {
                 if let signal { throw failure([.failed(copy: nil, EndReason(.interrupted(signal)))], state) }
                 if let outcome {
@@ -159,7 +161,8 @@ final class ServiceWatch {
 
     private func failure(_ outcomes: [GenerationOutcome], _ state: AppState?) -> HandoffFailure {
         HandoffFailure(
-            app: request.name, label: expected.label, outcomes: outcomes, served: state?.presence)
+            app: request.name, label: expected.label, outcomes: outcomes, joined: request.joins != nil,
+            served: state?.presence)
     }
 
     private func late(_ state: AppState) -> GenerationOutcome {

@@ -101,7 +101,7 @@ extension Coordinator {
         do throws(Failure) {
             try directBack(to: old.generation.id, from: ours.id, why, in: registry)
         } catch {
-            let reason: ByteString = "\(error.reason), although \(why.description)"
+            let reason: ByteString = "\(error.reason); \(why.description)"
             report(.problem(Failure(error.code, verb: error.step, error.object, reason, remedy: error.remedy)))
             return false
         }
@@ -134,6 +134,10 @@ func directBack(
         state.close(live, .failed, why)
         // Brings places in the groups up to date, by listeners that are borrowed.
         try state.rollBack()
+    }
+    // With --drain they were told not to start these copies again.
+    for copy in AppState.reconciled(registry).running(old) {
+        if let folder = copy.supervisor?.serviceFolder { _ = try? ControlCommand.send(UInt8(ascii: "u"), to: folder) }
     }
 }
 

@@ -18,7 +18,8 @@ func list(_ apps: [(name: ByteString, state: AppState)], isWide: Bool, on screen
         let crashes = state.crashes(live)
         var cells = [
             Cell(name), Cell(live.label), Cell("\(shown(present))/\(live.copies)", live.ink(ofRunning: present)),
-            Cell(shownAddress(copies.isEmpty ? state.copies(of: live.id) : copies)), Cell(shownUser(copies)), Cell(present == 0 ? "-" : ago(live.since)),
+            Cell(shownAddress(copies.isEmpty ? state.copies(of: live.id) : copies)), Cell(shownUser(copies)),
+            Cell(present == 0 ? "-" : ago(live.since)),
             Cell(ByteString(decimal: crashes), crashes == 0 ? .plain : .bad),
         ]
         if isWide {

@@ -128,7 +128,7 @@ extension EndReason {
 }
 
 /// Why a generation ended or failed, or that it was recovered.
-enum GenerationOutcome: Sendable, Equatable {
+indirect enum GenerationOutcome: Sendable, Equatable {
     /// It has neither ended nor failed.
     case none
     /// The registry was lost; the kernel still knew its listeners.

@@ -382,6 +382,8 @@ extension StoppingCopy {
     private func isOurs(_ process: ProcessIdentity, _ members: [ProcessIdentity]) -> Bool {
         if process.pid == 1 || process.pid == getpid() || order.spared.contains(process) { return false }
         if descendants.contains(process) || members.contains(process) { return true }
+        // Another deploy of the app may still hold listeners of its copies.
+        if let program = try? executable(of: process.pid), program == (try? executable(of: getpid())) { return false }
         guard let user = try? userID(of: process.pid, in: setting.proc) else { return false }
         return users.contains(user)
     }

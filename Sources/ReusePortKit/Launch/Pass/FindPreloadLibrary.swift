@@ -6,7 +6,7 @@ func findPreloadLibrary(_ plan: Plan) throws(Failure) -> ByteString {
     let fault = try step(
         "find", path, remedy: { _ in "dialects adopt and nodesockd need it; make install puts it there" }
     ) { () throws(Errno) in
-        let launcher = try readLink("exe", in: open("/proc/self", CLINUX_O_PATH))
+        let launcher = try executable(of: getpid())
         let folder = directory(of: launcher)
         path = "\(folder)/\(path)"
         if !exists(path) { path = "\(directory(of: folder))/lib/reuseport-exec/reuseport-adopt.so" }

@@ -1,3 +1,5 @@
+import CLinux
+
 /// Some fields of proc_pid_stat(5).
 struct ProcessStatus: Hashable, Sendable {
     let identity: ProcessIdentity
@@ -44,6 +46,11 @@ struct ProcessStatus: Hashable, Sendable {
 func commandName(of pid: Int32, in proc: ProcFileSystem = ProcFileSystem()) throws(Errno) -> ByteString {
     let line = try proc.read("\(pid)/comm")
     return line.hasSuffix("\n") ? line.prefix(line.count - 1) : line
+}
+
+/// The path of the program that a process executes. EACCES, EPERM: it may not be seen.
+func executable(of pid: Int32) throws(Errno) -> ByteString {
+    try readLink("\(pid)/exe", in: open("/proc", O_RDONLY | O_DIRECTORY))
 }
 
 /// Whether a signal ends a process at once, because it neither catches, blocks nor ignores it; false if that is not known.

@@ -104,19 +104,38 @@ import Testing
     }
 
     /// The copy that was to serve meanwhile is not there for good.
-    @Test(arguments: Level.allCases)
-    func killed(level: Level) throws {
+    @Test(arguments: Level.allCases, [1, 2])
+    func killed(level: Level, copies: Int) throws {
         let stage = try Stage(level)
-        try stage.deploy("1", copies: 2)
+        try stage.deploy("1", copies: copies == 1 ? nil : copies)
         let restart = try stage.launch(["restart", "web", "--run-dir", stage.runDirectory])
-        try waitUntil("one more copy") { try stage.generation("1")?.copies.contains { $0.copy == 2 } == true }
+        try waitUntil("one more copy") { try stage.generation("1")?.copies.contains { $0.copy == copies } == true }
         restart.kill()
         let load = try Load(stage)
         try stage.change(["restart", "web"])
         let live = try stage.live()
-        #expect(live.map(\.copy) == [0, 1] && live.allSatisfy { $0.state == "live" })
+        #expect(live.map(\.copy) == Array(0..<copies) && live.allSatisfy { $0.state == "live" })
         let report = try load.stop()
         #expect(report.lost == 0, "\(report.summary)")
+        try stage.expectOnly(live.map(\.pid))
+    }
+
+    /// What a killed restart has left stands in for nobody when it is about to stop.
+    @Test(arguments: Level.allCases)
+    func killedWhileItEnds(level: Level) throws {
+        let stage = try Stage(level)
+        try stage.deploy("1", ["--stop-timeout", "3s"], variables: ["SAMPLE_IGNORE_TERM=1"])
+        let restart = try stage.launch(["restart", "web", "--run-dir", stage.runDirectory])
+        try waitUntil("copy 1 is about to stop") {
+            try stage.generation("1")?.copies.contains { $0.copy == 1 && $0.state == "stopping" } == true
+        }
+        restart.kill()
+        let load = try Load(stage)
+        try stage.change(["restart", "web"])
+        let report = try load.stop()
+        #expect(report.lost == 0, "\(report.summary)")
+        let live = try stage.live()
+        #expect(live.map(\.copy) == [0])
         try stage.expectOnly(live.map(\.pid))
     }
 

@@ -112,6 +112,33 @@ import Testing
         #expect(late.isEmpty, "\(late.count): \(late.prefix(3))")
     }
 
+    /// The old generation was told nothing yet, so it is none of the retired ones.
+    @Test(arguments: Level.allCases)
+    func isNotRetired(level: Level) throws {
+        let stage = try Stage(level)
+        try stage.deploy("old", copies: 2)
+        let old = try stage.pids()
+        let deploy = try watched(stage)
+        let outcome = try stage.verb("terminate", ["web", "--retired"])
+        #expect(outcome.exit == 1 && outcome.errors.contains("no retired generation"), "\(outcome.errors)")
+        kill_(try stage.pid())
+        try expectBack(stage, old, deploy, "copy 0: killed by signal 9 (KILL)")
+    }
+
+    /// Where the old generation has gone as well, the watch is a check.
+    @Test(arguments: Level.allCases)
+    func nothingToComeBackTo(level: Level) throws {
+        let stage = try Stage(level)
+        try stage.deploy("old")
+        kill_(try stage.pid())
+        try waitUntil("it has gone") { try stage.live().isEmpty }
+        let deploy = try watched(stage, copies: 1)
+        kill_(try stage.pid())
+        let outcome = try deploy.end()
+        #expect(outcome.exit == 1 && !outcome.errors.contains("can come back"), "\(outcome.errors)")
+        #expect(outcome.errors.contains("copy 0: killed by signal 9 (KILL); nothing serves now"), "\(outcome.errors)")
+    }
+
     /// The control: without --watch nobody is there when the new copies crash.
     @Test(arguments: Level.allCases)
     func withoutIt(level: Level) throws {

@@ -52,6 +52,34 @@ import Testing
         #expect(try !isListening(stage))
     }
 
+    /// A process that is not the app's accepts in the place of a copy, whose listener it has got hold of. It is not taken
+    /// for the copy, and gets no signal.
+    @Test(arguments: Level.allCases.filter { $0 == .privileged })
+    func takenByAnother(level: Level) throws {
+        let stage = try Stage(level)
+        try stage.deploy("1")
+        let pid = try stage.pid()
+        let code: ByteString = """
+            import ctypes, os, signal, socket
+            number = ctypes.CDLL(None).syscall(438, os.pidfd_open(\(pid)), 3, 0)
+            listener = socket.socket(fileno=number)
+            listener.setblocking(True)
+            print('has it', flush=True)
+            try:
+                while True: listener.accept()[0].close()
+            except OSError: signal.pause()
+            """
+        let another = try stage.box.start(program: "/usr/bin/python3", ["-c", code])
+        try another.waitFor("has it")
+        try crash(stage, pid)
+        let text = try stage.verb("state", ["web"]).output.text
+        #expect(text.contains("abandoned") && text.contains("0/1 copy serves"), "\(text)")
+        _ = try stage.verb("terminate", ["web"])
+        #expect(!hasEnded(another.pid))
+        #expect(try !isListening(stage))
+        another.kill()
+    }
+
     /// Whatever looks first, clients are not sent there any more.
     @Test(arguments: ["count", "check", "list"] as [ByteString])
     func anyLook(verb: ByteString) throws {

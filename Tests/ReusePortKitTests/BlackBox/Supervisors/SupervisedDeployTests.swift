@@ -222,6 +222,62 @@ import Testing
         again.kill()
     }
 
+    /// `boot` writes the services again that a reboot has removed.
+    @Test(arguments: SupervisorKind.allCases)
+    func atBoot(kind: SupervisorKind) throws {
+        let (stage, services) = try supervised(kind)
+        let kept: [ByteString] = ["--state-dir", "\(stage.home)/kept"]
+        try stage.deploy("1", copies: 2, services.deployOptions + kept + ["--at-boot"])
+        #expect(try stage.verb("terminate", ["web"]).exit == 0)
+        try expectServices(services, [])
+        try FileManager.default.removeItem(atPath: stage.runDirectory.text)
+        try stage.launch(["boot"] + kept).endWell()
+        #expect(try stage.live().map(\.state) == ["live", "live"])
+        #expect(try stage.verb("terminate", ["web"]).exit == 0)
+        try expectServices(services, [])
+    }
+
+    /// The supervisors of the old copies were told not to start them again; those start them again when these are back.
+    @Test(arguments: SupervisorKind.allCases)
+    func rolledBackWhileItDrains(kind: SupervisorKind) throws {
+        let (stage, services) = try supervised(kind)
+        try stage.deploy("1", services.deployOptions)
+        let old = try stage.pid()
+        let client = try stage.box.start(
+            program: "/bin/bash", ["-c", "exec 3<>/dev/tcp/127.0.0.1/\(stage.port); echo up; exec sleep 1000"])
+        try client.waitFor("up")
+        let deploy = try stage.startDeploy("2", services.deployOptions + ["--drain", "1h"])
+        try waitUntil("it takes over") { try stage.ask().contains("label: 2") }
+        try stage.change(["rollback", "web"])
+        client.kill()
+        _ = try client.end()
+        let said = try deploy.end()
+        #expect(said.exit == 1 && said.errors.contains("it was rolled back"), "\(said.errors)")
+        try expectServices(services, ["web-1-0"])
+        #expect(try stage.pid() == old)
+        kill_(old)
+        try waitUntil("it is started again") { try stage.live().contains { $0.pid != old && $0.state == "live" } }
+        #expect(try stage.ask().contains("label: 1"))
+    }
+
+    /// A copy that fails does not take those with it that were added beside it and serve.
+    @Test(arguments: SupervisorKind.allCases)
+    func oneOfTheAddedFails(kind: SupervisorKind) throws {
+        let (stage, services) = try supervised(kind)
+        let server = joined(try stage.sampleServer("1").map { quotedForShell([$0]) }, by: " ")
+        let late: ByteString = "if [ $COPY = 2 ]; then until [ -e \(stage.home)/go ]; do sleep 0.1; done; exit 3; fi"
+        try stage.deploy(
+            "1", services.deployOptions + ["--env", "COPY={copy}"],
+            command: ["/bin/sh", "-c", "\(late); exec \(server)"])
+        let scale = try stage.launch(["scale", "web", "3", "--run-dir", stage.runDirectory])
+        try waitUntil("copy 1 serves") { try stage.live().contains { $0.copy == 1 && $0.state == "live" } }
+        let added = try stage.pid(1)
+        stage.box.write("\(stage.home)/go", [UInt8](), mode: 0o644)
+        let said = try scale.end()
+        #expect(said.exit == 1 && said.errors.contains("unable to add to generation 1"), "\(said.errors)")
+        #expect(try stage.pid(1) == added && !hasEnded(added))
+    }
+
     /// Two hand-written generations that are both started: one of them serves in the end, and a deploy takes over.
     @Test(arguments: SupervisorKind.allCases)
     func blueAndGreenAtOnce(kind: SupervisorKind) throws {
