@@ -163,15 +163,14 @@ private func startApart(_ copies: PreparedDeploy) throws(Failure) {
                 try copies.start(HandoffView(copies).reporter)
                 return ""
             } catch {
-                return joined([error.step, error.object, error.remedy ?? "", error.reason], by: "\n")
+                return "\(error.remedy ?? "")\n\(error.reason)"
             }
         }
     }
     if answer.isEmpty { return }
-    let words = answer.split(on: UInt8(ascii: "\n"))
+    let (remedy, reason) = answer.cut(at: UInt8(ascii: "\n")) ?? (answer, "")
     throw Failure(
-        .negative, verb: words[0], words[1], joined(Array(words[3...]), by: "\n"),
-        remedy: words[2].isEmpty ? nil : words[2])
+        .negative, "restart", "app \(copies.request.name)", reason, remedy: remedy.isEmpty ? nil : remedy)
 }
 
 /// Stops copies that a supervisor starts again, and waits for the new ones.

@@ -53,6 +53,8 @@ final class AppRequest {
     var isSuspended = false
     /// Whether LISTEN_PID names the copy's process.
     var namesProcess = false
+    /// Whether the copy has the library that replaces its bind(2).
+    var adopts = false
 
     init(name: ByteString) { self.name = name }
 

@@ -112,7 +112,7 @@ extension Coordinator {
 
     /// Looks for the reason why a member does not become ready.
     private func hint(_ index: Int) -> StartHint? {
-        startHint(of: members[index].copy.process.identity, members[index].record, isNamed: request.namesProcess)
+        startHint(of: members[index].copy.process.identity, members[index].record, request)
     }
 
     /// Why a member has ended: the launcher's own message if it had not become the target.

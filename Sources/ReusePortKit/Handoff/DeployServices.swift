@@ -40,11 +40,14 @@ func deployServices(
             try watch.run(registry, interruptions)
         } catch {
             late = error
-            if try recordFailure(of: copies, error.outcomes[0], registry) {
-                // It took over in that moment, so that its predecessor is being stopped.
-                do throws(HandoffFailure) { try watch.run(registry, interruptions) } catch { services = [] }
+            guard try recordFailure(of: copies, error.outcomes[0], registry) else { throw error.failure() }
+            // It took over in that moment, so that its predecessor is being stopped.
+            do throws(HandoffFailure) {
+                try watch.run(registry, interruptions)
+            } catch {
+                services = []
+                throw error.failure()
             }
-            throw error.failure()
         }
     } catch {
         if let live = request.joins {
@@ -52,6 +55,8 @@ func deployServices(
             let serving = AppState.reconciled(registry).copies(of: live).filter { $0.state == .live }
             services.removeAll { service in serving.contains { $0.copy == service.copy } }
         }
+        // Who has rolled it back ends its copies, when they have accepted what waits.
+        if watch.hasTakenOver { services = [] }
         if request.joins == nil {
             // Its id is free again if no copy has come so far.
             registry.remove([expected], but: AppState.reconciled(registry).app.generations)

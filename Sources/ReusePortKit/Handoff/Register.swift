@@ -13,6 +13,7 @@ func register(
     var prepared = prepared
     let numbers = (0..<prepared.count).map { prepared[$0].number }
     request.namesProcess = plan.dialects.contains(.systemd)
+    request.adopts = plan.library != nil
     // A copy that is started again takes the place of what is left of its predecessor.
     for known in (registry.loadApp() ?? AppState.reconciled(registry).app).generations
     where known.label == request.generation && registry.hasRecord(of: known.id, numbers) {

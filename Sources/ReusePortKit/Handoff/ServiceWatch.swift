@@ -13,7 +13,7 @@ final class ServiceWatch {
     private var failures: [GenerationOutcome?]
     /// What became of the generation, if there is nothing to wait for any more.
     private var outcome: GenerationOutcome?
-    private var hasTakenOver = false
+    private(set) var hasTakenOver = false
 
     init(_ deploy: PreparedDeploy, expected: Deployment, past: [ProcessIdentity], _ report: Reporter) {
         (self.deploy, self.past, self.report) = (deploy, past, report)
@@ -113,6 +113,11 @@ final class ServiceWatch {
             // The helper of the last copy has to end the old generation.
             return hasTakenOver && !state.copies.contains { $0.helper != nil }
         case .retiring, .retired, .ended, .failed:
+            if let live = state.app.live, live.id < generation.id {
+                // It was rolled back. The kernel says so before the file does, which has the reason.
+                outcome = generation.outcome == .none ? .replaced(by: live.label) : generation.outcome
+                return false
+            }
             if hasTakenOver && generation.state != .failed { return true }
             outcome = generation.outcome
             return false

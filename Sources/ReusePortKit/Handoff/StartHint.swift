@@ -13,7 +13,7 @@ enum StartHint: Sendable, Equatable {
     /// nginx that puts itself into the background, or has files where its user may not write.
     case daemon, mayNotWrite
     /// A process of it listens, but on no socket that it was given.
-    case listens(ByteString, at: SocketAddress)
+    case listens(ByteString, at: SocketAddress, adopts: Bool)
     /// It uses a descriptor that is none of its sockets', which are these.
     case wrongDescriptor(ByteString)
     /// Its program starts another one, and keeps the descriptors to itself.
@@ -33,10 +33,10 @@ enum StartHint: Sendable, Equatable {
         case .daemon: "; add -g 'daemon off;'"
         case .mayNotWrite: "; its pid and its five *_temp_path need places where its user may write"
         case .listensElsewhere: "; its listen lines must have the addresses of --socket"
-        case .listens(let process, let address):
+        case .listens(let process, let address, let adopts):
             """
             ; \(process) listens on \(address.description), not on the socket it was given: give that address to \
-            --socket, and add --pass adopt
+            --socket\(adopts ? "" : ", and add --pass adopt")
             """
         case .wrongDescriptor(let numbers) where numbers.contains(UInt8(ascii: ",")):
             "; the sockets are the descriptors \(numbers)"
@@ -51,7 +51,7 @@ enum StartHint: Sendable, Equatable {
 
 /// Looks for what a copy that runs does instead of becoming ready.
 @inline(never)
-func startHint(of process: ProcessIdentity, _ record: CopyRecord, isNamed: Bool) -> StartHint? {
+func startHint(of process: ProcessIdentity, _ record: CopyRecord, _ request: AppRequest) -> StartHint? {
     let family = [process] + descendants(of: process, in: ProcFileSystem())
     let listening = (try? internetSockets(.tcp, states: .listening)) ?? []
     let unix = (try? listeningUnixSockets()) ?? []
@@ -68,16 +68,17 @@ func startHint(of process: ProcessIdentity, _ record: CopyRecord, isNamed: Bool)
             if isSame, (try? commandName(of: one.pid)) == "nginx" { return .listensElsewhere }
             return isSame
                 ? .bindsItself(ByteString(decimal: socket.address.port ?? 0))
-                : .listens(NamedProcess(one).description, at: socket.address)
+                : .listens(NamedProcess(one).description, at: socket.address, adopts: request.adopts)
         }
         for socket in unix where inodes.contains(socket.inode) {
             if record.listeners.contains(where: { $0.identity.cookie == socket.cookie }) { continue }
             return record.listeners.contains { $0.publicPath == socket.path }
-                ? .bindsItself(socket.path) : .listens(NamedProcess(one).description, at: .unix(socket.path))
+                ? .bindsItself(socket.path)
+                : .listens(NamedProcess(one).description, at: .unix(socket.path), adopts: request.adopts)
         }
     }
     // A server's own workers have its name.
-    guard isNamed, family.count > 1, (try? commandName(of: process.pid)) != (try? commandName(of: family[1].pid)) else {
+    guard request.namesProcess, family.count > 1, (try? commandName(of: process.pid)) != (try? commandName(of: family[1].pid)) else {
         return nil
     }
     return .wraps(NamedProcess(process).description, NamedProcess(family[1]).description)

@@ -71,6 +71,9 @@ extension AppState {
         if let copy = copies(of: live.id).first(where: { $0.state == .live && $0.startedAs != nil }) {
             return Cell("copy \(copy.copy): \(copy.succession); restart \(name) starts it anew", .waiting)
         }
+        if let old = app.generations.first(where: { $0.state == .retiring && $0.outcome == .none }) {
+            return Cell("generation \(old.label) still listens", .waiting)
+        }
         let finishing = app.generations.filter { $0.state == .retired || $0.state == .retiring }
         if finishing.isEmpty { return Cell("") }
         return Cell("generation \(joined(finishing.map { $0.label }, by: ", ")) finishes", .waiting)

@@ -191,8 +191,9 @@ import Testing
         #expect(try !copy.isListening && other.isAlive())
         let address = copy.listener.address.description.text
         #expect(log.warnings.count == 1)
-        #expect(log.warnings.first?.hasPrefix("taking http \(address) of pid \(copy.process.pid) (python3") == true)
-        #expect(log.warnings.first?.contains("away from pid \(other.pid) (python3") == true)
+        let start = "closing http \(address), which pid \(copy.process.pid) (python3"
+        #expect(log.warnings.first?.hasPrefix(start) == true)
+        #expect(log.warnings.first?.contains("has left to pid \(other.pid) (python3") == true)
         kill(other.pid, SIGKILL)
     }
 
@@ -208,7 +209,7 @@ import Testing
         order.user = geteuid()
         #expect(try stop([order], sparing: [], report: log.report) == [.alreadyGone])
         #expect(try !copy.isListening && !other.isAlive())
-        #expect(log.warnings.first?.hasPrefix("taking http") == true)
+        #expect(log.warnings.first?.hasPrefix("closing http") == true)
         #expect(log.warnings.count == (mode == "fork" ? 2 : 1), "only who does not obey is killed")
     }
 

@@ -274,6 +274,7 @@ private let configHelp: StaticString = """
     command (once; quoted as in a shell). Lines that start with # are comments.
     Relative paths are relative to FILE, or to what relative-to: says. The command
     line wins. deploy and verbs read FILE as well: app: or its name is the app.
+    The command starts where you are, unless chdir: says where.
 
       socket: http:0.0.0.0:80
       user: app

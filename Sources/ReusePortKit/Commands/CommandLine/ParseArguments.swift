@@ -159,7 +159,7 @@ private func page(_ word: ByteString?) throws(Failure) -> Invocation {
     if let option = Option.named(word) ?? Option.named("--\(word)") { return .help(option.topic, nil) }
     throw .usage(
         "show", "help on \(word)", "unknown topic",
-        remedy: nearest(to: word, among: VerbRow.all.flatMap { $0.names }).map { "did you mean help \($0)?" }
+        remedy: Verb.meant(by: word).map { "did you mean help \($0)?" }
             ?? suggestion(for: word, among: Option.Topic.allCases.map { $0.name }))
 }
 

@@ -164,7 +164,8 @@ private func isCount(_ word: ByteString) -> Bool { (try? parseNumber(word, 1...B
 private func tooMuch(_ word: ByteString, _ row: VerbRow) -> Failure {
     .usage(
         "parse", word, "\(row.verb.name) takes \(row.app == .never ? "no app" : "one app")",
-        remedy: row.takes(Option.of(.generation)) ? "write --generation \(word)" : nil)
+        remedy: row.takes(Option.of(.generation))
+            ? "write --generation \(word)\(row.verb == .logs ? ", or --lines \(word)" : "")" : nil)
 }
 
 /// Reads a word that is not an option.
