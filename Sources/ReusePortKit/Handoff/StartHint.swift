@@ -78,7 +78,9 @@ func startHint(of process: ProcessIdentity, _ record: CopyRecord, _ request: App
         }
     }
     // A server's own workers have its name.
-    guard request.namesProcess, family.count > 1, (try? commandName(of: process.pid)) != (try? commandName(of: family[1].pid)) else {
+    guard request.namesProcess, family.count > 1,
+        (try? commandName(of: process.pid)) != (try? commandName(of: family[1].pid))
+    else {
         return nil
     }
     return .wraps(NamedProcess(process).description, NamedProcess(family[1]).description)
