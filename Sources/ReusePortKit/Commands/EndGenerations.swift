@@ -57,9 +57,8 @@ extension AppState {
             let isMeant =
                 switch request.verb {
                 case .retire, .restart: generation.state == .live
-                // One that drains or is watched over may come back.
-                default:
-                    !request.onlyRetired || !isCurrent && (generation.state != .retiring || generation.outcome != .none)
+                // One that drains may come back.
+                default: !request.onlyRetired || !isCurrent && !generation.isDraining
                 }
             let copies = copiesToStop(generation, request)
             if !isMeant || copies.isEmpty { continue }

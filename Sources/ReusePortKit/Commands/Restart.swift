@@ -74,7 +74,7 @@ func restart(_ request: VerbRequest, _ directory: ByteString) throws(Failure) {
         try checkStart(anew)
         if try restartInTurn(anew, live, deployment, registry, report) { return }
         report(.refuses)
-    } else if (try? state.serving(live.id)) == 1 {
+    } else if state.app.suspended != live.id, (try? state.serving(live.id)) == 1 {
         report(.refuses)
     }
     let next = try prepareCopies([first.copy], of: live, deployment, request, directory)

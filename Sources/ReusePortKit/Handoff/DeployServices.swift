@@ -55,7 +55,7 @@ func deployServices(
             let serving = AppState.reconciled(registry).copies(of: live).filter { $0.state == .live }
             services.removeAll { service in serving.contains { $0.copy == service.copy } }
         }
-        // Who has rolled it back ends its copies, when they have accepted what waits.
+        // The rollback ends its copies, after they have accepted the connections that wait.
         if watch.hasTakenOver { services = [] }
         if request.joins == nil {
             // Its id is free again if no copy has come so far.

@@ -73,7 +73,7 @@ extension Coordinator {
             } else {
                 try registry.change { (state: AppState) throws(Failure) in followMembership(state) }
             }
-            // What they have put into the background ends with them, also if it has no listener.
+            // Processes that they have put into the background end with them, also those without a listener.
             for index in range where members[index].copy.process.hasExited {
                 if let group = members[index].record.group { _ = killAll(in: group.group) }
             }

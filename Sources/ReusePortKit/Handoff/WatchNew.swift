@@ -157,7 +157,7 @@ extension AppState {
     /// Whether a generation that the live one has replaced can serve again at once: it was told nothing yet, it listens
     /// and is not suspended, and none has been started since, whose copies would have taken its slots.
     func canComeBack(_ generation: GenerationRecord) throws(Failure) -> Bool {
-        guard generation.state == .retiring, generation.outcome == .none, app.lastID == app.live?.id,
+        guard generation.isDraining, app.lastID == app.live?.id,
             !running(generation.id).contains(where: { $0.state == .live && $0.isStill })
         else { return false }
         return try serving(generation.id) > 0

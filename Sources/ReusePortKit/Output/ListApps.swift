@@ -71,7 +71,7 @@ extension AppState {
         if let copy = copies(of: live.id).first(where: { $0.state == .live && $0.startedAs != nil }) {
             return Cell("copy \(copy.copy): \(copy.succession); restart \(name) starts it anew", .waiting)
         }
-        if let old = app.generations.first(where: { $0.state == .retiring && $0.outcome == .none }) {
+        if let old = app.generations.first(where: { $0.isDraining }) {
             return Cell("generation \(old.label) still listens", .waiting)
         }
         let finishing = app.generations.filter { $0.state == .retired || $0.state == .retiring }

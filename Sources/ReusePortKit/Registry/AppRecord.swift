@@ -84,6 +84,9 @@ final class GenerationRecord {
         self.outcome = outcome
     }
 
+    /// Whether another generation has taken over from it, and it was told nothing yet: it drains, or `--watch` keeps it.
+    var isDraining: Bool { state == .retiring && outcome == .none }
+
     /// A record of its own with the same contents.
     var copied: GenerationRecord {
         GenerationRecord(

@@ -120,7 +120,7 @@ import Testing
         try stage.expectOnly(live.map(\.pid))
     }
 
-    /// What a killed restart has left stands in for nobody when it is about to stop.
+    /// A killed restart has left its additional copy, which is about to stop. The next one starts another.
     @Test(arguments: Level.allCases)
     func killedWhileItEnds(level: Level) throws {
         let stage = try Stage(level)

@@ -70,8 +70,8 @@ import Testing
         #expect(!whole.errors.contains("not kept"), "\(whole.errors)")
     }
 
-    /// What a killed `scale` has left of the old generation gets no connections, and does not keep the others from
-    /// coming back.
+    /// A killed `scale` has left a copy of the old generation, which gets no connections. The others come back all the
+    /// same.
     @Test(arguments: Level.allCases)
     func besideACopyThatStops(level: Level) throws {
         let stage = try Stage(level)
